@@ -1,0 +1,64 @@
+/**
+ * Every queue, buffer and wait of Perch has its limit here; at the limit comes a typed refusal, not growth.
+ * Machines take their limits as arguments, so that tests run under tiny ones.
+ * Where a limit is AWS Lambda's, it has Lambda's value.
+ */
+export const LIMITS = {
+  // Lambda API
+  functionNameLengthMax: 64,
+  handlerLengthMax: 128,
+  descriptionLengthMax: 256,
+  memoryMbMin: 128,
+  memoryMbMax: 32_768,
+  timeoutSMax: 900,
+  environmentBytesMax: 4096,
+  tagCountMax: 50,
+  listItemsMax: 50,
+  listVersionsItemsMax: 50,
+  /** Synchronous payloads: Lambda's 6 MB; a response may be slightly larger (its own figure). */
+  payloadBytesMax: 6 * 1024 * 1024,
+  responseBytesMax: 6_291_556,
+  asyncPayloadBytesMax: 1024 * 1024,
+  clientContextBytesMax: 3583,
+
+  // Code
+  zipBytesMax: 50 * 1024 * 1024,
+  unzippedBytesMax: 250 * 1024 * 1024,
+  zipEntryCountMax: 50_000,
+  codeStorageBytesMax: 75 * 1024 * 1024 * 1024,
+  /** An API request carries its zip in base64, inside JSON. */
+  apiRequestBytesMax: 70 * 1024 * 1024,
+
+  // Scheduler
+  functionVersionCountMax: 65_536,
+  requestQueueMax: 1024,
+  /** How many younger requests may pass an older one that waits for memory, before cores are kept for it. */
+  overtakeMax: 64,
+
+  // Agent
+  instanceCountMax: 1024,
+  initTimeoutMs: 10_000,
+  sandboxStartTimeoutMs: 10_000,
+  /** How long after a kill the kernel may take to report the death, before the platform calls it a bug. */
+  killTimeoutMs: 10_000,
+  logTailBytesMax: 4096,
+  logBytesPerInvocationMax: 1024 * 1024,
+  logLineBytesMax: 256 * 1024,
+  logFileBytesMax: 16 * 1024 * 1024,
+  processesPerInstanceMax: 128,
+  openFilesPerInstanceMax: 1024,
+  tmpBytesMax: 512 * 1024 * 1024,
+
+  // Asynchronous invocations (Lambda's defaults)
+  asyncQueueMax: 1_000_000,
+  asyncRetryMax: 2,
+  asyncRetryDelaysMs: [60_000, 120_000],
+  asyncAgeMaxMs: 6 * 3600 * 1000,
+  asyncConcurrencyMax: 256,
+
+  // Gateway
+  connectionsMax: 10_000,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 60_000,
+  shutdownGraceMs: 10_000,
+} as const;

@@ -1,0 +1,53 @@
+/** What the HTTP face needs of the platform behind it. Composed in cli/; tests compose it with fakes of the doors. */
+import type { UserError } from '../base/errors.ts';
+import type { FunctionVersion, Store } from '../store/store.ts';
+import type { LogStore } from '../store/logs.ts';
+import type { InvocationRecord } from '../worker/agent/contract.ts';
+
+export interface InvokeRequest {
+  readonly requestId: string;
+  readonly fn: FunctionVersion;
+  readonly payload: Buffer;
+  /** JSON text (decoded from the header's base64), '' if none. */
+  readonly clientContext: string;
+  readonly traceId: string;
+  /** As the client named the function: with the qualifier, if it gave one. */
+  readonly invokedArn: string;
+  readonly tail: boolean;
+}
+
+export type InvokeResult =
+  | {
+      readonly kind: 'response' | 'error';
+      readonly payload: Buffer;
+      readonly record: InvocationRecord;
+      /** Lambda's log text (START … REPORT), its last 4 KiB; '' unless `tail` was asked for. */
+      readonly tail: string;
+    }
+  | { readonly kind: 'refused'; readonly error: UserError };
+
+/** What one core does now, for `perch cores`. */
+export interface CoreView {
+  readonly core: number;
+  /** Kernel numbers of its hardware threads. */
+  readonly cpus: readonly number[];
+  readonly state: 'idle' | 'leased' | 'withdrawn';
+  /** 'name:version' of the holder; '' if idle. */
+  readonly functionName: string;
+  readonly requestId: string;
+  /** How long it has been so, microseconds. */
+  readonly sinceUs: number;
+  readonly invocationCount: number;
+}
+
+export interface Platform {
+  readonly store: Store;
+  readonly logs: LogStore;
+  /** Answers through `done`, exactly once. The returned function withdraws it, if it has not been granted a core yet. */
+  invoke(request: InvokeRequest, done: (result: InvokeResult) => void): () => void;
+  /** On disk when the promise resolves. */
+  invokeAsync(request: InvokeRequest): Promise<UserError | null>;
+  cores(): readonly CoreView[];
+  /** Prometheus text. */
+  metrics(): string;
+}

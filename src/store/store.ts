@@ -1,0 +1,144 @@
+/**
+ * What Perch keeps: functions, their versions, their code, and the asynchronous invocations not yet done.
+ * One interface; `embedded/` (node:sqlite and files) is the backend of a single machine.
+ *
+ * What holds for every backend: when a promise of a writing call resolves, the change is on disk and survives a
+ * `kill -9` and a power cut; until then it is as if it had never been asked for. A `UserError` changes nothing.
+ */
+import type { UserError } from '../base/errors.ts';
+
+export const RUNTIMES = ['nodejs24.x', 'nodejs22.x', 'nodejs20.x'] as const;
+export type RuntimeName = (typeof RUNTIMES)[number];
+
+/** What the owner of a function sets. Units last in every name; the Lambda API's names are in the gateway. */
+export interface FunctionConfig {
+  readonly runtime: RuntimeName;
+  readonly handler: string;
+  readonly role: string;
+  readonly description: string;
+  readonly timeoutS: number;
+  readonly memoryMb: number;
+  readonly ephemeralStorageMb: number;
+  readonly architecture: 'x86_64' | 'arm64';
+  readonly environment: Readonly<Record<string, string>>;
+  readonly tracingMode: 'Active' | 'PassThrough';
+  readonly logFormat: 'Text' | 'JSON';
+  /** '' where the function asked for none; kept and given back, not acted on. */
+  readonly deadLetterTargetArn: string;
+}
+
+/** Code in the store, named by what it is. */
+export interface CodeRef {
+  /** SHA-256 of the zip, lower-case hex. */
+  readonly sha256: string;
+  readonly zipBytes: number;
+}
+
+export interface FunctionVersion {
+  readonly functionName: string;
+  /** '$LATEST', or '1', '2', … for a published, immutable one. */
+  readonly version: string;
+  readonly config: FunctionConfig;
+  readonly code: CodeRef;
+  /** Changes with every change of this version; a UUID. */
+  readonly revisionId: string;
+  readonly lastModifiedMs: number;
+}
+
+export interface FunctionRecord {
+  readonly latest: FunctionVersion;
+  readonly createdMs: number;
+  readonly tags: Readonly<Record<string, string>>;
+  /** Most invocations of it at once, over all versions; null where it shares the cores with all others. */
+  readonly reservedConcurrency: number | null;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Pass it as `marker` for the next page; null on the last one. */
+  readonly nextMarker: string | null;
+}
+
+export interface AsyncInvocation {
+  /** The request id that its client was given; a UUID. */
+  readonly id: string;
+  readonly functionName: string;
+  readonly version: string;
+  readonly payload: Buffer;
+  readonly clientContext: string;
+  readonly acceptedMs: number;
+  /** Attempts that ended in a function error. */
+  readonly attempts: number;
+  /** Not before this moment, epoch milliseconds. */
+  readonly dueMs: number;
+}
+
+export interface CreateFunction {
+  readonly functionName: string;
+  readonly config: FunctionConfig;
+  readonly code: CodeRef;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly publish: boolean;
+}
+
+export interface UpdateFunction {
+  readonly functionName: string;
+  /** Absent: unchanged. */
+  readonly config?: FunctionConfig;
+  readonly code?: CodeRef;
+  readonly publish: boolean;
+  /** If given and not the latest one: PreconditionFailedException. */
+  readonly revisionId?: string;
+}
+
+export interface PublishVersion {
+  readonly functionName: string;
+  readonly description?: string;
+  readonly revisionId?: string;
+  /** If given and not that of $LATEST's code (hex): InvalidParameterValueException. */
+  readonly codeSha256?: string;
+}
+
+export interface Store {
+  // Code. Content-addressed: the same zip twice is stored once.
+  /** Checks the zip (form, sizes, paths, links), unpacks it, and stores both; nothing stays of one that is refused. */
+  putCode(zip: Buffer): Promise<CodeRef | UserError>;
+  /** Folder with the unpacked code: read-only for everybody, readable by everybody. */
+  codeDir(code: CodeRef): string;
+  /** The zip as it was uploaded; its hash is checked again. */
+  readZip(code: CodeRef): Promise<Buffer>;
+
+  // Functions. Reads come from memory and are synchronous: they are on the way of an invocation.
+  getFunction(functionName: string): FunctionRecord | null;
+  getVersion(functionName: string, version: string): FunctionVersion | null;
+  /** In order of names. */
+  listFunctions(marker: string | null, max: number): Page<FunctionRecord>;
+  /** $LATEST first, then 1, 2, … */
+  listVersions(functionName: string, marker: string | null, max: number): Page<FunctionVersion>;
+  /** Every version of every function, in order of names and versions. */
+  listAllVersions(marker: string | null, max: number): Page<FunctionVersion>;
+  /** The version created: $LATEST, or the published one if `publish`. */
+  createFunction(request: CreateFunction): Promise<FunctionVersion | UserError>;
+  updateFunction(request: UpdateFunction): Promise<FunctionVersion | UserError>;
+  /** Publishing what is already published unchanged gives that version again, as Lambda does. */
+  publishVersion(request: PublishVersion): Promise<FunctionVersion | UserError>;
+  /** The whole function, or one published version. Its queued asynchronous invocations go with it. */
+  deleteFunction(functionName: string, version: string | null): Promise<UserError | null>;
+  setReservedConcurrency(functionName: string, max: number | null): Promise<UserError | null>;
+  setTags(functionName: string, tags: Readonly<Record<string, string>>): Promise<UserError | null>;
+
+  // Asynchronous invocations. Writes of one turn of the event loop share one transaction.
+  /** TooManyRequestsException when the queue is full. */
+  enqueue(invocation: AsyncInvocation): Promise<UserError | null>;
+  /** Up to `max` that are due and not handed out yet, oldest first; handed out until done, retried, or restarted. */
+  takeDue(nowMs: number, max: number): readonly AsyncInvocation[];
+  /** When the next one not handed out is due; null if there is none. */
+  nextDueMs(): number | null;
+  done(id: string): Promise<void>;
+  retry(id: string, attempts: number, dueMs: number): Promise<void>;
+  asyncQueueLength(): number;
+
+  /** Told after each change, with the name of the function; for caches of what a version is. */
+  onChange(listener: (functionName: string) => void): void;
+  close(): Promise<void>;
+}

@@ -1,0 +1,55 @@
+/** What the gateway asks of an agent. On one machine these are calls; across machines, frames. */
+import type { FunctionVersion } from '../../store/store.ts';
+
+/** The right of one invocation to one core, as the scheduler granted it. */
+export interface Lease {
+  readonly epoch: number;
+  /** Global index of the core. */
+  readonly core: number;
+  readonly sequence: number;
+}
+
+export interface Invocation {
+  /** A UUID, 36 characters. */
+  readonly requestId: string;
+  /** Small integer that stands for (function, version, revision) between gateway, scheduler and agent. */
+  readonly versionIndex: number;
+  readonly fn: FunctionVersion;
+  readonly codeDir: string;
+  readonly payload: Buffer;
+  /** JSON text, '' if none. */
+  readonly clientContext: string;
+  readonly traceId: string;
+  readonly invokedArn: string;
+  /** Keep the last 4 KiB of its log for the answer. */
+  readonly tail: boolean;
+  /** When the request was accepted, clock microseconds. */
+  readonly acceptedUs: number;
+  readonly done: (result: InvocationResult) => void;
+}
+
+/** Times in microseconds. */
+export interface InvocationRecord {
+  /** Global index of the core it ran on. */
+  readonly core: number;
+  readonly start: 'cold' | 'warm';
+  /** From acceptance to grant. */
+  readonly queuedUs: number;
+  /** From grant to the handler's start: sandbox, boot, initialisation; near zero when warm. */
+  readonly startUs: number;
+  /** Of that, the function's own initialisation; 0 when warm. */
+  readonly initUs: number;
+  readonly runUs: number;
+  /** Milliseconds, rounded up, as Lambda bills. */
+  readonly billedMs: number;
+  /** Highest resident memory of the instance so far, MB. */
+  readonly memoryPeakMb: number;
+}
+
+export type InvocationResult =
+  | { readonly kind: 'response'; readonly payload: Buffer; readonly record: InvocationRecord; readonly tail: string }
+  | { readonly kind: 'error'; readonly payload: Buffer; readonly record: InvocationRecord; readonly tail: string }
+  /** The payload was no JSON; the handler did not run. */
+  | { readonly kind: 'bad-payload'; readonly message: string }
+  /** The agent had no memory for it, or no longer knows the lease; the handler did not run. Ask the scheduler again. */
+  | { readonly kind: 'refused'; readonly why: 'no-memory' | 'stale-lease' | 'stopping' };
