@@ -29,6 +29,23 @@ export const LIMITS = {
   /** An API request carries its zip in base64, inside JSON. */
   apiRequestBytesMax: 70 * 1024 * 1024,
 
+  // Store
+  codePathBytesMax: 1024,
+  symlinkTargetBytesMax: 1024,
+  /** How many zips are unpacked at once; the others wait. */
+  unpackConcurrencyMax: 2,
+  /** Code that no version uses stays this long: longer than any request waits and any invocation runs. */
+  codeSweepDelayMs: 1_800_000,
+  /** Changes that wait for the disk, in memory. */
+  commitBytesMax: 64 * 1024 * 1024,
+  /** Asynchronous invocations kept in memory besides on disk. */
+  asyncMemoryBytesMax: 64 * 1024 * 1024,
+  logFlushMs: 50,
+  logFlushBytes: 64 * 1024,
+  /** Log that waits for the disk: of one function, and of all together. */
+  logBufferBytesMax: 1024 * 1024,
+  logMemoryBytesMax: 64 * 1024 * 1024,
+
   // Scheduler
   functionVersionCountMax: 65_536,
   requestQueueMax: 1024,

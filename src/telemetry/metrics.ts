@@ -1,0 +1,132 @@
+/**
+ * Every metric of Perch, declared once as data. docs/METRICS.md is checked against this table.
+ *
+ * Counters and histograms are kept here and fed by the shells; gauges, and counters that a machine keeps for itself,
+ * are read when somebody scrapes. Names follow Prometheus' conventions: base units, `_total` for counters.
+ */
+import { Histogram } from '../base/histogram.ts';
+
+interface MetricSpec {
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly help: string;
+  /** Name of the one label, where there is one. */
+  readonly label?: string;
+}
+
+export const METRICS = {
+  perch_invocations_total: { type: 'counter', help: 'Invocations that came to a result, by result.', label: 'result' },
+  perch_invocations_refused_total: { type: 'counter', help: 'Invocations refused, by reason.', label: 'reason' },
+  perch_invocation_starts_total: {
+    type: 'counter',
+    help: 'Invocations that got an instance, by start.',
+    label: 'start',
+  },
+  perch_queue_seconds: { type: 'histogram', help: 'From acceptance of an invocation to the grant of its core.' },
+  perch_start_seconds: { type: 'histogram', help: 'From grant to the start of the handler, by start.', label: 'start' },
+  perch_run_seconds: { type: 'histogram', help: 'Run time of the handler.' },
+  perch_total_seconds: { type: 'histogram', help: 'From acceptance of an invocation to its result.' },
+  perch_cores: { type: 'gauge', help: 'Cores of the platform, by state.', label: 'state' },
+  perch_queue_length: { type: 'gauge', help: 'Invocations that wait for a core.' },
+  perch_scheduler_grants_total: { type: 'counter', help: 'Cores granted, by the way they were found.', label: 'path' },
+  perch_scheduler_stale_hints_total: { type: 'counter', help: 'Idle-list and warm references that named a busy core.' },
+  perch_scheduler_overtakes_total: {
+    type: 'counter',
+    help: 'Times a request passed an older one that waits for memory.',
+  },
+  perch_instances: { type: 'gauge', help: 'Instances that live, by state.', label: 'state' },
+  perch_instances_memory_bytes: { type: 'gauge', help: 'Memory that the living instances may use together.' },
+  perch_instances_started_total: { type: 'counter', help: 'Instances started.' },
+  perch_instances_ended_total: { type: 'counter', help: 'Instances ended, by reason.', label: 'reason' },
+  perch_pins_total: { type: 'counter', help: 'Times an instance was moved to another core.' },
+  perch_log_bytes_total: { type: 'counter', help: 'Log output of functions, bytes.' },
+  perch_log_dropped_bytes_total: { type: 'counter', help: 'Log output of functions beyond its limit, bytes.' },
+  perch_async_queue_length: { type: 'gauge', help: 'Asynchronous invocations that are not done.' },
+  perch_async_retries_total: {
+    type: 'counter',
+    help: 'Asynchronous invocations put back, by reason.',
+    label: 'reason',
+  },
+  perch_async_dropped_total: {
+    type: 'counter',
+    help: 'Asynchronous invocations given up, by reason.',
+    label: 'reason',
+  },
+} as const satisfies Record<string, MetricSpec>;
+
+export type MetricName = keyof typeof METRICS;
+type NameOf<Type> = { [Name in MetricName]: (typeof METRICS)[Name]['type'] extends Type ? Name : never }[MetricName];
+
+/** A gauge's value, or one for each value of its label; read at a scrape. */
+type Reading = () => number | Readonly<Record<string, number>>;
+
+export class Metrics {
+  readonly #counters = new Map<string, Map<string, Counter>>();
+  readonly #histograms = new Map<string, Map<string, Histogram>>();
+  readonly #readings = new Map<string, Reading>();
+
+  /** The handle is kept by its user: counting is one addition, without a look-up. */
+  counter(name: NameOf<'counter'>, label = ''): Counter {
+    return entry(this.#counters, name, label, () => new Counter());
+  }
+
+  histogram(name: NameOf<'histogram'>, label = ''): Histogram {
+    return entry(this.#histograms, name, label, () => new Histogram());
+  }
+
+  read(name: NameOf<'gauge' | 'counter'>, reading: Reading): void {
+    this.#readings.set(name, reading);
+  }
+
+  /** Prometheus' text format, version 0.0.4. */
+  text(): string {
+    const lines: string[] = [];
+    for (const [name, spec] of Object.entries<MetricSpec>(METRICS)) {
+      lines.push(`# HELP ${name} ${spec.help}`, `# TYPE ${name} ${spec.type}`);
+      const label = spec.label ?? '';
+      for (const [value, counter] of this.#counters.get(name) ?? [])
+        lines.push(sample(name, label, value, counter.value));
+      for (const [value, histogram] of this.#histograms.get(name) ?? [])
+        lines.push(...buckets(name, label, value, histogram));
+      const reading = this.#readings.get(name)?.();
+      if (typeof reading === 'number') lines.push(sample(name, '', '', reading));
+      else for (const [value, number] of Object.entries(reading ?? {})) lines.push(sample(name, label, value, number));
+    }
+    return lines.join('\n') + '\n';
+  }
+}
+
+export class Counter {
+  value = 0;
+
+  add(count = 1): void {
+    this.value += count;
+  }
+}
+
+function entry<T>(table: Map<string, Map<string, T>>, name: string, label: string, make: () => T): T {
+  let byLabel = table.get(name);
+  if (byLabel === undefined) table.set(name, (byLabel = new Map()));
+  let value = byLabel.get(label);
+  if (value === undefined) byLabel.set(label, (value = make()));
+  return value;
+}
+
+function sample(name: string, label: string, value: string, number: number): string {
+  return label === '' ? `${name} ${number}` : `${name}{${label}="${value}"} ${number}`;
+}
+
+function buckets(name: string, label: string, value: string, histogram: Histogram): string[] {
+  const prefix = label === '' ? '' : `${label}="${value}",`;
+  const suffix = label === '' ? '' : `{${label}="${value}"}`;
+  const lines: string[] = [];
+  let below = 0;
+  for (let index = 0; index < Histogram.bucketCount; index++) {
+    below += histogram.countIn(index);
+    // Below 16 µs nothing is measured, and every second bucket is enough to read a latency from.
+    if (index < 4 || (index & 1) === 1) continue;
+    lines.push(`${name}_bucket{${prefix}le="${Histogram.boundUs(index) / 1e6}"} ${below}`);
+  }
+  lines.push(`${name}_bucket{${prefix}le="+Inf"} ${histogram.count}`);
+  lines.push(`${name}_sum${suffix} ${histogram.sumUs / 1e6}`, `${name}_count${suffix} ${histogram.count}`);
+  return lines;
+}

@@ -1,0 +1,86 @@
+/** The agent's handles on its metrics. */
+import type { Counter, Metrics } from '../../telemetry/metrics.ts';
+import type { Histogram } from '../../base/histogram.ts';
+import { Ending, Kill } from '../machine/actions.ts';
+import type { WorkerMachine } from '../machine/worker.ts';
+import type { ExitReason } from '../sandbox/contract.ts';
+import type { InvocationRecord } from './contract.ts';
+
+const RESULTS = ['response', 'error', 'timeout', 'exit', 'init-timeout', 'broke-protocol', 'bad-payload'] as const;
+type Result = (typeof RESULTS)[number];
+
+const RESULT_OF_ENDING: Record<Ending, Result> = {
+  [Ending.answered]: 'error',
+  [Ending.exited]: 'exit',
+  [Ending.timedOut]: 'timeout',
+  [Ending.initTimedOut]: 'init-timeout',
+  [Ending.broke]: 'broke-protocol',
+};
+
+const KILLS: Record<Kill, string> = {
+  [Kill.evicted]: 'evicted',
+  [Kill.timedOut]: 'timeout',
+  [Kill.broke]: 'broke-protocol',
+  [Kill.ended]: 'error',
+};
+
+export class AgentMetrics {
+  readonly started: Counter;
+  readonly pins: Counter;
+  readonly logBytes: Counter;
+  readonly logDropped: Counter;
+  readonly #metrics: Metrics;
+  readonly #results: Record<Result, Counter>;
+  readonly #warm: { starts: Counter; us: Histogram };
+  readonly #cold: { starts: Counter; us: Histogram };
+  readonly #queue: Histogram;
+  readonly #run: Histogram;
+  readonly #total: Histogram;
+
+  constructor(metrics: Metrics, machine: WorkerMachine) {
+    this.#metrics = metrics;
+    this.started = metrics.counter('perch_instances_started_total');
+    this.pins = metrics.counter('perch_pins_total');
+    this.logBytes = metrics.counter('perch_log_bytes_total');
+    this.logDropped = metrics.counter('perch_log_dropped_bytes_total');
+    const results = RESULTS.map((result) => [result, metrics.counter('perch_invocations_total', result)] as const);
+    this.#results = Object.fromEntries(results) as Record<Result, Counter>;
+    const start = (label: string): { starts: Counter; us: Histogram } => ({
+      starts: metrics.counter('perch_invocation_starts_total', label),
+      us: metrics.histogram('perch_start_seconds', label),
+    });
+    this.#warm = start('warm');
+    this.#cold = start('cold');
+    this.#queue = metrics.histogram('perch_queue_seconds');
+    this.#run = metrics.histogram('perch_run_seconds');
+    this.#total = metrics.histogram('perch_total_seconds');
+    metrics.read('perch_instances', () => ({
+      idle: machine.idleCount,
+      busy: machine.residentCount - machine.idleCount,
+    }));
+    metrics.read('perch_instances_memory_bytes', () => machine.residentMb * 1024 * 1024);
+  }
+
+  result(result: Result): void {
+    this.#results[result].add();
+  }
+
+  ended(kind: 'response' | 'error', ending: Ending, record: InvocationRecord): void {
+    this.result(kind === 'response' ? 'response' : RESULT_OF_ENDING[ending]);
+    const start = record.start === 'warm' ? this.#warm : this.#cold;
+    start.starts.add();
+    start.us.record(record.startUs);
+    this.#queue.record(record.queuedUs);
+    this.#run.record(record.runUs);
+    this.#total.record(record.queuedUs + record.startUs + record.runUs);
+  }
+
+  killed(why: Kill): void {
+    this.#metrics.counter('perch_instances_ended_total', KILLS[why]).add();
+  }
+
+  exited(reason: ExitReason): void {
+    // What we killed was counted with its reason when we did.
+    if (reason.kind !== 'killed') this.#metrics.counter('perch_instances_ended_total', reason.kind).add();
+  }
+}

@@ -1,0 +1,369 @@
+/**
+ * The agent: the worker machine's shell. It starts and kills instances, pins each to the core of its lease, carries
+ * payloads to it and answers back, and says when a lease is over.
+ *
+ * Hot path: `assign` of a warm instance and the answer to it. One write and one read of a socket, one record; a
+ * system call to pin only when the instance changes cores. Checked by `npm run bench -- invoke`.
+ */
+import { assert } from '../../base/assert.ts';
+import type { Clock } from '../../base/clock.ts';
+import { FrameKind } from '../../wire/instance-frame.ts';
+import type { LogStore } from '../../store/logs.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import { type ActionHandler, Ending, Kill } from '../machine/actions.ts';
+import { WorkerMachine } from '../machine/worker.ts';
+import { runtimeOf } from '../runtimes/index.ts';
+import type { ExitReason, SandboxBackend } from '../sandbox/contract.ts';
+import type { Invocation, InvocationRecord, Lease } from './contract.ts';
+import { instanceEnvironment } from './environment.ts';
+import { type Answer, Instance } from './instance.ts';
+import { InvocationLog } from './invocation-log.ts';
+import { AgentMetrics } from './agent-metrics.ts';
+import { errorPayload, exitError, timeoutText } from './report.ts';
+
+/** Deadlines are looked at this often; a timeout is late by this at most. */
+const TICK_MS = 10;
+
+export interface AgentLimits {
+  readonly slotCount: number;
+  readonly versionCount: number;
+  readonly memoryMb: number;
+  readonly initTimeoutMs: number;
+  readonly responseBytesMax: number;
+  readonly logLineBytesMax: number;
+  readonly logBytesPerInvocationMax: number;
+  readonly logTailBytesMax: number;
+}
+
+export interface AgentDoors {
+  readonly backend: SandboxBackend;
+  readonly clock: Clock;
+  readonly logs: LogStore;
+  readonly metrics: Metrics;
+  readonly log: Log;
+}
+
+/** What the agent tells the scheduler. */
+export interface AgentEvents {
+  released(core: number, sequence: number, warm: boolean): void;
+  /** The last idle instance of the version is gone. */
+  evicted(versionIndex: number): void;
+  /** An instance is gone: what had no slot or memory before may have it now. */
+  memoryAvailable(): void;
+}
+
+/** What a core runs: from `assign` until its lease is released. */
+interface Running {
+  readonly lease: Lease;
+  readonly invocation: Invocation;
+  readonly grantedUs: number;
+  readonly log: InvocationLog;
+  startedUs: number;
+  cold: boolean;
+  /** The instance's answer, for the `complete` that follows it. */
+  answer: Answer | null;
+}
+
+export interface RegionalNames {
+  readonly region: string;
+  readonly accountId: string;
+}
+
+export class Agent {
+  readonly #machine: WorkerMachine;
+  readonly #doors: AgentDoors;
+  readonly #limits: AgentLimits;
+  readonly #events: AgentEvents;
+  readonly #names: RegionalNames;
+  readonly #cpusOf: readonly (readonly number[])[];
+  readonly #instances: (Instance | null)[];
+  readonly #running: (Running | null)[];
+  readonly #metrics: AgentMetrics;
+  #runningCount = 0;
+  #ticking: NodeJS.Timeout | null = null;
+  #stopping = false;
+  #onEmpty: (() => void) | null = null;
+  readonly #carryOut: ActionHandler = {
+    start: (slot, core, versionIndex) => this.#start(slot, core, versionIndex),
+    run: (slot, core) => this.#run(slot, core),
+    complete: (core, slot, ending) => this.#complete(core, slot, ending),
+    release: (core, sequence, warm) => this.#release(core, sequence, warm),
+    kill: (slot, why) => this.#kill(slot, why),
+    evicted: (versionIndex) => this.#events.evicted(versionIndex),
+  };
+
+  /** `cpusOf`: the kernel's CPU numbers of each core. */
+  constructor(
+    cpusOf: readonly (readonly number[])[],
+    limits: AgentLimits,
+    doors: AgentDoors,
+    events: AgentEvents,
+    names: RegionalNames,
+  ) {
+    this.#cpusOf = cpusOf;
+    this.#limits = limits;
+    this.#doors = doors;
+    this.#events = events;
+    this.#names = names;
+    this.#instances = new Array<Instance | null>(limits.slotCount).fill(null);
+    this.#running = new Array<Running | null>(cpusOf.length).fill(null);
+    this.#machine = new WorkerMachine({
+      coreCount: cpusOf.length,
+      slotCount: limits.slotCount,
+      versionCount: limits.versionCount,
+      memoryMb: limits.memoryMb,
+      initTimeoutUs: limits.initTimeoutMs * 1000,
+    });
+    this.#metrics = new AgentMetrics(doors.metrics, this.#machine);
+  }
+
+  /** Runs the invocation on the core of its lease; its `done` is called exactly once. */
+  assign(lease: Lease, invocation: Invocation): void {
+    if (this.#stopping) return invocation.done({ kind: 'refused', why: 'stopping' });
+    if (this.#running[lease.core] !== null) return invocation.done({ kind: 'refused', why: 'stale-lease' });
+    const { timeoutS, memoryMb } = invocation.fn.config;
+    const nowUs = this.#doors.clock.nowUs();
+    const run = { versionIndex: invocation.versionIndex, memoryMb, timeoutUs: timeoutS * 1e6 };
+    // The core's entry is there before the actions that look it up.
+    this.#running[lease.core] = {
+      lease,
+      invocation,
+      grantedUs: nowUs,
+      log: new InvocationLog(invocation, this.#doors.logs, this.#limits),
+      startedUs: 0,
+      cold: false,
+      answer: null,
+    };
+    this.#runningCount++;
+    if (!this.#machine.assign(lease.core, lease.sequence, run, nowUs)) {
+      this.#running[lease.core] = null;
+      this.#runningCount--;
+      this.#drain();
+      return invocation.done({ kind: 'refused', why: 'no-memory' });
+    }
+    this.#ticking ??= setInterval(() => this.#tick(), TICK_MS);
+    this.#drain();
+  }
+
+  dropVersion(versionIndex: number): void {
+    this.#machine.dropVersion(versionIndex);
+    this.#drain();
+  }
+
+  /** Takes no more; resolves when what runs has ended or `graceMs` are over, and every instance is gone. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    const untilUs = this.#doors.clock.nowUs() + graceMs * 1000;
+    while (this.#runningCount > 0 && this.#doors.clock.nowUs() < untilUs) {
+      await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+    }
+    const empty = new Promise<void>((resolve) => (this.#onEmpty = resolve));
+    this.#machine.stop();
+    this.#drain();
+    if (this.#machine.residentCount > 0) await empty;
+    if (this.#ticking !== null) clearInterval(this.#ticking);
+  }
+
+  #drain(): void {
+    this.#machine.actions.drain(this.#carryOut);
+  }
+
+  #tick(): void {
+    for (const instance of this.#instances) instance?.tick();
+    this.#machine.tick(this.#doors.clock.nowUs());
+    this.#drain();
+    if (this.#runningCount > 0) return;
+    clearInterval(this.#ticking!);
+    this.#ticking = null;
+  }
+
+  // --- actions of the machine -------------------------------------------------------------------------------
+
+  #start(slot: number, core: number, versionIndex: number): void {
+    const running = this.#on(core);
+    const { fn, codeDir } = running.invocation;
+    const runtime = runtimeOf(fn.config.runtime);
+    running.cold = true;
+    const sandbox = this.#doors.backend.start({
+      slot,
+      codeDir,
+      runtimeDir: runtime.dir,
+      interpreter: runtime.interpreter(),
+      args: runtime.args(fn.config.memoryMb),
+      env: instanceEnvironment(fn, runtime, this.#names, this.#limits.responseBytesMax),
+      memoryMb: fn.config.memoryMb,
+      cpus: this.#cpusOf[core]!,
+    });
+    this.#metrics.started.add();
+    const identity = { slot, versionIndex, functionName: fn.functionName, startedUs: this.#doors.clock.nowUs() };
+    const limits = { responseBytesMax: this.#limits.responseBytesMax, logBytesMax: this.#limits.logLineBytesMax };
+    const instance = new Instance(
+      identity,
+      sandbox,
+      {
+        ready: () => this.#onReady(instance),
+        answer: (_, answer) => this.#onAnswer(instance, answer),
+        log: (_, text) => this.#onLog(instance, text),
+        broke: (_, message) => this.#onBroke(instance, message),
+        exited: (_, reason) => this.#onExited(instance, reason),
+      },
+      limits,
+    );
+    this.#instances[slot] = instance;
+  }
+
+  #run(slot: number, core: number): void {
+    const running = this.#on(core);
+    const instance = this.#instances[slot]!;
+    const { clock } = this.#doors;
+    if (instance.pin(this.#cpusOf[core]!)) this.#metrics.pins.add();
+    running.startedUs = clock.nowUs();
+    running.log.start();
+    instance.invoke(
+      running.invocation,
+      running.lease.sequence,
+      clock.wallMs() + running.invocation.fn.config.timeoutS * 1000,
+    );
+  }
+
+  #complete(core: number, slot: number, ending: Ending): void {
+    const running = this.#on(core);
+    const instance = this.#instances[slot] ?? null;
+    const { invocation } = running;
+    if (ending === Ending.answered && running.answer!.kind === FrameKind.badPayload) {
+      this.#metrics.result('bad-payload');
+      invocation.done({ kind: 'bad-payload', message: running.answer!.body.toString('utf8') });
+      return;
+    }
+    const record = this.#record(running, instance);
+    const { kind, payload } = this.#payload(running, instance, ending);
+    running.log.end(record);
+    this.#metrics.ended(kind, ending, record);
+    invocation.done({ kind, payload, record, tail: running.log.tail() });
+  }
+
+  #release(core: number, sequence: number, warm: boolean): void {
+    this.#running[core] = null;
+    this.#runningCount--;
+    this.#events.released(core, sequence, warm);
+  }
+
+  #kill(slot: number, why: Kill): void {
+    const instance = this.#instances[slot]!;
+    this.#metrics.killed(why);
+    instance.kill();
+  }
+
+  // --- what instances do ------------------------------------------------------------------------------------
+
+  #onReady(instance: Instance): void {
+    const nowUs = this.#doors.clock.nowUs();
+    instance.initUs = nowUs - instance.startedUs;
+    this.#machine.ready(instance.slot, nowUs);
+    this.#drain();
+  }
+
+  #onAnswer(instance: Instance, answer: Answer): void {
+    const core = this.#machine.coreOf(instance.slot);
+    const running = core < 0 ? null : this.#running[core]!;
+    const expected = answer.kind === FrameKind.initError ? 0 : running?.lease.sequence;
+    if (running === null || answer.sequence !== expected || running.answer !== null) {
+      return this.#onBroke(instance, `an answer to nothing: kind ${answer.kind}, sequence ${answer.sequence}`);
+    }
+    running.answer = answer;
+    this.#machine.answered(instance.slot, answer.last);
+    this.#drain();
+  }
+
+  #onLog(instance: Instance, text: string): void {
+    const core = this.#machine.coreOf(instance.slot);
+    this.#metrics.logBytes.add(text.length);
+    // Between two invocations only children and native code can write: it belongs to the function all the same.
+    if (core < 0) return;
+    const dropped = this.#on(core).log.write(text);
+    if (dropped > 0) this.#metrics.logDropped.add(dropped);
+  }
+
+  #onBroke(instance: Instance, message: string): void {
+    this.#doors.log.warn(
+      { function: instance.functionName, slot: instance.slot, message },
+      'an instance broke its protocol',
+    );
+    this.#machine.broke(instance.slot);
+    this.#drain();
+  }
+
+  #onExited(instance: Instance, reason: ExitReason): void {
+    const { slot } = instance;
+    const entry = { function: instance.functionName, slot, reason };
+    if (reason.kind === 'start-failed') this.#doors.log.error(entry, 'a sandbox did not start');
+    else this.#doors.log.debug(entry, 'an instance ended');
+    this.#metrics.exited(reason);
+    this.#machine.exited(slot);
+    this.#drain();
+    this.#instances[slot] = null;
+    this.#events.memoryAvailable();
+    if (this.#machine.residentCount === 0) this.#onEmpty?.();
+  }
+
+  // --- results ----------------------------------------------------------------------------------------------
+
+  #payload(
+    running: Running,
+    instance: Instance | null,
+    ending: Ending,
+  ): { kind: 'response' | 'error'; payload: Buffer } {
+    const { requestId, fn } = running.invocation;
+    const { log } = running;
+    switch (ending) {
+      case Ending.answered: {
+        const { kind, body } = running.answer!;
+        return { kind: kind === FrameKind.response ? 'response' : 'error', payload: body };
+      }
+      case Ending.timedOut: {
+        const what = timeoutText(fn.config.timeoutS);
+        log.write(`${new Date(this.#doors.clock.wallMs()).toISOString()} ${requestId} ${what}\n`);
+        return { kind: 'error', payload: errorPayload('Sandbox.Timedout', requestId, what) };
+      }
+      case Ending.initTimedOut: {
+        const what = `Initialisation took longer than ${this.#limits.initTimeoutMs} ms`;
+        return { kind: 'error', payload: errorPayload('Runtime.InitTimeout', requestId, what) };
+      }
+      case Ending.broke:
+        return {
+          kind: 'error',
+          payload: errorPayload('Runtime.InvalidProtocol', requestId, 'The instance broke the protocol of its channel'),
+        };
+      case Ending.exited: {
+        const { type, what } = exitError(instance?.exit ?? { kind: 'killed' });
+        log.write(`RequestId: ${requestId} Error: ${what}\n${type}\n`);
+        return { kind: 'error', payload: errorPayload(type, requestId, what) };
+      }
+    }
+  }
+
+  #record(running: Running, instance: Instance | null): InvocationRecord {
+    const nowUs = this.#doors.clock.nowUs();
+    const started = running.startedUs > 0;
+    const runUs = started ? nowUs - running.startedUs : 0;
+    const initUs = running.cold ? (instance?.initUs ?? 0) : 0;
+    return {
+      core: running.lease.core,
+      start: running.cold ? 'cold' : 'warm',
+      queuedUs: running.grantedUs - running.invocation.acceptedUs,
+      startUs: (started ? running.startedUs : nowUs) - running.grantedUs,
+      initUs,
+      runUs,
+      // Initialisation is billed with the invocation that caused it, as Lambda does since 2025.
+      billedMs: Math.max(1, Math.ceil((runUs + initUs) / 1000)),
+      memoryPeakMb: instance?.memoryPeakMb(nowUs) ?? 0,
+    };
+  }
+
+  #on(core: number): Running {
+    const running = this.#running[core] ?? null;
+    assert(running !== null, `core ${core} runs nothing`);
+    return running;
+  }
+}

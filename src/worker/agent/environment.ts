@@ -1,0 +1,40 @@
+/** The whole environment of an instance: what Lambda promises, what its runtime needs, what its owner set. */
+import type { FunctionVersion } from '../../store/store.ts';
+import type { Runtime } from '../runtimes/index.ts';
+import type { RegionalNames } from './agent.ts';
+
+export function instanceEnvironment(
+  fn: FunctionVersion,
+  runtime: Runtime,
+  names: RegionalNames,
+  responseBytesMax: number,
+): Record<string, string> {
+  const { config, functionName, version } = fn;
+  return {
+    PATH: '/usr/local/bin:/usr/bin:/bin',
+    LANG: 'en_US.UTF-8',
+    TZ: ':UTC',
+    HOME: '/tmp',
+    TMPDIR: '/tmp',
+    LAMBDA_TASK_ROOT: '{code}',
+    LAMBDA_RUNTIME_DIR: '{runtime}',
+    _HANDLER: config.handler,
+    AWS_REGION: names.region,
+    AWS_DEFAULT_REGION: names.region,
+    AWS_LAMBDA_FUNCTION_NAME: functionName,
+    AWS_LAMBDA_FUNCTION_VERSION: version,
+    AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(config.memoryMb),
+    AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${functionName}`,
+    AWS_LAMBDA_LOG_STREAM_NAME: `[${version}]${fn.revisionId}`,
+    AWS_LAMBDA_LOG_FORMAT: config.logFormat,
+    AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand',
+    PERCH_FUNCTION_ARN: functionArn(names, functionName),
+    PERCH_RESPONSE_BYTES_MAX: String(responseBytesMax),
+    ...runtime.env(),
+    ...config.environment,
+  };
+}
+
+export function functionArn(names: RegionalNames, functionName: string): string {
+  return `arn:aws:lambda:${names.region}:${names.accountId}:function:${functionName}`;
+}

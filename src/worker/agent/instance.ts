@@ -1,0 +1,153 @@
+/** One live instance as the agent sees it: its sandbox, its channel, and what it logs. */
+import { FRAME_HEADER_BYTES, FrameKind, INVOKE_FIXED_BYTES } from '../../wire/instance-frame.ts';
+import type { ExitReason, Sandbox } from '../sandbox/contract.ts';
+import type { Invocation } from './contract.ts';
+import { type FrameLimits, FrameReader } from './frame-reader.ts';
+
+/** Beyond this a payload is written beside its header instead of copied behind it. */
+const COPIED_BYTES_MAX = 64 * 1024;
+/** How much log an instance may send in one tick of the agent before the agent stops listening to it until the next. */
+const FLOOD_BYTES = 512 * 1024;
+/** How often the peak of memory is read, which costs a file read or two. */
+const PEAK_INTERVAL_US = 100_000;
+
+export interface InstanceEvents {
+  ready(slot: number): void;
+  /** An answer, to be checked against what the slot runs. */
+  answer(slot: number, answer: Answer): void;
+  log(slot: number, text: string): void;
+  broke(slot: number, message: string): void;
+  exited(slot: number, reason: ExitReason): void;
+}
+
+export interface Answer {
+  readonly kind: FrameKind;
+  readonly last: boolean;
+  readonly sequence: number;
+  readonly body: Buffer;
+}
+
+export class Instance {
+  readonly slot: number;
+  readonly versionIndex: number;
+  readonly functionName: string;
+  /** For lines that it writes outside of an invocation. */
+  readonly startedUs: number;
+  initUs = 0;
+  exit: ExitReason | null = null;
+  readonly #sandbox: Sandbox;
+  readonly #events: InstanceEvents;
+  #logBytes = 0;
+  #paused = false;
+  #peakBytes = 0;
+  #peakReadUs = -Infinity;
+
+  constructor(
+    identity: { slot: number; versionIndex: number; functionName: string; startedUs: number },
+    sandbox: Sandbox,
+    events: InstanceEvents,
+    limits: FrameLimits,
+  ) {
+    this.slot = identity.slot;
+    this.versionIndex = identity.versionIndex;
+    this.functionName = identity.functionName;
+    this.startedUs = identity.startedUs;
+    this.#sandbox = sandbox;
+    this.#events = events;
+    this.#listen(limits);
+  }
+
+  pin(cpus: readonly number[]): boolean {
+    return this.#sandbox.pin(cpus);
+  }
+
+  kill(): void {
+    this.#sandbox.kill();
+  }
+
+  /** `deadlineMs`: epoch milliseconds. */
+  invoke(invocation: Invocation, sequence: number, deadlineMs: number): void {
+    const extra = extraOf(invocation);
+    const payload = invocation.payload;
+    const bodyBytes = INVOKE_FIXED_BYTES + extra.length + payload.length;
+    const copied = payload.length <= COPIED_BYTES_MAX;
+    const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + bodyBytes - (copied ? 0 : payload.length));
+    frame.writeUInt32LE(bodyBytes, 0);
+    frame.writeUInt32LE((FrameKind.invoke | (extra.length << 16)) >>> 0, 4);
+    frame.writeUInt32LE(sequence, 8);
+    frame.writeUInt32LE(0, 12);
+    frame.writeDoubleLE(deadlineMs, FRAME_HEADER_BYTES);
+    frame.write(invocation.requestId, FRAME_HEADER_BYTES + 8, 36, 'latin1');
+    const at = FRAME_HEADER_BYTES + INVOKE_FIXED_BYTES;
+    if (extra.length > 0) extra.copy(frame, at);
+    if (copied) payload.copy(frame, at + extra.length);
+    const channel = this.#sandbox.channel;
+    channel.write(frame);
+    if (!copied) channel.write(payload);
+  }
+
+  /** Megabytes, rounded up; at most PEAK_INTERVAL_US old. */
+  memoryPeakMb(nowUs: number): number {
+    if (nowUs - this.#peakReadUs >= PEAK_INTERVAL_US) {
+      this.#peakReadUs = nowUs;
+      this.#peakBytes = Math.max(this.#peakBytes, this.#sandbox.memoryPeakBytes());
+    }
+    return Math.ceil(this.#peakBytes / (1024 * 1024));
+  }
+
+  /** Listens again to an instance that had logged too much in the last tick. */
+  tick(): void {
+    this.#logBytes = 0;
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#sandbox.channel.resume();
+    for (const stream of this.#sandbox.output) stream.resume();
+  }
+
+  #listen(limits: FrameLimits): void {
+    const sandbox = this.#sandbox;
+    const reader = new FrameReader(
+      {
+        frame: (kind, last, sequence, body) => this.#frame({ kind, last, sequence, body }),
+        breach: (message) => this.#events.broke(this.slot, message),
+      },
+      limits,
+    );
+    sandbox.channel.on('data', (chunk: Buffer) => reader.push(chunk));
+    sandbox.channel.on('error', () => {}); // The exit that follows says it all.
+    for (const stream of sandbox.output) {
+      stream.on('data', (chunk: Buffer) => this.#log(chunk));
+      stream.on('error', () => {});
+    }
+    sandbox.onExit((reason) => {
+      this.exit = reason;
+      this.#events.exited(this.slot, reason);
+    });
+  }
+
+  #frame(answer: Answer): void {
+    if (answer.kind === FrameKind.log) this.#log(answer.body);
+    else if (answer.kind === FrameKind.ready) this.#events.ready(this.slot);
+    else this.#events.answer(this.slot, answer);
+  }
+
+  #log(bytes: Buffer): void {
+    this.#events.log(this.slot, bytes.toString('utf8'));
+    this.#logBytes += bytes.length;
+    if (this.#logBytes < FLOOD_BYTES || this.#paused) return;
+    this.#paused = true;
+    this.#sandbox.channel.pause();
+    for (const stream of this.#sandbox.output) stream.pause();
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
+
+function extraOf(invocation: Invocation): Buffer {
+  if (invocation.clientContext === '' && invocation.traceId === '' && invocation.invokedArn === '') return NOTHING;
+  const extra: Record<string, unknown> = {};
+  if (invocation.clientContext !== '') extra['clientContext'] = JSON.parse(invocation.clientContext);
+  if (invocation.traceId !== '') extra['traceId'] = invocation.traceId;
+  if (invocation.invokedArn !== '') extra['arn'] = invocation.invokedArn;
+  return Buffer.from(JSON.stringify(extra));
+}

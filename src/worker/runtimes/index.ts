@@ -1,0 +1,15 @@
+import type { RuntimeName } from '../../store/store.ts';
+import { nodeRuntime } from './node/runtime.ts';
+import type { Runtime } from './runtime.ts';
+
+export type { Runtime } from './runtime.ts';
+
+const BY_NAME = new Map<RuntimeName, Runtime>(
+  [nodeRuntime].flatMap((runtime) => runtime.names.map((name) => [name, runtime])),
+);
+
+export function runtimeOf(name: RuntimeName): Runtime {
+  const runtime = BY_NAME.get(name);
+  if (runtime === undefined) throw new Error(`no runtime folder serves ${name}`);
+  return runtime;
+}

@@ -1,0 +1,87 @@
+// The instance's end of its channel to the agent: frames over descriptor 3. The layout is drawn in
+// src/wire/instance-frame.ts; this is its copy in plain JavaScript, since nothing compiles inside a sandbox.
+//
+// Reading blocks on purpose. Between invocations an instance sits in read(2): it is frozen, as Lambda freezes it,
+// costs no CPU whatever timers it left behind, and one system call brings the next invocation.
+'use strict';
+
+const { readSync, writeSync } = require('node:fs');
+
+const DESCRIPTOR = 3;
+const HEADER_BYTES = 16;
+const INVOKE_FIXED_BYTES = 8 + 36;
+const REUSED_BYTES = 64 * 1024;
+
+const Kind = Object.freeze({
+  invoke: 1,
+  ready: 16,
+  initError: 17,
+  response: 18,
+  error: 19,
+  log: 20,
+  badPayload: 21,
+});
+
+/** In `flags`: the instance ends after this frame. */
+const FLAG_LAST = 1;
+
+const incoming = Buffer.allocUnsafeSlow(REUSED_BYTES);
+const outgoing = Buffer.allocUnsafeSlow(REUSED_BYTES);
+
+/** Fills `buffer` up to `end`; false when the agent is gone. */
+function readUntil(buffer, from, end) {
+  let at = from;
+  while (at < end) {
+    const count = readSync(DESCRIPTOR, buffer, at, buffer.length - at, null);
+    if (count === 0) return -1;
+    at += count;
+  }
+  return at;
+}
+
+/**
+ * Waits for the next invocation. Null when the agent is gone.
+ * `payload` is text: the frame's buffer is used again for the next one.
+ */
+function receive() {
+  let buffer = incoming;
+  const first = readUntil(buffer, 0, HEADER_BYTES);
+  if (first < 0) return null;
+  const bodyBytes = buffer.readUInt32LE(0);
+  const end = HEADER_BYTES + bodyBytes;
+  if (end > first) {
+    if (end > buffer.length) {
+      buffer = Buffer.allocUnsafeSlow(end);
+      incoming.copy(buffer, 0, 0, first);
+    }
+    if (readUntil(buffer, first, end) < 0) return null;
+  }
+  const extraBytes = buffer.readUInt16LE(6);
+  const extraAt = HEADER_BYTES + INVOKE_FIXED_BYTES;
+  const payloadAt = extraAt + extraBytes;
+  return {
+    sequence: buffer.readUInt32LE(8),
+    deadlineMs: buffer.readDoubleLE(HEADER_BYTES),
+    requestId: buffer.latin1Slice(HEADER_BYTES + 8, extraAt),
+    extra: extraBytes === 0 ? null : JSON.parse(buffer.utf8Slice(extraAt, payloadAt)),
+    payload: buffer.utf8Slice(payloadAt, end),
+  };
+}
+
+function send(kind, flags, sequence, text) {
+  // Three bytes are the most that UTF-8 makes of one UTF-16 unit.
+  const reusable = HEADER_BYTES + text.length * 3 <= REUSED_BYTES;
+  const buffer = reusable ? outgoing : Buffer.allocUnsafeSlow(HEADER_BYTES + Buffer.byteLength(text));
+  const bodyBytes = buffer.utf8Write(text, HEADER_BYTES);
+  buffer.writeUInt32LE(bodyBytes, 0);
+  buffer[4] = kind;
+  buffer[5] = flags;
+  buffer.writeUInt16LE(0, 6);
+  buffer.writeUInt32LE(sequence, 8);
+  buffer.writeUInt32LE(0, 12);
+  let at = 0;
+  const end = HEADER_BYTES + bodyBytes;
+  while (at < end) at += writeSync(DESCRIPTOR, buffer, at, end - at);
+}
+
+module.exports = { Kind, FLAG_LAST, receive, send };

@@ -1,0 +1,81 @@
+// console and process.stdout/stderr as frames on the channel: in order with the answer of the invocation, so that
+// nothing a handler logged is missing when its answer arrives. What native code or a child process writes to
+// descriptors 1 and 2 goes through pipes, and may come later.
+'use strict';
+
+const { formatWithOptions } = require('node:util');
+const { Kind, send } = require('./channel.cjs');
+
+/** A frame of log stays well below what the agent accepts, and fits the buffer that is used again. */
+const PIECE_LENGTH = 20_000;
+
+const LEVELS = [
+  ['trace', 'TRACE', 10],
+  ['debug', 'DEBUG', 20],
+  ['log', 'INFO', 30],
+  ['info', 'INFO', 30],
+  ['warn', 'WARN', 40],
+  ['error', 'ERROR', 50],
+];
+
+const json = process.env.AWS_LAMBDA_LOG_FORMAT === 'JSON';
+let requestId;
+let sequence = 0;
+
+function describe(values) {
+  return formatWithOptions({ depth: 6 }, ...values);
+}
+
+function line(level, values) {
+  const timestamp = new Date().toISOString();
+  if (!json) return `${timestamp}\t${requestId}\t${level}\t${describe(values)}\n`;
+  const entry = { timestamp, level, requestId };
+  const only = values.length === 1 ? values[0] : undefined;
+  if (only instanceof Error) {
+    entry.errorType = only.name;
+    entry.errorMessage = only.message;
+    entry.stackTrace = String(only.stack).split('\n');
+  } else {
+    entry.message = only !== null && typeof only === 'object' ? only : describe(values);
+  }
+  try {
+    return JSON.stringify(entry) + '\n';
+  } catch {
+    return JSON.stringify({ timestamp, level, requestId, message: describe(values) }) + '\n';
+  }
+}
+
+function write(text) {
+  for (let at = 0; at < text.length; at += PIECE_LENGTH) {
+    send(Kind.log, 0, sequence, text.length <= PIECE_LENGTH ? text : text.slice(at, at + PIECE_LENGTH));
+  }
+}
+
+function log(level, ...values) {
+  write(line(level, values));
+}
+
+function replaceStream(stream) {
+  stream.write = (chunk, encoding, callback) => {
+    const done = typeof encoding === 'function' ? encoding : callback;
+    write(typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('utf8'));
+    if (typeof done === 'function') process.nextTick(done);
+    return true;
+  };
+}
+
+function install() {
+  for (const [method, level] of LEVELS) {
+    console[method] = (...values) => write(line(level, values));
+  }
+  replaceStream(process.stdout);
+  replaceStream(process.stderr);
+}
+
+/** From now on lines belong to this invocation. */
+function enter(id, number) {
+  requestId = id;
+  sequence = number;
+}
+
+module.exports = { install, enter, log };
