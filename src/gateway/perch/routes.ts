@@ -1,0 +1,67 @@
+/** Perch's own API: what the command line and Prometheus ask for. */
+import { UserError } from '../../base/errors.ts';
+import { checkQueryInteger } from '../lambda/constraints.ts';
+import { findVersion } from '../lambda/functions.ts';
+import type { Answer, ApiRequest, Route } from '../route.ts';
+import { CODE_PATH } from '../code-urls.ts';
+import { streamLogs } from './logs.ts';
+
+const LINES = 100;
+const LINES_MAX = 10_000;
+
+function health(): Answer {
+  return { status: 200, json: { status: 'ok' } };
+}
+
+function metrics(request: ApiRequest): Answer {
+  const bytes = request.context.platform.metrics();
+  return { status: 200, contentType: 'text/plain; version=0.0.4; charset=utf-8', bytes };
+}
+
+function cores(request: ApiRequest): Answer {
+  return { status: 200, json: { cores: request.context.platform.cores() } };
+}
+
+function info(request: ApiRequest): Answer {
+  return { status: 200, json: request.context.info };
+}
+
+function logs(request: ApiRequest): Answer | Promise<Answer> {
+  const found = findVersion(request);
+  if (found instanceof UserError) return found;
+  const lines = checkQueryInteger(request.query.get('lines'), 'lines', { min: 0, max: LINES_MAX });
+  if (lines instanceof UserError) return lines;
+  const query = { functionName: found.fn.functionName, lines: lines ?? LINES };
+  return request.query.get('follow') === '1'
+    ? { stream: (response) => streamLogs(request.context, query, response) }
+    : lastLines(request, query);
+}
+
+async function lastLines(request: ApiRequest, query: { functionName: string; lines: number }): Promise<Answer> {
+  const bytes = query.lines === 0 ? '' : await request.context.platform.logs.tail(query.functionName, query.lines);
+  return { status: 200, contentType: 'text/plain; charset=utf-8', bytes };
+}
+
+/** What GetFunction's Location points to. */
+async function code(request: ApiRequest): Promise<Answer> {
+  const { codeUrls, platform } = request.context;
+  const functionName = request.params['FunctionName'] ?? '';
+  if (!codeUrls.check(functionName, request.query, Date.now())) {
+    return new UserError(
+      'AccessDeniedException',
+      'This address is wrong or too old: ask for a new one with GetFunction.',
+    );
+  }
+  const fn = platform.store.getVersion(functionName, request.query.get('version') ?? '');
+  if (fn === null) return new UserError('ResourceNotFoundException', `Function not found: ${functionName}`);
+  return { status: 200, contentType: 'application/zip', bytes: await platform.store.readZip(fn.code) };
+}
+
+export const PERCH_ROUTES: readonly Route[] = [
+  { method: 'GET', path: '/healthz', operation: 'Health', access: 'open', answer: health },
+  { method: 'GET', path: '/metrics', operation: 'Metrics', answer: metrics },
+  { method: 'GET', path: '/perch/v1/cores', operation: 'Cores', answer: cores },
+  { method: 'GET', path: '/perch/v1/info', operation: 'Info', answer: info },
+  { method: 'GET', path: '/perch/v1/logs/:FunctionName', operation: 'Logs', answer: logs },
+  { method: 'GET', path: `${CODE_PATH}/:FunctionName`, operation: 'Code', access: 'open', answer: code },
+];
