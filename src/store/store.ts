@@ -4,8 +4,15 @@
  *
  * What holds for every backend: when a promise of a writing call resolves, the change is on disk and survives a
  * `kill -9` and a power cut; until then it is as if it had never been asked for. A `UserError` changes nothing.
+ * A disk that is full, read-only or broken is a `ServiceException` that names the data folder; calls that cannot answer
+ * with a `UserError` reject with a `StoreError`.
  */
 import type { UserError } from '../base/errors.ts';
+
+/** The store itself failed (disk, permissions, another platform on the folder): for the operator, not for a client. */
+export class StoreError extends Error {
+  override name = 'StoreError';
+}
 
 export const RUNTIMES = ['nodejs24.x', 'nodejs22.x', 'nodejs20.x'] as const;
 export type RuntimeName = (typeof RUNTIMES)[number];
@@ -103,9 +110,15 @@ export interface Store {
   // Code. Content-addressed: the same zip twice is stored once.
   /** Checks the zip (form, sizes, paths, links), unpacks it, and stores both; nothing stays of one that is refused. */
   putCode(zip: Buffer): Promise<CodeRef | UserError>;
-  /** Folder with the unpacked code: read-only for everybody, readable by everybody. */
+  /**
+   * Folder with the unpacked code: readable by everybody, writable by the platform alone. Code that no version uses
+   * any more stays for LIMITS.codeSweepDelayMs: longer than a request may wait and an invocation may run, and long
+   * enough between putCode and the call that uses what it gave. So nobody has to say that an instance still needs it.
+   */
   codeDir(code: CodeRef): string;
-  /** The zip as it was uploaded; its hash is checked again. */
+  /** InvalidZipFileException where the code was found missing or damaged; ask before the code is run. */
+  codeError(code: CodeRef): UserError | null;
+  /** The zip as it was uploaded; its hash is checked again. Rejects where it is missing or damaged. */
   readZip(code: CodeRef): Promise<Buffer>;
 
   // Functions. Reads come from memory and are synchronous: they are on the way of an invocation.

@@ -1,0 +1,125 @@
+/** Writes what a plan says into a folder, and checks a folder against a plan. */
+import { lstat, mkdir, open, readdir, readlink, symlink, chmod } from 'node:fs/promises';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { cannotUnzip, shown, tooLarge } from './zip-plan.ts';
+import type { PlannedFile, ZipLimits, ZipPlan, ZipRefusal } from './zip-plan.ts';
+
+/** Files written at once; their fsyncs share the work of the file system's journal. */
+const WRITER_COUNT = 8;
+
+interface Job {
+  readonly plan: ZipPlan;
+  readonly folder: string;
+  readonly limits: ZipLimits;
+  /** Inflated so far, counted as it comes and not as the zip says. */
+  bytes: number;
+  refusal: ZipRefusal | null;
+  /** A writer met an error of the disk: the others need not go on. */
+  failed: boolean;
+}
+
+/**
+ * On disk when it resolves, the names within `folder` included. Modes are 0755 and 0644 whatever the process's mask is.
+ * A refusal or an exception (of the file system) leaves a part in `folder`, for the caller to remove.
+ */
+export async function unpack(plan: ZipPlan, folder: string, limits: ZipLimits): Promise<ZipRefusal | null> {
+  const directories = [folder, ...plan.directories.map((path) => join(folder, path))];
+  for (const directory of directories) {
+    await mkdir(directory);
+    await chmod(directory, 0o755);
+  }
+  const job: Job = { plan, folder, limits, bytes: 0, refusal: null, failed: false };
+  const files = plan.files.values();
+  // All of them have to be through before the caller may remove the folder.
+  const writers = await Promise.allSettled(Array.from({ length: WRITER_COUNT }, () => writeFiles(job, files)));
+  for (const writer of writers) if (writer.status === 'rejected') throw writer.reason;
+  if (job.refusal) return job.refusal;
+  for (const link of plan.links) await symlink(link.target, join(folder, link.path));
+  for (const directory of directories) await syncFolder(directory);
+  return null;
+}
+
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** True if the folder holds exactly what the plan says, by names, kinds, sizes, modes and targets. */
+export async function isUnpacked(plan: ZipPlan, folder: string): Promise<boolean> {
+  try {
+    const found = await readdir(folder, { recursive: true });
+    if (found.length !== plan.directories.length + plan.files.length + plan.links.length) return false;
+    for (const path of plan.directories) {
+      if (!(await lstat(join(folder, path))).isDirectory()) return false;
+    }
+    for (const { path, entry, mode } of plan.files) {
+      const stats = await lstat(join(folder, path));
+      if (!stats.isFile() || stats.size !== entry.uncompressedSize || (stats.mode & 0o777) !== mode) return false;
+    }
+    for (const { path, target } of plan.links) {
+      if ((await readlink(join(folder, path))) !== target) return false;
+    }
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The first problem ends all writers. */
+async function writeFiles(job: Job, files: Iterator<PlannedFile>): Promise<void> {
+  for (let step = files.next(); !step.done && !job.refusal && !job.failed; step = files.next()) {
+    try {
+      const refusal = await writeFile(job, step.value);
+      job.refusal ??= refusal;
+    } catch (error) {
+      const refusal = refusalOf(error, step.value);
+      if (!refusal) {
+        job.failed = true;
+        throw error;
+      }
+      job.refusal ??= refusal;
+    }
+  }
+}
+
+async function writeFile(job: Job, file: PlannedFile): Promise<ZipRefusal | null> {
+  const stream = await job.plan.zip.openReadStreamPromise(file.entry);
+  const handle = await open(join(job.folder, file.path), 'wx', file.mode);
+  try {
+    await handle.chmod(file.mode);
+    let checksum = 0;
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      job.bytes += chunk.length;
+      if (job.bytes > job.limits.unzippedBytesMax) return tooLarge(job.limits);
+      if (job.refusal) return job.refusal;
+      checksum = crc32(chunk, checksum);
+      await writeAll(handle, chunk);
+    }
+    if (checksum !== file.entry.crc32) return cannotUnzip(`entry ${shown(file.path)}: wrong checksum`);
+    await handle.sync();
+    return null;
+  } finally {
+    stream.destroy();
+    await handle.close();
+  }
+}
+
+async function writeAll(handle: Awaited<ReturnType<typeof open>>, chunk: Buffer): Promise<void> {
+  for (let start = 0; start < chunk.length;) {
+    start += (await handle.write(chunk, start)).bytesWritten;
+  }
+}
+
+/** Errors of system calls are the disk's, unless they are about a name; all others come from inflating. */
+function refusalOf(error: unknown, file: PlannedFile): ZipRefusal | null {
+  if (!(error instanceof Error)) return null;
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (syscall === undefined) return cannotUnzip(`entry ${shown(file.path)}: ${error.message}`);
+  if (code === 'EEXIST') return cannotUnzip(`entry ${shown(file.path)}: the file system takes its name for another's`);
+  return null;
+}

@@ -1,0 +1,328 @@
+/** The store of a single machine: node:sqlite and files in one folder. See README.md beside this file. */
+import { randomUUID } from 'node:crypto';
+import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { assert } from '../../base/assert.ts';
+import { realClock } from '../../base/clock.ts';
+import type { Clock } from '../../base/clock.ts';
+import { UserError } from '../../base/errors.ts';
+import { LIMITS } from '../../base/limits.ts';
+import { CodeStore } from '../code/code-store.ts';
+import type { CodeLimits } from '../code/code-store.ts';
+import { createFunction, deleteVersion, notFound, publishVersion, updateFunction, versionOf } from '../functions.ts';
+import type { Change, Fresh, FunctionState } from '../functions.ts';
+import { pageAfter, pageOfAllVersions, pageOfVersions } from '../pages.ts';
+import { StoreError } from '../store.ts';
+import type {
+  AsyncInvocation,
+  CodeRef,
+  CreateFunction,
+  FunctionRecord,
+  FunctionVersion,
+  Page,
+  PublishVersion,
+  Store,
+  UpdateFunction,
+} from '../store.ts';
+import { AsyncQueue } from './async-queue.ts';
+import { Database } from './database.ts';
+import { FunctionTable } from './function-table.ts';
+import type { Decision } from './function-table.ts';
+
+export interface EmbeddedStoreLimits extends CodeLimits {
+  readonly asyncQueueMax: number;
+  readonly asyncMemoryBytesMax: number;
+  readonly commitBytesMax: number;
+  /** Of the database, 4 KiB each; 0: as many as the disk holds. */
+  readonly databasePageCountMax: number;
+}
+
+export interface EmbeddedStoreOptions {
+  readonly limits?: Partial<EmbeddedStoreLimits>;
+  readonly clock?: Clock;
+  /** What the operator should know: damaged code, and what was mended. Default: to stderr. */
+  readonly report?: (message: string) => void;
+}
+
+/**
+ * Opens a data folder, or makes it. Rejects with a StoreError, whose message is for the operator, where that cannot be
+ * done or another platform has it open.
+ */
+export async function openEmbeddedStore(folder: string, options: EmbeddedStoreOptions = {}): Promise<EmbeddedStore> {
+  const path = resolve(folder);
+  const limits: EmbeddedStoreLimits = { ...LIMITS, databasePageCountMax: 0, ...options.limits };
+  const clock = options.clock ?? realClock;
+  const report = options.report ?? ((message: string) => void process.stderr.write(`perch: ${message}\n`));
+  try {
+    prepareFolder(path);
+  } catch (error) {
+    throw new StoreError(`Cannot use the data folder ${path}: ${messageOf(error)}.`);
+  }
+  const database = await Database.open({ folder: path, pageCountMax: limits.databasePageCountMax });
+  try {
+    const codes = new CodeStore({ folder: path, limits, clock, report });
+    return await EmbeddedStore.open({ path, limits, clock, report, database, codes });
+  } catch (error) {
+    await database.close();
+    if (!(error instanceof Error) || !('syscall' in error)) throw error;
+    throw new StoreError(`Cannot use the data folder ${path}: ${messageOf(error)}.`);
+  }
+}
+
+interface Parts {
+  readonly path: string;
+  readonly limits: EmbeddedStoreLimits;
+  readonly clock: Clock;
+  readonly report: (message: string) => void;
+  readonly database: Database;
+  readonly codes: CodeStore;
+}
+
+export class EmbeddedStore implements Store {
+  readonly #parts: Parts;
+  readonly #functions: FunctionTable;
+  readonly #queue: AsyncQueue;
+  readonly #listeners: ((functionName: string) => void)[] = [];
+  #sweepTimer: NodeJS.Timeout | undefined;
+  /** What takes several steps and has to end before the lock is given up. */
+  readonly #running = new Set<Promise<unknown>>();
+  #closed = false;
+
+  private constructor(parts: Parts) {
+    const { database, limits } = parts;
+    this.#parts = parts;
+    this.#functions = new FunctionTable(database, (functionName) => {
+      for (const listener of this.#listeners) listener(functionName);
+    });
+    this.#queue = new AsyncQueue(database, {
+      countMax: limits.asyncQueueMax,
+      memoryBytesMax: limits.asyncMemoryBytesMax,
+      commitBytesMax: limits.commitBytesMax,
+    });
+  }
+
+  static async open(parts: Parts): Promise<EmbeddedStore> {
+    const store = new EmbeddedStore(parts);
+    await parts.codes.open(store.#functions.versions().map((version) => version.code));
+    const everyMs = Math.max(1000, parts.limits.codeSweepDelayMs / 4);
+    store.#sweepTimer = setInterval(() => void store.sweep(), everyMs).unref();
+    return store;
+  }
+
+  // Code
+
+  putCode(zip: Buffer): Promise<CodeRef | UserError> {
+    if (this.#closed) return Promise.resolve(shuttingDown());
+    return this.#track(this.#parts.codes.put(zip));
+  }
+
+  codeDir(code: CodeRef): string {
+    return this.#parts.codes.folderOf(code);
+  }
+
+  codeError(code: CodeRef): UserError | null {
+    return this.#parts.codes.errorOf(code);
+  }
+
+  readZip(code: CodeRef): Promise<Buffer> {
+    return this.#track(this.#parts.codes.read(code));
+  }
+
+  /** Removes code that no version has used for the delay. By itself every now and then; tests ask for it. */
+  async sweep(): Promise<void> {
+    if (this.#closed) return;
+    try {
+      await this.#track(this.#parts.codes.sweep(this.#functions.usedCode()));
+    } catch (error) {
+      this.#parts.report(`cannot remove old code from ${this.#parts.path}: ${messageOf(error)}`);
+    }
+  }
+
+  // Functions
+
+  getFunction(functionName: string): FunctionRecord | null {
+    return this.#functions.get(functionName)?.record ?? null;
+  }
+
+  getVersion(functionName: string, version: string): FunctionVersion | null {
+    const state = this.#functions.get(functionName);
+    return state ? versionOf(state, version) : null;
+  }
+
+  listFunctions(marker: string | null, max: number): Page<FunctionRecord> {
+    const { items, nextMarker } = pageAfter(this.#functions.names(), marker, max);
+    return { items: items.map((name) => this.#stateOf(name).record), nextMarker };
+  }
+
+  listVersions(functionName: string, marker: string | null, max: number): Page<FunctionVersion> {
+    const state = this.#functions.get(functionName);
+    return state ? pageOfVersions(state, marker, max) : { items: [], nextMarker: null };
+  }
+
+  listAllVersions(marker: string | null, max: number): Page<FunctionVersion> {
+    return pageOfAllVersions(this.#functions.names(), (name) => this.#stateOf(name), marker, max);
+  }
+
+  createFunction(request: CreateFunction): Promise<FunctionVersion | UserError> {
+    return this.#change(request.functionName, request.code, (before, fresh) => createFunction(before, request, fresh));
+  }
+
+  updateFunction(request: UpdateFunction): Promise<FunctionVersion | UserError> {
+    return this.#change(request.functionName, request.code, (before, fresh) => updateFunction(before, request, fresh));
+  }
+
+  publishVersion(request: PublishVersion): Promise<FunctionVersion | UserError> {
+    return this.#change(request.functionName, undefined, (before, fresh) => publishVersion(before, request, fresh));
+  }
+
+  deleteFunction(functionName: string, version: string | null): Promise<UserError | null> {
+    if (this.#closed) return Promise.resolve(shuttingDown());
+    const before = this.#functions.decided(functionName);
+    const state = version === null ? null : deleteVersion(before, functionName, version);
+    if (state instanceof UserError) return Promise.resolve(state);
+    if (!before) return Promise.resolve(notFound(functionName));
+    // The delay of the sweep begins with the last use, which is now.
+    for (const used of this.#functions.get(functionName)?.published.values() ?? []) this.#parts.codes.use(used.code);
+    this.#parts.codes.use(before.record.latest.code);
+    const onTouched = (sequences: readonly number[]): void => this.#queue.removed(sequences);
+    const more =
+      version === null
+        ? ({ name: 'dequeueFunction', values: [functionName] } as const)
+        : ({ name: 'dequeueVersion', values: [functionName, version] } as const);
+    return this.#functions.change({ functionName, state, result: null, more: [more], onTouched });
+  }
+
+  setReservedConcurrency(functionName: string, max: number | null): Promise<UserError | null> {
+    return this.#changeRecord(functionName, { reservedConcurrency: max });
+  }
+
+  setTags(functionName: string, tags: Readonly<Record<string, string>>): Promise<UserError | null> {
+    return this.#changeRecord(functionName, { tags });
+  }
+
+  // Asynchronous invocations
+
+  enqueue(invocation: AsyncInvocation): Promise<UserError | null> {
+    if (this.#closed) return Promise.resolve(shuttingDown());
+    const { functionName, version } = invocation;
+    const state = this.#functions.decided(functionName);
+    if (!state) return Promise.resolve(notFound(functionName));
+    if (!versionOf(state, version)) return Promise.resolve(notFound(functionName, version));
+    return this.#queue.enqueue(invocation).then((error) => this.#explained(error));
+  }
+
+  takeDue(nowMs: number, max: number): readonly AsyncInvocation[] {
+    return this.#closed ? [] : this.#queue.takeDue(nowMs, max);
+  }
+
+  nextDueMs(): number | null {
+    return this.#queue.nextDueMs;
+  }
+
+  done(id: string): Promise<void> {
+    return this.#closed ? Promise.reject(closedError()) : this.#queue.done(id);
+  }
+
+  retry(id: string, attempts: number, dueMs: number): Promise<void> {
+    return this.#closed ? Promise.reject(closedError()) : this.#queue.retry(id, attempts, dueMs);
+  }
+
+  asyncQueueLength(): number {
+    return this.#queue.length;
+  }
+
+  onChange(listener: (functionName: string) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Waits for what was asked for; what is asked for from now on is refused. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#sweepTimer);
+    await Promise.allSettled(this.#running);
+    await this.#parts.database.close();
+  }
+
+  #stateOf(name: string): FunctionState {
+    const state = this.#functions.get(name);
+    assert(state !== undefined, `function ${name} is listed and not there`);
+    return state;
+  }
+
+  async #change(
+    functionName: string,
+    code: CodeRef | undefined,
+    decide: (before: FunctionState | undefined, fresh: Fresh) => Change | UserError,
+  ): Promise<FunctionVersion | UserError> {
+    if (this.#closed) return shuttingDown();
+    const before = this.#functions.decided(functionName);
+    const change = decide(before, {
+      nowMs: this.#parts.clock.wallMs(),
+      revisionIds: [randomUUID(), randomUUID()],
+      lastNumber: this.#functions.lastNumber(functionName),
+    });
+    if (change instanceof UserError) return change;
+    if (code && !this.#parts.codes.use(code)) {
+      return new UserError('InvalidParameterValueException', `Code ${code.sha256} is not stored; upload it again.`);
+    }
+    // An update may end the use of the code before; the delay of the sweep begins now.
+    if (before) this.#parts.codes.use(before.record.latest.code);
+    return this.#write({ functionName, ...change });
+  }
+
+  async #changeRecord(functionName: string, part: Partial<FunctionRecord>): Promise<UserError | null> {
+    if (this.#closed) return shuttingDown();
+    const before = this.#functions.decided(functionName);
+    if (!before) return notFound(functionName);
+    return this.#write({ functionName, state: { ...before, record: { ...before.record, ...part } }, result: null });
+  }
+
+  async #write<T>(decision: Decision<T>): Promise<T | UserError> {
+    return this.#explained(await this.#functions.change(decision));
+  }
+
+  #explained<T>(result: T): T | UserError {
+    if (!(result instanceof UserError) || result.code !== 'ServiceException') return result;
+    return new UserError('ServiceException', `Cannot write to the data folder ${this.#parts.path}: ${result.message}`);
+  }
+
+  #track<T>(promise: Promise<T>): Promise<T> {
+    const settled = promise.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#running.add(settled);
+    void settled.then(() => this.#running.delete(settled));
+    return promise;
+  }
+}
+
+/** Everything in it is the platform's own; code/ alone is opened up, for the sandboxes. */
+function prepareFolder(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  chmodSync(folder, 0o700);
+  // SQLite gives its journals the mode of the file they belong to.
+  for (const name of ['lock', 'perch.db']) makeEmpty(join(folder, name));
+}
+
+/** A file that is there must not even be opened: closing it would drop the locks that this process holds on it. */
+function makeEmpty(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch (error) {
+    if (!(error instanceof Error) || !('code' in error) || error.code !== 'EEXIST') throw error;
+  }
+}
+
+function shuttingDown(): UserError {
+  return new UserError('ServiceUnavailableException', 'The platform is shutting down.');
+}
+
+function closedError(): StoreError {
+  return new StoreError('The store is closed.');
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
