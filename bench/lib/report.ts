@@ -1,0 +1,83 @@
+/** What every benchmark answers, and how it is printed. */
+export interface BenchOptions {
+  /** Small and quick: does it still run? Its figures mean nothing. */
+  readonly smoke: boolean;
+}
+
+export interface Figure {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  /** Lowest and highest of the rounds, where there were several; `value` is their median. */
+  readonly min?: number;
+  readonly max?: number;
+  /** The name of the figure that this one is compared with, and value / its value. */
+  readonly against?: string;
+  readonly ratio?: number;
+}
+
+export interface Report {
+  readonly name: string;
+  /** What was counted and how, in a few lines; printed above the figures. */
+  readonly notes: readonly string[];
+  readonly figures: readonly Figure[];
+}
+
+/** The default export of every bench/NAME.ts. */
+export interface Benchmark {
+  /** One line for the list. */
+  readonly summary: string;
+  run(options: BenchOptions): Promise<Report>;
+}
+
+/** `figure`, compared with `against` in the same unit. */
+export function compare(figure: Figure, against: Figure): Figure {
+  return { ...figure, against: against.name, ratio: figure.value / against.value };
+}
+
+export function figureOf(name: string, unit: string, values: readonly number[]): Figure {
+  return { name, unit, value: median(values), min: Math.min(...values), max: Math.max(...values) };
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >>> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+export function formatReport(report: Report, machine: string): string {
+  const rows = report.figures.map((figure) => [
+    figure.name,
+    formatNumber(figure.value),
+    figure.unit,
+    figure.min === undefined || figure.max === undefined
+      ? ''
+      : `${formatNumber(figure.min)} … ${formatNumber(figure.max)}`,
+    figure.ratio === undefined ? '' : `${figure.ratio.toFixed(2)} × ${figure.against}`,
+  ]);
+  const header = ['figure', 'median', 'unit', 'min … max', 'compared'];
+  return [
+    `${report.name} on ${machine}`,
+    '',
+    ...report.notes,
+    ...(report.notes.length > 0 ? [''] : []),
+    ...formatTable([header, ...rows]),
+    '',
+  ].join('\n');
+}
+
+function formatTable(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows.map((row) => row.map((cell, column) => pad(cell, widths[column]!, column)).join('  ').trimEnd());
+}
+
+/** Numbers end in one column, words begin in one. */
+function pad(cell: string, width: number, column: number): string {
+  return column === 1 ? cell.padStart(width) : cell.padEnd(width);
+}
+
+function formatNumber(value: number): string {
+  const size = Math.abs(value);
+  const digits = size >= 100 || Number.isInteger(value) ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
+  return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}

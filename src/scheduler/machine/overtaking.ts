@@ -1,0 +1,73 @@
+/**
+ * Bounded overtaking. A request that waits for memory may be overtaken by younger ones that ask less: `overtakeMax`
+ * times while it is the oldest, counted on workers that could hold it (elsewhere they take nothing from it). Then the
+ * next such worker is kept: nobody gets a core there until its leases have ended and the old request fits.
+ *
+ * One worker is kept at a time, so the cluster never stops for one request; while one is, nobody is counted, so what
+ * bounds the wait of the others is how long a lease may last.
+ */
+import type { Cores } from './cores.ts';
+import { counter } from './counters.ts';
+import type { Queue } from './queue.ts';
+import { memoryOf } from './versions.ts';
+import type { Workers } from './workers.ts';
+
+interface Parts {
+  readonly cores: Cores;
+  readonly workers: Workers;
+  readonly queue: Queue;
+  readonly counters: Float64Array;
+}
+
+export class Overtaking {
+  readonly #parts: Parts;
+  readonly #overtakeMax: number;
+
+  /** The worker kept, and the request for which it is; -1: none. */
+  keptWorker = -1;
+  keptFor = -1;
+
+  constructor(parts: Parts, overtakeMax: number) {
+    this.#parts = parts;
+    this.#overtakeMax = overtakeMax;
+  }
+
+  /** May a younger request have a core there? Counts it, or keeps the worker for the oldest; the summary is not told yet. */
+  mayPassOn(worker: number): boolean {
+    if (this.keptWorker >= 0) return true;
+    const { queue, workers, counters } = this.#parts;
+    const oldest = queue.oldest();
+    if (workers.capacity(worker) < memoryOf(queue.functionMemory(oldest))) return true;
+    if (queue.overtaken(oldest) < this.#overtakeMax) {
+      queue.addOvertaken(oldest);
+      counters[counter.overtakes]! += 1;
+      return true;
+    }
+    this.keptWorker = worker;
+    this.keptFor = oldest;
+    counters[counter.keeps]! += 1;
+    return false;
+  }
+
+  /** A core on the kept worker for the request it is kept for, claimed; -1 if it does not fit yet. */
+  claimKept(): number {
+    const { cores, queue, workers } = this.#parts;
+    if (workers.free(this.keptWorker) < memoryOf(queue.functionMemory(this.keptFor))) return -1;
+    return cores.claimOn(this.keptWorker);
+  }
+
+  /** Can the kept worker never come to hold its request, unless somebody gives it memory or cores? */
+  isVain(): boolean {
+    const { cores, queue, workers } = this.#parts;
+    const memoryMb = memoryOf(queue.functionMemory(this.keptFor));
+    return workers.capacity(this.keptWorker) < memoryMb || cores.allWithdrawn(this.keptWorker);
+  }
+
+  /** Answers the worker that was kept. */
+  end(): number {
+    const worker = this.keptWorker;
+    this.keptWorker = -1;
+    this.keptFor = -1;
+    return worker;
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * Finds and claims a core for a request: on a worker that is believed to hold a warm instance of its version, its
+ * last core first; then the core freed last; then wherever the summary says. Each step looks at a fixed number of
+ * places, and the last always succeeds, so preference never leaves a request waiting beside an idle core.
+ *
+ * Budget and check: as scheduler.ts.
+ */
+import { assert } from '../../base/assert.ts';
+import type { Cores } from './cores.ts';
+import { counter } from './counters.ts';
+import type { IdleList } from './idle-list.ts';
+import type { Summary } from './summary.ts';
+import { indexOf, type Versions } from './versions.ts';
+import type { Warm } from './warm.ts';
+
+const WARM_TRIES = 4;
+const IDLE_TRIES = 8;
+
+interface Parts {
+  readonly cores: Cores;
+  readonly summary: Summary;
+  readonly idleList: IdleList;
+  readonly versions: Versions;
+  readonly warm: Warm;
+  readonly counters: Float64Array;
+}
+
+export class Placement {
+  readonly #cores: Cores;
+  readonly #summary: Summary;
+  readonly #idleList: IdleList;
+  readonly #versions: Versions;
+  readonly #warm: Warm;
+  readonly #counters: Float64Array;
+
+  /** How the last core was found: a grant counter. */
+  path = 0;
+  /** 1 if its worker is believed to hold a warm instance. */
+  isWarm = 0;
+
+  constructor(parts: Parts) {
+    this.#cores = parts.cores;
+    this.#summary = parts.summary;
+    this.#idleList = parts.idleList;
+    this.#versions = parts.versions;
+    this.#warm = parts.warm;
+    this.#counters = parts.counters;
+  }
+
+  /** A claimed core on a worker with that much room. Only to be asked where the summary has one. */
+  find(tag: number, memoryMb: number): number {
+    if (this.#versions.isCurrent(tag)) {
+      const core = this.#findWarm(indexOf(tag), memoryMb);
+      if (core >= 0) return core;
+    }
+    this.isWarm = 0;
+    const listed = this.#findListed(memoryMb);
+    if (listed >= 0) return listed;
+    const core = this.#cores.claimOn(this.#summary.find(memoryMb));
+    assert(core >= 0, 'the summary promised an idle core');
+    this.path = counter.grantSummary;
+    return core;
+  }
+
+  /** For a request that gets a core which it did not choose: is its worker warm all the same? */
+  takeWarmOn(worker: number, tag: number): void {
+    this.isWarm = 0;
+    if (!this.#versions.isCurrent(tag)) return;
+    const version = indexOf(tag);
+    const tries = Math.min(this.#warm.count(version), WARM_TRIES);
+    for (let i = 0; i < tries; i++) {
+      if (this.#cores.workerOf(this.#warm.peek(version)) === worker) {
+        this.#warm.drop(version);
+        this.isWarm = 1;
+        return;
+      }
+      this.#warm.sink(version);
+    }
+  }
+
+  /** Undoes the last `find`. */
+  putBack(core: number, tag: number): void {
+    this.#cores.free(core);
+    this.#idleList.push(core);
+    if (this.isWarm === 1) this.#warm.push(indexOf(tag), core);
+  }
+
+  #findWarm(version: number, memoryMb: number): number {
+    const tries = Math.min(this.#warm.count(version), WARM_TRIES);
+    for (let i = 0; i < tries; i++) {
+      const hint = this.#warm.peek(version);
+      const worker = this.#cores.workerOf(hint);
+      if (this.#summary.room(worker) < memoryMb) {
+        this.#counters[counter.staleWarmHints]! += 1;
+        this.#warm.sink(version);
+        continue;
+      }
+      this.#warm.drop(version);
+      this.isWarm = 1;
+      if (this.#cores.claim(hint)) {
+        this.path = counter.grantWarmCore;
+        return hint;
+      }
+      this.path = counter.grantWarmWorker;
+      return this.#cores.claimOn(worker);
+    }
+    return -1;
+  }
+
+  #findListed(memoryMb: number): number {
+    for (let i = 0; i < IDLE_TRIES; i++) {
+      const core = this.#idleList.pop();
+      if (core < 0) return -1;
+      if (this.#summary.room(this.#cores.workerOf(core)) >= memoryMb && this.#cores.claim(core)) {
+        this.path = counter.grantIdleList;
+        return core;
+      }
+      this.#counters[counter.staleIdleReferences]! += 1;
+    }
+    return -1;
+  }
+}

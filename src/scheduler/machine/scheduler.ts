@@ -1,0 +1,477 @@
+/**
+ * The scheduler machine: gives each request a core of its own, or a place in the queue, or a refusal.
+ *
+ * A worker's room is the memory that a request could get there now (summary.ts). A request for which some worker has room
+ * is given a core (placement.ts), else it waits (queue.ts). Whatever may have made room for somebody (release, cancel,
+ * a core or a worker more) ends in `#dispatch`, so after every event this holds: no head of the queue fits anywhere.
+ *
+ * First come, first served among requests that ask about the same memory (one power of two). One that waits for memory
+ * may be overtaken by younger ones that ask less, a bounded number of times (overtaking.ts).
+ *
+ * Budget: at least 10 million decisions a second with 640,000 cores, and no more than 2 times slower than with 1,000.
+ * Nothing is allocated once constructed; no closure, no exception but a failed assertion. Checked by bench/schedule.ts.
+ *
+ * The idle-core list and the centralized, core-granular decision are Kaffes, Yadwadkar and Kozyrakis's (SoCC '19, section 3).
+ * Not here yet: several shards (the words are shared and claimed by compare-and-swap for them), functions of several
+ * cores (k bits of one word), lendable cores (a second bitmap beside `Cores.idle`).
+ */
+import { assert } from '../../base/assert.ts';
+import { Actions, type Grant } from './actions.ts';
+import { Cores } from './cores.ts';
+import { COUNTER_NAMES, counter, type CounterName } from './counters.ts';
+import { Functions } from './functions.ts';
+import { IdleList } from './idle-list.ts';
+import { checkInvariants } from './invariants.ts';
+import { Leases } from './leases.ts';
+import { assertLimits, type SchedulerLimits } from './limits.ts';
+import { Overtaking } from './overtaking.ts';
+import { Placement } from './placement.ts';
+import { Queue } from './queue.ts';
+import { Summary } from './summary.ts';
+import { functionOf, indexOf, memoryOf, Versions } from './versions.ts';
+import { Warm } from './warm.ts';
+import { Workers } from './workers.ts';
+
+export const outcome = {
+  granted: 0,
+  queued: 1,
+  /** The function is at its reserved concurrency. */
+  refusedConcurrency: 2,
+  refusedQueueFull: 3,
+  /** It asks more memory than any worker has in all. */
+  refusedMemory: 4,
+} as const;
+export type Outcome = (typeof outcome)[keyof typeof outcome];
+
+export type CoreState = 'idle' | 'leased' | 'withdrawn' | 'absent';
+
+export class Scheduler {
+  readonly limits: SchedulerLimits;
+  readonly epoch: number;
+  /** The parts are there to be read, by views and `checkInvariants`; only the scheduler changes them. */
+  readonly cores: Cores;
+  readonly leases: Leases;
+  readonly workers: Workers;
+  readonly summary: Summary;
+  readonly idleList: IdleList;
+  readonly versions: Versions;
+  readonly functions: Functions;
+  readonly warm: Warm;
+  readonly queue: Queue;
+  readonly actions: Actions;
+  readonly overtaking: Overtaking;
+  /** Indexed by `counter`. */
+  readonly counters: Float64Array = new Float64Array(new SharedArrayBuffer(COUNTER_NAMES.length * 8));
+
+  readonly #requestCountMax: number;
+  readonly #queueMax: number;
+  #workerCount = 0;
+  #registeredCount = 0;
+  #idleCount = 0;
+  #leasedCount = 0;
+  #withdrawnCount = 0;
+  /** The most memory that any worker has in all. */
+  #memoryMbMax = 0;
+  readonly #placement: Placement;
+
+  constructor(limits: SchedulerLimits) {
+    assertLimits(limits);
+    this.limits = limits;
+    this.epoch = limits.epoch;
+    this.#requestCountMax = limits.requestCountMax;
+    this.#queueMax = limits.queueMax;
+    this.cores = new Cores(limits.coreCountMax, limits.workerCountMax);
+    this.leases = new Leases(this.cores.coreCountMax, limits.firstSequence ?? 0);
+    this.workers = new Workers(limits.workerCountMax);
+    this.summary = new Summary(limits.workerCountMax);
+    this.idleList = new IdleList(this.cores.coreCountMax);
+    this.versions = new Versions(limits.versionCountMax);
+    this.functions = new Functions(limits.functionCountMax);
+    this.warm = new Warm(limits.versionCountMax, limits.warmHintMax);
+    this.queue = new Queue(limits.requestCountMax);
+    this.overtaking = new Overtaking(this, limits.overtakeMax);
+    this.#placement = new Placement(this);
+    // A grant needs a request and a core of its own, and the shell takes all grants after each event.
+    this.actions = new Actions(Math.min(limits.requestCountMax, this.cores.coreCountMax) + 1);
+  }
+
+  // ---- what there is to run on, and to run
+
+  /** Its cores are idle from now on. Answers the worker's index: 0, 1, 2, ... */
+  addWorker(coreCount: number, memoryMb: number): number {
+    const worker = this.#workerCount;
+    assert(worker < this.limits.workerCountMax, `there may be only ${this.limits.workerCountMax} workers`);
+    assert(coreCount >= 1 && memoryMb >= 0, `a worker of ${coreCount} cores and ${memoryMb} MB`);
+    this.cores.addWorker(worker, coreCount);
+    this.workers.add(worker, memoryMb);
+    this.#workerCount++;
+    this.#registeredCount += coreCount;
+    this.#idleCount += coreCount;
+    this.#memoryMbMax = Math.max(this.#memoryMbMax, memoryMb);
+    const first = this.firstCore(worker);
+    // Backwards, so that its first core is on top.
+    for (let i = coreCount - 1; i >= 0; i--) this.idleList.push(first + i);
+    this.#settle(worker);
+    this.#dispatch();
+    return worker;
+  }
+
+  /** Says what the index stands for from now on. */
+  setVersion(version: number, functionIndex: number, memoryMb: number): void {
+    assert(functionIndex >= 0 && functionIndex < this.limits.functionCountMax, `function ${functionIndex}: no such`);
+    if (this.versions.isSet(version)) this.removeVersion(version);
+    this.versions.set(version, functionIndex, memoryMb);
+  }
+
+  /** Its leases and waiting requests go on; the index may be used again at once, a function's once `runningOf` is 0. */
+  removeVersion(version: number): void {
+    assert(this.versions.isSet(version), `version ${version} is not there`);
+    this.versions.remove(version);
+    this.warm.clear(version);
+  }
+
+  /**
+   * Reserved concurrency: at most `max` requests of the function may hold a core or wait, all its versions together;
+   * -1: no such limit. Who runs or waits already stays.
+   */
+  setConcurrency(functionIndex: number, max: number): void {
+    assert(functionIndex >= 0 && functionIndex < this.limits.functionCountMax, `function ${functionIndex}: no such`);
+    this.functions.setMax(functionIndex, max);
+  }
+
+  // ---- requests
+
+  /** If it is granted, or as soon as it is, there is a grant in `actions`. */
+  request(request: number, version: number): Outcome {
+    // Fixed messages: one with a value in it would be put together at each call.
+    assert(request >= 0 && request < this.#requestCountMax, 'a request index beyond requestCountMax');
+    assert(!this.queue.isWaiting(request), 'a request that waits already is requested again');
+    assert(this.versions.isSet(version), 'a request for a version that is not set');
+    const functionMemory = this.versions.functionMemory(version);
+    const functionIndex = functionOf(functionMemory);
+    if (memoryOf(functionMemory) > this.#memoryMbMax) {
+      this.counters[counter.refusedMemory]! += 1;
+      return outcome.refusedMemory;
+    }
+    if (!this.functions.mayEnter(functionIndex)) {
+      this.counters[counter.refusedConcurrency]! += 1;
+      return outcome.refusedConcurrency;
+    }
+    const tag = this.versions.tag(version);
+    const core = this.#findForNew(tag, functionMemory);
+    if (core >= 0) {
+      this.functions.enter(functionIndex);
+      this.#lease(core, request, tag, functionMemory);
+      return outcome.granted;
+    }
+    if (this.queue.length >= this.#queueMax) {
+      this.counters[counter.refusedQueueFull]! += 1;
+      return outcome.refusedQueueFull;
+    }
+    if (this.#idleCount > 0) this.counters[counter.memoryBlocked]! += 1;
+    this.counters[counter.queued]! += 1;
+    this.functions.enter(functionIndex);
+    this.queue.pushBack(request, tag, functionMemory);
+    return outcome.queued;
+  }
+
+  /** True: it was waiting and is withdrawn. False: it is granted already, or was refused, and nothing changed. */
+  cancel(request: number): boolean {
+    if (request < 0 || request >= this.limits.requestCountMax || !this.queue.isWaiting(request)) return false;
+    this.counters[counter.cancelled]! += 1;
+    this.functions.leave(functionOf(this.queue.functionMemory(request)));
+    this.#dequeue(request);
+    this.#dispatch();
+    return true;
+  }
+
+  // ---- leases
+
+  /**
+   * The invocation has ended. `warm`: the worker keeps its instance. False: the lease is not the core's
+   * present one, and nothing changed.
+   */
+  release(core: number, sequence: number, warm: boolean): boolean {
+    if (!this.#holds(core, sequence)) return false;
+    const tag = this.leases.tag(core);
+    const worker = this.cores.workerOf(core);
+    this.counters[counter.released]! += 1;
+    this.functions.leave(functionOf(this.leases.functionMemory(core)));
+    if (warm && this.versions.isCurrent(tag)) this.warm.push(indexOf(tag), core);
+    if (this.#endLease(core, worker) && !this.#handOver(core, worker)) this.idleList.push(core);
+    this.#settle(worker);
+    this.#dispatch();
+    return true;
+  }
+
+  /**
+   * The agent refused the lease for want of memory. Its request goes to the front of the queue, and the worker is passed over for
+   * requests of that size until `memoryAvailable`. False: stale, as with `release`.
+   */
+  noMemory(core: number, sequence: number): boolean {
+    if (!this.#holds(core, sequence)) return false;
+    const worker = this.cores.workerOf(core);
+    const request = this.leases.request(core);
+    const functionMemory = this.leases.functionMemory(core);
+    this.counters[counter.noMemory]! += 1;
+    this.workers.lowerCap(worker, memoryOf(functionMemory));
+    if (this.#endLease(core, worker)) this.idleList.push(core);
+    this.queue.pushFront(request, this.leases.tag(core), functionMemory);
+    if (worker === this.overtaking.keptWorker) this.#checkKept();
+    this.#settle(worker);
+    this.#dispatch();
+    return true;
+  }
+
+  /** The worker has memory again for what it refused. */
+  memoryAvailable(worker: number): void {
+    assert(worker >= 0 && worker < this.#workerCount, `worker ${worker}: no such`);
+    this.workers.liftCap(worker);
+    this.#settle(worker);
+    this.#dispatch();
+  }
+
+  /** The worker has no instance of the version any more. */
+  evicted(worker: number, version: number): void {
+    assert(worker >= 0 && worker < this.#workerCount, `worker ${worker}: no such`);
+    if (!this.versions.isSet(version)) return;
+    this.warm.forget(version, this.cores.firstWord(worker) * 32, this.cores.endWord(worker) * 32);
+  }
+
+  // ---- cores for other workloads
+
+  /** Takes the core out of the platform: at once if it is idle, else when its lease is released. */
+  withdraw(core: number): 'withdrawn' | 'pending' | 'already' {
+    assert(this.cores.isRegistered(core), `core ${core}: no such`);
+    if (this.cores.isWithdrawn(core) || this.leases.isPending(core)) return 'already';
+    if (this.leases.isLeased(core)) {
+      this.leases.setPending(core, true);
+      return 'pending';
+    }
+    const claimed = this.cores.claim(core);
+    assert(claimed, `core ${core} is neither idle, leased nor withdrawn`);
+    this.#idleCount--;
+    const worker = this.cores.workerOf(core);
+    this.#setWithdrawn(core, worker);
+    this.#settle(worker);
+    this.#dispatch();
+    return 'withdrawn';
+  }
+
+  /** False: it was not withdrawn, and was not going to be. */
+  giveBack(core: number): boolean {
+    assert(this.cores.isRegistered(core), `core ${core}: no such`);
+    if (this.leases.isPending(core)) {
+      this.leases.setPending(core, false);
+      return true;
+    }
+    if (!this.cores.isWithdrawn(core)) return false;
+    const worker = this.cores.workerOf(core);
+    this.cores.clearWithdrawn(core);
+    this.#withdrawnCount--;
+    this.cores.free(core);
+    this.#idleCount++;
+    this.idleList.push(core);
+    this.#settle(worker);
+    this.#dispatch();
+    return true;
+  }
+
+  // ---- views
+
+  /** Copies the next grant into `grant`; false if there is none. The shell takes all of them after each event. */
+  takeGrant(grant: Grant): boolean {
+    return this.actions.take(grant);
+  }
+
+  get workerCount(): number {
+    return this.#workerCount;
+  }
+
+  get registeredCount(): number {
+    return this.#registeredCount;
+  }
+
+  get idleCount(): number {
+    return this.#idleCount;
+  }
+
+  get leasedCount(): number {
+    return this.#leasedCount;
+  }
+
+  get withdrawnCount(): number {
+    return this.#withdrawnCount;
+  }
+
+  get waitingCount(): number {
+    return this.queue.length;
+  }
+
+  firstCore(worker: number): number {
+    return this.cores.firstWord(worker) * 32;
+  }
+
+  workerOf(core: number): number {
+    return this.cores.workerOf(core);
+  }
+
+  stateOf(core: number): CoreState {
+    if (!this.cores.isRegistered(core)) return 'absent';
+    if (this.cores.isIdle(core)) return 'idle';
+    return this.cores.isWithdrawn(core) ? 'withdrawn' : 'leased';
+  }
+
+  /** The version that holds the core, or did last. */
+  versionOf(core: number): number {
+    return indexOf(this.leases.tag(core));
+  }
+
+  /** The request that holds the core; -1: none. */
+  requestOf(core: number): number {
+    return this.leases.request(core);
+  }
+
+  sequenceOf(core: number): number {
+    return this.leases.sequence(core);
+  }
+
+  /** How many requests of the function hold a core or wait. */
+  runningOf(functionIndex: number): number {
+    return this.functions.running(functionIndex);
+  }
+
+  count(name: CounterName): number {
+    return this.counters[counter[name]]!;
+  }
+
+  /** Throws at the first invariant that does not hold. For tests and the simulator: it looks at everything. */
+  checkInvariants(): void {
+    checkInvariants(this);
+  }
+
+  // ---- the decision
+
+  /** A claimed core for a request that has just come; -1 if it has to wait. */
+  #findForNew(tag: number, functionMemory: number): number {
+    const memoryMb = memoryOf(functionMemory);
+    if (this.summary.greatest < memoryMb) return -1;
+    if (this.queue.length === 0) return this.#placement.find(tag, memoryMb);
+    // Somebody waits, for memory. Who asks about as much may not pass him at all, who asks less only so often.
+    if (this.queue.hasSizeClassOf(functionMemory)) return -1;
+    return this.#findOvertaking(tag, memoryMb);
+  }
+
+  /** A core for a request that is not the oldest; a worker may become kept for the oldest instead. */
+  #findOvertaking(tag: number, memoryMb: number): number {
+    const core = this.#placement.find(tag, memoryMb);
+    const worker = this.cores.workerOf(core);
+    if (this.overtaking.mayPassOn(worker)) return core;
+    this.#placement.putBack(core, tag);
+    this.#settle(worker);
+    // While a worker is kept nobody is counted, so the second place is final.
+    return this.summary.greatest < memoryMb ? -1 : this.#placement.find(tag, memoryMb);
+  }
+
+  /** Makes the claimed core the request's. */
+  #lease(core: number, request: number, tag: number, functionMemory: number): void {
+    const worker = this.cores.workerOf(core);
+    this.counters[this.#placement.path]! += 1;
+    this.workers.reserve(worker, memoryOf(functionMemory));
+    this.#idleCount--;
+    this.#leasedCount++;
+    this.#settle(worker);
+    const sequence = this.leases.begin(core, request, tag, functionMemory);
+    this.actions.push(request, core, sequence, this.#placement.isWarm);
+  }
+
+  /** True: the core is idle now. False: it was to be withdrawn, and is. The summary is not told yet. */
+  #endLease(core: number, worker: number): boolean {
+    const pending = this.leases.isPending(core);
+    this.leases.end(core);
+    this.#leasedCount--;
+    this.workers.unreserve(worker, memoryOf(this.leases.functionMemory(core)));
+    if (pending) {
+      this.#setWithdrawn(core, worker);
+      return false;
+    }
+    this.cores.free(core);
+    this.#idleCount++;
+    return true;
+  }
+
+  /**
+   * The core that was just freed goes to the oldest waiting request that fits there. `#dispatch` would do the same;
+   * this way the summary need not hear of a core that is taken again at once, which is each release of a busy cluster.
+   */
+  #handOver(core: number, worker: number): boolean {
+    if (this.queue.length === 0 || worker === this.overtaking.keptWorker) return false;
+    const request = this.queue.oldestWithin(this.workers.free(worker));
+    if (request < 0) return false;
+    if (request !== this.queue.oldest() && !this.overtaking.mayPassOn(worker)) return false;
+    if (!this.cores.claim(core)) return false;
+    this.#serveOn(request, core, counter.grantHandedOver);
+    return true;
+  }
+
+  /** Grants whatever waits and fits: afterwards no head of the queue fits anywhere. */
+  #dispatch(): void {
+    if (this.queue.length === 0) return;
+    if (this.overtaking.keptWorker >= 0) {
+      const core = this.overtaking.claimKept();
+      if (core >= 0) this.#serveOn(this.overtaking.keptFor, core, counter.grantKept);
+    }
+    for (;;) {
+      const request = this.queue.oldestWithin(this.summary.greatest);
+      if (request < 0) return;
+      const tag = this.queue.tag(request);
+      const memoryMb = memoryOf(this.queue.functionMemory(request));
+      const isOldest = request === this.queue.oldest();
+      const core = isOldest ? this.#placement.find(tag, memoryMb) : this.#findOvertaking(tag, memoryMb);
+      if (core >= 0) this.#serve(request, core);
+    }
+  }
+
+  /** Grants a core that was not chosen for the request's warmth. */
+  #serveOn(request: number, core: number, path: number): void {
+    this.#placement.takeWarmOn(this.cores.workerOf(core), this.queue.tag(request));
+    this.#placement.path = path;
+    this.#serve(request, core);
+  }
+
+  #serve(request: number, core: number): void {
+    const tag = this.queue.tag(request);
+    const functionMemory = this.queue.functionMemory(request);
+    this.#dequeue(request);
+    this.#lease(core, request, tag, functionMemory);
+  }
+
+  #dequeue(request: number): void {
+    this.queue.remove(request);
+    if (request === this.overtaking.keptFor) this.#settle(this.overtaking.end());
+  }
+
+  // ---- leaves
+
+  /** Tells the summary what the worker's cores and memory have become. */
+  #settle(worker: number): void {
+    const open = worker !== this.overtaking.keptWorker && this.cores.hasIdle(worker);
+    this.summary.set(worker, open ? this.workers.free(worker) : -1);
+  }
+
+  #setWithdrawn(core: number, worker: number): void {
+    this.cores.setWithdrawn(core);
+    this.#withdrawnCount++;
+    if (worker === this.overtaking.keptWorker) this.#checkKept();
+  }
+
+  #checkKept(): void {
+    if (this.overtaking.isVain()) this.#settle(this.overtaking.end());
+  }
+
+  #holds(core: number, sequence: number): boolean {
+    if (core >= 0 && core < this.cores.coreCountMax && this.leases.holds(core, sequence)) return true;
+    this.counters[counter.staleReleases]! += 1;
+    return false;
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * Where instances of a version wait for their next invocation: for each version the cores on which its last ones ran,
+ * the latest first, a fixed number of them. Warm is the worker, not the core: the instance can be pinned to any core
+ * of its worker; its last core is only the first choice. Each hint stands for one instance, and may be stale.
+ *
+ * One record per version, a ring in which the latest pushes out the oldest:
+ *
+ *   [top, count, hint, hint, ...]
+ *
+ * Rejected: a list through all cores of all hints. It forgets nothing, but unlinking costs two cache misses per release.
+ *
+ * Budget: two cache lines a decision with 14 or 30 hints. Allocates nothing. Checked by bench/schedule.ts.
+ */
+import { sharedInt32, type SharedInt32 } from './shared.ts';
+
+const TOP = 0;
+const COUNT = 1;
+const HINTS = 2;
+
+export class Warm {
+  readonly #records: SharedInt32;
+  readonly #stride: number;
+  readonly #hintMax: number;
+
+  constructor(versionCountMax: number, hintMax: number) {
+    this.#hintMax = hintMax;
+    this.#stride = HINTS + hintMax;
+    this.#records = sharedInt32(versionCountMax * this.#stride);
+  }
+
+  count(version: number): number {
+    return this.#records[version * this.#stride + COUNT]!;
+  }
+
+  push(version: number, core: number): void {
+    const at = version * this.#stride;
+    let top = this.#records[at + TOP]! + 1;
+    if (top === this.#hintMax) top = 0;
+    this.#records[at + TOP] = top;
+    this.#records[at + HINTS + top] = core;
+    if (this.#records[at + COUNT]! < this.#hintMax) this.#records[at + COUNT]! += 1;
+  }
+
+  /** The latest hint; only where `count` is not 0. */
+  peek(version: number): number {
+    const at = version * this.#stride;
+    return this.#records[at + HINTS + this.#records[at + TOP]!]!;
+  }
+
+  drop(version: number): void {
+    const at = version * this.#stride;
+    const top = this.#records[at + TOP]!;
+    this.#records[at + TOP] = top === 0 ? this.#hintMax - 1 : top - 1;
+    this.#records[at + COUNT]! -= 1;
+  }
+
+  /** Moves the latest hint behind the oldest: its worker is full now, the next request shall look elsewhere first. */
+  sink(version: number): void {
+    const at = version * this.#stride;
+    const core = this.peek(version);
+    const count = this.#records[at + COUNT]!;
+    this.drop(version);
+    let bottom = this.#records[at + TOP]! - count + 1;
+    if (bottom < 0) bottom += this.#hintMax;
+    this.#records[at + HINTS + bottom] = core;
+    this.#records[at + COUNT] = count;
+  }
+
+  /** Forgets every hint to a core from `first` up to, not including, `end`; the others keep their order. */
+  forget(version: number, first: number, end: number): void {
+    const at = version * this.#stride;
+    const count = this.#records[at + COUNT]!;
+    let read = this.#records[at + TOP]! - count + 1;
+    if (read < 0) read += this.#hintMax;
+    let write = read;
+    let kept = 0;
+    for (let i = 0; i < count; i++) {
+      const core = this.#records[at + HINTS + read]!;
+      if (core < first || core >= end) {
+        this.#records[at + HINTS + write] = core;
+        write = write + 1 === this.#hintMax ? 0 : write + 1;
+        kept++;
+      }
+      read = read + 1 === this.#hintMax ? 0 : read + 1;
+    }
+    this.#records[at + COUNT] = kept;
+    this.#records[at + TOP] = write === 0 ? this.#hintMax - 1 : write - 1;
+  }
+
+  clear(version: number): void {
+    this.#records[version * this.#stride + COUNT] = 0;
+  }
+}
