@@ -1,0 +1,226 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseEnv } from 'node:util';
+import type { Command } from 'commander';
+import { LIMITS } from '../../base/limits.ts';
+import { Client } from '../client.ts';
+import { MANIFEST, nameOf, sourceAt } from '../deploy/plan.ts';
+import type { Plan } from '../deploy/plan.ts';
+import type { Deployed, Packed } from '../deploy/upload.ts';
+import { upload } from '../deploy/upload.ts';
+import { CliError, EXIT } from '../exit-codes.ts';
+import { invokePath } from '../lambda-api.ts';
+import type { EndpointOptions } from '../options.ts';
+import { collect, wholeNumber, withEndpoint } from '../options.ts';
+import { Progress, formatTable, printJson } from '../terminal.ts';
+
+interface DeployOptions extends EndpointOptions {
+  readonly name?: string;
+  readonly handler?: string;
+  readonly runtime?: string;
+  readonly env?: readonly string[];
+  readonly envFile?: string;
+  readonly memory?: number;
+  readonly timeout?: number;
+  readonly description?: string;
+  readonly concurrency?: number | null;
+  readonly external?: readonly string[];
+  readonly publish?: boolean;
+  readonly bundle: boolean;
+}
+
+const HELP = `
+A FILE is bundled with what it imports; its handler is the export named 'handler', or the default one.
+A FOLDER is one with perch.json (all its functions, or the one that --name picks), with a main in package.json, or
+with an index file. With --no-bundle a folder is packed as it is, as for AWS Lambda; a .zip is uploaded as it is.
+
+What you do not mention keeps its value when the function exists already; --env and --env-file replace all variables.
+
+Examples:
+  perch deploy resize.ts --memory 512 --timeout 10 --env LEVEL=debug
+  perch deploy examples
+  perch deploy package/ --no-bundle --name api --handler index.handler`;
+
+export function register(program: Command): void {
+  const command = program
+    .command('deploy')
+    .description('deploy a function from a file, or those of a folder')
+    .argument('<path>', 'file or folder')
+    .option('--name <name>', 'the name of the function (default: that of the file or folder)')
+    .option('--handler <export>', 'the export to call')
+    .option('--runtime <runtime>', 'nodejs24.x (default), nodejs22.x or nodejs20.x')
+    .option('--env <key=value>', 'an environment variable; can be given many times', collect)
+    .option('--env-file <file>', 'environment variables from a file, one KEY=VALUE a line')
+    .option('--memory <mb>', 'memory in MB (default 128)', wholeNumber(LIMITS.memoryMbMin, LIMITS.memoryMbMax))
+    .option('--timeout <s>', 'timeout in seconds (default 3)', wholeNumber(1, LIMITS.timeoutSMax))
+    .option('--description <text>', 'what it is for')
+    .option('--concurrency <count>', "most invocations at once, reserved; 'none' lifts it", parseConcurrency)
+    .option('--external <package>', 'pack this npm package as it is; can be given many times', collect)
+    .option('--publish', 'publish a numbered version')
+    .option('--no-bundle', 'pack the folder as it is')
+    .addHelpText('after', HELP);
+  withEndpoint(command).action(deploy);
+}
+
+function parseConcurrency(text: string): number | null {
+  return text === 'none' ? null : wholeNumber(0, 1_000_000)(text);
+}
+
+async function deploy(path: string, options: DeployOptions): Promise<void> {
+  const client = new Client(options.endpoint);
+  const plans = await planAll(path, options);
+  const progress = new Progress();
+  // Everything is packed before anything is uploaded, so that a mistake in one function changes none.
+  const packed: Packed[] = [];
+  try {
+    for (const plan of plans) {
+      progress.say(`packing ${plan.name}`);
+      packed.push(await pack(plan));
+    }
+    await uploadAll(client, packed, options, progress);
+  } finally {
+    progress.clear();
+  }
+}
+
+async function uploadAll(
+  client: Client,
+  packed: readonly Packed[],
+  options: DeployOptions,
+  progress: Progress,
+): Promise<void> {
+  const done: Deployed[] = [];
+  const failed: { readonly name: string; readonly error: CliError }[] = [];
+  for (const each of packed) {
+    progress.say(`deploying ${each.name}`);
+    try {
+      done.push(await upload(client, each, options.publish === true));
+    } catch (error) {
+      if (!(error instanceof CliError) || packed.length === 1) throw error;
+      failed.push({ name: each.name, error });
+      if (error.exitCode === EXIT.unreachable) break;
+    }
+  }
+  progress.clear();
+  print(client, done, failed, options);
+  const [first] = failed;
+  if (first === undefined) return;
+  const others = failed.length === 1 ? '' : ` (and ${failed.length - 1} more failed)`;
+  const rest = packed.length - done.length - failed.length;
+  const untried = rest === 0 ? '' : `, ${rest} not tried`;
+  throw new CliError(
+    first.error.exitCode,
+    `${done.length} of ${packed.length} functions deployed${untried}; '${first.name}': ${first.error.message}${others}`,
+    failed
+      .slice(1)
+      .map(({ name, error }) => `  '${name}': ${error.message}\n`)
+      .join(''),
+  );
+}
+
+function print(
+  client: Client,
+  done: readonly Deployed[],
+  failed: readonly { readonly name: string; readonly error: CliError }[],
+  options: DeployOptions,
+): void {
+  const url = (name: string): string => new URL(invokePath(name), client.endpoint).href;
+  if (options.json === true) {
+    return printJson({
+      functions: done.map(({ configuration, status }) => ({
+        name: configuration.FunctionName,
+        version: configuration.Version,
+        status,
+        url: url(configuration.FunctionName),
+        codeSha256: configuration.CodeSha256,
+      })),
+      failed: failed.map(({ name, error }) => ({ name, error: error.message })),
+    });
+  }
+  if (done.length === 0) return;
+  process.stdout.write(
+    formatTable<Deployed>(
+      [
+        { title: 'FUNCTION', value: ({ configuration }) => configuration.FunctionName },
+        { title: 'VERSION', value: ({ configuration }) => configuration.Version },
+        { title: 'STATUS', value: ({ status }) => status },
+        { title: 'URL', value: ({ configuration }) => url(configuration.FunctionName) },
+      ],
+      done,
+    ),
+  );
+}
+
+async function planAll(path: string, options: DeployOptions): Promise<readonly Plan[]> {
+  const manifest = join(path, MANIFEST);
+  if (!options.bundle || !existsSync(manifest)) return [override(planOne(path, options), options)];
+  const { readManifest } = await import('../deploy/manifest.ts');
+  const all = readManifest(manifest);
+  const plans = options.name === undefined ? all : all.filter((plan) => plan.name === options.name);
+  if (plans.length === 0) {
+    throw new CliError(
+      EXIT.usage,
+      `${manifest} has no function '${options.name}'; it has ${all.map((plan) => plan.name).join(', ')}`,
+    );
+  }
+  const [only] = plans;
+  if (plans.length === 1 && only !== undefined) return [override(only, options)];
+  const setting = (
+    ['handler', 'runtime', 'env', 'envFile', 'memory', 'timeout', 'description', 'concurrency'] as const
+  ).find((key) => options[key] !== undefined);
+  if (setting !== undefined) {
+    throw new CliError(
+      EXIT.usage,
+      `${manifest} has ${plans.length} functions; say with --name which one the other options are for`,
+    );
+  }
+  return plans;
+}
+
+function planOne(path: string, options: DeployOptions): Plan {
+  const source = sourceAt(path, !options.bundle);
+  const name = options.name ?? nameOf(path);
+  return { name, source, external: [], settings: {} };
+}
+
+/** The plan with what the command line says on top. */
+function override(plan: Plan, options: DeployOptions): Plan {
+  const variables = environment(options);
+  return {
+    ...plan,
+    ...(options.handler !== undefined && { handler: options.handler }),
+    ...(options.concurrency !== undefined && { concurrency: options.concurrency }),
+    external: [...plan.external, ...(options.external ?? [])],
+    settings: {
+      ...plan.settings,
+      ...(options.runtime !== undefined && { Runtime: options.runtime }),
+      ...(options.description !== undefined && { Description: options.description }),
+      ...(options.memory !== undefined && { MemorySize: options.memory }),
+      ...(options.timeout !== undefined && { Timeout: options.timeout }),
+      ...(variables !== undefined && { Environment: { Variables: variables } }),
+    },
+  };
+}
+
+function environment(options: DeployOptions): Record<string, string> | undefined {
+  if (options.env === undefined && options.envFile === undefined) return undefined;
+  const variables: Record<string, string> = {};
+  if (options.envFile !== undefined) {
+    try {
+      Object.assign(variables, parseEnv(readFileSync(options.envFile, 'utf8')));
+    } catch (error) {
+      throw new CliError(EXIT.usage, `cannot read --env-file ${options.envFile}: ${(error as Error).message}`);
+    }
+  }
+  for (const pair of options.env ?? []) {
+    const equals = pair.indexOf('=');
+    if (equals < 1) throw new CliError(EXIT.usage, `--env '${pair}' has not the form KEY=VALUE`);
+    variables[pair.slice(0, equals)] = pair.slice(equals + 1);
+  }
+  return variables;
+}
+
+async function pack(plan: Plan): Promise<Packed> {
+  const { packPlan } = await import('../deploy/pack.ts');
+  return packPlan(plan);
+}

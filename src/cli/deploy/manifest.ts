@@ -1,0 +1,87 @@
+/** perch.json: many functions in one folder, and how each is set up. docs/CLI.md describes it for users. */
+import { readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { z } from 'zod';
+import { LIMITS } from '../../base/limits.ts';
+import { CliError, EXIT } from '../exit-codes.ts';
+import type { Plan } from './plan.ts';
+import { sourceAt } from './plan.ts';
+
+const functionSchema = z.strictObject({
+  entry: z.string().min(1),
+  handler: z.string().min(1).max(LIMITS.handlerLengthMax).optional(),
+  runtime: z.string().optional(),
+  description: z.string().max(LIMITS.descriptionLengthMax).optional(),
+  memory: z.int().min(LIMITS.memoryMbMin).max(LIMITS.memoryMbMax).optional(),
+  timeout: z.int().min(1).max(LIMITS.timeoutSMax).optional(),
+  environment: z.record(z.string(), z.string()).optional(),
+  concurrency: z.int().min(0).nullable().optional(),
+  external: z.array(z.string()).optional(),
+  bundle: z.boolean().optional(),
+});
+
+const manifestSchema = z.strictObject({
+  $schema: z.string().optional(),
+  functions: z.record(
+    z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'a function name has 1 to 64 letters, digits, - and _'),
+    functionSchema,
+  ),
+});
+
+type FunctionEntry = z.infer<typeof functionSchema>;
+
+export function readManifest(file: string): readonly Plan[] {
+  const shown = relative(process.cwd(), file) || file;
+  const text = readFileSync(file, 'utf8');
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new CliError(EXIT.usage, `${shown} is not JSON: ${(error as Error).message.replace(/\s+/g, ' ')}`);
+  }
+  const parsed = manifestSchema.safeParse(json);
+  if (!parsed.success) throw invalid(shown, text, parsed.error.issues);
+  const plans = Object.entries(parsed.data.functions).map(([name, entry]) => toPlan(name, entry, dirname(file)));
+  if (plans.length === 0) throw new CliError(EXIT.usage, `${shown} has no functions; add one under "functions"`);
+  return plans;
+}
+
+function toPlan(name: string, entry: FunctionEntry, folder: string): Plan {
+  return {
+    name,
+    source: sourceAt(join(folder, entry.entry), entry.bundle === false),
+    ...(entry.handler !== undefined && { handler: entry.handler }),
+    external: entry.external ?? [],
+    settings: {
+      ...(entry.runtime !== undefined && { Runtime: entry.runtime }),
+      ...(entry.description !== undefined && { Description: entry.description }),
+      ...(entry.memory !== undefined && { MemorySize: entry.memory }),
+      ...(entry.timeout !== undefined && { Timeout: entry.timeout }),
+      ...(entry.environment !== undefined && { Environment: { Variables: entry.environment } }),
+    },
+    ...(entry.concurrency !== undefined && { concurrency: entry.concurrency }),
+  };
+}
+
+function invalid(shown: string, text: string, issues: readonly z.core.$ZodIssue[]): CliError {
+  const [first] = issues;
+  const lines = issues.slice(1).map((issue) => `  ${place(shown, text, issue)}: ${issue.message}\n`);
+  return new CliError(
+    EXIT.usage,
+    first === undefined ? shown : `${place(shown, text, first)}: ${first.message}`,
+    lines.join(''),
+  );
+}
+
+/** file:line of the innermost key of the path that can be found, and the path itself. */
+function place(shown: string, text: string, issue: z.core.$ZodIssue): string {
+  const keys = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0]] : issue.path;
+  let offset = 0;
+  for (const key of keys) {
+    if (typeof key !== 'string') continue;
+    const found = text.indexOf(JSON.stringify(key), offset);
+    if (found === -1) break;
+    offset = found;
+  }
+  return `${shown}:${text.slice(0, offset).split('\n').length} (${issue.path.join('.') || 'top level'})`;
+}

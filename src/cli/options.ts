@@ -1,0 +1,37 @@
+/** Options that several commands share, declared once so that they read the same everywhere. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { InvalidArgumentError } from 'commander';
+import { DEFAULT_ENDPOINT } from './client.ts';
+
+export interface EndpointOptions {
+  readonly endpoint?: string;
+  readonly json?: boolean;
+}
+
+/** --endpoint and --json: every command that talks to a platform has them. */
+export function withEndpoint(command: Command): Command {
+  return command
+    .option('--endpoint <url>', `the platform to talk to (PERCH_ENDPOINT; default ${DEFAULT_ENDPOINT})`)
+    .option('--json', 'print JSON');
+}
+
+/** A parser for whole numbers in a range. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`it has to be a whole number from ${min} to ${max}.`);
+  };
+}
+
+export function collect(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text];
+}
+
+/** Where a platform keeps what it has to keep, unless --data says otherwise: as a service, or for one user. */
+export function dataFolderDefault(): string {
+  if (process.getuid?.() === 0) return '/var/lib/perch';
+  return join(process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share'), 'perch');
+}

@@ -1,0 +1,57 @@
+/** A platform as a child process: `perch up` on a free port with a data folder that goes when it ends. */
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { CliError, EXIT } from './exit-codes.ts';
+
+export interface PlatformProcess {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+const STDERR_KEPT_CHARS = 4000;
+
+/** `args` are added to those of `perch up`. Its stderr is kept for the message, should it not come up. */
+export async function startPlatform(args: readonly string[]): Promise<PlatformProcess> {
+  const folder = mkdtempSync(join(tmpdir(), 'perch-demo-'));
+  const main = process.argv[1] ?? '';
+  const child = spawn(process.execPath, [main, 'up', '--port', '0', '--data', folder, '--json', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // The platform ends with its parent in every case but one: a parent killed with SIGKILL.
+    detached: false,
+  });
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const stop = async (): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+    await exited;
+    rmSync(folder, { recursive: true, force: true });
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void stop().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143)));
+  }
+  try {
+    return { url: await readUrl(child), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function readUrl(child: ChildProcess): Promise<string> {
+  let stderr = '';
+  child.stderr?.on('data', (chunk: Buffer) => (stderr = (stderr + chunk.toString()).slice(-STDERR_KEPT_CHARS)));
+  if (child.stdout !== null) {
+    for await (const line of createInterface({ input: child.stdout })) {
+      const { url } = JSON.parse(line) as { url?: unknown };
+      if (typeof url === 'string') return url;
+    }
+  }
+  throw new CliError(
+    EXIT.functionFailed,
+    "the platform did not start; 'perch doctor' says what this machine lacks",
+    stderr,
+  );
+}
