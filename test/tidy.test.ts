@@ -83,8 +83,9 @@ test('no source file is dead: something that starts by itself imports each', () 
   const alive = new Set<string>(starts);
   for (const file of alive) {
     if (!/\.[cm]?[jt]s$/.test(file)) continue;
-    const urls = [...read(file).matchAll(/new URL\(\s*['"](\.[^'"]+)['"]/g)];
-    const started = urls.map((match) => normalize(join(dirname(file), match[1] ?? '')));
+    // Threads and files that are started by their address; some leave the ending to how they run themselves.
+    const urls = [...read(file).matchAll(/new URL\(\s*['"`](\.[^'"`$]+)/g)].map((match) => match[1] ?? '');
+    const started = urls.flatMap((url) => [url, `${url}.ts`]).map((url) => normalize(join(dirname(file), url)));
     for (const target of [...importsOf(file), ...started]) if (existsSync(join(root, target))) alive.add(target);
   }
   // The simulated twin of a door is there for tests.

@@ -51,6 +51,8 @@ export const LIMITS = {
   requestQueueMax: 1024,
   /** How many younger requests may pass an older one that waits for memory, before cores are kept for it. */
   overtakeMax: 64,
+  /** References to warm cores kept for each function version. */
+  warmHintMax: 16,
 
   // Agent
   instanceCountMax: 1024,
@@ -70,6 +72,8 @@ export const LIMITS = {
   asyncQueueMax: 1_000_000,
   asyncRetryMax: 2,
   asyncRetryDelaysMs: [60_000, 120_000],
+  asyncRefusedDelayMinMs: 1000,
+  asyncRefusedDelayMaxMs: 300_000,
   asyncAgeMaxMs: 6 * 3600 * 1000,
   asyncConcurrencyMax: 256,
 

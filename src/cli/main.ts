@@ -44,13 +44,14 @@ async function buildProgram(name: string | undefined): Promise<Command> {
     .helpCommand('help [command]', 'print help for a command')
     .addHelpText('after', HELP_EPILOGUE)
     .showSuggestionAfterError()
+    .showHelpAfterError("'perch help' lists what there is, 'perch COMMAND --help' explains it.")
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'perch: ')) });
   const load = name === undefined || !Object.hasOwn(COMMANDS, name) ? undefined : COMMANDS[name];
   const files = load === undefined ? await Promise.all(Object.values(COMMANDS).map((each) => each())) : [await load()];
   for (const file of files) file.register(program);
   // Subcommands do not inherit this, and their errors would end the process with commander's own codes.
-  for (const command of program.commands) command.exitOverride().configureOutput(program.configureOutput());
+  for (const command of program.commands) command.copyInheritedSettings(program);
   return program;
 }
 

@@ -163,10 +163,10 @@ class GatewayServer implements Gateway {
     void this.#serve(request, response, route, answer);
   }
 
-  /** Who is not known is told nothing about what there is. */
+  /** Who is not known is told nothing about what there is: the signature comes first. */
   #refuseUnrouted(request: GatewayRequest, response: ServerResponse, refusal: UserError): void {
-    const claim = this.#guard.claim(request);
-    sendError(response, claim instanceof UserError ? claim : refusal, randomUUID());
+    const route = { operation: 'Invoke', bodyBytesMax: LIMITS.payloadBytesMax };
+    void this.#serve(request, response, route, () => refusal);
   }
 
   #invoke(request: GatewayRequest, response: ServerResponse, named: { name: string; qualifier: string | null }): void {
@@ -181,7 +181,7 @@ class GatewayServer implements Gateway {
   async #serve(
     request: GatewayRequest,
     response: ServerResponse,
-    route: Route,
+    route: Pick<Route, 'operation' | 'bodyBytesMax' | 'access'>,
     answer: (body: Buffer) => Answer | Promise<Answer>,
   ): Promise<void> {
     const requestId = randomUUID();

@@ -28,11 +28,20 @@ export const METRICS = {
   perch_cores: { type: 'gauge', help: 'Cores of the platform, by state.', label: 'state' },
   perch_queue_length: { type: 'gauge', help: 'Invocations that wait for a core.' },
   perch_scheduler_grants_total: { type: 'counter', help: 'Cores granted, by the way they were found.', label: 'path' },
-  perch_scheduler_stale_hints_total: { type: 'counter', help: 'Idle-list and warm references that named a busy core.' },
+  perch_scheduler_stale_hints_total: {
+    type: 'counter',
+    help: 'References that named a core that could not be used, by list.',
+    label: 'list',
+  },
   perch_scheduler_overtakes_total: {
     type: 'counter',
     help: 'Times a request passed an older one that waits for memory.',
   },
+  perch_scheduler_memory_blocked_total: {
+    type: 'counter',
+    help: 'Requests that waited beside an idle core for want of memory.',
+  },
+  perch_scheduler_no_memory_total: { type: 'counter', help: 'Leases that the agent refused for memory.' },
   perch_instances: { type: 'gauge', help: 'Instances that live, by state.', label: 'state' },
   perch_instances_memory_bytes: { type: 'gauge', help: 'Memory that the living instances may use together.' },
   perch_instances_started_total: { type: 'counter', help: 'Instances started.' },

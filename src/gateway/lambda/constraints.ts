@@ -57,12 +57,13 @@ type Fields = Readonly<Record<string, FieldSpec>>;
 
 /** Checks `value` (parsed JSON, or what came in a path) against the shape. Nulls count as absent. */
 export function checkFields<const F extends Fields>(fields: F, value: unknown): FieldsOf<F> | UserError {
-  const mismatch = typeMismatch({ type: 'structure', fields }, value, '');
+  const given = (value ?? {}) as Record<string, unknown>;
+  const mismatch = typeMismatch({ type: 'structure', fields }, given, '');
   if (mismatch !== null) return new UserError('SerializationException', mismatch);
   const violations: string[] = [];
-  constrainFields(fields, value as Record<string, unknown>, '', violations);
+  constrainFields(fields, given, '', violations);
   if (violations.length > 0) return validationError(violations);
-  return value as FieldsOf<F>;
+  return given as FieldsOf<F>;
 }
 
 /** One value from a path, a query or a header. */
@@ -110,17 +111,12 @@ function typeMismatch(spec: FieldSpec, value: unknown, path: string): string | n
     case 'list': {
       if (!Array.isArray(value)) return `Expected list or null${at(path)}`;
       return firstMismatch(value.entries(), (item, index) =>
-        typeMismatch(spec.item, item, `${path}.${index + 1}.member`),
+        memberMismatch(spec.item, item, `${path}.${index + 1}.member`),
       );
     }
     case 'map': {
       if (!isObject(value)) return `Expected map or null${at(path)}`;
-      return firstMismatch(Object.entries(value), (item, key) => {
-        // A null in a map is not an absent field: it would be stored.
-        return item === null
-          ? `NULL_VALUE can not be converted to a String${at(`${path}.${key}`)}`
-          : typeMismatch(spec.value, item, `${path}.${key}`);
-      });
+      return firstMismatch(Object.entries(value), (item, key) => memberMismatch(spec.value, item, `${path}.${key}`));
     }
     case 'structure': {
       if (!isObject(value)) return `Unexpected value: expected a structure${at(path)}`;
@@ -131,6 +127,11 @@ function typeMismatch(spec: FieldSpec, value: unknown, path: string): string | n
     default:
       return unreachable(spec);
   }
+}
+
+/** A null in a list or map is not an absent field: it would be stored. */
+function memberMismatch(spec: FieldSpec, item: unknown, path: string): string | null {
+  return item === null ? `NULL_VALUE found where not expected${at(path)}` : typeMismatch(spec, item, path);
 }
 
 function scalarMismatch(type: 'string' | 'integer' | 'boolean', value: unknown, path: string): string | null {

@@ -2,7 +2,7 @@
 import { lstat, mkdir, open, readdir, readlink, symlink, chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { cannotUnzip, shown, tooLarge } from './zip-plan.ts';
+import { cannotUnzip, openEntry, shown, tooLarge } from './zip-plan.ts';
 import type { PlannedFile, ZipLimits, ZipPlan, ZipRefusal } from './zip-plan.ts';
 
 /** Files written at once; their fsyncs share the work of the file system's journal. */
@@ -88,9 +88,9 @@ async function writeFiles(job: Job, files: Iterator<PlannedFile>): Promise<void>
 }
 
 async function writeFile(job: Job, file: PlannedFile): Promise<ZipRefusal | null> {
-  const stream = await job.plan.zip.openReadStreamPromise(file.entry);
   const handle = await open(join(job.folder, file.path), 'wx', file.mode);
   try {
+    const stream = await openEntry(job.plan.zip, file.entry);
     await handle.chmod(file.mode);
     let checksum = 0;
     for await (const chunk of stream as AsyncIterable<Buffer>) {
@@ -104,7 +104,6 @@ async function writeFile(job: Job, file: PlannedFile): Promise<ZipRefusal | null
     await handle.sync();
     return null;
   } finally {
-    stream.destroy();
     await handle.close();
   }
 }

@@ -1,0 +1,254 @@
+/**
+ * The platform on one machine, put together: store, scheduler, agent and gateway in one process, each given the doors
+ * and the neighbours it needs. The only place that knows them all.
+ */
+import { totalmem } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { realClock } from '../base/clock.ts';
+import { LIMITS } from '../base/limits.ts';
+import { AsyncRunner } from '../gateway/async-runner.ts';
+import { Dispatcher } from '../gateway/dispatch.ts';
+import { createGateway } from '../gateway/gateway.ts';
+import type { CoreView, Platform } from '../gateway/platform.ts';
+import { Scheduler } from '../scheduler/machine/scheduler.ts';
+import { LocalScheduler } from '../scheduler/server/local.ts';
+import { schedulerMetrics } from '../scheduler/server/scheduler-metrics.ts';
+import { openEmbeddedStore } from '../store/embedded/embedded-store.ts';
+import { LogFiles } from '../store/log-files.ts';
+import type { Store } from '../store/store.ts';
+import type { Log } from '../telemetry/log.ts';
+import { Metrics } from '../telemetry/metrics.ts';
+import { Agent, type AgentEvents } from '../worker/agent/agent.ts';
+import type { Topology } from '../worker/agent/topology.ts';
+import type { SandboxBackend } from '../worker/sandbox/contract.ts';
+import { SANDBOX_UIDS } from '../worker/sandbox/identity.ts';
+import { createBackend } from '../worker/sandbox/index.ts';
+
+export interface PlatformOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly dataDir: string;
+  readonly topology: Topology;
+  readonly sandbox: 'bubblewrap' | 'none';
+  /** What all instances may use together, MB. */
+  readonly memoryMb: number;
+  /** Secret by access key id; empty: loopback only. */
+  readonly keys: ReadonlyMap<string, string>;
+  readonly region: string;
+  readonly accountId: string;
+  readonly version: string;
+  readonly log: Log;
+}
+
+export interface RunningPlatform {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** Instances together get this share of the machine's memory, unless told otherwise. */
+const MEMORY_SHARE = 0.75;
+
+export function defaultMemoryMb(): number {
+  const constrained = process.constrainedMemory();
+  const bytes = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
+  return Math.floor((bytes * MEMORY_SHARE) / (1024 * 1024));
+}
+
+/** Starts everything, or nothing: what was opened before a failure is closed again. */
+export async function startPlatform(options: PlatformOptions): Promise<RunningPlatform> {
+  const closers: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const each of closers.splice(0).reverse()) await each();
+  };
+  try {
+    const url = await open(options, closers);
+    return { url, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function open(options: PlatformOptions, closers: (() => Promise<void>)[]): Promise<string> {
+  const { dataDir, topology, log } = options;
+  const metrics = new Metrics();
+  const report = (message: string): void => log.warn(message);
+  const store = await openEmbeddedStore(dataDir, { report });
+  closers.push(() => store.close());
+  const logs = new LogFiles(path.join(dataDir, 'logs'), { report });
+  closers.push(() => logs.close());
+  const backend = createBackend(options.sandbox, {
+    codeRoot: path.join(path.resolve(dataDir), 'code'),
+    runtimesRoot: fileURLToPath(new URL('../worker/runtimes', import.meta.url)),
+    interpreter: process.execPath,
+    slotCount: LIMITS.instanceCountMax,
+    log,
+  });
+  await backend.open();
+  closers.push(() => backend.close());
+
+  const scheduler = makeScheduler(options, metrics);
+  const dispatcher = new Dispatcher(
+    {
+      coreCount: topology.cores.length,
+      requestCountMax: requestCountMax(topology),
+      versionCountMax: LIMITS.functionVersionCountMax,
+      epoch: scheduler.machine.epoch,
+    },
+    { store, scheduler, clock: realClock, metrics },
+  );
+  const agent = makeAgent(
+    options,
+    { store, logs, metrics, backend },
+    {
+      released: (core, sequence, warm) => dispatcher.released(core, sequence, warm),
+      evicted: (versionIndex) => scheduler.evicted(versionIndex),
+      memoryAvailable: () => scheduler.memoryAvailable(),
+    },
+  );
+  dispatcher.attach(agent);
+  closers.push(() => agent.stop(LIMITS.shutdownGraceMs));
+
+  const runner = makeAsyncRunner(dispatcher, { store, metrics, log });
+  closers.push(async () => runner.stop());
+  const cores = (): readonly CoreView[] => coreViews(scheduler, dispatcher, topology);
+  const platform = makePlatform({ store, logs, metrics, dispatcher, runner, cores });
+  const gateway = createGateway({
+    platform,
+    host: options.host,
+    port: options.port,
+    keys: options.keys,
+    region: options.region,
+    accountId: options.accountId,
+    log,
+    refuseUids: options.sandbox === 'bubblewrap' && process.getuid?.() === 0 ? SANDBOX_UIDS : null,
+    info: infoOf(options),
+    shutdownGraceMs: LIMITS.shutdownGraceMs,
+  });
+  closers.push(() => gateway.close());
+  const { url } = await gateway.listen();
+  runner.wake();
+  return url;
+}
+
+function makeScheduler(options: PlatformOptions, metrics: Metrics): LocalScheduler {
+  const coreCount = options.topology.cores.length;
+  const machine = new Scheduler({
+    // One life of the process is one life of the scheduler: leases of an earlier one died with it.
+    epoch: Math.floor(Date.now() / 1000) >>> 0,
+    coreCountMax: Math.ceil(coreCount / 32) * 32,
+    workerCountMax: 1,
+    functionCountMax: LIMITS.functionVersionCountMax,
+    versionCountMax: LIMITS.functionVersionCountMax,
+    requestCountMax: requestCountMax(options.topology),
+    queueMax: LIMITS.requestQueueMax,
+    overtakeMax: LIMITS.overtakeMax,
+    warmHintMax: LIMITS.warmHintMax,
+  });
+  machine.addWorker(coreCount, options.memoryMb);
+  schedulerMetrics(machine, metrics);
+  return new LocalScheduler(machine);
+}
+
+/** What waits, and what runs. */
+function requestCountMax(topology: Topology): number {
+  return LIMITS.requestQueueMax + 2 * topology.cores.length;
+}
+
+interface AgentNeeds {
+  readonly store: Store;
+  readonly logs: LogFiles;
+  readonly metrics: Metrics;
+  readonly backend: SandboxBackend;
+}
+
+function makeAgent(options: PlatformOptions, needs: AgentNeeds, events: AgentEvents): Agent {
+  const limits = {
+    slotCount: LIMITS.instanceCountMax,
+    versionCount: LIMITS.functionVersionCountMax,
+    memoryMb: options.memoryMb,
+    initTimeoutMs: LIMITS.initTimeoutMs,
+    responseBytesMax: LIMITS.responseBytesMax,
+    logLineBytesMax: LIMITS.logLineBytesMax,
+    logBytesPerInvocationMax: LIMITS.logBytesPerInvocationMax,
+    logTailBytesMax: LIMITS.logTailBytesMax,
+  };
+  return new Agent(options.topology.cores, limits, { ...needs, clock: realClock, log: options.log }, events, options);
+}
+
+function makeAsyncRunner(dispatcher: Dispatcher, doors: { store: Store; metrics: Metrics; log: Log }): AsyncRunner {
+  return new AsyncRunner(
+    { ...doors, clock: realClock, invoke: (request, done) => void dispatcher.invoke(request, done) },
+    {
+      retryMax: LIMITS.asyncRetryMax,
+      retryDelaysMs: LIMITS.asyncRetryDelaysMs,
+      ageMaxMs: LIMITS.asyncAgeMaxMs,
+      refusedDelayMinMs: LIMITS.asyncRefusedDelayMinMs,
+      refusedDelayMaxMs: LIMITS.asyncRefusedDelayMaxMs,
+      concurrencyMax: LIMITS.asyncConcurrencyMax,
+    },
+  );
+}
+
+interface PlatformParts {
+  readonly store: Store;
+  readonly logs: LogFiles;
+  readonly metrics: Metrics;
+  readonly dispatcher: Dispatcher;
+  readonly runner: AsyncRunner;
+  readonly cores: () => readonly CoreView[];
+}
+
+function makePlatform({ store, logs, metrics, dispatcher, runner, cores }: PlatformParts): Platform {
+  return {
+    store,
+    logs,
+    cores,
+    metrics: () => metrics.text(),
+    invoke: (request, done) => dispatcher.invoke(request, done),
+    invokeAsync: async (request) => {
+      const nowMs = realClock.wallMs();
+      const refusal = await store.enqueue({
+        id: request.requestId,
+        functionName: request.fn.functionName,
+        version: request.fn.version,
+        payload: request.payload,
+        clientContext: request.clientContext,
+        acceptedMs: nowMs,
+        attempts: 0,
+        dueMs: nowMs,
+      });
+      if (refusal === null) runner.wake();
+      return refusal;
+    },
+  };
+}
+
+function coreViews(scheduler: LocalScheduler, dispatcher: Dispatcher, topology: Topology): CoreView[] {
+  const nowUs = realClock.nowUs();
+  return topology.cores.map((cpus, core) => {
+    const use = dispatcher.coreUse(core);
+    const state = scheduler.machine.stateOf(core);
+    return {
+      core,
+      cpus,
+      state: state === 'absent' ? 'withdrawn' : state,
+      functionName: use.entry === null ? '' : `${use.entry.fn.functionName}:${use.entry.fn.version}`,
+      requestId: use.requestId,
+      sinceUs: nowUs - use.sinceUs,
+      invocationCount: use.invocationCount,
+    };
+  });
+}
+
+function infoOf(options: PlatformOptions): Record<string, unknown> {
+  return {
+    version: options.version,
+    node: process.version,
+    sandbox: options.sandbox,
+    cores: options.topology.cores.length,
+    memoryMb: options.memoryMb,
+    pinned: options.topology.known,
+  };
+}

@@ -1,0 +1,38 @@
+/**
+ * What becomes of an asynchronous invocation after an attempt, as Lambda has it: a function error is tried again
+ * after one minute and after two; a refusal (no core, no concurrency) again and again with back-off; nothing is tried
+ * once it is older than the limit. A decision without I/O or clock.
+ */
+export type Attempt = 'response' | 'error' | 'refused';
+
+export type Verdict =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'retry'; readonly attempts: number; readonly dueMs: number }
+  | { readonly kind: 'give-up'; readonly reason: 'retries-exhausted' | 'age-exceeded' };
+
+export interface AsyncLimits {
+  readonly retryMax: number;
+  readonly retryDelaysMs: readonly number[];
+  readonly ageMaxMs: number;
+  readonly refusedDelayMinMs: number;
+  readonly refusedDelayMaxMs: number;
+}
+
+export function judge(
+  attempt: Attempt,
+  invocation: { readonly acceptedMs: number; readonly attempts: number },
+  nowMs: number,
+  limits: AsyncLimits,
+): Verdict {
+  if (attempt === 'response') return { kind: 'done' };
+  const attempts = invocation.attempts + (attempt === 'error' ? 1 : 0);
+  if (attempts > limits.retryMax) return { kind: 'give-up', reason: 'retries-exhausted' };
+  const ageMs = nowMs - invocation.acceptedMs;
+  // A refused one waits as long again as it has waited so far: doubling, without a counter to keep.
+  const delayMs =
+    attempt === 'error'
+      ? limits.retryDelaysMs[Math.min(attempts, limits.retryDelaysMs.length) - 1]!
+      : Math.min(Math.max(ageMs, limits.refusedDelayMinMs), limits.refusedDelayMaxMs);
+  if (ageMs + delayMs > limits.ageMaxMs) return { kind: 'give-up', reason: 'age-exceeded' };
+  return { kind: 'retry', attempts, dueMs: nowMs + delayMs };
+}

@@ -1,0 +1,112 @@
+/** Runs the asynchronous invocations that the store holds: takes what is due, invokes it, keeps or removes it. */
+import type { Clock } from '../base/clock.ts';
+import type { AsyncInvocation, FunctionVersion, Store } from '../store/store.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { type AsyncLimits, type Attempt, judge } from './async-policy.ts';
+import type { InvokeRequest, InvokeResult } from './platform.ts';
+
+export interface AsyncRunnerDoors {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  invoke(request: InvokeRequest, done: (result: InvokeResult) => void): void;
+}
+
+/** setTimeout takes no more; a later look is taken then. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+
+export class AsyncRunner {
+  readonly #doors: AsyncRunnerDoors;
+  readonly #limits: AsyncLimits & { readonly concurrencyMax: number };
+  #running = 0;
+  #timer: NodeJS.Timeout | null = null;
+  #stopped = false;
+
+  constructor(doors: AsyncRunnerDoors, limits: AsyncLimits & { readonly concurrencyMax: number }) {
+    this.#doors = doors;
+    this.#limits = limits;
+    doors.metrics.read('perch_async_queue_length', () => doors.store.asyncQueueLength());
+  }
+
+  /** Looks for work; called when something was enqueued, when something ended, and when something becomes due. */
+  wake(): void {
+    if (this.#stopped) return;
+    const { store, clock } = this.#doors;
+    const room = this.#limits.concurrencyMax - this.#running;
+    if (room > 0) for (const invocation of store.takeDue(clock.wallMs(), room)) this.#run(invocation);
+    this.#arm();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+
+  #arm(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    const dueMs = this.#doors.store.nextDueMs();
+    // With every place taken, the end of one of them looks again.
+    if (dueMs === null || this.#running >= this.#limits.concurrencyMax) return;
+    const delayMs = Math.min(Math.max(0, dueMs - this.#doors.clock.wallMs()), TIMER_MAX_MS);
+    this.#timer = setTimeout(() => this.wake(), delayMs);
+  }
+
+  #run(invocation: AsyncInvocation): void {
+    const { store, metrics } = this.#doors;
+    const fn = store.getVersion(invocation.functionName, invocation.version);
+    if (fn === null) {
+      metrics.counter('perch_async_dropped_total', 'function-deleted').add();
+      this.#keep(store.done(invocation.id));
+      return;
+    }
+    this.#running++;
+    this.#doors.invoke(requestOf(invocation, fn), (result) => {
+      this.#running--;
+      this.#settle(invocation, result.kind);
+      setImmediate(() => this.wake());
+    });
+  }
+
+  #settle(invocation: AsyncInvocation, attempt: Attempt): void {
+    const { store, clock, metrics, log } = this.#doors;
+    // What was refused because the platform stops stays for the next start.
+    if (this.#stopped && attempt === 'refused') return;
+    const verdict = judge(attempt, invocation, clock.wallMs(), this.#limits);
+    switch (verdict.kind) {
+      case 'done':
+        return this.#keep(store.done(invocation.id));
+      case 'retry':
+        metrics.counter('perch_async_retries_total', attempt).add();
+        return this.#keep(store.retry(invocation.id, verdict.attempts, verdict.dueMs));
+      case 'give-up':
+        metrics.counter('perch_async_dropped_total', verdict.reason).add();
+        log.warn(
+          { function: invocation.functionName, requestId: invocation.id, reason: verdict.reason },
+          'an asynchronous invocation was given up',
+        );
+        return this.#keep(store.done(invocation.id));
+    }
+  }
+
+  /** If the disk refuses, the invocation stays as it was and runs again after a restart: at least once. */
+  #keep(written: Promise<void>): void {
+    written.catch((error: unknown) =>
+      this.#doors.log.error({ error: String(error) }, 'the asynchronous queue could not be written'),
+    );
+  }
+}
+
+function requestOf(invocation: AsyncInvocation, fn: FunctionVersion): InvokeRequest {
+  return {
+    requestId: invocation.id,
+    fn,
+    payload: invocation.payload,
+    clientContext: invocation.clientContext,
+    traceId: '',
+    invokedArn: '',
+    tail: false,
+  };
+}

@@ -1,0 +1,236 @@
+/**
+ * The way of one invocation behind the HTTP face: ask the scheduler for a core, hand payload and lease to the agent,
+ * answer. What waits and what runs is found by small integers; the scheduler sees nothing else of a request.
+ *
+ * Exactly one result: a request has a place in `#pending` from its acceptance to its `done`, and leaves it once.
+ *
+ * Hot path, with `npm run bench -- invoke` to check it: a handful of small objects per invocation, no look-up by name.
+ */
+import { assert } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
+import { UserError } from '../base/errors.ts';
+import { outcome, type Outcome } from '../scheduler/machine/scheduler.ts';
+import type { LocalScheduler } from '../scheduler/server/local.ts';
+import type { Store } from '../store/store.ts';
+import type { Counter, Metrics } from '../telemetry/metrics.ts';
+import type { Agent } from '../worker/agent/agent.ts';
+import type { InvocationResult } from '../worker/agent/contract.ts';
+import type { InvokeRequest, InvokeResult } from './platform.ts';
+import { type VersionEntry, VersionTable } from './versions.ts';
+
+/** An accepted request, until it has its result. */
+interface Pending {
+  readonly request: InvokeRequest;
+  readonly entry: VersionEntry;
+  readonly done: (result: InvokeResult) => void;
+  readonly acceptedUs: number;
+  granted: boolean;
+}
+
+/** What a core does now, for views. */
+export interface CoreUse {
+  entry: VersionEntry | null;
+  requestId: string;
+  sinceUs: number;
+  invocationCount: number;
+}
+
+export interface DispatcherOptions {
+  readonly coreCount: number;
+  readonly requestCountMax: number;
+  readonly versionCountMax: number;
+  readonly epoch: number;
+}
+
+export interface DispatcherDoors {
+  readonly store: Store;
+  readonly scheduler: LocalScheduler;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+}
+
+type RefusalReason = 'queue-full' | 'concurrency' | 'memory' | 'versions' | 'stopping';
+
+export class Dispatcher {
+  readonly #doors: DispatcherDoors;
+  readonly #epoch: number;
+  readonly #versions: VersionTable;
+  readonly #pending: (Pending | null)[];
+  readonly #freeIndexes: number[];
+  readonly #coreUse: CoreUse[];
+  readonly #refusals: Record<RefusalReason, Counter>;
+  #agent: Agent | null = null;
+
+  constructor(options: DispatcherOptions, doors: DispatcherDoors) {
+    const { scheduler, metrics, store } = doors;
+    this.#doors = doors;
+    this.#epoch = options.epoch;
+    this.#pending = new Array<Pending | null>(options.requestCountMax).fill(null);
+    this.#freeIndexes = Array.from({ length: options.requestCountMax }, (_, index) => index);
+    this.#coreUse = Array.from({ length: options.coreCount }, () => ({
+      entry: null,
+      requestId: '',
+      sinceUs: 0,
+      invocationCount: 0,
+    }));
+    this.#versions = new VersionTable(store, options.versionCountMax, {
+      added: (entry) => scheduler.setVersion(entry.index, entry.functionIndex, entry.fn.config.memoryMb),
+      retired: (entry) => {
+        this.#agent?.dropVersion(entry.index);
+        scheduler.removeVersion(entry.index);
+      },
+      concurrency: (functionIndex, max) => scheduler.setConcurrency(functionIndex, max ?? -1),
+    });
+    const refused = (reason: RefusalReason): Counter => metrics.counter('perch_invocations_refused_total', reason);
+    this.#refusals = {
+      'queue-full': refused('queue-full'),
+      concurrency: refused('concurrency'),
+      memory: refused('memory'),
+      versions: refused('versions'),
+      stopping: refused('stopping'),
+    };
+    scheduler.onGrant((requestIndex, core, sequence) => this.#granted(requestIndex, core, sequence));
+  }
+
+  /** The agent is made after the dispatcher, since each tells the other something. */
+  attach(agent: Agent): void {
+    this.#agent = agent;
+  }
+
+  /** `done` is called exactly once, perhaps before this returns. The function returned withdraws what still waits. */
+  invoke(request: InvokeRequest, done: (result: InvokeResult) => void): () => void {
+    const entry = this.#versions.entryOf(request.fn);
+    if (entry === null) return this.#refuse(done, 'versions', 'too many function versions are in use at once');
+    const index = this.#freeIndexes.pop();
+    if (index === undefined) return this.#refuse(done, 'queue-full', 'Rate Exceeded.');
+    const pending: Pending = { request, entry, done, acceptedUs: this.#doors.clock.nowUs(), granted: false };
+    this.#pending[index] = pending;
+    this.#versions.use(entry);
+    const answer = this.#doors.scheduler.request(index, entry.index);
+    if (answer !== outcome.granted && answer !== outcome.queued) {
+      this.#leave(index);
+      this.#versions.unuse(entry);
+      return this.#refuseAnswer(done, answer);
+    }
+    return () => this.#withdraw(index, pending);
+  }
+
+  /** The agent says that a lease is over. */
+  released(core: number, sequence: number, warm: boolean): void {
+    const use = this.#coreUse[core]!;
+    const entry = use.entry;
+    assert(entry !== null, `core ${core} was released and held by nobody`);
+    use.entry = null;
+    use.requestId = '';
+    use.sinceUs = this.#doors.clock.nowUs();
+    const known = this.#doors.scheduler.release(core, sequence, warm);
+    assert(known, `the scheduler does not know the lease ${sequence} of core ${core}`);
+    this.#versions.unuse(entry);
+  }
+
+  coreUse(core: number): Readonly<CoreUse> {
+    return this.#coreUse[core]!;
+  }
+
+  #granted(index: number, core: number, sequence: number): void {
+    const pending = this.#pending[index] ?? null;
+    assert(pending !== null && !pending.granted, `request ${index} was granted a core and does not wait`);
+    pending.granted = true;
+    const { request, entry, acceptedUs } = pending;
+    const use = this.#coreUse[core]!;
+    use.entry = entry;
+    use.requestId = request.requestId;
+    use.sinceUs = this.#doors.clock.nowUs();
+    use.invocationCount++;
+    this.#versions.use(entry);
+    this.#agent!.assign(
+      { epoch: this.#epoch, core, sequence },
+      {
+        requestId: request.requestId,
+        versionIndex: entry.index,
+        fn: entry.fn,
+        codeDir: entry.codeDir,
+        payload: request.payload,
+        clientContext: request.clientContext,
+        traceId: request.traceId,
+        invokedArn: request.invokedArn,
+        tail: request.tail,
+        acceptedUs,
+        done: (result) => this.#onResult(index, core, sequence, result),
+      },
+    );
+  }
+
+  #onResult(index: number, core: number, sequence: number, result: InvocationResult): void {
+    const pending = this.#pending[index] ?? null;
+    assert(pending !== null && pending.granted, `request ${index} has a result and does not run`);
+    if (result.kind === 'refused') return this.#onRefused(pending, core, sequence, result.why);
+    this.#leave(index);
+    this.#versions.unuse(pending.entry);
+    if (result.kind !== 'bad-payload') return pending.done(result);
+    const message = `Could not parse request body into json: ${result.message}`;
+    pending.done({ kind: 'refused', error: new UserError('InvalidRequestContentException', message) });
+  }
+
+  /** The agent did not take the lease. */
+  #onRefused(pending: Pending, core: number, sequence: number, why: 'no-memory' | 'stale-lease' | 'stopping'): void {
+    const { scheduler } = this.#doors;
+    const use = this.#coreUse[core]!;
+    use.entry = null;
+    use.requestId = '';
+    this.#versions.unuse(pending.entry);
+    assert(why !== 'stale-lease', `core ${core} was granted while it was busy`);
+    pending.granted = false;
+    if (why === 'no-memory') return scheduler.noMemory(core, sequence);
+    const index = this.#pending.indexOf(pending);
+    scheduler.release(core, sequence, false);
+    this.#leave(index);
+    this.#versions.unuse(pending.entry);
+    this.#refusals.stopping.add();
+    pending.done({
+      kind: 'refused',
+      error: new UserError('ServiceUnavailableException', 'The platform is shutting down.'),
+    });
+  }
+
+  #withdraw(index: number, pending: Pending): void {
+    if (this.#pending[index] !== pending || pending.granted) return;
+    if (!this.#doors.scheduler.cancel(index)) return;
+    this.#leave(index);
+    this.#versions.unuse(pending.entry);
+  }
+
+  #leave(index: number): void {
+    this.#pending[index] = null;
+    this.#freeIndexes.push(index);
+  }
+
+  #refuseAnswer(done: (result: InvokeResult) => void, answer: Outcome): () => void {
+    if (answer === outcome.refusedConcurrency) {
+      return this.#refuse(done, 'concurrency', 'Rate Exceeded.', 'ReservedFunctionConcurrentInvocationLimitExceeded');
+    }
+    if (answer === outcome.refusedMemory) {
+      const error = new UserError(
+        'InvalidParameterValueException',
+        'The function asks for more memory than any worker has.',
+      );
+      this.#refusals.memory.add();
+      done({ kind: 'refused', error });
+      return nothing;
+    }
+    return this.#refuse(done, 'queue-full', 'Rate Exceeded.');
+  }
+
+  #refuse(
+    done: (result: InvokeResult) => void,
+    counted: RefusalReason,
+    message: string,
+    reason: UserError['reason'] = 'ConcurrentInvocationLimitExceeded',
+  ): () => void {
+    this.#refusals[counted].add();
+    done({ kind: 'refused', error: new UserError('TooManyRequestsException', message, reason) });
+    return nothing;
+  }
+}
+
+function nothing(): void {}

@@ -1,0 +1,115 @@
+/**
+ * Small integers for what the scheduler and the agent schedule: an index for each (function, version, revision) in
+ * use, and one for each function, over which reserved concurrency counts.
+ *
+ * A change of a version makes a new revision, with a new index: instances of the old one are not reused. An old index
+ * is retired once no lease and no waiting request uses it.
+ */
+import { assert } from '../base/assert.ts';
+import type { FunctionVersion, Store } from '../store/store.ts';
+
+export interface VersionEntry {
+  readonly index: number;
+  readonly functionIndex: number;
+  readonly fn: FunctionVersion;
+  readonly codeDir: string;
+  /** Requests that wait and leases that are not over. */
+  userCount: number;
+  /** The store knows another revision now, or none. */
+  outdated: boolean;
+}
+
+export interface VersionEvents {
+  added(entry: VersionEntry): void;
+  retired(entry: VersionEntry): void;
+  concurrency(functionIndex: number, max: number | null): void;
+}
+
+interface FunctionEntry {
+  readonly index: number;
+  readonly entries: Set<VersionEntry>;
+}
+
+export class VersionTable {
+  readonly #store: Store;
+  readonly #events: VersionEvents;
+  /** The store hands out the same object until a version changes: its identity is the fastest key. */
+  readonly #byVersion = new WeakMap<FunctionVersion, VersionEntry>();
+  readonly #functions = new Map<string, FunctionEntry>();
+  readonly #freeVersions: number[];
+  readonly #freeFunctions: number[];
+
+  constructor(store: Store, indexCountMax: number, events: VersionEvents) {
+    this.#store = store;
+    this.#events = events;
+    this.#freeVersions = Array.from({ length: indexCountMax }, (_, index) => indexCountMax - 1 - index);
+    this.#freeFunctions = [...this.#freeVersions];
+    store.onChange((functionName) => this.#onChange(functionName));
+  }
+
+  /** Null: every index is in use. */
+  entryOf(fn: FunctionVersion): VersionEntry | null {
+    return this.#byVersion.get(fn) ?? this.#add(fn);
+  }
+
+  use(entry: VersionEntry): void {
+    entry.userCount++;
+  }
+
+  unuse(entry: VersionEntry): void {
+    entry.userCount--;
+    assert(entry.userCount >= 0, `version ${entry.index} has fewer users than none`);
+    if (entry.userCount === 0 && entry.outdated) this.#retire(entry);
+  }
+
+  #add(fn: FunctionVersion): VersionEntry | null {
+    const owner = this.#functionOf(fn.functionName);
+    const index = owner === null ? undefined : this.#freeVersions.pop();
+    if (owner === null || index === undefined) return null;
+    const current = this.#store.getVersion(fn.functionName, fn.version);
+    const entry: VersionEntry = {
+      index,
+      functionIndex: owner.index,
+      fn,
+      codeDir: this.#store.codeDir(fn.code),
+      userCount: 0,
+      outdated: current !== fn,
+    };
+    owner.entries.add(entry);
+    this.#byVersion.set(fn, entry);
+    this.#events.added(entry);
+    return entry;
+  }
+
+  #functionOf(functionName: string): FunctionEntry | null {
+    const known = this.#functions.get(functionName);
+    if (known !== undefined) return known;
+    const index = this.#freeFunctions.pop();
+    if (index === undefined) return null;
+    const entry: FunctionEntry = { index, entries: new Set() };
+    this.#functions.set(functionName, entry);
+    this.#events.concurrency(index, this.#store.getFunction(functionName)?.reservedConcurrency ?? null);
+    return entry;
+  }
+
+  #onChange(functionName: string): void {
+    const owner = this.#functions.get(functionName);
+    if (owner === undefined) return;
+    this.#events.concurrency(owner.index, this.#store.getFunction(functionName)?.reservedConcurrency ?? null);
+    for (const entry of owner.entries) {
+      entry.outdated = this.#store.getVersion(functionName, entry.fn.version) !== entry.fn;
+      if (entry.outdated && entry.userCount === 0) this.#retire(entry);
+    }
+  }
+
+  #retire(entry: VersionEntry): void {
+    const owner = this.#functions.get(entry.fn.functionName);
+    assert(owner !== undefined && owner.entries.delete(entry), `version ${entry.index} is retired twice`);
+    this.#byVersion.delete(entry.fn);
+    this.#events.retired(entry);
+    this.#freeVersions.push(entry.index);
+    if (owner.entries.size > 0) return;
+    this.#functions.delete(entry.fn.functionName);
+    this.#freeFunctions.push(owner.index);
+  }
+}

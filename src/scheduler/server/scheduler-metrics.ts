@@ -1,0 +1,29 @@
+/** What the scheduler machine counts, as metrics: read when somebody scrapes. */
+import type { Metrics } from '../../telemetry/metrics.ts';
+import { counter } from '../machine/counters.ts';
+import type { Scheduler } from '../machine/scheduler.ts';
+
+export function schedulerMetrics(machine: Scheduler, metrics: Metrics): void {
+  const count = (index: number): number => machine.counters[index]!;
+  metrics.read('perch_cores', () => ({
+    idle: machine.idleCount,
+    leased: machine.leasedCount,
+    withdrawn: machine.withdrawnCount,
+  }));
+  metrics.read('perch_queue_length', () => machine.waitingCount);
+  metrics.read('perch_scheduler_grants_total', () => ({
+    'warm-core': count(counter.grantWarmCore),
+    'warm-worker': count(counter.grantWarmWorker),
+    'idle-list': count(counter.grantIdleList),
+    summary: count(counter.grantSummary),
+    'handed-over': count(counter.grantHandedOver),
+    kept: count(counter.grantKept),
+  }));
+  metrics.read('perch_scheduler_stale_hints_total', () => ({
+    warm: count(counter.staleWarmHints),
+    'idle-list': count(counter.staleIdleReferences),
+  }));
+  metrics.read('perch_scheduler_overtakes_total', () => count(counter.overtakes));
+  metrics.read('perch_scheduler_memory_blocked_total', () => count(counter.memoryBlocked));
+  metrics.read('perch_scheduler_no_memory_total', () => count(counter.noMemory));
+}

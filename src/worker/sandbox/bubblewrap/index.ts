@@ -1,0 +1,170 @@
+/** The backend for servers: instances under bubblewrap. See README.md beside this file and docs/SANDBOX.md. */
+import { spawn } from 'node:child_process';
+import os from 'node:os';
+import type { Readable, Writable } from 'node:stream';
+import { LIMITS } from '../../../base/limits.ts';
+import { type Cgroup, type CgroupTree, isTree } from '../cgroup/cgroup.ts';
+import { openCgroups } from '../cgroup/open.ts';
+import type { ExitReason, Finding, Sandbox, SandboxBackend, SandboxSpec } from '../contract.ts';
+import { reasonOfStatus } from '../exit-status.ts';
+import { SandboxError } from '../error.ts';
+import { type ChildExit, failedSandbox, startHostSandbox } from '../host-sandbox.ts';
+import { startTime } from '../identity.ts';
+import type { SandboxLog } from '../log.ts';
+import { specFault } from '../placeholders.ts';
+import { isArchitecture, seccompProgram } from '../seccomp/filter.ts';
+import {
+  ARGUMENTS_FD,
+  bubblewrapArguments,
+  chainArguments,
+  type Machine,
+  type Paths,
+  STATUS_FD,
+  systemBinds,
+} from './arguments.ts';
+import { checkMachine, fixFor, kernelAtLeast, missingTools, toolsOf, bubblewrapVersion } from './check.ts';
+import { openStaging, type Staging } from './staging.ts';
+
+export interface BackendOptions {
+  /** Every spec's codeDir lies below this folder. */
+  readonly codeRoot: string;
+  /** Every spec's runtimeDir lies below this folder. */
+  readonly runtimesRoot: string;
+  /** Every spec's interpreter lies in the folder of this one. */
+  readonly interpreter: string;
+  readonly slotCount: number;
+  readonly log: SandboxLog;
+}
+
+interface Opened {
+  readonly machine: Machine;
+  readonly staging: Staging;
+  readonly cgroups: CgroupTree | undefined;
+}
+
+export class BubblewrapBackend implements SandboxBackend {
+  readonly name = 'bubblewrap';
+  readonly #options: BackendOptions;
+  #opened: Opened | undefined;
+
+  constructor(options: BackendOptions) {
+    this.#options = options;
+  }
+
+  check(): Promise<readonly (Finding & { readonly required: boolean })[]> {
+    return checkMachine();
+  }
+
+  async open(): Promise<void> {
+    const { codeRoot, runtimesRoot, interpreter } = this.#options;
+    const log = (text: string): void => this.#options.log.warn(text);
+    if (!isArchitecture(process.arch)) throw new SandboxError(`bubblewrap: no seccomp filter for ${process.arch}`);
+    const missing = missingTools();
+    if (missing.length > 0)
+      throw new SandboxError(`bubblewrap: not installed: ${missing.join(', ')}. Run 'perch doctor'.`);
+    const privileged = process.getuid?.() === 0;
+    const opened = await openCgroups({ processCountMax: LIMITS.processesPerInstanceMax, log });
+    if (!isTree(opened)) log(`no memory limit for instances: ${opened.detail}. ${opened.fix}`);
+    const program = seccompProgram(process.arch);
+    const staging = openStaging({ codeRoot, runtimesRoot, interpreter, privileged, seccompProgram: program });
+    const machine: Machine = {
+      tools: toolsOf(),
+      systemBinds: systemBinds(),
+      stagingFolder: staging.folder,
+      privileged,
+      tmpfsSize: (await bubblewrapVersion()) >= 0.006,
+      processLimit: privileged || kernelAtLeast(os.release(), 5, 14),
+    };
+    this.#opened = { machine, staging, cgroups: isTree(opened) ? opened : undefined };
+  }
+
+  start(spec: SandboxSpec): Sandbox {
+    const opened = this.#opened;
+    if (opened === undefined) return failedSandbox('the sandbox backend is not open');
+    const fault = specFault(spec);
+    if (fault !== '') return failedSandbox(fault);
+    const paths = pathsOf(opened.staging, spec);
+    if (typeof paths === 'string') return failedSandbox(paths);
+    const cgroup = opened.cgroups?.slot(spec.slot);
+    try {
+      cgroup?.prepare(spec.memoryMb);
+      return spawnSandbox(opened.machine, spec, paths, cgroup);
+    } catch (error) {
+      return failedSandbox(`the sandbox could not be started: ${(error as Error).message}`);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#opened?.cgroups?.close();
+    this.#opened?.staging.close();
+    this.#opened = undefined;
+  }
+}
+
+function pathsOf(staging: Staging, spec: SandboxSpec): Paths | string {
+  const codeDir = staging.translate(spec.codeDir);
+  const runtimeDir = staging.translate(spec.runtimeDir);
+  const interpreter = staging.translate(spec.interpreter);
+  if (codeDir === undefined) return `the code folder ${spec.codeDir} is not below the code root`;
+  if (runtimeDir === undefined) return `the runtime folder ${spec.runtimeDir} is not below the runtimes root`;
+  if (interpreter === undefined) return `the interpreter ${spec.interpreter} is not in the staged folder`;
+  return { codeDir, runtimeDir, interpreter };
+}
+
+function spawnSandbox(machine: Machine, spec: SandboxSpec, paths: Paths, cgroup: Cgroup | undefined): Sandbox {
+  const child = spawn(machine.tools.sh, chainArguments(machine, spec, cgroup?.attachFiles ?? []), {
+    cwd: '/',
+    env: {},
+    //      0         1       2       3 channel 4 seccomp 5 arguments 6 status
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'ignore', 'pipe', 'pipe'],
+  });
+  // Missing altogether where the platform is out of descriptors.
+  const streams: readonly unknown[] = child.stdio ?? [];
+  const status = new Status(streams[STATUS_FD] as Readable | undefined);
+  const sandbox = startHostSandbox({
+    child,
+    cgroup,
+    cpus: spec.cpus,
+    statusStreams: status.streams,
+    reasonOf: (exit) => status.reasonOf(exit),
+    stragglers: () => status.stragglers(),
+  });
+  (streams[ARGUMENTS_FD] as Writable | undefined)?.end(bubblewrapArguments(machine, spec, paths));
+  return sandbox;
+}
+
+/** What bubblewrap tells on STATUS_FD: the id of process 1 of the sandbox, then the exit status of the instance. */
+class Status {
+  readonly streams: readonly Readable[];
+  #text = '';
+  #initId = 0;
+  #initStart = 0;
+
+  constructor(stream: Readable | undefined) {
+    this.streams = stream === undefined ? [] : [stream];
+    stream?.on('data', (chunk: Buffer) => {
+      this.#text += chunk.toString('latin1');
+      if (this.#initId !== 0) return;
+      this.#initId = Number(/"child-pid": (\d+)/.exec(this.#text)?.[1] ?? 0);
+      this.#initStart = startTime(this.#initId);
+    });
+  }
+
+  reasonOf(exit: ChildExit): ExitReason {
+    const match = /"exit-code": (\d+)/.exec(this.#text);
+    if (match !== null && !isChainFault(exit.stderrHead)) return reasonOfStatus(Number(match[1]));
+    if (exit.signal !== null) return { kind: 'signal', signal: exit.signal };
+    const said = exit.stderrHead.trim() || `exit status ${exit.code}, without a message`;
+    return { kind: 'start-failed', message: `the sandbox could not be started: ${said}${fixFor(said)}` };
+  }
+
+  /** A pid namespace is empty when its process 1 is gone: the kernel reaps that one last. */
+  stragglers(): readonly number[] {
+    return this.#initStart !== 0 && startTime(this.#initId) === this.#initStart ? [this.#initId] : [];
+  }
+}
+
+/** The chain inside the sandbox reports its own failures as the instance would: by exit status and standard error. */
+function isChainFault(stderr: string): boolean {
+  return /^(bwrap: execvp|\S*prlimit: failed|\S*env: .*No such file|\S*env: .*Permission denied)/.test(stderr);
+}

@@ -1,0 +1,45 @@
+/**
+ * Memory and process limits of instances: one folder per platform process, in it one cgroup per slot. Versions 1 and 2
+ * differ in every file name and in how they end a group that is out of memory; this interface hides that.
+ *
+ * A process joins by writing 0 into the attach files itself, before it becomes the sandbox: that costs about 0.1 ms, where
+ * moving it from outside costs 10 ms (the kernel waits for a grace period of all CPUs).
+ */
+export interface Cgroup {
+  /** Files into which a process writes `0` to join. */
+  readonly attachFiles: readonly string[];
+  /** Before each start: limits set, counters at zero. Throws where the kernel refuses. */
+  prepare(memoryMb: number): void;
+  /** Every thread in the group. */
+  taskIds(): readonly number[];
+  processIds(): readonly number[];
+  /** Sends SIGKILL to every process in the group; may miss one that is being forked, so repeat until it is empty. */
+  killAll(): void;
+  /** Highest use since `prepare`, bytes. */
+  memoryPeakBytes(): number;
+  /** Processes that the kernel killed at the limit since `prepare`. */
+  oomKillCount(): number;
+  /** After the last process is gone: gives back what memory the group still holds. */
+  release(): void;
+}
+
+export interface CgroupTree {
+  readonly version: 1 | 2;
+  readonly memory: boolean;
+  readonly pids: boolean;
+  /** The cgroup of a slot, made at first use and then kept. */
+  slot(slot: number): Cgroup;
+  /** Removes all that was made. */
+  close(): void;
+}
+
+/** Why there is no tree, and what would help. */
+export interface CgroupMissing {
+  readonly version: 0 | 1 | 2;
+  readonly detail: string;
+  readonly fix: string;
+}
+
+export function isTree(result: CgroupTree | CgroupMissing): result is CgroupTree {
+  return 'slot' in result;
+}

@@ -1,0 +1,105 @@
+/** Small operations on a cgroup's folder that both versions share. */
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { parseIds } from '../affinity.ts';
+import { isLeftover } from '../identity.ts';
+
+const LEFTOVER_DEPTH_MAX = 8;
+const LEFTOVER_WAIT_MS = 2000;
+
+export function readText(folder: string, file: string): string {
+  try {
+    return readFileSync(path.join(folder, file), 'latin1');
+  } catch {
+    return '';
+  }
+}
+
+/** False where the kernel refuses. */
+export function tryWrite(folder: string, file: string, text: string): boolean {
+  try {
+    writeFileSync(path.join(folder, file), text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function readIds(folder: string, file: string): number[] {
+  return parseIds(readText(folder, file));
+}
+
+/** The number after `key` in a file of "key number" lines; 0 if it is not there. */
+export function readCounter(folder: string, file: string, key: string): number {
+  for (const line of readText(folder, file).split('\n')) {
+    if (line.startsWith(`${key} `)) return Number(line.slice(key.length + 1));
+  }
+  return 0;
+}
+
+export function makeFolder(folder: string): boolean {
+  try {
+    mkdirSync(folder, { recursive: true });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function killProcesses(ids: readonly number[]): void {
+  for (const id of ids) {
+    try {
+      process.kill(id, 'SIGKILL');
+    } catch {
+      // It is gone already.
+    }
+  }
+}
+
+/** Removes a cgroup and those below it; false while processes live in one. The kernel's own files go with their folder. */
+export function removeFolder(folder: string): boolean {
+  try {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      if (entry.isDirectory()) removeFolder(path.join(folder, entry.name));
+    }
+    rmdirSync(folder);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+  }
+}
+
+/** Ends what still runs below the folders that killed platform processes left, and removes them. */
+export async function removeLeftovers(mountPoint: string): Promise<string[]> {
+  const leftovers: string[] = [];
+  collectLeftovers(mountPoint, 0, leftovers);
+  const deadline = performance.now() + LEFTOVER_WAIT_MS;
+  let remaining = leftovers;
+  for (;;) {
+    for (const folder of remaining) killBelow(folder);
+    remaining = remaining.filter((folder) => !removeFolder(folder));
+    if (remaining.length === 0 || performance.now() > deadline) return leftovers;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+function subfolders(folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
+  } catch {
+    return [];
+  }
+}
+
+function collectLeftovers(folder: string, depth: number, into: string[]): void {
+  if (depth > LEFTOVER_DEPTH_MAX) return;
+  for (const name of subfolders(folder)) {
+    if (isLeftover(name)) into.push(path.join(folder, name));
+    else collectLeftovers(path.join(folder, name), depth + 1, into);
+  }
+}
+
+function killBelow(folder: string): void {
+  killProcesses(readIds(folder, 'cgroup.procs'));
+  for (const name of subfolders(folder)) killBelow(path.join(folder, name));
+}

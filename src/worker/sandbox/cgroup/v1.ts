@@ -1,0 +1,111 @@
+/**
+ * Version 1: one hierarchy per controller, so a slot has a folder in each. Groups are kept and reset between instances.
+ * At the limit the kernel kills one process, the largest as a rule; the sandbox dies with it if it was the instance.
+ */
+import path from 'node:path';
+import type { Cgroup, CgroupMissing, CgroupTree } from './cgroup.ts';
+import { killProcesses, makeFolder, readCounter, readIds, readText, removeFolder, tryWrite } from './folder.ts';
+
+export interface V1Options {
+  /** Folders of our own in the two hierarchies; '' where the controller is missing. */
+  readonly memoryFolder: string;
+  readonly pidsFolder: string;
+  readonly processCountMax: number;
+}
+
+export function openV1(options: V1Options): CgroupTree | CgroupMissing {
+  const folders = [options.memoryFolder, options.pidsFolder].filter((folder) => folder !== '');
+  if (folders.length === 0 || !folders.every(makeFolder)) {
+    return {
+      version: 1,
+      detail: 'cgroup version 1, and its folders cannot be written',
+      fix: 'Run Perch as root, or boot with cgroup version 2 (systemd.unified_cgroup_hierarchy=1) and delegate.',
+    };
+  }
+  const slots = new Map<number, Cgroup>();
+  return {
+    version: 1,
+    memory: options.memoryFolder !== '',
+    pids: options.pidsFolder !== '',
+    slot(slot) {
+      const cgroup = slots.get(slot) ?? new CgroupV1(options, slot);
+      slots.set(slot, cgroup);
+      return cgroup;
+    },
+    close() {
+      for (const folder of folders) removeFolder(folder);
+    },
+  };
+}
+
+class CgroupV1 implements Cgroup {
+  readonly attachFiles: readonly string[];
+  /** '' without the controller. */
+  readonly #memory: string;
+  readonly #pids: string;
+  readonly #any: string;
+  readonly #processCountMax: number;
+  #oomKillsBefore = 0;
+
+  constructor(options: V1Options, slot: number) {
+    this.#memory = options.memoryFolder && path.join(options.memoryFolder, `slot-${slot}`);
+    this.#pids = options.pidsFolder && path.join(options.pidsFolder, `slot-${slot}`);
+    this.#any = this.#memory || this.#pids;
+    this.#processCountMax = options.processCountMax;
+    const folders = [this.#memory, this.#pids].filter((folder) => folder !== '');
+    for (const folder of folders) makeFolder(folder);
+    this.attachFiles = folders.map((folder) => path.join(folder, 'cgroup.procs'));
+  }
+
+  prepare(memoryMb: number): void {
+    if (this.#pids !== '') {
+      if (!tryWrite(this.#pids, 'pids.max', String(this.#processCountMax)))
+        throw new Error('cgroup: cannot set pids.max');
+    }
+    if (this.#memory === '') return;
+    this.#limitMemory(String(memoryMb * 1024 * 1024));
+    tryWrite(this.#memory, 'memory.max_usage_in_bytes', '0');
+    this.#oomKillsBefore = this.#oomKills();
+  }
+
+  /** Memory and swap together may never be less than memory, so the order depends on whether the limit grows. */
+  #limitMemory(bytes: string): void {
+    if (!tryWrite(this.#memory, 'memory.limit_in_bytes', bytes)) {
+      tryWrite(this.#memory, 'memory.memsw.limit_in_bytes', bytes);
+      if (!tryWrite(this.#memory, 'memory.limit_in_bytes', bytes)) {
+        throw new Error(`cgroup: cannot set memory.limit_in_bytes to ${bytes} in ${this.#memory}`);
+      }
+    }
+    // Absent where swap is not accounted.
+    tryWrite(this.#memory, 'memory.memsw.limit_in_bytes', bytes);
+  }
+
+  taskIds(): readonly number[] {
+    return readIds(this.#any, 'tasks');
+  }
+
+  processIds(): readonly number[] {
+    return readIds(this.#any, 'cgroup.procs');
+  }
+
+  killAll(): void {
+    killProcesses(this.processIds());
+  }
+
+  memoryPeakBytes(): number {
+    return this.#memory === '' ? 0 : Number(readText(this.#memory, 'memory.max_usage_in_bytes')) || 0;
+  }
+
+  oomKillCount(): number {
+    return this.#oomKills() - this.#oomKillsBefore;
+  }
+
+  /** Page cache that the instance read stays charged to the group and would count against the next one. */
+  release(): void {
+    if (this.#memory !== '') tryWrite(this.#memory, 'memory.force_empty', '0');
+  }
+
+  #oomKills(): number {
+    return this.#memory === '' ? 0 : readCounter(this.#memory, 'memory.oom_control', 'oom_kill');
+  }
+}

@@ -1,0 +1,116 @@
+/** The simulated twin of the sandbox door: no processes, no time. See README.md beside this file. */
+import { duplexPair, PassThrough, type Duplex, type Readable, type Writable } from 'node:stream';
+import type { ExitReason, Finding, Sandbox, SandboxBackend, SandboxSpec } from '../contract.ts';
+
+/** The instance's side of a fake sandbox, for the script that plays it. */
+export interface FakeInstance {
+  readonly spec: SandboxSpec;
+  /** What a real instance has as descriptor 3. */
+  readonly channel: Duplex;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  /** Every set of CPUs that it was pinned to, the one at start included. */
+  readonly pins: readonly (readonly number[])[];
+  /** It ends by itself. Later calls do nothing. */
+  exit(reason: ExitReason): void;
+  setMemoryPeakBytes(bytes: number): void;
+  /** Called once when it ends, whoever ended it: the place to cancel timers. */
+  onEnd(listener: () => void): void;
+}
+
+/** Plays one instance. Called a turn after `start`, as a real instance's first sign of life would come. */
+export type FakeScript = (instance: FakeInstance) => void;
+
+export class FakeBackend implements SandboxBackend {
+  readonly name = 'fake';
+  readonly #script: FakeScript;
+  /** Every instance that was started, oldest first. */
+  readonly instances: FakeInstance[] = [];
+
+  constructor(script: FakeScript) {
+    this.#script = script;
+  }
+
+  async check(): Promise<readonly (Finding & { readonly required: boolean })[]> {
+    return [{ topic: 'isolation', ok: true, required: false, detail: 'simulated', fix: '' }];
+  }
+
+  async open(): Promise<void> {}
+
+  start(spec: SandboxSpec): Sandbox {
+    const sandbox = new FakeSandbox(spec);
+    this.instances.push(sandbox.instance);
+    // A kill that comes first leaves nothing to play.
+    queueMicrotask(() => {
+      if (!sandbox.ended) this.#script(sandbox.instance);
+    });
+    return sandbox;
+  }
+
+  async close(): Promise<void> {}
+}
+
+class FakeSandbox implements Sandbox {
+  readonly channel: Duplex;
+  readonly output: readonly Readable[];
+  readonly instance: FakeInstance;
+  ended = false;
+  readonly #pins: (readonly number[])[] = [];
+  readonly #exitListeners: ((reason: ExitReason) => void)[] = [];
+  readonly #endListeners: (() => void)[] = [];
+  readonly #instanceStreams: readonly (Duplex | Writable)[];
+  #memoryPeakBytes = 0;
+
+  constructor(spec: SandboxSpec) {
+    const [ours, theirs] = duplexPair();
+    const stdout = new PassThrough();
+    const stderr = new PassThrough();
+    this.channel = ours;
+    this.output = [stdout, stderr];
+    this.#instanceStreams = [theirs, stdout, stderr];
+    for (const stream of [ours, theirs, stdout, stderr]) stream.on('error', () => {});
+    if (spec.cpus.length > 0) this.#pins.push(spec.cpus.slice());
+    this.instance = {
+      spec,
+      channel: theirs,
+      stdout,
+      stderr,
+      pins: this.#pins,
+      exit: (reason) => this.#end(reason),
+      setMemoryPeakBytes: (bytes) => {
+        this.#memoryPeakBytes = Math.max(this.#memoryPeakBytes, bytes);
+      },
+      onEnd: (listener) => this.#endListeners.push(listener),
+    };
+  }
+
+  pin(cpus: readonly number[]): boolean {
+    if (this.ended || cpus.length === 0) return false;
+    this.#pins.push(cpus.slice());
+    return true;
+  }
+
+  kill(): void {
+    this.#end({ kind: 'killed' });
+  }
+
+  memoryPeakBytes(): number {
+    return this.#memoryPeakBytes;
+  }
+
+  onExit(listener: (reason: ExitReason) => void): void {
+    this.#exitListeners.push(listener);
+  }
+
+  #end(reason: ExitReason): void {
+    if (this.ended) return;
+    this.ended = true;
+    for (const listener of this.#endListeners) listener();
+    for (const stream of this.#instanceStreams) stream.end();
+    // What the instance wrote before it ended still arrives first.
+    setImmediate(() => {
+      this.channel.destroy();
+      for (const listener of this.#exitListeners) listener(reason);
+    });
+  }
+}

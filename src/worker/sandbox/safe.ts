@@ -1,0 +1,143 @@
+/**
+ * The wrapper in which the agent uses every backend. The backends may be naive; through it holds, whatever they do:
+ *
+ * - Order: nothing starts before `open` is done or once `close` has begun; `close` waits until every sandbox is gone.
+ * - One sandbox per slot at a time; a second one is a bug of the caller and crashes.
+ * - Idempotence: `open`, `close` and `kill` may be called again; `onExit` is called once for each listener, also for one that comes late.
+ * - Death on first error: an exception at start, or an error on the channel, ends the sandbox, with a reason.
+ * - After death: `pin` is false, the channel is closed, the memory peak keeps its last value.
+ */
+import { duplexPair, type Duplex, type Readable } from 'node:stream';
+import { assert } from '../../base/assert.ts';
+import type { ExitReason, Finding, Sandbox, SandboxBackend, SandboxSpec } from './contract.ts';
+
+type Phase = 'new' | 'opening' | 'open' | 'closing' | 'closed';
+
+export class SafeBackend implements SandboxBackend {
+  readonly name: SandboxBackend['name'];
+  readonly #backend: SandboxBackend;
+  readonly #slotCount: number;
+  readonly #live = new Map<number, SafeSandbox>();
+  #phase: Phase = 'new';
+  #opening: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+  #emptied: (() => void) | undefined;
+
+  constructor(backend: SandboxBackend, slotCount: number) {
+    this.#backend = backend;
+    this.#slotCount = slotCount;
+    this.name = backend.name;
+  }
+
+  check(): Promise<readonly (Finding & { readonly required: boolean })[]> {
+    return this.#backend.check();
+  }
+
+  open(): Promise<void> {
+    assert(this.#phase !== 'closing' && this.#phase !== 'closed', 'sandbox backend: open after close');
+    this.#opening ??= this.#open();
+    return this.#opening;
+  }
+
+  start(spec: SandboxSpec): Sandbox {
+    const { slot } = spec;
+    assert(Number.isInteger(slot) && slot >= 0 && slot < this.#slotCount, `sandbox slot out of range: ${slot}`);
+    assert(!this.#live.has(slot), `sandbox slot ${slot} is in use`);
+    const sandbox = new SafeSandbox(
+      this.#phase === 'open' ? this.#startInner(spec) : `the backend is ${this.#phase}`,
+      () => {
+        this.#live.delete(slot);
+        if (this.#live.size === 0) this.#emptied?.();
+      },
+    );
+    this.#live.set(slot, sandbox);
+    return sandbox;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #open(): Promise<void> {
+    this.#phase = 'opening';
+    await this.#backend.open();
+    // `close` may have come meanwhile.
+    if (this.#phase === 'opening') this.#phase = 'open';
+  }
+
+  #startInner(spec: SandboxSpec): Sandbox | string {
+    try {
+      return this.#backend.start(spec);
+    } catch (error) {
+      return `the sandbox could not be started: ${(error as Error).message}`;
+    }
+  }
+
+  async #close(): Promise<void> {
+    const wasOpened = this.#opening;
+    this.#phase = 'closing';
+    // A failed opening was told to who asked for it.
+    await wasOpened?.catch(() => {});
+    const emptied = new Promise<void>((resolve) => {
+      this.#emptied = resolve;
+    });
+    if (this.#live.size > 0) {
+      for (const sandbox of this.#live.values()) sandbox.kill();
+      await emptied;
+    }
+    if (wasOpened !== undefined) await this.#backend.close();
+    this.#phase = 'closed';
+  }
+}
+
+class SafeSandbox implements Sandbox {
+  readonly channel: Duplex;
+  readonly output: readonly Readable[];
+  readonly #inner: Sandbox | undefined;
+  readonly #release: () => void;
+  readonly #listeners: ((reason: ExitReason) => void)[] = [];
+  #reason: ExitReason | undefined;
+  #killed = false;
+
+  /** Takes the backend's sandbox, or why there is none. `release` is called at its death, before the listeners. */
+  constructor(inner: Sandbox | string, release: () => void) {
+    this.#release = release;
+    this.#inner = typeof inner === 'string' ? undefined : inner;
+    this.channel = this.#inner?.channel ?? duplexPair()[0];
+    this.output = this.#inner?.output ?? [];
+    // An instance may close or break its side at any moment; that is its end, not the platform's.
+    this.channel.on('error', () => this.kill());
+    for (const stream of this.output) stream.on('error', () => {});
+    if (typeof inner === 'string') process.nextTick(() => this.#die({ kind: 'start-failed', message: inner }));
+    else inner.onExit((reason) => this.#die(reason));
+  }
+
+  pin(cpus: readonly number[]): boolean {
+    return this.#reason === undefined && !this.#killed && this.#inner?.pin(cpus) === true;
+  }
+
+  kill(): void {
+    if (this.#killed || this.#reason !== undefined) return;
+    this.#killed = true;
+    this.#inner?.kill();
+  }
+
+  memoryPeakBytes(): number {
+    return this.#inner?.memoryPeakBytes() ?? 0;
+  }
+
+  onExit(listener: (reason: ExitReason) => void): void {
+    const reason = this.#reason;
+    if (reason === undefined) this.#listeners.push(listener);
+    else queueMicrotask(() => listener(reason));
+  }
+
+  #die(reason: ExitReason): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    this.channel.destroy();
+    this.#release();
+    for (const listener of this.#listeners.splice(0)) listener(reason);
+  }
+}

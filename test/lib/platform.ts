@@ -1,0 +1,65 @@
+/** A real platform for tests: `perch up` as a child process, on a free port, with a data folder of its own. */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+
+const PERCH = path.resolve(import.meta.dirname, '../../bin/perch');
+const STDERR_KEPT_CHARACTERS = 16_000;
+
+export interface TestPlatform {
+  readonly url: string;
+  readonly pid: number;
+  readonly dataDir: string;
+  /** What it wrote to stderr so far, the last part. */
+  stderr(): string;
+  /** SIGTERM, unless told otherwise; resolves when it is gone. Removes the data folder if the helper made it. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
+}
+
+export interface TestPlatformOptions {
+  /** More arguments of `perch up`. */
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Keep using this folder; it is not removed. */
+  readonly dataDir?: string;
+}
+
+export async function startTestPlatform(options: TestPlatformOptions = {}): Promise<TestPlatform> {
+  const dataDir = options.dataDir ?? mkdtempSync(path.join(tmpdir(), 'perch-test-'));
+  const args = ['up', '--port', '0', '--data', dataDir, '--json', ...(options.args ?? [])];
+  const child = spawn(PERCH, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env } });
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr = (stderr + chunk.toString()).slice(-STDERR_KEPT_CHARACTERS);
+  });
+  const exited = once(child, 'exit');
+  const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    await exited;
+    if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true });
+  };
+  const url = await readUrl(child);
+  if (url === null) {
+    await stop();
+    throw new Error(`perch ${args.join(' ')} did not come up:\n${stderr}`);
+  }
+  return { url, pid: child.pid ?? 0, dataDir, stderr: () => stderr, stop };
+}
+
+/** From the line that it prints once it is ready; null if it ended without. */
+async function readUrl(child: ChildProcess): Promise<string | null> {
+  if (child.stdout === null) return null;
+  const lines = createInterface({ input: child.stdout });
+  for await (const line of lines) {
+    const { url } = JSON.parse(line) as { url?: unknown };
+    if (typeof url === 'string') {
+      child.stdout.resume();
+      return url;
+    }
+  }
+  return null;
+}

@@ -1,0 +1,19 @@
+/** A zip in memory, from names and contents. */
+import { createRequire } from 'node:module';
+
+interface ZipFile {
+  readonly outputStream: AsyncIterable<Buffer>;
+  addBuffer(content: Buffer, name: string): void;
+  end(): void;
+}
+
+const { ZipFile } = createRequire(import.meta.url)('yazl') as { ZipFile: new () => ZipFile };
+
+export async function makeZip(files: Readonly<Record<string, string>>): Promise<Buffer> {
+  const zip = new ZipFile();
+  for (const [name, content] of Object.entries(files)) zip.addBuffer(Buffer.from(content), name);
+  zip.end();
+  const chunks: Buffer[] = [];
+  for await (const chunk of zip.outputStream) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,329 @@
+/** What every store backend has to do. A backend's test file calls it once. */
+import { describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { UserError } from '../../src/base/errors.ts';
+import type { CodeRef, FunctionVersion, Store } from '../../src/store/store.ts';
+import { asyncInvocation, config, ok, refused, smallZip, temporaryFolder } from './fixtures.ts';
+
+export interface Backend {
+  readonly name: string;
+  /** Opening the same folder again after `close` finds what was there. */
+  open(folder: string, limits: { asyncQueueMax?: number; asyncMemoryBytesMax?: number }): Promise<Store>;
+}
+
+interface Scene {
+  readonly store: Store;
+  readonly code: CodeRef;
+  readonly otherCode: CodeRef;
+  create(functionName: string, publish?: boolean): Promise<FunctionVersion>;
+  reopen(): Promise<Store>;
+}
+
+type SceneTest = (scene: Scene) => Promise<void>;
+
+export function storeContract(backend: Backend): void {
+  const scene = (name: string, body: SceneTest, limits: Parameters<Backend['open']>[1] = {}): void => {
+    test(name, async (context) => {
+      const folder = temporaryFolder(context);
+      let store = await backend.open(folder, limits);
+      const code = ok(await store.putCode(smallZip(1)));
+      const otherCode = ok(await store.putCode(smallZip(2)));
+      const create = async (functionName: string, publish = false): Promise<FunctionVersion> =>
+        ok(await store.createFunction({ functionName, config: config(), code, tags: {}, publish }));
+      const reopen = async (): Promise<Store> => {
+        await store.close();
+        store = await backend.open(folder, limits);
+        return store;
+      };
+      await body({ store, code, otherCode, create, reopen }).finally(() => store.close());
+    });
+  };
+  describe(`${backend.name}: functions`, () => functionTests(scene));
+  describe(`${backend.name}: versions`, () => versionTests(scene));
+  describe(`${backend.name}: lists`, () => listTests(scene));
+  describe(`${backend.name}: asynchronous invocations`, () => queueTests(scene));
+}
+
+type DefineScene = (name: string, body: SceneTest, limits?: Parameters<Backend['open']>[1]) => void;
+
+function functionTests(scene: DefineScene): void {
+  scene('a function is there once created, and after a restart', async ({ store, create, reopen }) => {
+    const created = await create('f');
+    assert.equal(created.version, '$LATEST');
+    assert.deepEqual(store.getFunction('f')?.latest, created);
+    assert.deepEqual(store.getVersion('f', '$LATEST'), created);
+    const before = store.getFunction('f');
+    assert.deepEqual((await reopen()).getFunction('f'), before);
+  });
+  scene('a name is taken once', async ({ store, code, create }) => {
+    await create('f');
+    const again = await store.createFunction({ functionName: 'f', config: config(), code, tags: {}, publish: false });
+    refused(again, 'ResourceConflictException', 'Function already exist: f');
+  });
+  scene('of two that create it at once, one wins', async ({ store, code }) => {
+    const request = { functionName: 'f', config: config(), code, tags: {}, publish: false };
+    const both = await Promise.all([store.createFunction(request), store.createFunction(request)]);
+    assert.equal(both.filter((result) => result instanceof UserError).length, 1);
+  });
+  scene('code that was never uploaded is refused', async ({ store }) => {
+    const code = { sha256: 'a'.repeat(64), zipBytes: 1 };
+    const result = await store.createFunction({ functionName: 'f', config: config(), code, tags: {}, publish: false });
+    refused(result, 'InvalidParameterValueException', /upload it again/);
+    assert.equal(store.getFunction('f'), null);
+  });
+  scene('an update changes what it names, and the revision', async ({ store, code, otherCode, create }) => {
+    const before = await create('f');
+    const updated = ok(
+      await store.updateFunction({ functionName: 'f', config: config({ timeoutS: 9 }), publish: false }),
+    );
+    assert.equal(updated.config.timeoutS, 9);
+    assert.deepEqual(updated.code, code);
+    assert.notEqual(updated.revisionId, before.revisionId);
+    const second = ok(await store.updateFunction({ functionName: 'f', code: otherCode, publish: false }));
+    assert.deepEqual([second.config.timeoutS, second.code], [9, otherCode]);
+    assert.deepEqual(store.getFunction('f')?.latest, second);
+  });
+  scene('an update of an old revision is refused', async ({ store, create }) => {
+    const { revisionId } = await create('f');
+    const update = { functionName: 'f', config: config({ timeoutS: 9 }), publish: false, revisionId };
+    const latest = ok(await store.updateFunction(update));
+    refused(
+      await store.updateFunction(update),
+      'PreconditionFailedException',
+      /^The RevisionId provided does not match/,
+    );
+    assert.deepEqual(store.getFunction('f')?.latest, latest);
+  });
+  scene('what is not there is not found', async ({ store, create }) => {
+    const message = 'Function not found: arn:aws:lambda:us-east-1:000000000000:function:g';
+    await create('f');
+    refused(await store.updateFunction({ functionName: 'g', publish: false }), 'ResourceNotFoundException', message);
+    refused(await store.publishVersion({ functionName: 'g' }), 'ResourceNotFoundException', message);
+    refused(await store.deleteFunction('g', null), 'ResourceNotFoundException', message);
+    refused(await store.setTags('g', {}), 'ResourceNotFoundException', message);
+    refused(await store.setReservedConcurrency('g', 1), 'ResourceNotFoundException', message);
+    refused(await store.deleteFunction('f', '7'), 'ResourceNotFoundException', `${message.slice(0, -1)}f:7`);
+    assert.deepEqual(
+      [store.getFunction('g'), store.getVersion('g', '1'), store.getVersion('f', '1')],
+      [null, null, null],
+    );
+  });
+  scene('tags and reserved concurrency are kept', async ({ store, create, reopen }) => {
+    const created = await create('f');
+    assert.equal(await store.setTags('f', { a: '1' }), null);
+    assert.equal(await store.setReservedConcurrency('f', 0), null);
+    const record = (await reopen()).getFunction('f');
+    assert.deepEqual([record?.tags, record?.reservedConcurrency], [{ a: '1' }, 0]);
+    assert.equal(record?.latest.revisionId, created.revisionId);
+  });
+  scene('changes are told once they are there to be read', async ({ store, create }) => {
+    const seen: [string, boolean][] = [];
+    store.onChange((name) => seen.push([name, store.getFunction(name) !== null]));
+    await create('f');
+    ok(await store.deleteFunction('f', null));
+    assert.deepEqual(seen, [
+      ['f', true],
+      ['f', false],
+    ]);
+  });
+  scene('keys and texts that are odd come back as they were', async ({ store, code, reopen }) => {
+    const environment = JSON.parse(
+      String.raw`{"__proto__":"x","constructor":"y","":"z","\u0000\ud800":"\ud83d\ude00"}`,
+    ) as {};
+    const tags = { 'a:b': 'ä'.repeat(100) };
+    ok(await store.createFunction({ functionName: 'f', config: config({ environment }), code, tags, publish: false }));
+    const record = (await reopen()).getFunction('f');
+    assert.deepEqual([record?.latest.config.environment, record?.tags], [environment, tags]);
+  });
+  scene('after close every change is refused', async ({ store, create, reopen }) => {
+    await create('f');
+    const reopened = await reopen();
+    refused(await store.updateFunction({ functionName: 'f', publish: false }), 'ServiceUnavailableException');
+    refused(await store.putCode(smallZip(3)), 'ServiceUnavailableException');
+    refused(await store.enqueue(asyncInvocation()), 'ServiceUnavailableException');
+    assert.notEqual(reopened.getFunction('f'), null);
+  });
+}
+
+function versionTests(scene: DefineScene): void {
+  scene('publishing gives 1, 2, …; a version stays as it was', async ({ store, create, otherCode, reopen }) => {
+    const first = await create('f', true);
+    assert.equal(first.version, '1');
+    const second = ok(await store.updateFunction({ functionName: 'f', code: otherCode, publish: true }));
+    assert.equal(second.version, '2');
+    ok(await store.updateFunction({ functionName: 'f', config: config({ memoryMb: 512 }), publish: false }));
+    const reopened = await reopen();
+    assert.deepEqual([reopened.getVersion('f', '1'), reopened.getVersion('f', '2')], [first, second]);
+    assert.equal(reopened.getVersion('f', '$LATEST')?.config.memoryMb, 512);
+  });
+  scene('publishing what has not changed gives the same version', async ({ store, create }) => {
+    await create('f');
+    const first = ok(await store.publishVersion({ functionName: 'f', description: 'first' }));
+    assert.deepEqual([first.version, first.config.description], ['1', 'first']);
+    assert.deepEqual(ok(await store.publishVersion({ functionName: 'f', description: 'other' })), first);
+    // The same settings anew are no change either.
+    assert.deepEqual(ok(await store.updateFunction({ functionName: 'f', config: config(), publish: true })), first);
+    ok(await store.updateFunction({ functionName: 'f', config: config({ timeoutS: 4 }), publish: false }));
+    assert.equal(ok(await store.publishVersion({ functionName: 'f' })).version, '2');
+  });
+  scene('publishing checks the code and the revision that it is told', async ({ store, create, code, otherCode }) => {
+    await create('f');
+    const wrongCode = await store.publishVersion({ functionName: 'f', codeSha256: otherCode.sha256 });
+    refused(wrongCode, 'InvalidParameterValueException', /is different from current CodeSHA256 in \$LATEST/);
+    const wrongRevision = await store.publishVersion({ functionName: 'f', revisionId: crypto.randomUUID() });
+    refused(wrongRevision, 'PreconditionFailedException');
+    const { revisionId } = store.getFunction('f')!.latest;
+    ok(await store.publishVersion({ functionName: 'f', codeSha256: code.sha256, revisionId }));
+  });
+  scene('a number is never used again', async ({ store, create, otherCode, reopen }) => {
+    await create('f', true);
+    assert.equal(await store.deleteFunction('f', '1'), null);
+    assert.equal(store.getVersion('f', '1'), null);
+    assert.equal(ok(await store.publishVersion({ functionName: 'f' })).version, '2');
+    assert.equal(await store.deleteFunction('f', null), null);
+    const reopened = await reopen();
+    const request = { functionName: 'f', config: config(), code: otherCode, tags: {}, publish: true };
+    // Its code was swept at the restart, with nothing that uses it.
+    ok(await reopened.putCode(smallZip(2)));
+    assert.equal(ok(await reopened.createFunction(request)).version, '3');
+    assert.deepEqual(
+      reopened.listVersions('f', null, 9).items.map((version) => version.version),
+      ['$LATEST', '3'],
+    );
+  });
+  scene('$LATEST goes only with its function', async ({ store, create }) => {
+    await create('f', true);
+    const message = '$LATEST version cannot be deleted without deleting the function.';
+    refused(await store.deleteFunction('f', '$LATEST'), 'InvalidParameterValueException', message);
+    assert.equal(await store.deleteFunction('f', null), null);
+    assert.deepEqual([store.getFunction('f'), store.getVersion('f', '1')], [null, null]);
+  });
+}
+
+function listTests(scene: DefineScene): void {
+  scene('lists come in order and by pages of any size', async ({ store, create }) => {
+    await Promise.all(['b', 'a', 'd', 'C', 'e1', 'e'].map((name) => create(name, name === 'a' || name === 'e')));
+    const names = ['C', 'a', 'b', 'd', 'e', 'e1'];
+    const versions = names.flatMap((name) =>
+      name === 'a' || name === 'e' ? [`${name}:$LATEST`, `${name}:1`] : [`${name}:$LATEST`],
+    );
+    for (let max = 1; max <= 9; max++) {
+      const functions = walk((marker) => store.listFunctions(marker, max), max);
+      assert.deepEqual(
+        functions.map((record) => record.latest.functionName),
+        names,
+      );
+      const all = walk((marker) => store.listAllVersions(marker, max), max);
+      assert.deepEqual(
+        all.map((version) => `${version.functionName}:${version.version}`),
+        versions,
+      );
+    }
+  });
+  scene('versions come in order of their numbers', async ({ store, create }) => {
+    await create('f', true);
+    for (let timeoutS = 4; timeoutS < 15; timeoutS++) {
+      ok(await store.updateFunction({ functionName: 'f', config: config({ timeoutS }), publish: true }));
+    }
+    for (let max = 1; max <= 14; max++) {
+      const versions = walk((marker) => store.listVersions('f', marker, max), max).map((version) => version.version);
+      assert.deepEqual(versions, ['$LATEST', ...Array.from({ length: 12 }, (_, index) => String(index + 1))]);
+    }
+  });
+  scene('a marker whose function is gone still says where to go on', async ({ store, create }) => {
+    for (const name of ['a', 'b', 'c']) await create(name);
+    const { nextMarker } = store.listFunctions(null, 2);
+    ok(await store.deleteFunction('b', null));
+    assert.deepEqual(
+      store.listFunctions(nextMarker, 2).items.map((record) => record.latest.functionName),
+      ['c'],
+    );
+    assert.deepEqual(store.listVersions('a', 'nonsense', 2), { items: [], nextMarker: null });
+    assert.deepEqual(store.listVersions('zz', null, 2), { items: [], nextMarker: null });
+  });
+}
+
+function queueTests(scene: DefineScene): void {
+  scene('they are handed out when due, oldest first, and come back until done', async ({ store, create, reopen }) => {
+    await create('f');
+    const late = asyncInvocation({ dueMs: 3000 });
+    const first = asyncInvocation({ dueMs: 1000, payload: Buffer.from([0, 255, 10]), clientContext: '{"a":"\u0000"}' });
+    const second = asyncInvocation({ dueMs: 1000 });
+    for (const each of [late, first, second]) assert.equal(await store.enqueue(each), null);
+    assert.equal(store.nextDueMs(), 1000);
+    assert.deepEqual(store.takeDue(999, 9), []);
+    assert.deepEqual(store.takeDue(2999, 1), [first]);
+    assert.deepEqual(store.takeDue(2999, 9), [second]);
+    assert.deepEqual([store.takeDue(2999, 9), store.nextDueMs(), store.asyncQueueLength()], [[], 3000, 3]);
+    await store.done(second.id);
+    await store.retry(first.id, 1, 2000);
+    assert.deepEqual([store.nextDueMs(), store.asyncQueueLength()], [2000, 2]);
+    const retried = { ...first, attempts: 1, dueMs: 2000 };
+    assert.deepEqual(store.takeDue(2000, 9), [retried]);
+    const reopened = await reopen();
+    assert.deepEqual(reopened.takeDue(9000, 9), [retried, late]);
+    await Promise.all([
+      reopened.done(first.id),
+      reopened.done(late.id),
+      reopened.done(late.id),
+      reopened.done('unknown'),
+    ]);
+    assert.deepEqual([reopened.asyncQueueLength(), reopened.nextDueMs()], [0, null]);
+  });
+  const tiny = { asyncQueueMax: 4, asyncMemoryBytesMax: 0 };
+  scene('a full queue refuses, and takes again', fullQueue, tiny);
+  scene('they go with their function, and with their version', queueOfDeleted);
+  scene('the same without any in memory', queueOfDeleted, { asyncMemoryBytesMax: 0 });
+  scene('nothing is queued for what is not there', async ({ store, create }) => {
+    await create('f');
+    refused(await store.enqueue(asyncInvocation({ functionName: 'g' })), 'ResourceNotFoundException', /:g$/);
+    refused(await store.enqueue(asyncInvocation({ version: '1' })), 'ResourceNotFoundException', /:f:1$/);
+    assert.equal(store.asyncQueueLength(), 0);
+  });
+}
+
+async function fullQueue({ store, create }: Scene): Promise<void> {
+  await create('f');
+  const many = Array.from({ length: 6 }, () => asyncInvocation());
+  const results = await Promise.all(many.map((each) => store.enqueue(each)));
+  assert.deepEqual(results.slice(0, 4), [null, null, null, null]);
+  refused(results[4], 'TooManyRequestsException', /\(4\)/);
+  refused(results[5], 'TooManyRequestsException');
+  assert.deepEqual(store.takeDue(5000, 9), many.slice(0, 4));
+  refused(await store.enqueue(many[4]!), 'TooManyRequestsException');
+  await store.done(many[0]!.id);
+  assert.equal(await store.enqueue(many[4]!), null);
+  assert.deepEqual(store.takeDue(5000, 9), [many[4]]);
+}
+
+async function queueOfDeleted({ store, create }: Scene): Promise<void> {
+  await create('f', true);
+  await create('g');
+  const kept = [asyncInvocation({ functionName: 'g', dueMs: 3 }), asyncInvocation({ dueMs: 2 })];
+  const gone = [asyncInvocation({ version: '1', dueMs: 1 }), asyncInvocation({ version: '1', dueMs: 4 })];
+  for (const each of [...kept, ...gone]) assert.equal(await store.enqueue(each), null);
+  assert.deepEqual(store.takeDue(1, 9), [gone[0]]);
+  assert.equal(await store.deleteFunction('f', '1'), null);
+  assert.deepEqual([store.asyncQueueLength(), store.nextDueMs()], [2, 2]);
+  await store.retry(gone[0]!.id, 1, 0);
+  await store.done(gone[0]!.id);
+  assert.deepEqual([store.asyncQueueLength(), store.nextDueMs()], [2, 2]);
+  assert.equal(await store.deleteFunction('f', null), null);
+  assert.deepEqual([store.asyncQueueLength(), store.nextDueMs()], [1, 3]);
+  assert.deepEqual(store.takeDue(9, 9), [kept[0]]);
+}
+
+function walk<T>(
+  page: (marker: string | null) => { items: readonly T[]; nextMarker: string | null },
+  max: number,
+): T[] {
+  const all: T[] = [];
+  for (let marker: string | null = null; ;) {
+    const { items, nextMarker } = page(marker);
+    assert.ok(items.length <= max);
+    all.push(...items);
+    if (nextMarker === null) return all;
+    assert.equal(items.length, max);
+    marker = nextMarker;
+  }
+}
