@@ -1,6 +1,7 @@
 /**
  * src/ → dist/, file by file: types stripped, specifiers from .ts to .js, everything else copied. No bundle, so that
- * the packed product has the folders and the stack traces of its source.
+ * the packed product has the folders and the stack traces of its source. `npm run package` runs it; npm's own prepack
+ * would not, since our .npmrc turns install scripts off.
  */
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -20,8 +20,6 @@ export async function startPlatform(args: readonly string[]): Promise<PlatformPr
   const main = process.argv[1] ?? '';
   const child = spawn(process.execPath, [main, 'up', '--port', '0', '--data', folder, '--json', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    // The platform ends with its parent in every case but one: a parent killed with SIGKILL.
-    detached: false,
   });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const stop = async (): Promise<void> => {
@@ -46,7 +44,9 @@ async function readUrl(child: ChildProcess): Promise<string> {
   if (child.stdout !== null) {
     for await (const line of createInterface({ input: child.stdout })) {
       const { url } = JSON.parse(line) as { url?: unknown };
-      if (typeof url === 'string') return url;
+      if (typeof url !== 'string') continue;
+      child.stdout.resume(); // leaving the loop pauses it, and a full pipe would stop the platform
+      return url;
     }
   }
   throw new CliError(

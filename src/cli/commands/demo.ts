@@ -31,11 +31,11 @@ const PAYLOADS: Readonly<Record<string, unknown>> = {
   'word-count': { text: 'To be, or not to be, that is the question' },
   greet: { name: 'Ada' },
   wait: { ms: 30 },
-  mandelbrot: { iterations: 5000 },
+  mandelbrot: { iterations: 100_000 },
 };
 
 /** Computing functions at once for each core: more than one, so that some have to queue. */
-const BURST_PER_CORE = 2;
+const BURST_PER_CORE = 3;
 
 export function register(program: Command): void {
   program
