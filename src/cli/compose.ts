@@ -174,7 +174,7 @@ function makeAgent(options: PlatformOptions, needs: AgentNeeds, events: AgentEve
     logBytesPerInvocationMax: LIMITS.logBytesPerInvocationMax,
     logTailBytesMax: LIMITS.logTailBytesMax,
   };
-  return new Agent(options.topology.cores, limits, { ...needs, clock: realClock, log: options.log }, events, options);
+  return new Agent(options.topology, limits, { ...needs, clock: realClock, log: options.log }, events, options);
 }
 
 function makeAsyncRunner(dispatcher: Dispatcher, doors: { store: Store; metrics: Metrics; log: Log }): AsyncRunner {

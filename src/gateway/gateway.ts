@@ -67,7 +67,6 @@ class GatewayServer implements Gateway {
   readonly #bodies = new BodyReader();
   readonly #invoker: Invoker;
   readonly #context: GatewayContext;
-  readonly #arnPrefix: string;
   readonly #server: http.Server<typeof GatewayRequest>;
   #closing = false;
 
@@ -87,7 +86,6 @@ class GatewayServer implements Gateway {
       log: options.log,
       openStreams: new Set(),
     };
-    this.#arnPrefix = functionArn(this.#context.account, '');
     this.#server = http.createServer(
       {
         IncomingMessage: GatewayRequest,
@@ -140,7 +138,7 @@ class GatewayServer implements Gateway {
     if (method === 'POST' && url.startsWith(FUNCTIONS_PATH) && url.endsWith(INVOCATIONS)) {
       const name = url.slice(FUNCTIONS_PATH.length, -INVOCATIONS.length);
       const fn = this.#context.platform.store.getVersion(name, LATEST);
-      if (fn !== null) return this.#invoker.start(request, response, fn, this.#arnPrefix + name);
+      if (fn !== null) return this.#invoker.start(request, response, fn, '');
     }
     this.#route(request, response);
   }

@@ -11,7 +11,7 @@ export interface InvokeRequest {
   /** JSON text (decoded from the header's base64), '' if none. */
   readonly clientContext: string;
   readonly traceId: string;
-  /** As the client named the function: with the qualifier, if it gave one. */
+  /** The ARN that the client named, with its qualifier; '' for the plain one, which the instance knows. */
   readonly invokedArn: string;
   readonly tail: boolean;
 }

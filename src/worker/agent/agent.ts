@@ -15,10 +15,12 @@ import { type ActionHandler, Ending, Kill } from '../machine/actions.ts';
 import { WorkerMachine } from '../machine/worker.ts';
 import { runtimeOf } from '../runtimes/index.ts';
 import type { ExitReason, SandboxBackend } from '../sandbox/contract.ts';
-import type { Invocation, InvocationRecord, Lease } from './contract.ts';
+import type { Invocation, InvocationRecord, InvocationResult, Lease } from './contract.ts';
 import { instanceEnvironment } from './environment.ts';
 import { type Answer, Instance } from './instance.ts';
 import { InvocationLog } from './invocation-log.ts';
+import { PlatformCpus } from './platform-cpus.ts';
+import type { Topology } from './topology.ts';
 import { AgentMetrics } from './agent-metrics.ts';
 import { errorPayload, exitError, timeoutText } from './report.ts';
 
@@ -77,9 +79,13 @@ export class Agent {
   readonly #events: AgentEvents;
   readonly #names: RegionalNames;
   readonly #cpusOf: readonly (readonly number[])[];
+  readonly #platformCpus: PlatformCpus;
   readonly #instances: (Instance | null)[];
   readonly #running: (Running | null)[];
   readonly #metrics: AgentMetrics;
+  /** Results that the current actions came to, each beside its receiver; see #drain. */
+  readonly #receivers: Invocation[] = [];
+  readonly #results: InvocationResult[] = [];
   #runningCount = 0;
   #ticking: NodeJS.Timeout | null = null;
   #stopping = false;
@@ -93,15 +99,10 @@ export class Agent {
     evicted: (versionIndex) => this.#events.evicted(versionIndex),
   };
 
-  /** `cpusOf`: the kernel's CPU numbers of each core. */
-  constructor(
-    cpusOf: readonly (readonly number[])[],
-    limits: AgentLimits,
-    doors: AgentDoors,
-    events: AgentEvents,
-    names: RegionalNames,
-  ) {
+  constructor(topology: Topology, limits: AgentLimits, doors: AgentDoors, events: AgentEvents, names: RegionalNames) {
+    const cpusOf = topology.cores;
     this.#cpusOf = cpusOf;
+    this.#platformCpus = new PlatformCpus(topology);
     this.#limits = limits;
     this.#doors = doors;
     this.#events = events;
@@ -165,17 +166,36 @@ export class Agent {
     if (this.#ticking !== null) clearInterval(this.#ticking);
   }
 
+  /**
+   * Carries out what the machine decided, and delivers the results after that: the next invocation is on its way to the
+   * core before anybody spends time on the answer of the last one.
+   */
   #drain(): void {
-    this.#machine.actions.drain(this.#carryOut);
+    if (!this.#machine.actions.drain(this.#carryOut) || this.#results.length === 0) return;
+    const receivers = this.#receivers.splice(0);
+    const results = this.#results.splice(0);
+    for (let index = 0; index < results.length; index++) receivers[index]!.done(results[index]!);
+  }
+
+  #deliver(invocation: Invocation, result: InvocationResult): void {
+    this.#receivers.push(invocation);
+    this.#results.push(result);
   }
 
   #tick(): void {
     for (const instance of this.#instances) instance?.tick();
-    this.#machine.tick(this.#doors.clock.nowUs());
+    const nowUs = this.#doors.clock.nowUs();
+    this.#machine.tick(nowUs);
     this.#drain();
+    this.#platformCpus.update((core) => this.#heldUs(core, nowUs));
     if (this.#runningCount > 0) return;
     clearInterval(this.#ticking!);
     this.#ticking = null;
+  }
+
+  #heldUs(core: number, nowUs: number): number {
+    const running = this.#running[core] ?? null;
+    return running === null ? 0 : nowUs - running.grantedUs;
   }
 
   // --- actions of the machine -------------------------------------------------------------------------------
@@ -217,7 +237,7 @@ export class Agent {
     const running = this.#on(core);
     const instance = this.#instances[slot]!;
     const { clock } = this.#doors;
-    if (instance.pin(this.#cpusOf[core]!)) this.#metrics.pins.add();
+    if (instance.pin(core, this.#cpusOf[core]!)) this.#metrics.pins.add();
     running.startedUs = clock.nowUs();
     running.log.start();
     instance.invoke(
@@ -233,14 +253,13 @@ export class Agent {
     const { invocation } = running;
     if (ending === Ending.answered && running.answer!.kind === FrameKind.badPayload) {
       this.#metrics.result('bad-payload');
-      invocation.done({ kind: 'bad-payload', message: running.answer!.body.toString('utf8') });
-      return;
+      return this.#deliver(invocation, { kind: 'bad-payload', message: running.answer!.body.toString('utf8') });
     }
     const record = this.#record(running, instance);
     const { kind, payload } = this.#payload(running, instance, ending);
     running.log.end(record);
     this.#metrics.ended(kind, ending, record);
-    invocation.done({ kind, payload, record, tail: running.log.tail() });
+    this.#deliver(invocation, { kind, payload, record, tail: running.log.tail() });
   }
 
   #release(core: number, sequence: number, warm: boolean): void {

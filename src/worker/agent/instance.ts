@@ -10,6 +10,7 @@ const COPIED_BYTES_MAX = 64 * 1024;
 const FLOOD_BYTES = 512 * 1024;
 /** How often the peak of memory is read, which costs a file read or two. */
 const PEAK_INTERVAL_US = 100_000;
+const NOWHERE = -1;
 
 export interface InstanceEvents {
   ready(slot: number): void;
@@ -39,6 +40,8 @@ export class Instance {
   readonly #events: InstanceEvents;
   #logBytes = 0;
   #paused = false;
+  /** Where it was pinned last. */
+  #core = NOWHERE;
   #peakBytes = 0;
   #peakReadUs = -Infinity;
 
@@ -57,8 +60,11 @@ export class Instance {
     this.#listen(limits);
   }
 
-  pin(cpus: readonly number[]): boolean {
-    return this.#sandbox.pin(cpus);
+  /** True if it was moved: nothing is done where it runs on that core already. */
+  pin(core: number, cpus: readonly number[]): boolean {
+    if (core === this.#core || cpus.length === 0) return false;
+    this.#core = this.#sandbox.pin(cpus) ? core : NOWHERE;
+    return this.#core === core;
   }
 
   kill(): void {

@@ -69,14 +69,15 @@ export class Actions {
 
   /**
    * Carries out what is pending, in order. The handler may feed the machine again: what that adds is carried out in
-   * the same loop, so that re-entrant events never interleave with an event's own actions.
+   * the same loop, so that re-entrant events never interleave with an event's own actions. False: such a loop runs.
    */
-  drain(handler: ActionHandler): void {
-    if (this.#draining) return;
+  drain(handler: ActionHandler): boolean {
+    if (this.#draining) return false;
     this.#draining = true;
     for (let index = 0; index < this.#count; index++) this.#carryOut(handler, index * STRIDE);
     this.#count = 0;
     this.#draining = false;
+    return true;
   }
 
   #push(kind: number, a: number, b: number, c: number): void {
