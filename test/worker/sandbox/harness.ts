@@ -4,6 +4,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FRAME_HEADER_BYTES, FrameKind, INVOKE_FIXED_BYTES } from '../../../src/wire/instance-frame.ts';
+import { checkMachine } from '../../../src/worker/sandbox/bubblewrap/check.ts';
+import { isTree } from '../../../src/worker/sandbox/cgroup/cgroup.ts';
+import { openCgroups } from '../../../src/worker/sandbox/cgroup/open.ts';
 import type { ExitReason, Sandbox, SandboxSpec } from '../../../src/worker/sandbox/contract.ts';
 
 const FIXTURES = fileURLToPath(new URL('./fixtures', import.meta.url));
@@ -94,7 +97,7 @@ export class Talker {
   async run(code: string): Promise<unknown> {
     await this.ready;
     const answer = await this.#ask(code);
-    if (answer === undefined) throw new Error(`the instance ended: ${JSON.stringify(await this.exit)}`);
+    if (answer === undefined) throw new Error(`the instance ended: ${JSON.stringify(await this.exit)}\n${this.output}`);
     if (!answer.ok) throw new Error(JSON.stringify(answer.value));
     return answer.value;
   }
@@ -132,3 +135,15 @@ export class Talker {
     }
   }
 }
+
+const machine = await openCgroups({ processCountMax: 1, log: () => {} });
+if (isTree(machine)) machine.close();
+
+/** Whether instances that this user starts can be limited in memory. */
+export const hasMemoryLimit = isTree(machine) && machine.memory;
+
+const missing = (await checkMachine()).filter((finding) => finding.required && !finding.ok);
+
+/** Why bubblewrap cannot be tested here, or false. */
+export const noBubblewrap: string | false =
+  missing.length > 0 && `NO BUBBLEWRAP: ${missing.map((finding) => `${finding.topic}: ${finding.detail}`).join('; ')}`;

@@ -103,6 +103,10 @@ class CgroupV1 implements Cgroup {
   /** Page cache that the instance read stays charged to the group and would count against the next one. */
   release(): void {
     if (this.#memory !== '') tryWrite(this.#memory, 'memory.force_empty', '0');
+    // The dead that nobody has reaped yet (they may wait long, where the init of a container is careless) count against
+    // the limit too. They do not hold their group, though: a new one starts at zero.
+    const unreaped = this.#pids !== '' && Number(readText(this.#pids, 'pids.current')) > 0;
+    if (unreaped && removeFolder(this.#pids)) makeFolder(this.#pids);
   }
 
   #oomKills(): number {
