@@ -68,7 +68,12 @@ export function formatReport(report: Report, machine: string): string {
 
 function formatTable(rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) => row.map((cell, column) => pad(cell, widths[column]!, column)).join('  ').trimEnd());
+  return rows.map((row) =>
+    row
+      .map((cell, column) => pad(cell, widths[column]!, column))
+      .join('  ')
+      .trimEnd(),
+  );
 }
 
 /** Numbers end in one column, words begin in one. */

@@ -94,6 +94,8 @@ async function answers(url: string, child: ChildProcess): Promise<void> {
 }
 
 export interface PerchServer extends Server {
+  /** SIGKILL where a function would hold the platform's own end up. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
   /** Deploys a function from its source (an ES module); returns the URL that invokes it. */
   deploy(name: string, source: string, configuration?: Record<string, unknown>): Promise<string>;
 }
@@ -128,8 +130,8 @@ export async function perchServer(args: readonly string[] = [], prefix: readonly
     if (!response.ok) throw new Error(`deploying ${name}: ${response.status} ${await response.text()}`);
     return `${functions}/${name}/invocations`;
   };
-  const stop = async (): Promise<void> => {
-    await stopProcess(child, 'SIGTERM');
+  const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<void> => {
+    await stopProcess(child, signal);
     rmSync(folder, { recursive: true });
   };
   return { url, pid, deploy, stop };
