@@ -15,7 +15,7 @@ export class CodeUrls {
     const expires = String(nowMs + VALID_MS);
     const token = this.#token(functionName, version, expires);
     const query = new URLSearchParams({ version, expires, token });
-    return `${baseUrl}${CODE_PATH}/${functionName}?${query}`;
+    return `${baseUrl}${CODE_PATH}/${functionName}?${query.toString()}`;
   }
 
   check(functionName: string, query: URLSearchParams, nowMs: number): boolean {

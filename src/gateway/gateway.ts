@@ -40,8 +40,13 @@ export interface GatewayOptions {
   readonly shutdownGraceMs?: number;
 }
 
+/** Why the gateway does not listen, in words for the person who started it. */
+export class ListenError extends Error {
+  override name = 'ListenError';
+}
+
 export interface Gateway {
-  /** Rejects where the address is taken, or is not loopback and no access keys are configured. */
+  /** Rejects with a `ListenError` where the address is taken, or is not loopback and no access keys are configured. */
   listen(): Promise<{ url: string }>;
   /** Stops accepting, and finishes what is in flight for as long as the grace period lasts. */
   close(): Promise<void>;
@@ -102,12 +107,13 @@ class GatewayServer implements Gateway {
 
   async listen(): Promise<{ url: string }> {
     const refusal = this.#guard.refuseToListen();
-    if (refusal !== null) throw new Error(refusal);
+    if (refusal !== null) throw new ListenError(refusal);
     const { host, port } = this.#options;
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
+      const failed = (error: NodeJS.ErrnoException): void => reject(listenError(error, host, port));
+      this.#server.once('error', failed);
       this.#server.listen({ host, port, backlog: 1024 }, () => {
-        this.#server.off('error', reject);
+        this.#server.off('error', failed);
         resolve();
       });
     });
@@ -197,6 +203,16 @@ class GatewayServer implements Gateway {
       this.#bodies.release(body);
     }
   }
+}
+
+function listenError(error: NodeJS.ErrnoException, host: string, port: number): ListenError {
+  const where = `${host}:${port}`;
+  const words: Record<string, string> = {
+    EADDRINUSE: `${where} is in use by another process; is Perch up already? Choose another --port.`,
+    EACCES: `Not allowed to listen on ${where}; choose a --port above 1023.`,
+    EADDRNOTAVAIL: `${host} is not an address of this machine; choose another --host.`,
+  };
+  return new ListenError(words[error.code ?? ''] ?? `Cannot listen on ${where}: ${error.message}`, { cause: error });
 }
 
 const SHUTTING_DOWN = new UserError('ServiceUnavailableException', 'The platform is shutting down.');

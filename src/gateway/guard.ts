@@ -50,7 +50,7 @@ export class Guard {
     if (isLoopback(host) || keys.size > 0) return null;
     return (
       `Refusing to listen on ${host} without access keys: everybody who reaches that address could run code here. ` +
-      'Set PERCH_ACCESS_KEY_ID and PERCH_SECRET_ACCESS_KEY (clients then sign with the same pair), or listen on 127.0.0.1.'
+      'Give access keys with --keys FILE (clients then sign their requests), or listen on 127.0.0.1.'
     );
   }
 

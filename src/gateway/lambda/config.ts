@@ -55,18 +55,27 @@ export function mergeConfig(
   if (!isRuntime(runtime)) return unknownRuntime(runtime);
   return {
     ...base,
-    runtime,
-    role: fields.Role ?? base.role,
-    handler: fields.Handler ?? base.handler,
-    description: fields.Description ?? base.description,
-    timeoutS: fields.Timeout ?? base.timeoutS,
-    memoryMb: fields.MemorySize ?? base.memoryMb,
-    ephemeralStorageMb: fields.EphemeralStorage?.Size ?? base.ephemeralStorageMb,
-    environment: fields.Environment?.Variables ?? base.environment,
-    tracingMode: fields.TracingConfig?.Mode ?? base.tracingMode,
-    logFormat: fields.LoggingConfig?.LogFormat ?? base.logFormat,
-    deadLetterTargetArn: fields.DeadLetterConfig?.TargetArn ?? base.deadLetterTargetArn,
+    ...present({
+      runtime,
+      role: fields.Role,
+      handler: fields.Handler,
+      description: fields.Description,
+      timeoutS: fields.Timeout,
+      memoryMb: fields.MemorySize,
+      ephemeralStorageMb: fields.EphemeralStorage?.Size,
+      environment: fields.Environment?.Variables,
+      tracingMode: fields.TracingConfig?.Mode,
+      logFormat: fields.LoggingConfig?.LogFormat,
+      deadLetterTargetArn: fields.DeadLetterConfig?.TargetArn,
+    }),
   };
+}
+
+/** Without what the request left out. */
+function present(fields: {
+  readonly [K in keyof FunctionConfig]?: FunctionConfig[K] | null | undefined;
+}): Partial<FunctionConfig> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null));
 }
 
 function isRuntime(name: string): name is RuntimeName {

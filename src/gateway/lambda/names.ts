@@ -70,10 +70,12 @@ export function parseFunctionRef(account: Account, raw: string, qualifier: strin
     );
   }
   const ref = { functionName, qualifier: inName ?? qualifier };
-  const foreign =
-    (parts['region'] ?? account.region) !== account.region ||
-    (parts['account'] ?? account.accountId) !== account.accountId;
-  return foreign ? new UserError('ResourceNotFoundException', `Function not found: ${raw}`) : ref;
+  return isForeign(account, parts) ? new UserError('ResourceNotFoundException', `Function not found: ${raw}`) : ref;
+}
+
+function isForeign(account: Account, parts: Readonly<Record<string, string | undefined>>): boolean {
+  const { region = account.region, account: accountId = account.accountId } = parts;
+  return region !== account.region || accountId !== account.accountId;
 }
 
 function checkNameFails(raw: string): UserError {

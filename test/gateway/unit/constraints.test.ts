@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { UserError } from '../../src/base/errors.ts';
-import { checkFields } from '../../src/gateway/lambda/constraints.ts';
-import { CREATE_FUNCTION, PUT_CONCURRENCY } from '../../src/gateway/lambda/fields.ts';
+import { UserError } from '../../../src/base/errors.ts';
+import { checkFields } from '../../../src/gateway/lambda/constraints.ts';
+import { CREATE_FUNCTION, PUT_CONCURRENCY } from '../../../src/gateway/lambda/fields.ts';
 
 const GOOD = {
   FunctionName: 'hello',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { UserError } from '../../src/base/errors.ts';
-import { parseFunctionRef, parseUnqualified } from '../../src/gateway/lambda/names.ts';
+import { UserError } from '../../../src/base/errors.ts';
+import { parseFunctionRef, parseUnqualified } from '../../../src/gateway/lambda/names.ts';
 
 const ACCOUNT = { region: 'us-east-1', accountId: '000000000000' };
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { UserError } from '../../src/base/errors.ts';
-import { LAMBDA_ROUTES } from '../../src/gateway/lambda/routes.ts';
-import { UNSUPPORTED } from '../../src/gateway/lambda/unsupported.ts';
-import { unseen } from '../../src/gateway/perch/logs.ts';
-import { Router } from '../../src/gateway/router.ts';
+import { UserError } from '../../../src/base/errors.ts';
+import { LAMBDA_ROUTES } from '../../../src/gateway/lambda/routes.ts';
+import { UNSUPPORTED } from '../../../src/gateway/lambda/unsupported.ts';
+import { unseen } from '../../../src/gateway/perch/logs.ts';
+import { Router } from '../../../src/gateway/router.ts';
 
 const router = new Router();
 

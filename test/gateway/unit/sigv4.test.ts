@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { UserError } from '../../src/base/errors.ts';
-import { readClaim, sign, verify } from '../../src/gateway/sigv4.ts';
-import type { SignedRequest } from '../../src/gateway/sigv4.ts';
+import { UserError } from '../../../src/base/errors.ts';
+import { readClaim, sign, verify } from '../../../src/gateway/sigv4.ts';
+import type { SignedRequest } from '../../../src/gateway/sigv4.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 2, 3, 4, 5);
 const KEY = { accessKeyId: 'AKPERCH', secretAccessKey: 'not so secret' };

@@ -1,0 +1,140 @@
+/** Connections: pipelining, clients that go away, Perch's own API, and closing down. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http from 'node:http';
+import net from 'node:net';
+import test, { after, before } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startTestPlatform } from '../lib/platform.ts';
+import type { TestPlatform } from '../lib/platform.ts';
+import { ECHO, creation } from './bad-input.ts';
+
+let platform: TestPlatform;
+
+const SLOW = `export const handler = async ({ ms }) => { console.log('waiting', ms); await new Promise((done) => setTimeout(done, ms)); return ms; };`;
+
+async function deploy(on: TestPlatform, name: string, source?: string): Promise<void> {
+  const { path, body } = await creation(name, { Timeout: 20 }, source);
+  const answer = await fetch(on.url + path, { method: 'POST', body: body as string });
+  assert.equal(answer.status, 201, await answer.text());
+}
+
+before(async () => {
+  platform = await startTestPlatform();
+  await deploy(platform, ECHO);
+  await deploy(platform, 'slow', SLOW);
+});
+
+after(async () => {
+  await platform?.stop();
+});
+
+const invocations = (name: string): string => `${platform.url}/2015-03-31/functions/${name}/invocations`;
+
+test('an answer says where and how it ran', async () => {
+  await fetch(invocations(ECHO), { method: 'POST' });
+  const answer = await fetch(invocations(ECHO), { method: 'POST', body: '[1]' });
+  assert.equal(await answer.text(), '[1]');
+  assert.equal(answer.headers.get('content-type'), 'application/json');
+  assert.equal(answer.headers.get('x-amz-executed-version'), '$LATEST');
+  assert.match(answer.headers.get('x-amzn-requestid') ?? '', /^[0-9a-f-]{36}$/);
+  assert.match(answer.headers.get('x-perch-core') ?? '', /^\d+$/);
+  assert.match(answer.headers.get('x-perch-start') ?? '', /^(cold|warm)$/);
+  for (const name of ['x-perch-queued-us', 'x-perch-start-us', 'x-perch-run-us'])
+    assert.match(answer.headers.get(name) ?? '', /^\d+$/);
+});
+
+test('pipelined invocations are answered in order', async () => {
+  const { hostname, port } = new URL(platform.url);
+  const socket = net.connect(Number(port), hostname);
+  const request = (body: string): string =>
+    `POST /2015-03-31/functions/${ECHO}/invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  const bodies = ['"a"', '"bb"', '', '"c"'];
+  socket.write(bodies.map(request).join(''));
+  let text = '';
+  for await (const chunk of socket) {
+    text += String(chunk);
+    if (text.endsWith('"c"')) break;
+  }
+  assert.deepEqual(
+    text.match(/\r\n\r\n[^\r]*?(?=HTTP|$)/g)?.map((part) => part.trim()),
+    ['"a"', '"bb"', '{}', '"c"'],
+  );
+});
+
+test('a client that goes away while its request waits is withdrawn, and the core is free for the next', async () => {
+  const url = invocations('slow');
+  // More than there are cores: the last of them wait.
+  const gone = Array.from({ length: 20 }, () => http.request(url, { method: 'POST', agent: false }));
+  for (const request of gone) {
+    request.on('error', () => {});
+    request.end('{"ms":300}');
+  }
+  await sleep(150);
+  for (const request of gone) request.destroy();
+  const answer = await fetch(url, { method: 'POST', body: '{"ms":1}' });
+  assert.equal(await answer.text(), '1');
+});
+
+test("Perch's own API", async () => {
+  const json = async (path: string): Promise<Record<string, unknown>> =>
+    (await fetch(platform.url + path)).json() as Promise<Record<string, unknown>>;
+  assert.deepEqual(await json('/healthz'), { status: 'ok' });
+  assert.match(String((await json('/perch/v1/info'))['version']), /^\d+\.\d+\.\d+/);
+  const { cores } = await json('/perch/v1/cores');
+  assert.ok(Array.isArray(cores) && cores.length > 0);
+  const metrics = await fetch(`${platform.url}/metrics`);
+  assert.match(metrics.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/);
+  assert.match(await metrics.text(), /^# TYPE perch_/m);
+  assert.equal((await fetch(`${platform.url}/perch/v1/logs/nobody`)).status, 404);
+  assert.equal((await fetch(`${platform.url}/healthz`, { method: 'HEAD' })).status, 200);
+  const options = await fetch(`${platform.url}/2015-03-31/functions`, { method: 'OPTIONS' });
+  assert.equal(options.headers.get('allow'), 'GET, POST, HEAD, OPTIONS');
+});
+
+test('logs: the last lines, and what comes after', async () => {
+  await fetch(invocations('slow'), { method: 'POST', body: '{"ms":1}' });
+  const lines = await (await fetch(`${platform.url}/perch/v1/logs/slow?lines=3`)).text();
+  assert.equal(lines.trimEnd().split('\n').length, 3);
+  const following = await fetch(`${platform.url}/perch/v1/logs/slow?lines=0&follow=1`);
+  const invoked = fetch(invocations('slow'), { method: 'POST', body: '{"ms":2}' });
+  let text = '';
+  for await (const chunk of following.body ?? []) {
+    text += Buffer.from(chunk as Uint8Array).toString();
+    if (text.includes('REPORT')) break;
+  }
+  assert.match(text, /START RequestId.*waiting 2.*REPORT RequestId/s);
+  await invoked;
+});
+
+test('closing down finishes what is in flight, ends followed logs, and takes no more', async () => {
+  const closing = await startTestPlatform();
+  await deploy(closing, 'slow', SLOW);
+  const url = `${closing.url}/2015-03-31/functions/slow/invocations`;
+  const following = await fetch(`${closing.url}/perch/v1/logs/slow?follow=1`);
+  const inFlight = fetch(url, { method: 'POST', body: '{"ms":700}' });
+  // Wait until it runs, as its log tells.
+  let text = '';
+  const reader = following.body?.getReader();
+  while (reader !== undefined && !text.includes('waiting'))
+    text += Buffer.from((await reader.read()).value ?? []).toString();
+  const stopped = closing.stop();
+  assert.equal(await (await inFlight).text(), '700');
+  while (reader !== undefined && !(await reader.read()).done);
+  await stopped;
+  await assert.rejects(fetch(url, { method: 'POST' }));
+});
+
+test('a refused upload leaves its connection in order', async () => {
+  const { hostname, port } = new URL(platform.url);
+  const socket = net.connect(Number(port), hostname);
+  const announced = 7 * 1024 * 1024;
+  socket.write(
+    `POST /2015-03-31/functions/${ECHO}/invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${announced}\r\n\r\n`,
+  );
+  socket.write(Buffer.alloc(announced, 'x'));
+  let text = '';
+  socket.on('data', (chunk) => (text += String(chunk)));
+  await once(socket, 'end');
+  assert.match(text, /^HTTP\/1\.1 413 .*RequestTooLargeException.*Connection: close.*smaller than 6291456 bytes/s);
+});
