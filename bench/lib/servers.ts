@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import yazl from 'yazl';
+import { makeZip } from '../../test/lib/zip.ts';
 
 export interface Server {
   /** Where a POST of JSON runs the function. */
@@ -123,7 +123,7 @@ export async function perchServer(args: readonly string[] = [], prefix: readonly
       Runtime: 'nodejs24.x',
       Handler: 'index.handler',
       Role: 'arn:aws:iam::000000000000:role/perch',
-      Code: { ZipFile: (await zipOf({ 'index.mjs': source })).toString('base64') },
+      Code: { ZipFile: (await makeZip({ 'index.mjs': source })).toString('base64') },
       ...configuration,
     };
     const response = await fetch(functions, { method: 'POST', body: JSON.stringify(body) });
@@ -135,13 +135,4 @@ export async function perchServer(args: readonly string[] = [], prefix: readonly
     rmSync(folder, { recursive: true });
   };
   return { url, pid, deploy, stop };
-}
-
-async function zipOf(files: Record<string, string>): Promise<Buffer> {
-  const zip = new yazl.ZipFile();
-  for (const [name, text] of Object.entries(files)) zip.addBuffer(Buffer.from(text), name);
-  zip.end();
-  const chunks: Buffer[] = [];
-  for await (const chunk of zip.outputStream) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks);
 }
