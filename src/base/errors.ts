@@ -105,8 +105,8 @@ export const API_ERRORS = {
   UnsupportedMediaTypeException: {
     status: 415,
     messageKey: 'message',
-    meaning: 'The content type of the invocation is not JSON.',
-    action: 'Send JSON, or no content type.',
+    meaning: 'The body of the invocation is compressed or otherwise encoded.',
+    action: 'Send plain JSON.',
   },
   TooManyRequestsException: {
     status: 429,

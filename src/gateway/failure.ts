@@ -3,6 +3,7 @@
  * else is a bug, and crashes.
  */
 import { UserError } from '../base/errors.ts';
+import { StoreError } from '../store/store.ts';
 import type { GatewayLog } from './route.ts';
 
 export function serviceError(
@@ -20,6 +21,5 @@ export function serviceError(
 
 function isIoError(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  const { code, syscall } = error as NodeJS.ErrnoException;
-  return syscall !== undefined || code === 'ERR_SQLITE_ERROR';
+  return error instanceof StoreError || (error as NodeJS.ErrnoException).syscall !== undefined;
 }

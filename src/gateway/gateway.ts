@@ -220,9 +220,15 @@ const SHUTTING_DOWN = new UserError('ServiceUnavailableException', 'The platform
 function send(response: ServerResponse, answer: Answer, requestId: string): void {
   if (response.destroyed) return;
   if (answer instanceof UserError) sendError(response, answer, requestId);
-  else if ('stream' in answer) answer.stream(response);
+  else if ('stream' in answer) sendStream(response, answer.stream);
   else if ('bytes' in answer) sendBytes(response, answer, requestId);
   else sendJson(response, answer.status, answer.json, requestId);
+}
+
+function sendStream(response: ServerResponse, stream: (response: ServerResponse) => void): void {
+  // Asked for the headers alone, a stream would never end.
+  if (response.req.method === 'HEAD') response.writeHead(200).end();
+  else stream(response);
 }
 
 function sendAllowed(response: ServerResponse, methods: readonly string[]): void {
