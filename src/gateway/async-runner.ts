@@ -72,8 +72,8 @@ export class AsyncRunner {
 
   #settle(invocation: AsyncInvocation, attempt: Attempt): void {
     const { store, clock, metrics, log } = this.#doors;
-    // What was refused because the platform stops stays for the next start.
-    if (this.#stopped && attempt === 'refused') return;
+    // What the platform's own end cut short is nobody's failed attempt: it stays for the next start.
+    if (this.#stopped && attempt !== 'response') return;
     const verdict = judge(attempt, invocation, clock.wallMs(), this.#limits);
     switch (verdict.kind) {
       case 'done':

@@ -224,7 +224,7 @@ export class Agent {
       {
         ready: () => this.#onReady(instance),
         answer: (_, answer) => this.#onAnswer(instance, answer),
-        log: (_, text) => this.#onLog(instance, text),
+        log: (_, text, bytes) => this.#onLog(instance, text, bytes),
         broke: (_, message) => this.#onBroke(instance, message),
         exited: (_, reason) => this.#onExited(instance, reason),
       },
@@ -295,13 +295,12 @@ export class Agent {
     this.#drain();
   }
 
-  #onLog(instance: Instance, text: string): void {
+  #onLog(instance: Instance, text: string, bytes: number): void {
     const core = this.#machine.coreOf(instance.slot);
-    this.#metrics.logBytes.add(text.length);
+    this.#metrics.logBytes.add(bytes);
     // Between two invocations only children and native code can write: it belongs to the function all the same.
     if (core < 0) return;
-    const dropped = this.#on(core).log.write(text);
-    if (dropped > 0) this.#metrics.logDropped.add(dropped);
+    if (!this.#on(core).log.write(text, bytes)) this.#metrics.logDropped.add(bytes);
   }
 
   #onBroke(instance: Instance, message: string): void {
@@ -342,7 +341,7 @@ export class Agent {
       }
       case Ending.timedOut: {
         const what = timeoutText(fn.config.timeoutS);
-        log.write(`${new Date(this.#doors.clock.wallMs()).toISOString()} ${requestId} ${what}\n`);
+        log.note(`${new Date(this.#doors.clock.wallMs()).toISOString()} ${requestId} ${what}\n`);
         return { kind: 'error', payload: errorPayload('Sandbox.Timedout', requestId, what) };
       }
       case Ending.initTimedOut: {
@@ -356,7 +355,7 @@ export class Agent {
         };
       case Ending.exited: {
         const { type, what } = exitError(instance?.exit ?? { kind: 'killed' });
-        log.write(`RequestId: ${requestId} Error: ${what}\n${type}\n`);
+        log.note(`RequestId: ${requestId} Error: ${what}\n${type}\n`);
         return { kind: 'error', payload: errorPayload(type, requestId, what) };
       }
     }

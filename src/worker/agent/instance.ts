@@ -1,4 +1,5 @@
 /** One live instance as the agent sees it: its sandbox, its channel, and what it logs. */
+import { StringDecoder } from 'node:string_decoder';
 import { FRAME_HEADER_BYTES, FrameKind, INVOKE_FIXED_BYTES } from '../../wire/instance-frame.ts';
 import type { ExitReason, Sandbox } from '../sandbox/contract.ts';
 import type { Invocation } from './contract.ts';
@@ -16,7 +17,8 @@ export interface InstanceEvents {
   ready(slot: number): void;
   /** An answer, to be checked against what the slot runs. */
   answer(slot: number, answer: Answer): void;
-  log(slot: number, text: string): void;
+  /** `bytes`: the length of the text in UTF-8. */
+  log(slot: number, text: string, bytes: number): void;
   broke(slot: number, message: string): void;
   exited(slot: number, reason: ExitReason): void;
 }
@@ -122,7 +124,9 @@ export class Instance {
     sandbox.channel.on('data', (chunk: Buffer) => reader.push(chunk));
     sandbox.channel.on('error', () => {}); // The exit that follows says it all.
     for (const stream of sandbox.output) {
-      stream.on('data', (chunk: Buffer) => this.#log(chunk));
+      // A chunk may end in the middle of a character.
+      const decoder = new StringDecoder('utf8');
+      stream.on('data', (chunk: Buffer) => this.#log(decoder.write(chunk), chunk.length));
       stream.on('error', () => {});
     }
     sandbox.onExit((reason) => {
@@ -132,14 +136,14 @@ export class Instance {
   }
 
   #frame(answer: Answer): void {
-    if (answer.kind === FrameKind.log) this.#log(answer.body);
+    if (answer.kind === FrameKind.log) this.#log(answer.body.toString('utf8'), answer.body.length);
     else if (answer.kind === FrameKind.ready) this.#events.ready(this.slot);
     else this.#events.answer(this.slot, answer);
   }
 
-  #log(bytes: Buffer): void {
-    this.#events.log(this.slot, bytes.toString('utf8'));
-    this.#logBytes += bytes.length;
+  #log(text: string, bytes: number): void {
+    this.#events.log(this.slot, text, bytes);
+    this.#logBytes += bytes;
     if (this.#logBytes < FLOOD_BYTES || this.#paused) return;
     this.#paused = true;
     this.#sandbox.channel.pause();

@@ -31,15 +31,20 @@ export class InvocationLog {
     this.#append(startLine(requestId, fn));
   }
 
-  /** Returns how much of it was dropped, bytes. */
-  write(text: string): number {
-    this.#bytes += text.length;
+  /** What the instance wrote. False: it was dropped, since the invocation has logged too much. */
+  write(text: string, bytes: number): boolean {
+    this.#bytes += bytes;
     if (this.#bytes <= this.#limits.logBytesPerInvocationMax) {
       this.#append(text);
-      return 0;
+      return true;
     }
-    this.#dropped += text.length;
-    return text.length;
+    this.#dropped += bytes;
+    return false;
+  }
+
+  /** What the platform has to say about it; never dropped. */
+  note(text: string): void {
+    this.#append(text);
   }
 
   end(record: InvocationRecord): void {

@@ -46,8 +46,12 @@ function line(level, values) {
 }
 
 function write(text) {
-  for (let at = 0; at < text.length; at += PIECE_LENGTH) {
-    send(Kind.log, 0, sequence, text.length <= PIECE_LENGTH ? text : text.slice(at, at + PIECE_LENGTH));
+  for (let at = 0; at < text.length;) {
+    let end = at + PIECE_LENGTH;
+    // A character of two units stays in one piece.
+    if (end < text.length && (text.charCodeAt(end) & 0xfc00) === 0xdc00) end++;
+    send(Kind.log, 0, sequence, end - at >= text.length ? text : text.slice(at, end));
+    at = end;
   }
 }
 
