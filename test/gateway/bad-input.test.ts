@@ -97,3 +97,16 @@ ODD_FUNCTIONS.forEach((row, index) => {
     assert.equal(received.text, row.answer);
   });
 });
+
+test('failing functions, many at once, take nothing else down', async () => {
+  const rows = BAD_FUNCTIONS.filter((row) => row.expected !== 'Sandbox.Timedout').slice(0, 6);
+  for (const [index, row] of rows.entries()) {
+    const change = row.handler === undefined ? {} : { Handler: row.handler };
+    assert.equal((await send(await creation(`odd-storm-${index}`, change, row.source))).status, 201);
+  }
+  const storm = Array.from({ length: 24 }, (_, index) => send(invocation(`odd-storm-${index % rows.length}`)));
+  for (const received of await Promise.all(storm)) {
+    assert.equal(received.headers['x-amz-function-error'], 'Unhandled', received.text);
+  }
+  assert.equal((await send(invocation(ECHO, { body: '[1]' }))).text, '[1]');
+});
