@@ -1,7 +1,8 @@
-/** The contract suite against the backends that run in this process: bubblewrap as whoever runs the tests, and none. */
+/** The contract suite against every backend: bubblewrap as whoever runs the tests, none, and the fake. */
 import { existsSync } from 'node:fs';
-import { createBackend, type SandboxName } from '../../../src/worker/sandbox/index.ts';
+import { FakeBackend, SafeBackend, createBackend, type SandboxName } from '../../../src/worker/sandbox/index.ts';
 import type { SandboxBackend } from '../../../src/worker/sandbox/contract.ts';
+import { playEcho } from './fixtures/fake-echo.ts';
 import { contractSuite, type Subject } from './contract.ts';
 import { hasMemoryLimit, isRoot, makeFolders, noBubblewrap, removeFolders, type Folders } from './harness.ts';
 
@@ -27,6 +28,7 @@ function subject(name: SandboxName, skip: string | false): Subject {
       await backend.close();
       removeFolders(folders);
     },
+    real: true,
     memoryLimit: hasMemoryLimit,
     catchesStrays: name === 'bubblewrap' || hasMemoryLimit,
     limitsProcesses: name === 'bubblewrap' || hasMemoryLimit,
@@ -35,3 +37,21 @@ function subject(name: SandboxName, skip: string | false): Subject {
 
 contractSuite(subject('bubblewrap', noBubblewrap));
 contractSuite(subject('none', !existsSync('/proc/self') && 'NEEDS Linux'));
+
+const fakeFolders = makeFolders();
+contractSuite({
+  title: 'fake',
+  skip: false,
+  async open() {
+    const backend = new SafeBackend(new FakeBackend(playEcho), 8);
+    await backend.open();
+    return { backend, folders: fakeFolders };
+  },
+  async close() {
+    removeFolders(fakeFolders);
+  },
+  real: false,
+  memoryLimit: false,
+  catchesStrays: false,
+  limitsProcesses: false,
+});

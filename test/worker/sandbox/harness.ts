@@ -116,8 +116,10 @@ export class Talker {
     header.writeUInt32LE(body.length, 0);
     header.writeUInt8(FrameKind.invoke, 4);
     header.writeUInt32LE(sequence, 8);
+    // The fake answers before its write returns.
+    const answer = new Promise<Answer | undefined>((resolve) => this.#waiting.set(sequence, resolve));
     this.sandbox.channel.write(Buffer.concat([header, body]));
-    return new Promise((resolve) => this.#waiting.set(sequence, resolve));
+    return answer;
   }
 
   #receive(chunk: Buffer): void {

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { ExitReason, Sandbox, SandboxBackend, SandboxSpec } from '../../../src/worker/sandbox/contract.ts';
+import { FakeBackend, SafeBackend, createBackend, isSandboxName } from '../../../src/worker/sandbox/index.ts';
+
+const SLOT_COUNT = 3;
+
+function spec(slot: number): SandboxSpec {
+  return { slot, codeDir: '/c', runtimeDir: '/r', interpreter: '/i', args: [], env: {}, memoryMb: 128, cpus: [] };
+}
+
+function exitOf(sandbox: Sandbox): Promise<ExitReason> {
+  return new Promise((resolve) => sandbox.onExit(resolve));
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+test('nothing starts before open and after close: a reason, not an exception', async () => {
+  const fake = new FakeBackend(() => {});
+  const safe = new SafeBackend(fake, SLOT_COUNT);
+  assert.deepEqual(await exitOf(safe.start(spec(0))), { kind: 'start-failed', message: 'the backend is new' });
+  await safe.open();
+  await safe.open();
+  await safe.close();
+  await safe.close();
+  assert.deepEqual(await exitOf(safe.start(spec(0))), { kind: 'start-failed', message: 'the backend is closed' });
+  assert.throws(() => safe.open(), /open after close/);
+  assert.equal(fake.instances.length, 0);
+});
+
+test('close kills what lives and waits for it', async () => {
+  const fake = new FakeBackend(() => {});
+  const safe = new SafeBackend(fake, SLOT_COUNT);
+  await safe.open();
+  const exits = [0, 1, 2].map((slot) => exitOf(safe.start(spec(slot))));
+  let ended = 0;
+  for (const exit of exits) void exit.then(() => ended++);
+  await safe.close();
+  assert.equal(ended, 3);
+  for (const exit of exits) assert.deepEqual(await exit, { kind: 'killed' });
+});
+
+test('an exception at start is a reason', async () => {
+  const broken: SandboxBackend = {
+    name: 'fake',
+    check: async () => [],
+    open: async () => {},
+    close: async () => {},
+    start() {
+      throw new Error('no more sand');
+    },
+  };
+  const safe = new SafeBackend(broken, SLOT_COUNT);
+  await safe.open();
+  const reason = await exitOf(safe.start(spec(0)));
+  assert.ok(reason.kind === 'start-failed' && reason.message.includes('no more sand'));
+  await exitOf(safe.start(spec(0)));
+});
+
+test('an error on the channel ends the sandbox and nothing else', async () => {
+  const safe = new SafeBackend(new FakeBackend(() => {}), SLOT_COUNT);
+  await safe.open();
+  const sandbox = safe.start(spec(0));
+  sandbox.channel.destroy(new Error('EPIPE'));
+  assert.deepEqual(await exitOf(sandbox), { kind: 'killed' });
+});
+
+test('slots outside of the range are a bug of the caller', async () => {
+  const safe = new SafeBackend(new FakeBackend(() => {}), SLOT_COUNT);
+  await safe.open();
+  for (const slot of [-1, SLOT_COUNT, 0.5, NaN]) assert.throws(() => safe.start(spec(slot)), /out of range/);
+});
+
+test('whatever is done in whatever order: one end each, and the slot is free after it', async () => {
+  const actions = fc.array(fc.tuple(fc.constantFrom('start', 'kill', 'exit', 'pin', 'turn'), fc.nat(SLOT_COUNT - 1)), {
+    maxLength: 40,
+  });
+  await fc.assert(
+    fc.asyncProperty(actions, async (steps) => {
+      const fake = new FakeBackend(() => {});
+      const safe = new SafeBackend(fake, SLOT_COUNT);
+      await safe.open();
+      const live = new Map<number, { sandbox: Sandbox; exits: ExitReason[] }>();
+      const all: ExitReason[][] = [];
+      for (const [action, slot] of steps) {
+        const entry = live.get(slot);
+        if (action === 'turn') await turn();
+        else if (action === 'start' && entry === undefined) {
+          const sandbox = safe.start(spec(slot));
+          const exits: ExitReason[] = [];
+          sandbox.onExit((reason) => {
+            exits.push(reason);
+            live.delete(slot);
+            assert.equal(sandbox.pin([0]), false);
+            assert.ok(sandbox.channel.destroyed);
+          });
+          live.set(slot, { sandbox, exits });
+          all.push(exits);
+        } else if (action === 'kill') entry?.sandbox.kill();
+        else if (action === 'pin') entry?.sandbox.pin([slot]);
+        else if (action === 'exit' && entry !== undefined) {
+          fake.instances.findLast((instance) => instance.spec.slot === slot)?.exit({ kind: 'exit', code: 7 });
+        }
+      }
+      await safe.close();
+      for (const exits of all) assert.equal(exits.length, 1);
+      assert.equal(live.size, 0);
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test('the fake records pins, peaks and output', async () => {
+  const fake = new FakeBackend((instance) => {
+    instance.stdout.write('line\n');
+    instance.setMemoryPeakBytes(5);
+    instance.setMemoryPeakBytes(3);
+    instance.exit({ kind: 'oom' });
+  });
+  const sandbox = fake.start({ ...spec(0), cpus: [2] });
+  assert.ok(sandbox.pin([1, 3]));
+  let output = '';
+  sandbox.output[0]?.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  assert.deepEqual(await exitOf(sandbox), { kind: 'oom' });
+  assert.deepEqual(fake.instances[0]?.pins, [[2], [1, 3]]);
+  assert.equal(sandbox.memoryPeakBytes(), 5);
+  assert.equal(output, 'line\n');
+});
+
+test('none is chosen only by name', () => {
+  const options = { codeRoot: '/c', runtimesRoot: '/r', interpreter: '/i', slotCount: 1, log: { warn: () => {} } };
+  assert.equal(createBackend('bubblewrap', options).name, 'bubblewrap');
+  assert.equal(createBackend('none', options).name, 'none');
+  assert.ok(!isSandboxName('') && !isSandboxName('docker') && !isSandboxName('fake'));
+});
