@@ -21,6 +21,7 @@ export class Cores {
   /** Size of the core index space, padding of partly used words included. */
   readonly coreCountMax: number;
   readonly idle: SharedInt32;
+  /** Cores that are not to be granted: out of the platform already or, while leased, as soon as they are released. */
   readonly withdrawn: SharedInt32;
   /** Which bits stand for a core at all. */
   readonly registered: SharedInt32;

@@ -16,24 +16,19 @@ export function checkInvariants(scheduler: Scheduler): void {
 
 /** Every core in exactly one state, and the counters and the reserved memory as the states say. */
 function checkCores(scheduler: Scheduler): void {
-  const { cores, leases, workers } = scheduler;
+  const { cores, leases, workers, versions } = scheduler;
   const reservedMb = new Int32Array(scheduler.workerCount);
-  const holders = new Set<number>();
-  let idle = 0;
-  let leased = 0;
-  let withdrawn = 0;
+  const counts = { idle: 0, leased: 0, withdrawn: 0, absent: 0 };
   for (let core = 0; core < cores.coreCountMax; core++) {
-    const states = Number(cores.isIdle(core)) + Number(cores.isWithdrawn(core)) + Number(leases.isLeased(core));
+    const isLeased = leases.isLeased(core);
+    const isWithdrawn = cores.isWithdrawn(core) && !isLeased;
+    const states = Number(cores.isIdle(core)) + Number(isLeased) + Number(isWithdrawn);
     const expected = cores.isRegistered(core) ? 1 : 0;
     assert(states === expected, `core ${core} is in ${states} states, has to be in ${expected}`);
-    if (cores.isIdle(core)) idle++;
-    if (cores.isWithdrawn(core)) withdrawn++;
-    if (!leases.isLeased(core)) continue;
-    leased++;
-    assert(!holders.has(leases.request(core)), `request ${leases.request(core)} holds two cores`);
-    holders.add(leases.request(core));
-    reservedMb[cores.workerOf(core)]! += memoryOf(leases.functionMemory(core));
+    counts[scheduler.stateOf(core)]++;
+    if (isLeased) reservedMb[cores.workerOf(core)]! += memoryOf(versions.functionMemory(leases.version(core)));
   }
+  const { idle, leased, withdrawn } = counts;
   assert(idle === scheduler.idleCount, `${idle} idle cores, counted ${scheduler.idleCount}`);
   assert(leased === scheduler.leasedCount, `${leased} leased cores, counted ${scheduler.leasedCount}`);
   assert(withdrawn === scheduler.withdrawnCount, `${withdrawn} withdrawn cores, counted ${scheduler.withdrawnCount}`);
@@ -44,42 +39,48 @@ function checkCores(scheduler: Scheduler): void {
       sum === workers.reserved(worker),
       `worker ${worker}: ${sum} MB leased, ${workers.reserved(worker)} reserved`,
     );
-    assert(workers.free(worker) >= 0 || workers.capacity(worker) < 0, `worker ${worker}: reserved more than it has`);
+    assert(workers.total(worker) >= sum, `worker ${worker}: ${sum} MB leased, it has ${workers.total(worker)}`);
   }
   assert(scheduler.idleList.agrees(), 'the idle list and its bits differ');
 }
 
-/** Links and counts agree; nobody waits who holds a core; the bound holds. */
+/** Links and counts agree, and every entry is where its memory puts it. */
 function checkQueue(scheduler: Scheduler): void {
   const { queue } = scheduler;
   const seen = new Set<number>();
   for (let sizeClass = 0; sizeClass < queue.sizeClassCount; sizeClass++) {
-    for (const request of queue.inSizeClass(sizeClass)) {
+    for (const entry of queue.inSizeClass(sizeClass)) {
+      const request = queue.request(entry);
       assert(!seen.has(request), `request ${request} is queued twice`);
       seen.add(request);
-      assert(queue.isWaiting(request), `request ${request} is queued and does not wait`);
-      const memoryMb = memoryOf(queue.functionMemory(request));
+      assert(queue.isWaiting(request) && queue.entryOf(request) === entry, `request ${request} has lost its entry`);
+      const memoryMb = queue.memoryMb(entry);
       assert(31 - Math.clz32(memoryMb) === sizeClass, `request ${request} of ${memoryMb} MB is in class ${sizeClass}`);
     }
   }
   assert(seen.size === queue.length, `${seen.size} requests are linked, counted ${queue.length}`);
-  for (let core = 0; core < scheduler.cores.coreCountMax; core++) {
-    assert(!seen.has(scheduler.requestOf(core)), `request ${scheduler.requestOf(core)} waits and holds core ${core}`);
-  }
   const { keptFor, keptWorker } = scheduler.overtaking;
-  assert(keptFor < 0 ? keptWorker < 0 : seen.has(keptFor), `worker ${keptWorker} is kept for nobody`);
+  const isKept = keptFor >= 0 && seen.has(queue.request(keptFor));
+  assert(isKept === keptWorker >= 0, `worker ${keptWorker} is kept for nobody`);
 }
 
+/** What functions and versions count as running or waiting does. */
 function checkFunctions(scheduler: Scheduler): void {
-  const { functions, queue, leases, cores, limits } = scheduler;
-  const running = new Int32Array(limits.functionCountMax);
+  const { functions, versions, queue, leases, cores, limits } = scheduler;
+  const ofVersion = new Int32Array(limits.versionCountMax);
+  const ofFunction = new Int32Array(limits.functionCountMax);
   for (let core = 0; core < cores.coreCountMax; core++) {
-    if (leases.isLeased(core)) running[functionOf(leases.functionMemory(core))]! += 1;
+    if (leases.isLeased(core)) ofVersion[leases.version(core)]! += 1;
   }
   for (let sizeClass = 0; sizeClass < queue.sizeClassCount; sizeClass++) {
-    for (const request of queue.inSizeClass(sizeClass)) running[functionOf(queue.functionMemory(request))]! += 1;
+    for (const entry of queue.inSizeClass(sizeClass)) ofVersion[queue.version(entry)]! += 1;
   }
-  running.forEach((count, fn) => {
+  ofVersion.forEach((count, version) => {
+    const counted = versions.running(version);
+    assert(count === counted, `version ${version}: ${count} run or wait, counted ${counted}`);
+    ofFunction[functionOf(versions.functionMemory(version))]! += count;
+  });
+  ofFunction.forEach((count, fn) => {
     assert(count === functions.running(fn), `function ${fn}: ${count} run or wait, counted ${functions.running(fn)}`);
   });
 }
@@ -102,11 +103,11 @@ function checkWorkConserving(scheduler: Scheduler): void {
   const { queue, workers, cores, overtaking } = scheduler;
   for (let sizeClass = 0; sizeClass < queue.sizeClassCount; sizeClass++) {
     for (const head of queue.inSizeClass(sizeClass)) {
-      const memoryMb = memoryOf(queue.functionMemory(head));
+      const memoryMb = queue.memoryMb(head);
       for (let worker = 0; worker < scheduler.workerCount; worker++) {
         if (worker === overtaking.keptWorker && head !== overtaking.keptFor) continue;
         const fits = cores.hasIdle(worker) && workers.free(worker) >= memoryMb;
-        assert(!fits, `request ${head} (${memoryMb} MB) waits, and worker ${worker} could serve it`);
+        assert(!fits, `request ${queue.request(head)} (${memoryMb} MB) waits, and worker ${worker} could serve it`);
       }
       break;
     }

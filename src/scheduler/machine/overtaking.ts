@@ -9,7 +9,6 @@
 import type { Cores } from './cores.ts';
 import { counter } from './counters.ts';
 import type { Queue } from './queue.ts';
-import { memoryOf } from './versions.ts';
 import type { Workers } from './workers.ts';
 
 interface Parts {
@@ -23,7 +22,7 @@ export class Overtaking {
   readonly #parts: Parts;
   readonly #overtakeMax: number;
 
-  /** The worker kept, and the request for which it is; -1: none. */
+  /** The worker kept, and the queue's entry for which it is; -1: none. */
   keptWorker = -1;
   keptFor = -1;
 
@@ -37,7 +36,7 @@ export class Overtaking {
     if (this.keptWorker >= 0) return true;
     const { queue, workers, counters } = this.#parts;
     const oldest = queue.oldest();
-    if (workers.capacity(worker) < memoryOf(queue.functionMemory(oldest))) return true;
+    if (workers.capacity(worker) < queue.memoryMb(oldest)) return true;
     if (queue.overtaken(oldest) < this.#overtakeMax) {
       queue.addOvertaken(oldest);
       counters[counter.overtakes]! += 1;
@@ -52,14 +51,14 @@ export class Overtaking {
   /** A core on the kept worker for the request it is kept for, claimed; -1 if it does not fit yet. */
   claimKept(): number {
     const { cores, queue, workers } = this.#parts;
-    if (workers.free(this.keptWorker) < memoryOf(queue.functionMemory(this.keptFor))) return -1;
+    if (workers.free(this.keptWorker) < queue.memoryMb(this.keptFor)) return -1;
     return cores.claimOn(this.keptWorker);
   }
 
   /** Can the kept worker never come to hold its request, unless somebody gives it memory or cores? */
   isVain(): boolean {
     const { cores, queue, workers } = this.#parts;
-    const memoryMb = memoryOf(queue.functionMemory(this.keptFor));
+    const memoryMb = queue.memoryMb(this.keptFor);
     return workers.capacity(this.keptWorker) < memoryMb || cores.allWithdrawn(this.keptWorker);
   }
 

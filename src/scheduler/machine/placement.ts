@@ -10,7 +10,6 @@ import type { Cores } from './cores.ts';
 import { counter } from './counters.ts';
 import type { IdleList } from './idle-list.ts';
 import type { Summary } from './summary.ts';
-import { indexOf, type Versions } from './versions.ts';
 import type { Warm } from './warm.ts';
 
 const WARM_TRIES = 4;
@@ -20,7 +19,6 @@ interface Parts {
   readonly cores: Cores;
   readonly summary: Summary;
   readonly idleList: IdleList;
-  readonly versions: Versions;
   readonly warm: Warm;
   readonly counters: Float64Array;
 }
@@ -29,7 +27,6 @@ export class Placement {
   readonly #cores: Cores;
   readonly #summary: Summary;
   readonly #idleList: IdleList;
-  readonly #versions: Versions;
   readonly #warm: Warm;
   readonly #counters: Float64Array;
 
@@ -42,17 +39,14 @@ export class Placement {
     this.#cores = parts.cores;
     this.#summary = parts.summary;
     this.#idleList = parts.idleList;
-    this.#versions = parts.versions;
     this.#warm = parts.warm;
     this.#counters = parts.counters;
   }
 
   /** A claimed core on a worker with that much room. Only to be asked where the summary has one. */
-  find(tag: number, memoryMb: number): number {
-    if (this.#versions.isCurrent(tag)) {
-      const core = this.#findWarm(indexOf(tag), memoryMb);
-      if (core >= 0) return core;
-    }
+  find(version: number, memoryMb: number): number {
+    const warm = this.#findWarm(version, memoryMb);
+    if (warm >= 0) return warm;
     this.isWarm = 0;
     const listed = this.#findListed(memoryMb);
     if (listed >= 0) return listed;
@@ -63,10 +57,8 @@ export class Placement {
   }
 
   /** For a request that gets a core which it did not choose: is its worker warm all the same? */
-  takeWarmOn(worker: number, tag: number): void {
+  takeWarmOn(worker: number, version: number): void {
     this.isWarm = 0;
-    if (!this.#versions.isCurrent(tag)) return;
-    const version = indexOf(tag);
     const tries = Math.min(this.#warm.count(version), WARM_TRIES);
     for (let i = 0; i < tries; i++) {
       if (this.#cores.workerOf(this.#warm.peek(version)) === worker) {
@@ -79,10 +71,10 @@ export class Placement {
   }
 
   /** Undoes the last `find`. */
-  putBack(core: number, tag: number): void {
+  putBack(core: number, version: number): void {
     this.#cores.free(core);
     this.#idleList.push(core);
-    if (this.isWarm === 1) this.#warm.push(indexOf(tag), core);
+    if (this.isWarm === 1) this.#warm.push(version, core);
   }
 
   #findWarm(version: number, memoryMb: number): number {

@@ -9,33 +9,45 @@
  * Within one FIFO nobody passes a head for which the memory is short, even where the next would fit: that is the price
  * of constant work. Rejected: one FIFO (a big request in front stops all), a scan for the first that fits (as long as the queue).
  *
- * A record is written when its request begins to wait; requests that are granted at once never touch it.
- * Budget: 32 bytes a request, two cache lines to link, at most 16 to choose. Allocates nothing. Checked by bench/schedule.ts.
+ * Whoever waits has an entry, and entries are few, so that they stay in the cache whatever indices the requests have;
+ * all requests have one bit that says whether they wait. Requests that are granted at once touch nothing else here.
+ * Budget: 32 bytes an entry, two cache lines to link, at most 16 to choose. Allocates nothing. Checked by bench/schedule.ts.
  */
+import { assert } from '../../base/assert.ts';
 import { sharedInt32, type SharedInt32 } from './shared.ts';
 import { memoryOf } from './versions.ts';
 
 const STRIDE = 8;
-const WAITING = 0;
-const NEXT = 1;
-const PREVIOUS = 2;
-const ARRIVAL = 3;
-const TAG = 4;
+const NEXT = 0;
+const PREVIOUS = 1;
+const ARRIVAL = 2;
+const REQUEST = 3;
+const VERSION = 4;
 const FUNCTION_MEMORY = 5;
 const OVERTAKEN = 6;
 const SIZE_CLASS_COUNT = 16;
 
 export class Queue {
-  readonly #records: SharedInt32;
+  readonly #entries: SharedInt32;
+  /** The entry of each request that waits. */
+  readonly #entryOf: SharedInt32;
+  /** A bit for each request: does it wait? */
+  readonly #waiting: SharedInt32;
   readonly #heads: SharedInt32 = sharedInt32(SIZE_CLASS_COUNT, -1);
   readonly #tails: SharedInt32 = sharedInt32(SIZE_CLASS_COUNT, -1);
   /** A bit for each size class in which somebody waits. */
   #sizeClasses = 0;
   #length = 0;
   #arrival = 0;
+  /** Entries that are free again, linked by NEXT; the last one freed first. */
+  #free = -1;
+  /** Entries from here on were never used. */
+  #unused = 0;
 
-  constructor(requestCountMax: number) {
-    this.#records = sharedInt32(requestCountMax * STRIDE);
+  constructor(requestCountMax: number, entryCountMax: number) {
+    this.#entries = sharedInt32(entryCountMax * STRIDE);
+    this.#entryOf = sharedInt32(requestCountMax);
+    this.#waiting = sharedInt32(Math.ceil(requestCountMax / 32));
   }
 
   get length(): number {
@@ -43,53 +55,68 @@ export class Queue {
   }
 
   isWaiting(request: number): boolean {
-    return this.#records[request * STRIDE + WAITING] !== 0;
+    return (this.#waiting[request >>> 5]! & (1 << (request & 31))) !== 0;
   }
 
-  tag(request: number): number {
-    return this.#records[request * STRIDE + TAG]!;
+  /** Only of a request that waits. */
+  entryOf(request: number): number {
+    return this.#entryOf[request]!;
   }
 
-  functionMemory(request: number): number {
-    return this.#records[request * STRIDE + FUNCTION_MEMORY]!;
+  request(entry: number): number {
+    return this.#entries[entry * STRIDE + REQUEST]!;
   }
 
-  overtaken(request: number): number {
-    return this.#records[request * STRIDE + OVERTAKEN]!;
+  version(entry: number): number {
+    return this.#entries[entry * STRIDE + VERSION]!;
   }
 
-  addOvertaken(request: number): void {
-    this.#records[request * STRIDE + OVERTAKEN]! += 1;
+  functionMemory(entry: number): number {
+    return this.#entries[entry * STRIDE + FUNCTION_MEMORY]!;
   }
 
-  pushBack(request: number, tag: number, functionMemory: number): void {
+  memoryMb(entry: number): number {
+    return memoryOf(this.functionMemory(entry));
+  }
+
+  overtaken(entry: number): number {
+    return this.#entries[entry * STRIDE + OVERTAKEN]!;
+  }
+
+  addOvertaken(entry: number): void {
+    this.#entries[entry * STRIDE + OVERTAKEN]! += 1;
+  }
+
+  pushBack(request: number, version: number, functionMemory: number): void {
     this.#arrival = (this.#arrival + 1) | 0;
-    this.#write(request, tag, functionMemory, this.#arrival);
-    const sizeClass = sizeClassOf(functionMemory);
-    const tail = this.#tails[sizeClass]!;
-    this.#link(sizeClass, tail, request, -1);
+    const entry = this.#add(request, version, functionMemory);
+    this.#entries[entry * STRIDE + ARRIVAL] = this.#arrival;
+    this.#link(entry, this.#tails[sizeClassOf(functionMemory)]!, -1);
   }
 
   /** Before everybody who waits: it was granted already, and the agent could not take it. */
-  pushFront(request: number, tag: number, functionMemory: number): void {
+  pushFront(request: number, version: number, functionMemory: number): void {
     const oldest = this.oldest();
-    const arrival = oldest < 0 ? this.#arrival : (this.#records[oldest * STRIDE + ARRIVAL]! - 1) | 0;
-    this.#write(request, tag, functionMemory, arrival);
-    const sizeClass = sizeClassOf(functionMemory);
-    this.#link(sizeClass, -1, request, this.#heads[sizeClass]!);
+    const arrival = oldest < 0 ? this.#arrival : (this.#entries[oldest * STRIDE + ARRIVAL]! - 1) | 0;
+    const entry = this.#add(request, version, functionMemory);
+    this.#entries[entry * STRIDE + ARRIVAL] = arrival;
+    this.#link(entry, -1, this.#heads[sizeClassOf(functionMemory)]!);
   }
 
-  remove(request: number): void {
-    const at = request * STRIDE;
-    const sizeClass = this.#records[at + WAITING]! - 1;
-    const previous = this.#records[at + PREVIOUS]!;
-    const next = this.#records[at + NEXT]!;
+  remove(entry: number): void {
+    const at = entry * STRIDE;
+    const sizeClass = sizeClassOf(this.#entries[at + FUNCTION_MEMORY]!);
+    const request = this.#entries[at + REQUEST]!;
+    const previous = this.#entries[at + PREVIOUS]!;
+    const next = this.#entries[at + NEXT]!;
     if (previous < 0) this.#heads[sizeClass] = next;
-    else this.#records[previous * STRIDE + NEXT] = next;
+    else this.#entries[previous * STRIDE + NEXT] = next;
     if (next < 0) this.#tails[sizeClass] = previous;
-    else this.#records[next * STRIDE + PREVIOUS] = previous;
+    else this.#entries[next * STRIDE + PREVIOUS] = previous;
     if (previous < 0 && next < 0) this.#sizeClasses &= ~(1 << sizeClass);
-    this.#records[at + WAITING] = 0;
+    this.#waiting[request >>> 5]! &= ~(1 << (request & 31));
+    this.#entries[at + NEXT] = this.#free;
+    this.#free = entry;
     this.#length -= 1;
   }
 
@@ -107,8 +134,8 @@ export class Queue {
     while (rest !== 0) {
       const head = this.#heads[31 - Math.clz32(rest & -rest)]!;
       rest &= rest - 1;
-      if (memoryOf(this.#records[head * STRIDE + FUNCTION_MEMORY]!) > memoryMb) continue;
-      const arrival = this.#records[head * STRIDE + ARRIVAL]!;
+      if (memoryOf(this.#entries[head * STRIDE + FUNCTION_MEMORY]!) > memoryMb) continue;
+      const arrival = this.#entries[head * STRIDE + ARRIVAL]!;
       // By difference, so that the order survives the wrap of the counter.
       if (oldest < 0 || ((arrival - oldestArrival) | 0) < 0) {
         oldest = head;
@@ -123,36 +150,40 @@ export class Queue {
     return this.oldestWithin(0x3fffffff);
   }
 
-  /** For views and `checkInvariants`: the waiting requests of one size class, in order. */
+  /** For views and `checkInvariants`: the entries of one size class, in order. */
   *inSizeClass(sizeClass: number): Generator<number> {
-    for (let request = this.#heads[sizeClass]!; request >= 0; request = this.#records[request * STRIDE + NEXT]!) {
-      yield request;
-    }
+    for (let entry = this.#heads[sizeClass]!; entry >= 0; entry = this.#entries[entry * STRIDE + NEXT]!) yield entry;
   }
 
   get sizeClassCount(): number {
     return SIZE_CLASS_COUNT;
   }
 
-  #write(request: number, tag: number, functionMemory: number, arrival: number): void {
-    const at = request * STRIDE;
-    this.#records[at + ARRIVAL] = arrival;
-    this.#records[at + TAG] = tag;
-    this.#records[at + FUNCTION_MEMORY] = functionMemory;
-    this.#records[at + OVERTAKEN] = 0;
+  #add(request: number, version: number, functionMemory: number): number {
+    let entry = this.#free;
+    if (entry >= 0) this.#free = this.#entries[entry * STRIDE + NEXT]!;
+    else entry = this.#unused++;
+    const at = entry * STRIDE;
+    assert(at < this.#entries.length, 'more requests wait than there are entries');
+    this.#entries[at + REQUEST] = request;
+    this.#entries[at + VERSION] = version;
+    this.#entries[at + FUNCTION_MEMORY] = functionMemory;
+    this.#entries[at + OVERTAKEN] = 0;
+    this.#entryOf[request] = entry;
+    this.#waiting[request >>> 5]! |= 1 << (request & 31);
+    this.#length += 1;
+    return entry;
   }
 
-  #link(sizeClass: number, previous: number, request: number, next: number): void {
-    const at = request * STRIDE;
-    this.#records[at + WAITING] = sizeClass + 1;
-    this.#records[at + PREVIOUS] = previous;
-    this.#records[at + NEXT] = next;
-    if (previous < 0) this.#heads[sizeClass] = request;
-    else this.#records[previous * STRIDE + NEXT] = request;
-    if (next < 0) this.#tails[sizeClass] = request;
-    else this.#records[next * STRIDE + PREVIOUS] = request;
+  #link(entry: number, previous: number, next: number): void {
+    const sizeClass = sizeClassOf(this.#entries[entry * STRIDE + FUNCTION_MEMORY]!);
+    this.#entries[entry * STRIDE + PREVIOUS] = previous;
+    this.#entries[entry * STRIDE + NEXT] = next;
+    if (previous < 0) this.#heads[sizeClass] = entry;
+    else this.#entries[previous * STRIDE + NEXT] = entry;
+    if (next < 0) this.#tails[sizeClass] = entry;
+    else this.#entries[next * STRIDE + PREVIOUS] = entry;
     this.#sizeClasses |= 1 << sizeClass;
-    this.#length += 1;
   }
 }
 

@@ -28,7 +28,7 @@ import { Overtaking } from './overtaking.ts';
 import { Placement } from './placement.ts';
 import { Queue } from './queue.ts';
 import { Summary } from './summary.ts';
-import { functionOf, indexOf, memoryOf, Versions } from './versions.ts';
+import { functionOf, memoryOf, Versions } from './versions.ts';
 import { Warm } from './warm.ts';
 import { Workers } from './workers.ts';
 
@@ -88,7 +88,7 @@ export class Scheduler {
     this.versions = new Versions(limits.versionCountMax);
     this.functions = new Functions(limits.functionCountMax);
     this.warm = new Warm(limits.versionCountMax, limits.warmHintMax);
-    this.queue = new Queue(limits.requestCountMax);
+    this.queue = new Queue(limits.requestCountMax, limits.queueMax + this.cores.coreCountMax);
     this.overtaking = new Overtaking(this, limits.overtakeMax);
     this.#placement = new Placement(this);
     // A grant needs a request and a core of its own, and the shell takes all grants after each event.
@@ -119,13 +119,11 @@ export class Scheduler {
   /** Says what the index stands for from now on. */
   setVersion(version: number, functionIndex: number, memoryMb: number): void {
     assert(functionIndex >= 0 && functionIndex < this.limits.functionCountMax, `function ${functionIndex}: no such`);
-    if (this.versions.isSet(version)) this.removeVersion(version);
     this.versions.set(version, functionIndex, memoryMb);
   }
 
-  /** Its leases and waiting requests go on; the index may be used again at once, a function's once `runningOf` is 0. */
+  /** Only once none of its requests waits or holds a core; the index may be used again then. */
   removeVersion(version: number): void {
-    assert(this.versions.isSet(version), `version ${version} is not there`);
     this.versions.remove(version);
     this.warm.clear(version);
   }
@@ -157,11 +155,10 @@ export class Scheduler {
       this.counters[counter.refusedConcurrency]! += 1;
       return outcome.refusedConcurrency;
     }
-    const tag = this.versions.tag(version);
-    const core = this.#findForNew(tag, functionMemory);
+    const core = this.#findForNew(version, functionMemory);
     if (core >= 0) {
-      this.functions.enter(functionIndex);
-      this.#lease(core, request, tag, functionMemory);
+      this.#enter(version, functionIndex);
+      this.#lease(core, request, version, functionMemory);
       return outcome.granted;
     }
     if (this.queue.length >= this.#queueMax) {
@@ -170,8 +167,8 @@ export class Scheduler {
     }
     if (this.#idleCount > 0) this.counters[counter.memoryBlocked]! += 1;
     this.counters[counter.queued]! += 1;
-    this.functions.enter(functionIndex);
-    this.queue.pushBack(request, tag, functionMemory);
+    this.#enter(version, functionIndex);
+    this.queue.pushBack(request, version, functionMemory);
     return outcome.queued;
   }
 
@@ -179,8 +176,9 @@ export class Scheduler {
   cancel(request: number): boolean {
     if (request < 0 || request >= this.limits.requestCountMax || !this.queue.isWaiting(request)) return false;
     this.counters[counter.cancelled]! += 1;
-    this.functions.leave(functionOf(this.queue.functionMemory(request)));
-    this.#dequeue(request);
+    const entry = this.queue.entryOf(request);
+    this.#leave(this.queue.version(entry));
+    this.#dequeue(entry);
     this.#dispatch();
     return true;
   }
@@ -193,11 +191,11 @@ export class Scheduler {
    */
   release(core: number, sequence: number, warm: boolean): boolean {
     if (!this.#holds(core, sequence)) return false;
-    const tag = this.leases.tag(core);
     const worker = this.cores.workerOf(core);
+    const version = this.leases.version(core);
     this.counters[counter.released]! += 1;
-    this.functions.leave(functionOf(this.leases.functionMemory(core)));
-    if (warm && this.versions.isCurrent(tag)) this.warm.push(indexOf(tag), core);
+    this.#leave(version);
+    if (warm) this.warm.push(version, core);
     if (this.#endLease(core, worker) && !this.#handOver(core, worker)) this.idleList.push(core);
     this.#settle(worker);
     this.#dispatch();
@@ -212,12 +210,14 @@ export class Scheduler {
     if (!this.#holds(core, sequence)) return false;
     const worker = this.cores.workerOf(core);
     const request = this.leases.request(core);
-    const functionMemory = this.leases.functionMemory(core);
+    const version = this.leases.version(core);
+    const functionMemory = this.versions.functionMemory(version);
     this.counters[counter.noMemory]! += 1;
     this.workers.lowerCap(worker, memoryOf(functionMemory));
     if (this.#endLease(core, worker)) this.idleList.push(core);
-    this.queue.pushFront(request, this.leases.tag(core), functionMemory);
-    if (worker === this.overtaking.keptWorker) this.#checkKept();
+    this.queue.pushFront(request, version, functionMemory);
+    // Now this one is the oldest, so no worker is to be kept for another.
+    if (this.overtaking.keptWorker >= 0) this.#settle(this.overtaking.end());
     this.#settle(worker);
     this.#dispatch();
     return true;
@@ -243,31 +243,29 @@ export class Scheduler {
   /** Takes the core out of the platform: at once if it is idle, else when its lease is released. */
   withdraw(core: number): 'withdrawn' | 'pending' | 'already' {
     assert(this.cores.isRegistered(core), `core ${core}: no such`);
-    if (this.cores.isWithdrawn(core) || this.leases.isPending(core)) return 'already';
-    if (this.leases.isLeased(core)) {
-      this.leases.setPending(core, true);
-      return 'pending';
-    }
-    const claimed = this.cores.claim(core);
-    assert(claimed, `core ${core} is neither idle, leased nor withdrawn`);
-    this.#idleCount--;
+    if (this.cores.isWithdrawn(core)) return 'already';
     const worker = this.cores.workerOf(core);
-    this.#setWithdrawn(core, worker);
+    this.cores.setWithdrawn(core);
+    const pending = this.leases.isLeased(core);
+    if (!pending) {
+      const claimed = this.cores.claim(core);
+      assert(claimed, 'a core is neither idle, leased nor withdrawn');
+      this.#idleCount--;
+      this.#withdrawnCount++;
+    }
+    if (worker === this.overtaking.keptWorker) this.#checkKept();
     this.#settle(worker);
     this.#dispatch();
-    return 'withdrawn';
+    return pending ? 'pending' : 'withdrawn';
   }
 
   /** False: it was not withdrawn, and was not going to be. */
   giveBack(core: number): boolean {
     assert(this.cores.isRegistered(core), `core ${core}: no such`);
-    if (this.leases.isPending(core)) {
-      this.leases.setPending(core, false);
-      return true;
-    }
     if (!this.cores.isWithdrawn(core)) return false;
-    const worker = this.cores.workerOf(core);
     this.cores.clearWithdrawn(core);
+    if (this.leases.isLeased(core)) return true;
+    const worker = this.cores.workerOf(core);
     this.#withdrawnCount--;
     this.cores.free(core);
     this.#idleCount++;
@@ -319,15 +317,15 @@ export class Scheduler {
   stateOf(core: number): CoreState {
     if (!this.cores.isRegistered(core)) return 'absent';
     if (this.cores.isIdle(core)) return 'idle';
-    return this.cores.isWithdrawn(core) ? 'withdrawn' : 'leased';
+    return this.leases.isLeased(core) ? 'leased' : 'withdrawn';
   }
 
   /** The version that holds the core, or did last. */
   versionOf(core: number): number {
-    return indexOf(this.leases.tag(core));
+    return this.leases.version(core);
   }
 
-  /** The request that holds the core; -1: none. */
+  /** The request that the core's lease was granted to; -1: none. */
   requestOf(core: number): number {
     return this.leases.request(core);
   }
@@ -353,46 +351,45 @@ export class Scheduler {
   // ---- the decision
 
   /** A claimed core for a request that has just come; -1 if it has to wait. */
-  #findForNew(tag: number, functionMemory: number): number {
+  #findForNew(version: number, functionMemory: number): number {
     const memoryMb = memoryOf(functionMemory);
     if (this.summary.greatest < memoryMb) return -1;
-    if (this.queue.length === 0) return this.#placement.find(tag, memoryMb);
+    if (this.queue.length === 0) return this.#placement.find(version, memoryMb);
     // Somebody waits, for memory. Who asks about as much may not pass him at all, who asks less only so often.
     if (this.queue.hasSizeClassOf(functionMemory)) return -1;
-    return this.#findOvertaking(tag, memoryMb);
+    return this.#findOvertaking(version, memoryMb);
   }
 
   /** A core for a request that is not the oldest; a worker may become kept for the oldest instead. */
-  #findOvertaking(tag: number, memoryMb: number): number {
-    const core = this.#placement.find(tag, memoryMb);
+  #findOvertaking(version: number, memoryMb: number): number {
+    const core = this.#placement.find(version, memoryMb);
     const worker = this.cores.workerOf(core);
     if (this.overtaking.mayPassOn(worker)) return core;
-    this.#placement.putBack(core, tag);
+    this.#placement.putBack(core, version);
     this.#settle(worker);
     // While a worker is kept nobody is counted, so the second place is final.
-    return this.summary.greatest < memoryMb ? -1 : this.#placement.find(tag, memoryMb);
+    return this.summary.greatest < memoryMb ? -1 : this.#placement.find(version, memoryMb);
   }
 
   /** Makes the claimed core the request's. */
-  #lease(core: number, request: number, tag: number, functionMemory: number): void {
+  #lease(core: number, request: number, version: number, functionMemory: number): void {
     const worker = this.cores.workerOf(core);
     this.counters[this.#placement.path]! += 1;
     this.workers.reserve(worker, memoryOf(functionMemory));
     this.#idleCount--;
     this.#leasedCount++;
     this.#settle(worker);
-    const sequence = this.leases.begin(core, request, tag, functionMemory);
+    const sequence = this.leases.begin(core, request, version);
     this.actions.push(request, core, sequence, this.#placement.isWarm);
   }
 
   /** True: the core is idle now. False: it was to be withdrawn, and is. The summary is not told yet. */
   #endLease(core: number, worker: number): boolean {
-    const pending = this.leases.isPending(core);
     this.leases.end(core);
     this.#leasedCount--;
-    this.workers.unreserve(worker, memoryOf(this.leases.functionMemory(core)));
-    if (pending) {
-      this.#setWithdrawn(core, worker);
+    this.workers.unreserve(worker, memoryOf(this.versions.functionMemory(this.leases.version(core))));
+    if (this.cores.isWithdrawn(core)) {
+      this.#withdrawnCount++;
       return false;
     }
     this.cores.free(core);
@@ -406,11 +403,11 @@ export class Scheduler {
    */
   #handOver(core: number, worker: number): boolean {
     if (this.queue.length === 0 || worker === this.overtaking.keptWorker) return false;
-    const request = this.queue.oldestWithin(this.workers.free(worker));
-    if (request < 0) return false;
-    if (request !== this.queue.oldest() && !this.overtaking.mayPassOn(worker)) return false;
+    const entry = this.queue.oldestWithin(this.workers.free(worker));
+    if (entry < 0) return false;
+    if (entry !== this.queue.oldest() && !this.overtaking.mayPassOn(worker)) return false;
     if (!this.cores.claim(core)) return false;
-    this.#serveOn(request, core, counter.grantHandedOver);
+    this.#serveOn(entry, core, counter.grantHandedOver);
     return true;
   }
 
@@ -422,33 +419,34 @@ export class Scheduler {
       if (core >= 0) this.#serveOn(this.overtaking.keptFor, core, counter.grantKept);
     }
     for (;;) {
-      const request = this.queue.oldestWithin(this.summary.greatest);
-      if (request < 0) return;
-      const tag = this.queue.tag(request);
-      const memoryMb = memoryOf(this.queue.functionMemory(request));
-      const isOldest = request === this.queue.oldest();
-      const core = isOldest ? this.#placement.find(tag, memoryMb) : this.#findOvertaking(tag, memoryMb);
-      if (core >= 0) this.#serve(request, core);
+      const entry = this.queue.oldestWithin(this.summary.greatest);
+      if (entry < 0) return;
+      const version = this.queue.version(entry);
+      const memoryMb = this.queue.memoryMb(entry);
+      const isOldest = entry === this.queue.oldest();
+      const core = isOldest ? this.#placement.find(version, memoryMb) : this.#findOvertaking(version, memoryMb);
+      if (core >= 0) this.#serve(entry, core);
     }
   }
 
-  /** Grants a core that was not chosen for the request's warmth. */
-  #serveOn(request: number, core: number, path: number): void {
-    this.#placement.takeWarmOn(this.cores.workerOf(core), this.queue.tag(request));
+  /** Grants a core that was not chosen for the version's warmth. */
+  #serveOn(entry: number, core: number, path: number): void {
+    this.#placement.takeWarmOn(this.cores.workerOf(core), this.queue.version(entry));
     this.#placement.path = path;
-    this.#serve(request, core);
+    this.#serve(entry, core);
   }
 
-  #serve(request: number, core: number): void {
-    const tag = this.queue.tag(request);
-    const functionMemory = this.queue.functionMemory(request);
-    this.#dequeue(request);
-    this.#lease(core, request, tag, functionMemory);
+  #serve(entry: number, core: number): void {
+    const request = this.queue.request(entry);
+    const version = this.queue.version(entry);
+    const functionMemory = this.queue.functionMemory(entry);
+    this.#dequeue(entry);
+    this.#lease(core, request, version, functionMemory);
   }
 
-  #dequeue(request: number): void {
-    this.queue.remove(request);
-    if (request === this.overtaking.keptFor) this.#settle(this.overtaking.end());
+  #dequeue(entry: number): void {
+    this.queue.remove(entry);
+    if (entry === this.overtaking.keptFor) this.#settle(this.overtaking.end());
   }
 
   // ---- leaves
@@ -459,10 +457,14 @@ export class Scheduler {
     this.summary.set(worker, open ? this.workers.free(worker) : -1);
   }
 
-  #setWithdrawn(core: number, worker: number): void {
-    this.cores.setWithdrawn(core);
-    this.#withdrawnCount++;
-    if (worker === this.overtaking.keptWorker) this.#checkKept();
+  #enter(version: number, functionIndex: number): void {
+    this.versions.enter(version);
+    this.functions.enter(functionIndex);
+  }
+
+  #leave(version: number): void {
+    this.versions.leave(version);
+    this.functions.leave(functionOf(this.versions.functionMemory(version)));
   }
 
   #checkKept(): void {

@@ -24,90 +24,79 @@ import { sharedInt32, type SharedInt32 } from './shared.ts';
 
 const CHILDREN_LOG2 = 4;
 const CHILDREN = 1 << CHILDREN_LOG2;
+/** So that the children of a node begin a cache line. */
+const SHIFT = CHILDREN - 1;
 
+/** Node 0 is the top; the children of node n are 16 n + 1 to 16 n + 16; the workers are the lowest level. */
 export class Summary {
-  readonly #nodes: SharedInt32;
-  /** Where each level begins in `#nodes`; the last is the top. */
-  readonly #offsets: Int32Array;
-  readonly #top: number;
+  readonly #rooms: SharedInt32;
+  readonly #firstLeaf: number;
 
   constructor(workerCountMax: number) {
-    const offsets: number[] = [];
-    let length = 0;
-    let count = workerCountMax;
-    for (;;) {
-      offsets.push(length);
-      if (count === 1 && offsets.length > 1) break;
-      const padded = Math.ceil(count / CHILDREN) * CHILDREN;
-      length += padded;
-      count = padded / CHILDREN;
-    }
-    this.#top = length;
-    this.#offsets = Int32Array.from(offsets);
-    this.#nodes = sharedInt32(length + 1, -1);
+    let firstLeaf = 0;
+    let leafCount = 1;
+    do {
+      firstLeaf = firstLeaf * CHILDREN + 1;
+      leafCount *= CHILDREN;
+    } while (leafCount < workerCountMax);
+    this.#firstLeaf = firstLeaf;
+    // One group more, so that a whole group can always be looked at.
+    this.#rooms = sharedInt32(SHIFT + firstLeaf + workerCountMax + CHILDREN, -1);
   }
 
   /** The greatest room of all workers; -1: no idle core. */
   get greatest(): number {
-    return this.#nodes[this.#top]!;
+    return this.#rooms[SHIFT]!;
   }
 
   room(worker: number): number {
-    return this.#nodes[worker]!;
+    return this.#rooms[SHIFT + this.#firstLeaf + worker]!;
   }
 
   set(worker: number, room: number): void {
-    const nodes = this.#nodes;
-    let index = worker;
-    let before = nodes[index]!;
+    const rooms = this.#rooms;
+    let node = this.#firstLeaf + worker;
+    let before = rooms[SHIFT + node]!;
     if (before === room) return;
-    nodes[index] = room;
+    rooms[SHIFT + node] = room;
     let now = room;
-    for (let level = 1; level < this.#offsets.length; level++) {
-      index >>>= CHILDREN_LOG2;
-      const at = this.#offsets[level]! + index;
-      const greatest = nodes[at]!;
+    while (node > 0) {
+      node = (node - 1) >>> CHILDREN_LOG2;
+      const greatest = rooms[SHIFT + node]!;
       if (now <= greatest) {
         if (before !== greatest) return;
-        now = this.#greatestBelow(level, index);
+        now = this.#greatestBelow(node);
         if (now === greatest) return;
       }
-      nodes[at] = now;
+      rooms[SHIFT + node] = now;
       before = greatest;
     }
   }
 
   /** The leftmost worker with that much room; only to be asked when `greatest` says that there is one. */
   find(memoryMb: number): number {
-    let index = 0;
-    for (let level = this.#offsets.length - 2; level >= 0; level--) {
-      let at = this.#offsets[level]! + (index << CHILDREN_LOG2);
-      while (this.#nodes[at]! < memoryMb) at++;
-      index = at - this.#offsets[level]!;
+    let node = 0;
+    while (node < this.#firstLeaf) {
+      node = node * CHILDREN + 1;
+      while (this.#rooms[SHIFT + node]! < memoryMb) node++;
     }
-    return index;
+    return node - this.#firstLeaf;
   }
 
   /** For `checkInvariants`: every node is the greatest of its children. */
   agrees(): boolean {
-    for (let level = 1; level < this.#offsets.length; level++) {
-      const end = level + 1 < this.#offsets.length ? this.#offsets[level + 1]! : this.#top + 1;
-      for (let at = this.#offsets[level]!; at < end; at++) {
-        const index = at - this.#offsets[level]!;
-        const hasChildren = this.#offsets[level - 1]! + (index << CHILDREN_LOG2) < this.#offsets[level]!;
-        if (this.#nodes[at] !== (hasChildren ? this.#greatestBelow(level, index) : -1)) return false;
-      }
+    for (let node = 0; SHIFT + node * CHILDREN + CHILDREN < this.#rooms.length && node < this.#firstLeaf; node++) {
+      if (this.#rooms[SHIFT + node] !== this.#greatestBelow(node)) return false;
     }
     return true;
   }
 
-  #greatestBelow(level: number, index: number): number {
-    const first = this.#offsets[level - 1]! + (index << CHILDREN_LOG2);
+  #greatestBelow(node: number): number {
+    const rooms = this.#rooms;
+    const first = SHIFT + node * CHILDREN + 1;
     let greatest = -1;
-    for (let at = first; at < first + CHILDREN; at++) {
-      const room = this.#nodes[at]!;
-      if (room > greatest) greatest = room;
-    }
+    // Without branches: which child is the greatest is anybody's guess, the processor's too.
+    for (let at = first; at < first + CHILDREN; at++) greatest = Math.max(greatest, rooms[at]!);
     return greatest;
   }
 }

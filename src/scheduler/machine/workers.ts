@@ -56,6 +56,10 @@ export class Workers {
     return Math.min(this.#records[at + TOTAL]!, this.#records[at + CAP]!);
   }
 
+  total(worker: number): number {
+    return this.#records[worker * STRIDE + TOTAL]!;
+  }
+
   reserved(worker: number): number {
     const at = worker * STRIDE;
     return this.#records[at + TOTAL]! - this.#records[at + FREE]!;

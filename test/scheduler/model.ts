@@ -1,0 +1,279 @@
+/**
+ * The scheduler again, out of arrays and maps and as slow as it likes. It does not choose cores: it sees which the
+ * machine chose, and judges whether that was allowed.
+ */
+import assert from 'node:assert/strict';
+import { Grant } from '../../src/scheduler/machine/actions.ts';
+import { outcome, type Outcome, Scheduler } from '../../src/scheduler/machine/scheduler.ts';
+
+export interface World {
+  readonly workers: readonly { readonly coreCount: number; readonly memoryMb: number }[];
+  readonly versions: readonly { readonly functionIndex: number; readonly memoryMb: number }[];
+  readonly queueMax: number;
+  readonly overtakeMax: number;
+  readonly firstSequence: number;
+}
+
+export interface ModelLease {
+  readonly core: number;
+  readonly sequence: number;
+  readonly request: number;
+  readonly version: number;
+}
+
+interface Waiter {
+  readonly request: number;
+  readonly version: number;
+  overtaken: number;
+}
+
+export const REQUEST_COUNT = 24;
+const SEQUENCES = 2 ** 28;
+
+export class Model {
+  readonly scheduler: Scheduler;
+  readonly #world: World;
+  readonly #grant = new Grant();
+  readonly leases: Map<number, ModelLease> = new Map();
+  readonly withdrawn: Set<number> = new Set();
+  /** In order of service, oldest first. */
+  waiting: Waiter[] = [];
+  readonly cores: number[] = [];
+  readonly #workerOf: Map<number, number> = new Map();
+  readonly #sequences: Map<number, number> = new Map();
+  readonly #caps: number[] = [];
+  readonly #concurrency: Map<number, number> = new Map();
+  /** How often each request was answered for good: granted (and not refused by the agent), cancelled or refused. */
+  readonly outcomes: Map<string, number> = new Map();
+  /** Leases that are over, for releases that come too late. */
+  readonly over: ModelLease[] = [];
+
+  constructor(world: World) {
+    this.#world = world;
+    const wordCount = world.workers.reduce((sum, worker) => sum + Math.ceil(worker.coreCount / 32), 0);
+    this.scheduler = new Scheduler({
+      epoch: 1,
+      coreCountMax: wordCount * 32,
+      workerCountMax: world.workers.length,
+      functionCountMax: 4,
+      versionCountMax: 8,
+      requestCountMax: REQUEST_COUNT,
+      queueMax: world.queueMax,
+      overtakeMax: world.overtakeMax,
+      warmHintMax: 3,
+      firstSequence: world.firstSequence,
+    });
+    for (const { coreCount, memoryMb } of world.workers) {
+      const worker = this.scheduler.addWorker(coreCount, memoryMb);
+      this.#caps[worker] = Infinity;
+      for (let i = 0; i < coreCount; i++) {
+        const core = this.scheduler.firstCore(worker) + i;
+        this.cores.push(core);
+        this.#workerOf.set(core, worker);
+        this.#sequences.set(core, world.firstSequence);
+      }
+    }
+    world.versions.forEach(({ functionIndex, memoryMb }, i) => this.scheduler.setVersion(i, functionIndex, memoryMb));
+    this.check();
+  }
+
+  /** Requests that neither wait nor hold a core. */
+  freeRequest(): number | undefined {
+    const used = new Set([...this.leases.values(), ...this.waiting].map(({ request }) => request));
+    for (let request = 0; request < REQUEST_COUNT; request++) if (!used.has(request)) return request;
+    return undefined;
+  }
+
+  request(request: number, version: number): Outcome {
+    const { functionIndex } = this.#world.versions[version]!;
+    const before = this.running(functionIndex);
+    const waitedBefore = this.waiting.some((waiter) => this.#sizeClass(waiter.version) === this.#sizeClass(version));
+    const queueLength = this.waiting.length;
+    const wasKept = this.scheduler.overtaking.keptWorker >= 0;
+    const answer = this.scheduler.request(request, version);
+
+    const max = this.#concurrency.get(functionIndex) ?? -1;
+    const neverFits = this.#memory(version) > Math.max(...this.#world.workers.map(({ memoryMb }) => memoryMb));
+    assert.equal(answer === outcome.refusedMemory, neverFits);
+    if (!neverFits) assert.equal(answer === outcome.refusedConcurrency, max >= 0 && before >= max);
+    if (answer === outcome.queued || answer === outcome.refusedQueueFull) {
+      assert.equal(answer === outcome.refusedQueueFull, queueLength >= this.#world.queueMax);
+      if (!waitedBefore) assert.equal(this.#workersFor(version).length, 0, 'it waits, and a worker could serve it');
+    }
+    if (answer === outcome.queued || answer === outcome.granted) this.waiting.push({ request, version, overtaken: 0 });
+    if (answer === outcome.granted) {
+      assert.ok(!waitedBefore, 'it passed one of its own size');
+      assert.equal(this.scheduler.actions.count, 1, 'granted at once, so there is one grant');
+    }
+    this.#takeGrants(wasKept);
+    assert.equal(
+      this.waiting.some((waiter) => waiter.request === request),
+      answer === outcome.queued,
+    );
+    return answer;
+  }
+
+  cancel(request: number): void {
+    const wasKept = this.scheduler.overtaking.keptWorker >= 0;
+    const waits = this.waiting.some((waiter) => waiter.request === request);
+    assert.equal(this.scheduler.cancel(request), waits);
+    this.waiting = this.waiting.filter((waiter) => waiter.request !== request);
+    this.#takeGrants(wasKept);
+  }
+
+  release(lease: ModelLease, warm: boolean): void {
+    const wasKept = this.scheduler.overtaking.keptWorker >= 0;
+    const held = this.leases.get(lease.core)?.sequence === lease.sequence;
+    assert.equal(this.scheduler.release(lease.core, lease.sequence, warm), held);
+    if (held) this.#end(lease);
+    this.#takeGrants(wasKept);
+  }
+
+  noMemory(lease: ModelLease): void {
+    const wasKept = this.scheduler.overtaking.keptWorker >= 0;
+    const held = this.leases.get(lease.core)?.sequence === lease.sequence;
+    assert.equal(this.scheduler.noMemory(lease.core, lease.sequence), held);
+    if (held) {
+      this.#end(lease);
+      const worker = this.#workerOf.get(lease.core)!;
+      this.#caps[worker] = Math.min(this.#caps[worker]!, this.#memory(lease.version) - 1);
+      this.waiting.unshift({ request: lease.request, version: lease.version, overtaken: 0 });
+    }
+    this.#takeGrants(wasKept);
+  }
+
+  memoryAvailable(worker: number): void {
+    const wasKept = this.scheduler.overtaking.keptWorker >= 0;
+    this.#caps[worker] = Infinity;
+    this.scheduler.memoryAvailable(worker);
+    this.#takeGrants(wasKept);
+  }
+
+  withdraw(core: number): void {
+    const wasKept = this.scheduler.overtaking.keptWorker >= 0;
+    const expected = this.withdrawn.has(core) ? 'already' : this.leases.has(core) ? 'pending' : 'withdrawn';
+    assert.equal(this.scheduler.withdraw(core), expected);
+    this.withdrawn.add(core);
+    this.#takeGrants(wasKept);
+  }
+
+  giveBack(core: number): void {
+    const wasKept = this.scheduler.overtaking.keptWorker >= 0;
+    assert.equal(this.scheduler.giveBack(core), this.withdrawn.delete(core));
+    this.#takeGrants(wasKept);
+  }
+
+  setConcurrency(functionIndex: number, max: number): void {
+    this.#concurrency.set(functionIndex, max);
+    this.scheduler.setConcurrency(functionIndex, max);
+  }
+
+  evicted(worker: number, version: number): void {
+    this.scheduler.evicted(worker, version);
+  }
+
+  running(functionIndex: number): number {
+    return [...this.leases.values(), ...this.waiting].filter(
+      ({ version }) => this.#world.versions[version]!.functionIndex === functionIndex,
+    ).length;
+  }
+
+  /** After every step: the machine's own invariants, and that it sees the world as the model does. */
+  check(): void {
+    const { scheduler } = this;
+    scheduler.checkInvariants();
+    assert.equal(scheduler.actions.count, 0);
+    assert.equal(scheduler.leasedCount, this.leases.size);
+    assert.equal(scheduler.waitingCount, this.waiting.length);
+    for (const core of this.cores) {
+      const lease = this.leases.get(core);
+      const state = lease !== undefined ? 'leased' : this.withdrawn.has(core) ? 'withdrawn' : 'idle';
+      assert.equal(scheduler.stateOf(core), state, `core ${core}`);
+      assert.equal(scheduler.requestOf(core), lease?.request ?? -1);
+      if (lease === undefined) continue;
+      assert.equal(scheduler.versionOf(core), lease.version);
+      assert.equal(scheduler.sequenceOf(core), lease.sequence);
+    }
+    for (let fn = 0; fn < 4; fn++) assert.equal(scheduler.runningOf(fn), this.running(fn));
+  }
+
+  /** Ends every lease and gives everything back until nobody waits; throws if that does not come about. */
+  finish(): void {
+    for (let worker = 0; worker < this.#world.workers.length; worker++) this.memoryAvailable(worker);
+    for (const core of this.withdrawn) this.giveBack(core);
+    for (let round = 0; round <= REQUEST_COUNT && this.leases.size > 0; round++) {
+      for (const lease of [...this.leases.values()]) {
+        this.release(lease, true);
+        this.check();
+      }
+    }
+    assert.deepEqual(this.waiting, [], 'everything accepted has been served');
+    assert.equal(this.scheduler.idleCount, this.cores.length);
+  }
+
+  #takeGrants(wasKept: boolean): void {
+    while (this.scheduler.takeGrant(this.#grant)) this.#onGrant(wasKept);
+  }
+
+  #onGrant(wasKept: boolean): void {
+    const { request, core, sequence } = this.#grant;
+    const index = this.waiting.findIndex((waiter) => waiter.request === request);
+    assert.ok(index >= 0, `request ${request} is granted and does not wait`);
+    const { version } = this.waiting[index]!;
+    const passed = this.waiting.slice(0, index);
+    assert.ok(!passed.some((other) => this.#sizeClass(other.version) === this.#sizeClass(version)), 'FIFO in its size');
+    assert.ok(this.#workerOf.has(core) && !this.leases.has(core) && !this.withdrawn.has(core), `core ${core} is idle`);
+    const worker = this.#workerOf.get(core)!;
+    assert.ok(this.#free(worker) >= this.#memory(version), `worker ${worker} has the memory`);
+    assert.equal(sequence, (this.#sequences.get(core)! + 1) % SEQUENCES);
+
+    const oldest = passed[0];
+    const isKept = wasKept || this.scheduler.overtaking.keptWorker >= 0;
+    const couldHold = oldest !== undefined && this.#capacity(worker) >= this.#memory(oldest.version);
+    if (couldHold && !isKept) {
+      oldest.overtaken++;
+      assert.ok(oldest.overtaken <= this.#world.overtakeMax, 'overtaken too often');
+    }
+    this.waiting.splice(index, 1);
+    this.#sequences.set(core, sequence);
+    this.leases.set(core, { core, sequence, request, version });
+  }
+
+  #end(lease: ModelLease): void {
+    this.leases.delete(lease.core);
+    this.over.push(lease);
+  }
+
+  #memory(version: number): number {
+    return this.#world.versions[version]!.memoryMb;
+  }
+
+  #sizeClass(version: number): number {
+    return Math.floor(Math.log2(this.#memory(version)));
+  }
+
+  #capacity(worker: number): number {
+    return Math.min(this.#world.workers[worker]!.memoryMb, this.#caps[worker]!);
+  }
+
+  #free(worker: number): number {
+    let free = this.#world.workers[worker]!.memoryMb;
+    for (const { core, version } of this.leases.values()) {
+      if (this.#workerOf.get(core) === worker) free -= this.#memory(version);
+    }
+    return Math.min(free, this.#caps[worker]!);
+  }
+
+  /** Workers, but the kept one, with an idle core and the memory. */
+  #workersFor(version: number): number[] {
+    return this.#world.workers
+      .map((_, worker) => worker)
+      .filter((worker) => worker !== this.scheduler.overtaking.keptWorker)
+      .filter((worker) => this.#free(worker) >= this.#memory(version))
+      .filter((worker) =>
+        this.cores.some(
+          (core) => this.#workerOf.get(core) === worker && !this.leases.has(core) && !this.withdrawn.has(core),
+        ),
+      );
+  }
+}
