@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import os from 'node:os';
+import type koffiModule from 'koffi';
 
 export interface Libc {
   /** 0, or the negative error number. The mask has one bit per CPU, lowest first. */
@@ -18,7 +19,7 @@ type Call = (...values: unknown[]) => number;
 function load(): Libc | undefined {
   if (process.platform !== 'linux') return undefined;
   try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+    const koffi = createRequire(import.meta.url)('koffi') as typeof koffiModule;
     const library = koffi.load('libc.so.6');
     const bind = (prototype: string): Call => {
       const call = library.func(prototype) as unknown as Call;

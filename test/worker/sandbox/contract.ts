@@ -198,11 +198,16 @@ export function contractSuite(subject: Subject): void {
       async () => {
         const other = start({ slot: 1 });
         await other.ready;
+        const hunger = 'const all = []; for (;;) all.push(Buffer.alloc(8e6, 1));';
         const hungry = start({ memoryMb: 128 });
-        assert.deepEqual(await hungry.runToDeath('const all = []; for (;;) all.push(Buffer.alloc(8e6, 1));'), {
+        assert.deepEqual(await hungry.runToDeath(hunger), {
           kind: 'oom',
         });
         assert.equal(await other.run('return "still here"'), 'still here');
+        // The agent sees the channel close first, and kills; the reason is still the right one.
+        const second = start({ memoryMb: 128 });
+        second.sandbox.channel.on('end', () => second.sandbox.kill());
+        assert.deepEqual(await second.runToDeath(hunger), { kind: 'oom' });
         // The same slot, with room again.
         const next = start({ memoryMb: 256 });
         assert.equal(await next.run('return Buffer.alloc(64e6, 1).length'), 64e6);

@@ -103,24 +103,24 @@ export function bubblewrapArguments(machine: Machine, spec: SandboxSpec, paths: 
   const { stagingFolder } = machine;
   const id = String(INNER_ID);
   const list = [
-    ...['--unshare-user', '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
-    ...['--uid', id, '--gid', id, '--hostname', 'perch'],
-    ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL'],
-    ...machine.systemBinds,
-    ...['--ro-bind', `${stagingFolder}/passwd`, '/etc/passwd', '--ro-bind', `${stagingFolder}/group`, '/etc/group'],
-    ...['--proc', '/proc', '--dev', '/dev'],
-    ...(machine.tmpfsSize ? ['--size', String(LIMITS.tmpBytesMax)] : []),
-    ...['--tmpfs', '/tmp'],
-    ...['--ro-bind', paths.codeDir, INSIDE.code],
-    ...['--ro-bind', paths.runtimeDir, INSIDE.runtime],
-    ...['--ro-bind', paths.interpreter, interpreterInside(spec)],
+    ['--unshare-user', '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
+    ['--uid', id, '--gid', id, '--hostname', 'perch'],
+    ['--die-with-parent', '--new-session', '--cap-drop', 'ALL'],
+    machine.systemBinds,
+    ['--ro-bind', `${stagingFolder}/passwd`, '/etc/passwd', '--ro-bind', `${stagingFolder}/group`, '/etc/group'],
+    ['--proc', '/proc', '--dev', '/dev'],
+    machine.tmpfsSize ? ['--size', String(LIMITS.tmpBytesMax)] : [],
+    ['--tmpfs', '/tmp'],
+    ['--ro-bind', paths.codeDir, INSIDE.code],
+    ['--ro-bind', paths.runtimeDir, INSIDE.runtime],
+    ['--ro-bind', paths.interpreter, interpreterInside(spec)],
     // The root and /dev are tmpfs of bubblewrap's, and the user inside owns them.
-    ...['--remount-ro', '/dev', '--remount-ro', '/', '--chdir', INSIDE.code],
-    ...['--json-status-fd', String(STATUS_FD), '--seccomp', String(SECCOMP_FD)],
+    ['--remount-ro', '/dev', '--remount-ro', '/', '--chdir', INSIDE.code],
+    ['--json-status-fd', String(STATUS_FD), '--seccomp', String(SECCOMP_FD)],
     // An empty environment came in; but sh may add these.
-    ...['PWD', 'OLDPWD', 'SHLVL', '_'].flatMap((name) => ['--unsetenv', name]),
-    ...Object.entries(filled(spec).env).flatMap(([name, value]) => ['--setenv', name, value]),
-  ];
+    ...['PWD', 'OLDPWD', 'SHLVL', '_'].map((name) => ['--unsetenv', name]),
+    ...Object.entries(filled(spec).env).map(([name, value]) => ['--setenv', name, value]),
+  ].flat();
   return Buffer.from(`${list.join('\0')}\0`);
 }
 
