@@ -159,7 +159,7 @@ export class CodeStore {
     try {
       const plan = await planZip(zip, this.#options.limits);
       if (plan instanceof ZipRefusal) return invalid(plan.message);
-      const refusal = await unpack(plan, folder, this.#options.limits);
+      const refusal = await unpack(plan, folder);
       if (refusal) return invalid(refusal.message);
       await writeSynced(file, zip);
       await this.#place(ref, folder, file);
@@ -205,7 +205,7 @@ export class CodeStore {
     if (await isUnpacked(plan, this.folderOf(ref))) return;
     const folder = this.#tmpPath();
     try {
-      const refusal = await unpack(plan, folder, this.#options.limits);
+      const refusal = await unpack(plan, folder);
       if (refusal) return void this.#damaged(ref, `cannot be unpacked: ${refusal.message}`);
       await this.#replaceFolder(ref, folder);
       this.#options.report(`code ${ref.sha256}: its folder was missing or damaged and was unpacked again`);

@@ -1,9 +1,10 @@
 /** Writes what a plan says into a folder, and checks a folder against a plan. */
 import { lstat, mkdir, open, readdir, readlink, symlink, chmod } from 'node:fs/promises';
 import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
-import { cannotUnzip, openEntry, shown, tooLarge } from './zip-plan.ts';
-import type { PlannedFile, ZipLimits, ZipPlan, ZipRefusal } from './zip-plan.ts';
+import { AssertionError } from '../../base/assert.ts';
+import { readEntry } from './zip-entry.ts';
+import { cannotUnzip, shown } from './zip-plan.ts';
+import type { PlannedFile, ZipPlan, ZipRefusal } from './zip-plan.ts';
 
 /** Files written at once; their fsyncs share the work of the file system's journal. */
 const WRITER_COUNT = 8;
@@ -11,9 +12,6 @@ const WRITER_COUNT = 8;
 interface Job {
   readonly plan: ZipPlan;
   readonly folder: string;
-  readonly limits: ZipLimits;
-  /** Inflated so far, counted as it comes and not as the zip says. */
-  bytes: number;
   refusal: ZipRefusal | null;
   /** A writer met an error of the disk: the others need not go on. */
   failed: boolean;
@@ -23,13 +21,13 @@ interface Job {
  * On disk when it resolves, the names within `folder` included. Modes are 0755 and 0644 whatever the process's mask is.
  * A refusal or an exception (of the file system) leaves a part in `folder`, for the caller to remove.
  */
-export async function unpack(plan: ZipPlan, folder: string, limits: ZipLimits): Promise<ZipRefusal | null> {
+export async function unpack(plan: ZipPlan, folder: string): Promise<ZipRefusal | null> {
   const directories = [folder, ...plan.directories.map((path) => join(folder, path))];
   for (const directory of directories) {
     await mkdir(directory);
     await chmod(directory, 0o755);
   }
-  const job: Job = { plan, folder, limits, bytes: 0, refusal: null, failed: false };
+  const job: Job = { plan, folder, refusal: null, failed: false };
   const files = plan.files.values();
   // All of them have to be through before the caller may remove the folder.
   const writers = await Promise.allSettled(Array.from({ length: WRITER_COUNT }, () => writeFiles(job, files)));
@@ -74,8 +72,7 @@ export async function isUnpacked(plan: ZipPlan, folder: string): Promise<boolean
 async function writeFiles(job: Job, files: Iterator<PlannedFile>): Promise<void> {
   for (let step = files.next(); !step.done && !job.refusal && !job.failed; step = files.next()) {
     try {
-      const refusal = await writeFile(job, step.value);
-      job.refusal ??= refusal;
+      await writeFile(job, step.value);
     } catch (error) {
       const refusal = refusalOf(error, step.value);
       if (!refusal) {
@@ -87,22 +84,12 @@ async function writeFiles(job: Job, files: Iterator<PlannedFile>): Promise<void>
   }
 }
 
-async function writeFile(job: Job, file: PlannedFile): Promise<ZipRefusal | null> {
+async function writeFile(job: Job, file: PlannedFile): Promise<void> {
   const handle = await open(join(job.folder, file.path), 'wx', file.mode);
   try {
-    const stream = await openEntry(job.plan.zip, file.entry);
     await handle.chmod(file.mode);
-    let checksum = 0;
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      job.bytes += chunk.length;
-      if (job.bytes > job.limits.unzippedBytesMax) return tooLarge(job.limits);
-      if (job.refusal) return job.refusal;
-      checksum = crc32(chunk, checksum);
-      await writeAll(handle, chunk);
-    }
-    if (checksum !== file.entry.crc32) return cannotUnzip(`entry ${shown(file.path)}: wrong checksum`);
+    await readEntry(job.plan.zip, file.entry, (chunk) => writeAll(handle, chunk));
     await handle.sync();
-    return null;
   } finally {
     await handle.close();
   }
@@ -116,7 +103,7 @@ async function writeAll(handle: Awaited<ReturnType<typeof open>>, chunk: Buffer)
 
 /** Errors of system calls are the disk's, unless they are about a name; all others come from inflating. */
 function refusalOf(error: unknown, file: PlannedFile): ZipRefusal | null {
-  if (!(error instanceof Error)) return null;
+  if (!(error instanceof Error) || error instanceof AssertionError) return null;
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (syscall === undefined) return cannotUnzip(`entry ${shown(file.path)}: ${error.message}`);
   if (code === 'EEXIST') return cannotUnzip(`entry ${shown(file.path)}: the file system takes its name for another's`);

@@ -17,7 +17,8 @@ declare module 'yauzl' {
   export interface ZipFile {
     readonly entryCount: number;
     eachEntry(): AsyncIterable<Entry>;
-    openReadStreamPromise(entry: Entry): Promise<Readable>;
+    /** The bytes as they are in the zip: we inflate them ourselves. */
+    openReadStreamPromise(entry: Entry, options: { readonly decodeFileData: false }): Promise<Readable>;
   }
 
   export interface Options {

@@ -6,9 +6,9 @@
  * relative and climbs (`..`) only at its start and not above the package. Climbing from a real folder goes where it
  * seems to; from there the target only descends, at most through other links, for which the same holds.
  */
-import type { Readable } from 'node:stream';
 import { fromBufferPromise } from 'yauzl';
 import type { Entry, ZipFile } from 'yauzl';
+import { readEntry } from './zip-entry.ts';
 
 export interface ZipLimits {
   readonly unzippedBytesMax: number;
@@ -205,16 +205,9 @@ function unixMode(entry: Entry): number {
   return UNIX_SYSTEMS.includes(entry.versionMadeBy >> 8) ? entry.externalFileAttributes >>> 16 : 0;
 }
 
-/** An error before somebody reads is kept for whoever does; unheard, it would end the process. */
-export async function openEntry(zip: ZipFile, entry: Entry): Promise<Readable> {
-  const stream = await zip.openReadStreamPromise(entry);
-  stream.on('error', () => undefined);
-  return stream;
-}
-
 async function readWhole(zip: ZipFile, entry: Entry): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of await openEntry(zip, entry)) chunks.push(chunk as Buffer);
+  await readEntry(zip, entry, async (chunk) => void chunks.push(chunk));
   return Buffer.concat(chunks);
 }
 
