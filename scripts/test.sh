@@ -10,7 +10,7 @@ trap 'rm -f "$counts"' EXIT
 
 # Two files at a time: they start platforms of their own, and small machines run them too.
 # A test that hangs ends as a failure, not as a job that its runner kills without a word.
-sh scripts/node.sh --test --test-concurrency=2 --test-timeout=600000 \
+sh scripts/node.sh --test --test-concurrency=2 --test-timeout=300000 \
   --test-reporter=spec --test-reporter-destination=stdout \
   --test-reporter=spec --test-reporter-destination="$counts" "$@"
 status=$?

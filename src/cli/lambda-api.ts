@@ -36,7 +36,7 @@ export interface ConfigurationChange {
   readonly Environment?: { readonly Variables: Readonly<Record<string, string>> };
 }
 
-export function functionPath(name: string): string {
+function functionPath(name: string): string {
   return `${ROOT}/${encodeURIComponent(name)}`;
 }
 

@@ -49,6 +49,6 @@ export function addFolder(files: PackageFiles, folder: string, prefix = '', abov
   }
 }
 
-export function addFile(files: PackageFiles, path: string, packedPath: string): void {
+function addFile(files: PackageFiles, path: string, packedPath: string): void {
   files.set(packedPath, { bytes: readFileSync(path), executable: (statSync(path).mode & 0o111) !== 0 });
 }

@@ -45,7 +45,7 @@ export function findCores(): Diagnosis {
 }
 
 /** 0, 1, 2, 5 → '0-2,5'. */
-export function formatCpuList(cpus: readonly number[]): string {
+function formatCpuList(cpus: readonly number[]): string {
   const ranges: [first: number, last: number][] = [];
   for (const cpu of [...cpus].sort((a, b) => a - b)) {
     const range = ranges.at(-1);
