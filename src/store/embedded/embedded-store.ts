@@ -1,7 +1,7 @@
 /** The store of a single machine: node:sqlite and files in one folder. See README.md beside this file. */
 import { randomUUID } from 'node:crypto';
-import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { assert } from '../../base/assert.ts';
 import { realClock } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -300,7 +300,9 @@ export class EmbeddedStore implements Store {
 
 /** Everything in it is the platform's own; code/ alone is opened up, for the sandboxes. */
 function prepareFolder(folder: string): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  mkdirSync(dirname(folder), { recursive: true });
+  // By itself: a recursive mkdir on a read-only disk says that something does not exist.
+  if (!existsSync(folder)) mkdirSync(folder, { mode: 0o700 });
   chmodSync(folder, 0o700);
   // SQLite gives its journals the mode of the file they belong to.
   for (const name of ['lock', 'perch.db']) makeEmpty(join(folder, name));
