@@ -121,7 +121,7 @@ async function run({ smoke }: BenchOptions): Promise<Report> {
 
 function allowedPair(): [number, number] {
   const topology = readTopology(null);
-  const cpus = topology instanceof Error ? [] : [...topology.cores.flat()];
+  const cpus = topology instanceof Error ? [] : topology.cores.flat();
   const [first, second] = cpus;
   if (first === undefined || second === undefined)
     throw new Error('two CPUs are needed: one for the burner, one for the rest');

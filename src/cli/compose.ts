@@ -9,21 +9,23 @@ import { realClock } from '../base/clock.ts';
 import { LIMITS } from '../base/limits.ts';
 import { AsyncRunner } from '../gateway/async-runner.ts';
 import { Dispatcher } from '../gateway/dispatch.ts';
-import { createGateway } from '../gateway/gateway.ts';
+import { createGateway, ListenError } from '../gateway/gateway.ts';
 import type { CoreView, Platform } from '../gateway/platform.ts';
 import { Scheduler } from '../scheduler/machine/scheduler.ts';
 import { LocalScheduler } from '../scheduler/server/local.ts';
 import { schedulerMetrics } from '../scheduler/server/scheduler-metrics.ts';
 import { openEmbeddedStore } from '../store/embedded/embedded-store.ts';
 import { LogFiles } from '../store/log-files.ts';
-import type { Store } from '../store/store.ts';
+import { type Store, StoreError } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { Agent, type AgentEvents } from '../worker/agent/agent.ts';
 import type { Topology } from '../worker/agent/topology.ts';
 import type { SandboxBackend } from '../worker/sandbox/contract.ts';
 import { SANDBOX_UIDS } from '../worker/sandbox/identity.ts';
-import { createBackend } from '../worker/sandbox/index.ts';
+import { createBackend, SandboxError } from '../worker/sandbox/index.ts';
+
+export { NO_SANDBOX_WARNING } from '../worker/sandbox/index.ts';
 
 export interface PlatformOptions {
   readonly host: string;
@@ -53,6 +55,12 @@ export function defaultMemoryMb(): number {
   const constrained = process.constrainedMemory();
   const bytes = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
   return Math.floor((bytes * MEMORY_SHARE) / (1024 * 1024));
+}
+
+/** What the machine or the command line lacks, in words for the operator; null for a bug of ours. */
+export function operatorMessage(error: unknown): string | null {
+  const forOperator = error instanceof StoreError || error instanceof ListenError || error instanceof SandboxError;
+  return forOperator ? error.message : null;
 }
 
 /** Starts everything, or nothing: what was opened before a failure is closed again. */
@@ -174,7 +182,8 @@ function makeAgent(options: PlatformOptions, needs: AgentNeeds, events: AgentEve
     logBytesPerInvocationMax: LIMITS.logBytesPerInvocationMax,
     logTailBytesMax: LIMITS.logTailBytesMax,
   };
-  return new Agent(options.topology, limits, { ...needs, clock: realClock, log: options.log }, events, options);
+  const setting = { topology: options.topology, limits, names: options };
+  return new Agent(setting, { ...needs, clock: realClock, log: options.log }, events);
 }
 
 function makeAsyncRunner(dispatcher: Dispatcher, doors: { store: Store; metrics: Metrics; log: Log }): AsyncRunner {

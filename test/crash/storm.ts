@@ -25,6 +25,14 @@ export interface StormReport {
 /** What a function may be now: its generation, or absent. Several while a change of it is unanswered. */
 type Possible = Set<number>;
 
+interface Change {
+  readonly name: string;
+  /** The generation that it will have. */
+  readonly next: number;
+  readonly method: string;
+  readonly suffix: string;
+}
+
 export class Storm {
   readonly #random: () => number;
   readonly #dataDir = mkdtempSync(path.join(tmpdir(), 'perch-storm-'));
@@ -80,9 +88,11 @@ export class Storm {
     assert.equal(possible.size, 1, 'a client changes one thing at a time');
     const [current] = possible as Set<number>;
     const dice = this.#random();
-    if (current === ABSENT) return this.#change(platform, name, ++this.#generation, 'POST', '');
-    if (dice < 0.2) return this.#change(platform, name, ++this.#generation, 'PUT', `/${name}/code`);
-    if (dice < 0.3) return this.#change(platform, name, ABSENT, 'DELETE', `/${name}`);
+    if (current === ABSENT)
+      return this.#change(platform, { name, next: ++this.#generation, method: 'POST', suffix: '' });
+    if (dice < 0.2)
+      return this.#change(platform, { name, next: ++this.#generation, method: 'PUT', suffix: `/${name}/code` });
+    if (dice < 0.3) return this.#change(platform, { name, next: ABSENT, method: 'DELETE', suffix: `/${name}` });
     const answer = await invoke(platform.url, name).catch(() => null);
     if (answer === null) return false;
     assert.equal(answer, current, `${name} answered with another generation than the acknowledged one`);
@@ -90,7 +100,7 @@ export class Storm {
     return true;
   }
 
-  async #change(platform: TestPlatform, name: string, next: number, method: string, suffix: string): Promise<boolean> {
+  async #change(platform: TestPlatform, { name, next, method, suffix }: Change): Promise<boolean> {
     const possible = this.#possible.get(name)!;
     const body = method === 'DELETE' ? null : JSON.stringify(await requestBody(method, name, next));
     possible.add(next);

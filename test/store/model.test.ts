@@ -108,7 +108,10 @@ const update = fc
 
 const publish = name.map((fn): Step => async (model, real) => {
   const result = await real.store.publishVersion({ functionName: fn });
-  if (!model.functions.has(fn)) return void assert.ok(result instanceof UserError);
+  if (!model.functions.has(fn)) {
+    assert.ok(result instanceof UserError);
+    return;
+  }
   assert.equal(ok(result).version, model.publish(fn));
 });
 

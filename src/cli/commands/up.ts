@@ -74,24 +74,15 @@ async function up(options: UpOptions): Promise<void> {
 }
 
 async function start(options: UpOptions): Promise<RunningPlatform> {
-  const [
-    { startPlatform, defaultMemoryMb },
-    { createLog },
-    { readTopology },
-    { StoreError },
-    sandboxes,
-    { SandboxError },
-  ] = await Promise.all([
-    import('../compose.ts'),
-    import('../../telemetry/log.ts'),
-    import('../../worker/agent/topology.ts'),
-    import('../../store/store.ts'),
-    import('../../worker/sandbox/index.ts'),
-    import('../../worker/sandbox/error.ts'),
-  ]);
+  const [{ startPlatform, defaultMemoryMb, operatorMessage, NO_SANDBOX_WARNING }, { createLog }, { readTopology }] =
+    await Promise.all([
+      import('../compose.ts'),
+      import('../../telemetry/log.ts'),
+      import('../../worker/agent/topology.ts'),
+    ]);
   const topology = readTopology(options.cores ?? null);
   if (topology instanceof Error) throw new CliError(EXIT.usage, `${topology.message}.`);
-  if (options.sandbox === 'none') process.stderr.write(sandboxes.NO_SANDBOX_WARNING + '\n');
+  if (options.sandbox === 'none') process.stderr.write(NO_SANDBOX_WARNING + '\n');
   const platformOptions: PlatformOptions = {
     host: options.host,
     port: options.port,
@@ -108,29 +99,9 @@ async function start(options: UpOptions): Promise<RunningPlatform> {
   try {
     return await startPlatform(platformOptions);
   } catch (error) {
-    if (error instanceof StoreError || error instanceof SandboxError) throw new CliError(EXIT.refused, error.message);
-    throw refusalToListen(error, options) ?? error;
+    const message = operatorMessage(error);
+    throw message === null ? error : new CliError(EXIT.refused, message);
   }
-}
-
-/** What the operating system or the gateway has against the address, in the operator's words; null if it is not that. */
-function refusalToListen(error: unknown, { host, port }: UpOptions): CliError | null {
-  if (!(error instanceof Error)) return null;
-  const code = 'code' in error ? error.code : '';
-  if (code === 'EADDRINUSE')
-    return new CliError(
-      EXIT.refused,
-      `Port ${port} of ${host} is taken. Is Perch up already? Choose another with --port.`,
-    );
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
-    return new CliError(EXIT.usage, `--host ${host} is no address of this machine.`);
-  if (code === 'EACCES')
-    return new CliError(
-      EXIT.refused,
-      `Port ${port} needs more rights than this process has. Choose one above 1023 with --port.`,
-    );
-  if (error.name === 'ListenRefused') return new CliError(EXIT.refused, error.message);
-  return null;
 }
 
 function readKeys(file: string | undefined): ReadonlyMap<string, string> {

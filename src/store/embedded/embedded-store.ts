@@ -300,12 +300,19 @@ export class EmbeddedStore implements Store {
 
 /** Everything in it is the platform's own; code/ alone is opened up, for the sandboxes. */
 function prepareFolder(folder: string): void {
-  mkdirSync(dirname(folder), { recursive: true });
-  // By itself: a recursive mkdir on a read-only disk says that something does not exist.
+  makeParents(folder);
   if (!existsSync(folder)) mkdirSync(folder, { mode: 0o700 });
   chmodSync(folder, 0o700);
   // SQLite gives its journals the mode of the file they belong to.
   for (const name of ['lock', 'perch.db']) makeEmpty(join(folder, name));
+}
+
+/** One by one: Node's recursive mkdir misnames the error of a read-only disk, and never ends on a path such as /proc/a/b. */
+function makeParents(folder: string): void {
+  const parent = dirname(folder);
+  if (existsSync(parent)) return;
+  makeParents(parent);
+  mkdirSync(parent);
 }
 
 /** A file that is there must not even be opened: closing it would drop the locks that this process holds on it. */

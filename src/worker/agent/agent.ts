@@ -11,7 +11,7 @@ import { FrameKind } from '../../wire/instance-frame.ts';
 import type { LogStore } from '../../store/logs.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
-import { type ActionHandler, Ending, Kill } from '../machine/actions.ts';
+import { type ActionHandler, Ending, type Kill } from '../machine/actions.ts';
 import { WorkerMachine } from '../machine/worker.ts';
 import { runtimeOf } from '../runtimes/index.ts';
 import type { ExitReason, SandboxBackend } from '../sandbox/contract.ts';
@@ -36,6 +36,12 @@ export interface AgentLimits {
   readonly logLineBytesMax: number;
   readonly logBytesPerInvocationMax: number;
   readonly logTailBytesMax: number;
+}
+
+export interface AgentSetting {
+  readonly topology: Topology;
+  readonly limits: AgentLimits;
+  readonly names: RegionalNames;
 }
 
 export interface AgentDoors {
@@ -99,7 +105,8 @@ export class Agent {
     evicted: (versionIndex) => this.#events.evicted(versionIndex),
   };
 
-  constructor(topology: Topology, limits: AgentLimits, doors: AgentDoors, events: AgentEvents, names: RegionalNames) {
+  constructor(setting: AgentSetting, doors: AgentDoors, events: AgentEvents) {
+    const { topology, limits, names } = setting;
     const cpusOf = topology.cores;
     this.#cpusOf = cpusOf;
     this.#platformCpus = new PlatformCpus(topology);
@@ -320,7 +327,8 @@ export class Agent {
     this.#metrics.exited(reason);
     this.#machine.exited(slot);
     this.#drain();
-    this.#instances[slot] = null;
+    // The core's next invocation may have started another instance in the slot already.
+    if (this.#instances[slot] === instance) this.#instances[slot] = null;
     this.#events.memoryAvailable();
     if (this.#machine.residentCount === 0) this.#onEmpty?.();
   }

@@ -165,7 +165,7 @@ function settle(shell: Shell): void {
   shell.nowUs += INIT_TIMEOUT_US + TIMEOUT_US;
   shell.machine.tick(shell.nowUs);
   shell.drain();
-  for (const slot of [...shell.versionOfSlot.keys()]) {
+  for (const slot of Array.from(shell.versionOfSlot.keys())) {
     if (shell.machine.stateOf(slot) === SlotState.dying) shell.exit(slot);
   }
 }

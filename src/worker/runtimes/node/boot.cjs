@@ -56,7 +56,7 @@ function makeSettle(invocation, context) {
     if (current !== invocation || invocation.settled) return;
     invocation.settled = true;
     invocation.answer = error === undefined || error === null ? () => succeed(result) : () => fail(error);
-    if (!context().callbackWaitsForEmptyEventLoop) invocation.answer();
+    if (!context.callbackWaitsForEmptyEventLoop) invocation.answer();
   };
 }
 
@@ -71,9 +71,8 @@ function run(invocation) {
   }
   current = invocation;
   if (invocation.extra?.traceId) process.env._X_AMZN_TRACE_ID = invocation.extra.traceId;
-  let context;
-  const settle = makeSettle(invocation, () => context);
-  context = new Context(invocation, arn, settle);
+  const context = new Context(invocation, arn, (error, callbackResult) => settle(error, callbackResult));
+  const settle = makeSettle(invocation, context);
   let result;
   try {
     result = handler(event, context, settle);
@@ -132,4 +131,4 @@ async function boot() {
   setImmediate(serve);
 }
 
-boot();
+void boot();

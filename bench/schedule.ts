@@ -1,0 +1,98 @@
+/**
+ * How fast the scheduler machine decides, and whether that depends on the size of the cluster. The whole machine takes
+ * part: named leases, warm hints, memory admission, reserved concurrency, the queue, counters.
+ */
+import { runFresh } from './lib/fresh.ts';
+import { compare, figureOf, type Benchmark, type BenchOptions, type Figure, type Report } from './lib/report.ts';
+import type { ScheduleInput, ScheduleOutput } from './lib/schedule-process.ts';
+
+const PROCESS = new URL('lib/schedule-process.ts', import.meta.url);
+/** So that no garbage collection falls into the part in which allocation is measured. */
+const NODE_FLAGS = ['--min-semi-space-size=64', '--max-semi-space-size=64'];
+
+interface Configuration {
+  readonly name: string;
+  readonly way: ScheduleInput['way'];
+  readonly coreCount: number;
+  readonly leasedShare: number;
+}
+
+const SMALL = 1000;
+const LARGE = 640_000;
+
+/** In pairs: the small cluster first, then the large one, which is compared with it. */
+const CONFIGURATIONS: readonly Configuration[] = [SMALL, LARGE].flatMap((coreCount) => {
+  const size = `${coreCount.toLocaleString('en-US')} cores`;
+  return [
+    { name: `80 % leased, ${size}`, way: 'steady', coreCount, leasedShare: 0.8 },
+    { name: `10 % leased, ${size}`, way: 'steady', coreCount, leasedShare: 0.1 },
+    { name: `none idle, handed over, ${size}`, way: 'handover', coreCount, leasedShare: 1 },
+    { name: `none idle, refused, ${size}`, way: 'refuse', coreCount, leasedShare: 1 },
+  ] as const;
+});
+
+const NOTES = [
+  'One decision is a request that is granted, taken out of the machine and, before it, the release of a random earlier',
+  'lease (80 %, 10 %); a release whose core goes to the request that waits longest, and a request that begins to wait',
+  '(handed over); a request that is refused because the queue is full (refused). One thread, one shard.',
+  '1,000 versions drawn by Zipf, of 128 to 1,769 MB; workers of 32 cores and 64 GB. Each round in a fresh process, the',
+  'configurations in turn. Times are of the wall clock: whatever else the machine does makes them longer.',
+];
+
+async function run(options: BenchOptions): Promise<Report> {
+  const configurations = options.smoke ? CONFIGURATIONS.map(shrink) : CONFIGURATIONS;
+  const rounds = options.smoke ? 1 : 7;
+  const outputs = configurations.map((): ScheduleOutput[] => []);
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, { way, coreCount, leasedShare }] of configurations.entries()) {
+      const decisionCount = options.smoke ? 5000 : 4_000_000;
+      const input: ScheduleInput = { way, coreCount, leasedShare, versionCount: 1000, decisionCount, seed: round + 1 };
+      outputs[i]!.push(await runFresh<ScheduleInput, ScheduleOutput>(PROCESS, input, NODE_FLAGS));
+    }
+  }
+  return { name: 'schedule', notes: NOTES, figures: figuresOf(configurations, outputs) };
+}
+
+function shrink(configuration: Configuration): Configuration {
+  return configuration.coreCount === LARGE ? { ...configuration, coreCount: 2000 } : configuration;
+}
+
+function figuresOf(configurations: readonly Configuration[], outputs: readonly ScheduleOutput[][]): Figure[] {
+  const rates = configurations.map(({ name }, i) =>
+    figureOf(
+      `decisions, ${name}`,
+      'M/s',
+      outputs[i]!.map(({ nanosecondsEach }) => 1000 / nanosecondsEach),
+    ),
+  );
+  const half = configurations.length / 2;
+  const compared = rates.map((rate, i) => (i < half ? rate : compare(rate, rates[i - half]!)));
+  const details = configurations.flatMap(({ name, way }, i) => {
+    const of = outputs[i]!;
+    const details = [
+      figureOf(
+        `each, ${name}`,
+        'ns',
+        of.map(({ nanosecondsEach }) => nanosecondsEach),
+      ),
+      figureOf(
+        `allocated each, ${name}`,
+        'bytes',
+        of.map(({ bytesEach }) => bytesEach),
+      ),
+    ];
+    if (way === 'steady') details.push(figureOf(`granted warm, ${name}`, '%', of.map(warmPercent)));
+    return details;
+  });
+  return [...compared, ...details];
+}
+
+function warmPercent({ shares }: ScheduleOutput): number {
+  return 100 * (shares['grantWarmCore']! + shares['grantWarmWorker']!);
+}
+
+const benchmark: Benchmark = {
+  summary: 'decisions per second of the scheduler machine, with 1,000 and with 640,000 cores',
+  run,
+};
+export default benchmark;
