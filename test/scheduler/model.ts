@@ -89,7 +89,7 @@ export class Model {
     const before = this.running(functionIndex);
     const waitedBefore = this.waiting.some((waiter) => this.#sizeClass(waiter.version) === this.#sizeClass(version));
     const queueLength = this.waiting.length;
-    const wasKept = this.scheduler.overtaking.keptWorker >= 0;
+    const wasKept = this.scheduler.keptWorker >= 0;
     const answer = this.scheduler.request(request, version);
 
     const max = this.#concurrency.get(functionIndex) ?? -1;
@@ -114,7 +114,7 @@ export class Model {
   }
 
   cancel(request: number): void {
-    const wasKept = this.scheduler.overtaking.keptWorker >= 0;
+    const wasKept = this.scheduler.keptWorker >= 0;
     const waits = this.waiting.some((waiter) => waiter.request === request);
     assert.equal(this.scheduler.cancel(request), waits);
     this.waiting = this.waiting.filter((waiter) => waiter.request !== request);
@@ -122,7 +122,7 @@ export class Model {
   }
 
   release(lease: ModelLease, warm: boolean): void {
-    const wasKept = this.scheduler.overtaking.keptWorker >= 0;
+    const wasKept = this.scheduler.keptWorker >= 0;
     const held = this.leases.get(lease.core)?.sequence === lease.sequence;
     assert.equal(this.scheduler.release(lease.core, lease.sequence, warm), held);
     if (held) this.#end(lease);
@@ -130,7 +130,7 @@ export class Model {
   }
 
   noMemory(lease: ModelLease): void {
-    const wasKept = this.scheduler.overtaking.keptWorker >= 0;
+    const wasKept = this.scheduler.keptWorker >= 0;
     const held = this.leases.get(lease.core)?.sequence === lease.sequence;
     assert.equal(this.scheduler.noMemory(lease.core, lease.sequence), held);
     if (held) {
@@ -143,14 +143,14 @@ export class Model {
   }
 
   memoryAvailable(worker: number): void {
-    const wasKept = this.scheduler.overtaking.keptWorker >= 0;
+    const wasKept = this.scheduler.keptWorker >= 0;
     this.#caps[worker] = Infinity;
     this.scheduler.memoryAvailable(worker);
     this.#takeGrants(wasKept);
   }
 
   withdraw(core: number): void {
-    const wasKept = this.scheduler.overtaking.keptWorker >= 0;
+    const wasKept = this.scheduler.keptWorker >= 0;
     const expected = this.withdrawn.has(core) ? 'already' : this.leases.has(core) ? 'pending' : 'withdrawn';
     assert.equal(this.scheduler.withdraw(core), expected);
     this.withdrawn.add(core);
@@ -158,7 +158,7 @@ export class Model {
   }
 
   giveBack(core: number): void {
-    const wasKept = this.scheduler.overtaking.keptWorker >= 0;
+    const wasKept = this.scheduler.keptWorker >= 0;
     assert.equal(this.scheduler.giveBack(core), this.withdrawn.delete(core));
     this.#takeGrants(wasKept);
   }
@@ -202,7 +202,7 @@ export class Model {
     for (let worker = 0; worker < this.#world.workers.length; worker++) this.memoryAvailable(worker);
     for (const core of this.withdrawn) this.giveBack(core);
     for (let round = 0; round <= REQUEST_COUNT && this.leases.size > 0; round++) {
-      for (const lease of [...this.leases.values()]) {
+      for (const lease of this.leases.values()) {
         this.release(lease, true);
         this.check();
       }
@@ -228,7 +228,7 @@ export class Model {
     assert.equal(sequence, (this.#sequences.get(core)! + 1) % SEQUENCES);
 
     const oldest = passed[0];
-    const isKept = wasKept || this.scheduler.overtaking.keptWorker >= 0;
+    const isKept = wasKept || this.scheduler.keptWorker >= 0;
     const couldHold = oldest !== undefined && this.#capacity(worker) >= this.#memory(oldest.version);
     if (couldHold && !isKept) {
       oldest.overtaken++;
@@ -268,7 +268,7 @@ export class Model {
   #workersFor(version: number): number[] {
     return this.#world.workers
       .map((_, worker) => worker)
-      .filter((worker) => worker !== this.scheduler.overtaking.keptWorker)
+      .filter((worker) => worker !== this.scheduler.keptWorker)
       .filter((worker) => this.#free(worker) >= this.#memory(version))
       .filter((worker) =>
         this.cores.some(

@@ -11,77 +11,73 @@
  * A word never spans two workers, so a word tells the worker. Claiming a core is one compare-and-swap of its word,
  * freeing it one atomic or; both are so already with one shard, because later shards share the words.
  *
- * Budget: a claim or a free touches one word of 32 cores (80 KB for 640,000 cores). Allocates nothing.
- * Checked by bench/schedule.ts.
+ * Budget: a claim or a free touches one record of words.ts. Allocates nothing. Checked by bench/schedule.ts.
  */
 import { assert } from '../../base/assert.ts';
 import { sharedInt32, type SharedInt32 } from './shared.ts';
+import { word, wordCountOf, type Words } from './words.ts';
+
+const { STRIDE_LOG2, IDLE, WITHDRAWN, HOME, WORD_COUNT } = word;
 
 export class Cores {
   /** Size of the core index space, padding of partly used words included. */
   readonly coreCountMax: number;
-  readonly idle: SharedInt32;
-  /** Cores that are not to be granted: out of the platform already or, while leased, as soon as they are released. */
-  readonly withdrawn: SharedInt32;
+  readonly #words: Words;
+  readonly #wordCountMax: number;
   /** Which bits stand for a core at all. */
-  readonly registered: SharedInt32;
-  readonly #workerOfWord: SharedInt32;
-  /** By worker; the entry after the last worker is where the next one will begin. */
-  readonly #firstWord: SharedInt32;
+  readonly #registered: SharedInt32;
+  #wordCount = 0;
 
-  constructor(coreCountMax: number, workerCountMax: number) {
-    const wordCountMax = Math.ceil(coreCountMax / 32);
-    this.coreCountMax = wordCountMax * 32;
-    this.idle = sharedInt32(wordCountMax);
-    this.withdrawn = sharedInt32(wordCountMax);
-    this.registered = sharedInt32(wordCountMax);
-    this.#workerOfWord = sharedInt32(wordCountMax);
-    this.#firstWord = sharedInt32(workerCountMax + 1);
+  constructor(words: Words) {
+    this.#words = words;
+    this.#wordCountMax = wordCountOf(words);
+    this.coreCountMax = this.#wordCountMax * 32;
+    this.#registered = sharedInt32(this.#wordCountMax);
   }
 
-  /** Registers the cores of the next worker, all of them idle. */
-  addWorker(worker: number, coreCount: number): void {
-    const first = this.#firstWord[worker]!;
+  /** Registers the cores of one more worker, all of them idle; answers the worker's home. */
+  addWorker(coreCount: number): number {
+    const home = this.#wordCount;
     const wordCount = Math.ceil(coreCount / 32);
-    assert(first + wordCount <= this.idle.length, `worker ${worker}: no place for its ${coreCount} cores`);
+    assert(home + wordCount <= this.#wordCountMax, `no place for ${coreCount} more cores in ${this.coreCountMax}`);
     for (let i = 0; i < wordCount; i++) {
       const rest = coreCount - i * 32;
       const mask = rest >= 32 ? -1 : (1 << rest) - 1;
-      this.registered[first + i] = mask;
-      this.#workerOfWord[first + i] = worker;
-      Atomics.store(this.idle, first + i, mask);
+      const at = (home + i) << STRIDE_LOG2;
+      this.#registered[home + i] = mask;
+      this.#words[at + HOME] = home;
+      this.#words[at + WORD_COUNT] = wordCount;
+      Atomics.store(this.#words, at + IDLE, mask);
     }
-    this.#firstWord[worker + 1] = first + wordCount;
+    this.#wordCount += wordCount;
+    return home;
   }
 
-  firstWord(worker: number): number {
-    return this.#firstWord[worker]!;
+  /** The home of the core's worker. */
+  homeOf(core: number): number {
+    return this.#words[((core >>> 5) << STRIDE_LOG2) + HOME]!;
   }
 
-  /** The word after the worker's last. */
-  endWord(worker: number): number {
-    return this.#firstWord[worker + 1]!;
-  }
-
-  workerOf(core: number): number {
-    return this.#workerOfWord[core >>> 5]!;
+  /** The core after the worker's last, padding included; its first is `home * 32`. */
+  endOf(home: number): number {
+    return (home + this.#words[(home << STRIDE_LOG2) + WORD_COUNT]!) << 5;
   }
 
   isRegistered(core: number): boolean {
-    return core >= 0 && core < this.coreCountMax && (this.registered[core >>> 5]! & (1 << (core & 31))) !== 0;
+    return core >= 0 && core < this.coreCountMax && (this.#registered[core >>> 5]! & (1 << (core & 31))) !== 0;
   }
 
   isIdle(core: number): boolean {
-    return (this.idle[core >>> 5]! & (1 << (core & 31))) !== 0;
+    return (this.#words[((core >>> 5) << STRIDE_LOG2) + IDLE]! & (1 << (core & 31))) !== 0;
   }
 
   /** False if the core was not idle; then nothing changed. */
   claim(core: number): boolean {
-    const word = core >>> 5;
+    const at = ((core >>> 5) << STRIDE_LOG2) + IDLE;
     const bit = 1 << (core & 31);
-    let seen = this.idle[word]!;
+    let seen = this.#words[at]!;
     while ((seen & bit) !== 0) {
-      const was = Atomics.compareExchange(this.idle, word, seen, seen & ~bit);
+      const was = Atomics.compareExchange(this.#words, at, seen, seen & ~bit);
       if (was === seen) return true;
       seen = was;
     }
@@ -89,14 +85,15 @@ export class Cores {
   }
 
   /** Claims the lowest idle core of the worker; -1 if it has none. As many steps as the worker has words. */
-  claimOn(worker: number): number {
-    const end = this.#firstWord[worker + 1]!;
-    for (let word = this.#firstWord[worker]!; word < end; word++) {
-      let seen = this.idle[word]!;
+  claimOn(home: number): number {
+    const end = home + this.#words[(home << STRIDE_LOG2) + WORD_COUNT]!;
+    for (let index = home; index < end; index++) {
+      const at = (index << STRIDE_LOG2) + IDLE;
+      let seen = this.#words[at]!;
       while (seen !== 0) {
         const bit = seen & -seen;
-        const was = Atomics.compareExchange(this.idle, word, seen, seen & ~bit);
-        if (was === seen) return word * 32 + 31 - Math.clz32(bit);
+        const was = Atomics.compareExchange(this.#words, at, seen, seen & ~bit);
+        if (was === seen) return (index << 5) + 31 - Math.clz32(bit);
         seen = was;
       }
     }
@@ -104,32 +101,34 @@ export class Cores {
   }
 
   free(core: number): void {
-    Atomics.or(this.idle, core >>> 5, 1 << (core & 31));
+    Atomics.or(this.#words, ((core >>> 5) << STRIDE_LOG2) + IDLE, 1 << (core & 31));
   }
 
-  hasIdle(worker: number): boolean {
-    const end = this.#firstWord[worker + 1]!;
-    for (let word = this.#firstWord[worker]!; word < end; word++) if (this.idle[word]! !== 0) return true;
+  hasIdle(home: number): boolean {
+    const at = home << STRIDE_LOG2;
+    if (this.#words[at + IDLE]! !== 0) return true;
+    const wordCount = this.#words[at + WORD_COUNT]!;
+    for (let i = 1; i < wordCount; i++) if (this.#words[at + (i << STRIDE_LOG2) + IDLE]! !== 0) return true;
     return false;
   }
 
   isWithdrawn(core: number): boolean {
-    return (this.withdrawn[core >>> 5]! & (1 << (core & 31))) !== 0;
+    return (this.#words[((core >>> 5) << STRIDE_LOG2) + WITHDRAWN]! & (1 << (core & 31))) !== 0;
   }
 
   setWithdrawn(core: number): void {
-    Atomics.or(this.withdrawn, core >>> 5, 1 << (core & 31));
+    Atomics.or(this.#words, ((core >>> 5) << STRIDE_LOG2) + WITHDRAWN, 1 << (core & 31));
   }
 
   clearWithdrawn(core: number): void {
-    Atomics.and(this.withdrawn, core >>> 5, ~(1 << (core & 31)));
+    Atomics.and(this.#words, ((core >>> 5) << STRIDE_LOG2) + WITHDRAWN, ~(1 << (core & 31)));
   }
 
   /** True if no core of the worker can serve a request any more until one is given back. */
-  allWithdrawn(worker: number): boolean {
-    const end = this.#firstWord[worker + 1]!;
-    for (let word = this.#firstWord[worker]!; word < end; word++) {
-      if (this.withdrawn[word]! !== this.registered[word]!) return false;
+  allWithdrawn(home: number): boolean {
+    const end = this.endOf(home) >>> 5;
+    for (let index = home; index < end; index++) {
+      if (this.#words[(index << STRIDE_LOG2) + WITHDRAWN]! !== this.#registered[index]!) return false;
     }
     return true;
   }

@@ -1,32 +1,31 @@
 /**
- * References to idle cores, the last one freed on top (its caches are the warmest). A hint, not the truth: a core may have been
- * claimed by another way since it was listed. A bit per core says whether it is listed, so that the list never holds a
- * core twice and never outgrows the number of cores.
+ * References to idle cores, the last one freed on top (its caches are the warmest). A hint, not the truth: a core may
+ * have been claimed by another way since it was listed. A bit per core says whether it is listed, so that the list
+ * never holds a core twice and never outgrows the number of cores.
  *
- * Budget: one word of the bitmap and the top of the stack. Allocates nothing. Checked by bench/schedule.ts.
+ * Budget: the core's record of words.ts and the top of the stack. Allocates nothing. Checked by bench/schedule.ts.
  */
 import { sharedInt32, type SharedInt32 } from './shared.ts';
+import { word, wordCountOf, type Words } from './words.ts';
+
+const { STRIDE_LOG2, LISTED } = word;
 
 export class IdleList {
+  readonly #words: Words;
   readonly #stack: SharedInt32;
-  readonly #listed: SharedInt32;
   #length = 0;
 
-  constructor(coreCountMax: number) {
-    this.#stack = sharedInt32(coreCountMax);
-    this.#listed = sharedInt32(Math.ceil(coreCountMax / 32));
-  }
-
-  get length(): number {
-    return this.#length;
+  constructor(words: Words) {
+    this.#words = words;
+    this.#stack = sharedInt32(wordCountOf(words) * 32);
   }
 
   push(core: number): void {
-    const word = core >>> 5;
+    const at = ((core >>> 5) << STRIDE_LOG2) + LISTED;
     const bit = 1 << (core & 31);
-    const listed = this.#listed[word]!;
+    const listed = this.#words[at]!;
     if ((listed & bit) !== 0) return;
-    this.#listed[word] = listed | bit;
+    this.#words[at] = listed | bit;
     this.#stack[this.#length++] = core;
   }
 
@@ -34,7 +33,7 @@ export class IdleList {
   pop(): number {
     if (this.#length === 0) return -1;
     const core = this.#stack[--this.#length]!;
-    this.#listed[core >>> 5]! &= ~(1 << (core & 31));
+    this.#words[((core >>> 5) << STRIDE_LOG2) + LISTED]! &= ~(1 << (core & 31));
     return core;
   }
 
@@ -44,7 +43,7 @@ export class IdleList {
     if (listed.size !== this.#length) return false;
     let bits = 0;
     for (let core = 0; core < this.#stack.length; core++) {
-      if ((this.#listed[core >>> 5]! & (1 << (core & 31))) === 0) continue;
+      if ((this.#words[((core >>> 5) << STRIDE_LOG2) + LISTED]! & (1 << (core & 31))) === 0) continue;
       if (!listed.has(core)) return false;
       bits++;
     }

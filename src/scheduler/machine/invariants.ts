@@ -4,7 +4,6 @@
  */
 import { assert } from '../../base/assert.ts';
 import type { Scheduler } from './scheduler.ts';
-import { functionOf, memoryOf } from './versions.ts';
 
 export function checkInvariants(scheduler: Scheduler): void {
   checkCores(scheduler);
@@ -26,7 +25,7 @@ function checkCores(scheduler: Scheduler): void {
     const expected = cores.isRegistered(core) ? 1 : 0;
     assert(states === expected, `core ${core} is in ${states} states, has to be in ${expected}`);
     counts[scheduler.stateOf(core)]++;
-    if (isLeased) reservedMb[cores.workerOf(core)]! += memoryOf(versions.functionMemory(leases.version(core)));
+    if (isLeased) reservedMb[scheduler.workerOf(core)]! += versions.memoryMb(leases.version(core));
   }
   const { idle, leased, withdrawn } = counts;
   assert(idle === scheduler.idleCount, `${idle} idle cores, counted ${scheduler.idleCount}`);
@@ -34,12 +33,10 @@ function checkCores(scheduler: Scheduler): void {
   assert(withdrawn === scheduler.withdrawnCount, `${withdrawn} withdrawn cores, counted ${scheduler.withdrawnCount}`);
   assert(idle + leased + withdrawn === scheduler.registeredCount, 'idle + leased + withdrawn = registered');
   for (let worker = 0; worker < scheduler.workerCount; worker++) {
+    const home = scheduler.homeOf(worker);
     const sum = reservedMb[worker]!;
-    assert(
-      sum === workers.reserved(worker),
-      `worker ${worker}: ${sum} MB leased, ${workers.reserved(worker)} reserved`,
-    );
-    assert(workers.total(worker) >= sum, `worker ${worker}: ${sum} MB leased, it has ${workers.total(worker)}`);
+    assert(sum === workers.reserved(home), `worker ${worker}: ${sum} MB leased, ${workers.reserved(home)} reserved`);
+    assert(workers.total(home) >= sum, `worker ${worker}: ${sum} MB leased, it has ${workers.total(home)}`);
   }
   assert(scheduler.idleList.agrees(), 'the idle list and its bits differ');
 }
@@ -59,9 +56,9 @@ function checkQueue(scheduler: Scheduler): void {
     }
   }
   assert(seen.size === queue.length, `${seen.size} requests are linked, counted ${queue.length}`);
-  const { keptFor, keptWorker } = scheduler.overtaking;
+  const { keptFor, keptHome } = scheduler.overtaking;
   const isKept = keptFor >= 0 && seen.has(queue.request(keptFor));
-  assert(isKept === keptWorker >= 0, `worker ${keptWorker} is kept for nobody`);
+  assert(isKept === keptHome >= 0, `the worker at ${keptHome} is kept for nobody`);
 }
 
 /** What functions and versions count as running or waiting does. */
@@ -78,7 +75,7 @@ function checkFunctions(scheduler: Scheduler): void {
   ofVersion.forEach((count, version) => {
     const counted = versions.running(version);
     assert(count === counted, `version ${version}: ${count} run or wait, counted ${counted}`);
-    ofFunction[functionOf(versions.functionMemory(version))]! += count;
+    ofFunction[versions.functionOf(version)]! += count;
   });
   ofFunction.forEach((count, fn) => {
     assert(count === functions.running(fn), `function ${fn}: ${count} run or wait, counted ${functions.running(fn)}`);
@@ -89,12 +86,10 @@ function checkSummary(scheduler: Scheduler): void {
   const { summary, workers, cores } = scheduler;
   assert(summary.agrees(), 'a node of the summary is not the greatest of its children');
   for (let worker = 0; worker < scheduler.workerCount; worker++) {
-    const open = cores.hasIdle(worker) && worker !== scheduler.overtaking.keptWorker;
-    const room = open ? workers.free(worker) : -1;
-    assert(
-      summary.room(worker) === room,
-      `worker ${worker} has room ${room}, the summary says ${summary.room(worker)}`,
-    );
+    const home = scheduler.homeOf(worker);
+    const open = cores.hasIdle(home) && home !== scheduler.overtaking.keptHome;
+    const room = open ? workers.free(home) : -1;
+    assert(summary.room(home) === room, `worker ${worker} has room ${room}, the summary says ${summary.room(home)}`);
   }
 }
 
@@ -105,8 +100,9 @@ function checkWorkConserving(scheduler: Scheduler): void {
     for (const head of queue.inSizeClass(sizeClass)) {
       const memoryMb = queue.memoryMb(head);
       for (let worker = 0; worker < scheduler.workerCount; worker++) {
-        if (worker === overtaking.keptWorker && head !== overtaking.keptFor) continue;
-        const fits = cores.hasIdle(worker) && workers.free(worker) >= memoryMb;
+        const home = scheduler.homeOf(worker);
+        if (home === overtaking.keptHome && head !== overtaking.keptFor) continue;
+        const fits = cores.hasIdle(home) && workers.free(home) >= memoryMb;
         assert(!fits, `request ${queue.request(head)} (${memoryMb} MB) waits, and worker ${worker} could serve it`);
       }
       break;

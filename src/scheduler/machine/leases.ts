@@ -26,27 +26,27 @@ export class Leases {
   constructor(coreCountMax: number, firstSequence: number) {
     this.#words = sharedInt32(coreCountMax * 2);
     for (let core = 0; core < coreCountMax; core++) {
-      this.#words[core * 2] = (firstSequence << 4) | (NOBODY >>> 16);
-      this.#words[core * 2 + 1] = NOBODY << 16;
+      this.#words[core << 1] = (firstSequence << 4) | (NOBODY >>> 16);
+      this.#words[(core << 1) + 1] = NOBODY << 16;
     }
   }
 
   /** Answers the sequence of the new lease. */
   begin(core: number, request: number, version: number): number {
-    const sequence = ((this.#words[core * 2]! >>> 4) + 1) & SEQUENCE_MASK;
-    this.#words[core * 2] = (sequence << 4) | (request >>> 16);
-    this.#words[core * 2 + 1] = (request << 16) | version;
+    const sequence = ((this.#words[core << 1]! >>> 4) + 1) & SEQUENCE_MASK;
+    this.#words[core << 1] = (sequence << 4) | (request >>> 16);
+    this.#words[(core << 1) + 1] = (request << 16) | version;
     return sequence;
   }
 
   end(core: number): void {
-    this.#words[core * 2]! |= NOBODY >>> 16;
-    this.#words[core * 2 + 1]! |= NOBODY << 16;
+    this.#words[core << 1]! |= NOBODY >>> 16;
+    this.#words[(core << 1) + 1]! |= NOBODY << 16;
   }
 
   /** Is this the lease that the core has now? */
   holds(core: number, sequence: number): boolean {
-    return this.#words[core * 2]! >>> 4 === sequence && this.isLeased(core);
+    return this.#words[core << 1]! >>> 4 === sequence && this.isLeased(core);
   }
 
   isLeased(core: number): boolean {
@@ -60,15 +60,15 @@ export class Leases {
   }
 
   sequence(core: number): number {
-    return this.#words[core * 2]! >>> 4;
+    return this.#words[core << 1]! >>> 4;
   }
 
   /** The version that holds the core, or did last. */
   version(core: number): number {
-    return this.#words[core * 2 + 1]! & 0xffff;
+    return this.#words[(core << 1) + 1]! & 0xffff;
   }
 
   #requestBits(core: number): number {
-    return ((this.#words[core * 2]! & 0xf) << 16) | (this.#words[core * 2 + 1]! >>> 16);
+    return ((this.#words[core << 1]! & 0xf) << 16) | (this.#words[(core << 1) + 1]! >>> 16);
   }
 }

@@ -1,6 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import { REQUEST_COUNT_MAX } from './leases.ts';
-import { FUNCTION_COUNT_MAX, VERSION_COUNT_MAX } from './versions.ts';
+import { VERSION_COUNT_MAX } from './versions.ts';
 
 /** What a scheduler is made for; its memory is allocated once, from these. */
 export interface SchedulerLimits {
@@ -23,9 +23,8 @@ export interface SchedulerLimits {
 }
 
 export function assertLimits(limits: SchedulerLimits): void {
-  const { versionCountMax, functionCountMax, requestCountMax, warmHintMax, workerCountMax, coreCountMax } = limits;
+  const { versionCountMax, requestCountMax, warmHintMax, workerCountMax, coreCountMax } = limits;
   assert(versionCountMax <= VERSION_COUNT_MAX, `versionCountMax ${versionCountMax}: at most ${VERSION_COUNT_MAX}`);
-  assert(functionCountMax <= FUNCTION_COUNT_MAX, `functionCountMax ${functionCountMax}: at most ${FUNCTION_COUNT_MAX}`);
   assert(requestCountMax <= REQUEST_COUNT_MAX, `requestCountMax ${requestCountMax}: at most ${REQUEST_COUNT_MAX}`);
   assert(warmHintMax >= 1, `warmHintMax ${warmHintMax}: at least 1`);
   assert(workerCountMax >= 1 && coreCountMax >= 1, 'a scheduler needs room for a worker and a core');

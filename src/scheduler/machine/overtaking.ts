@@ -22,8 +22,8 @@ export class Overtaking {
   readonly #parts: Parts;
   readonly #overtakeMax: number;
 
-  /** The worker kept, and the queue's entry for which it is; -1: none. */
-  keptWorker = -1;
+  /** The home of the worker kept, and the queue's entry for which it is; -1: none. */
+  keptHome = -1;
   keptFor = -1;
 
   constructor(parts: Parts, overtakeMax: number) {
@@ -32,17 +32,17 @@ export class Overtaking {
   }
 
   /** May a younger request have a core there? Counts it, or keeps the worker for the oldest; the summary is not told yet. */
-  mayPassOn(worker: number): boolean {
-    if (this.keptWorker >= 0) return true;
+  mayPassOn(home: number): boolean {
+    if (this.keptHome >= 0) return true;
     const { queue, workers, counters } = this.#parts;
     const oldest = queue.oldest();
-    if (workers.capacity(worker) < queue.memoryMb(oldest)) return true;
+    if (workers.capacity(home) < queue.memoryMb(oldest)) return true;
     if (queue.overtaken(oldest) < this.#overtakeMax) {
       queue.addOvertaken(oldest);
       counters[counter.overtakes]! += 1;
       return true;
     }
-    this.keptWorker = worker;
+    this.keptHome = home;
     this.keptFor = oldest;
     counters[counter.keeps]! += 1;
     return false;
@@ -51,22 +51,22 @@ export class Overtaking {
   /** A core on the kept worker for the request it is kept for, claimed; -1 if it does not fit yet. */
   claimKept(): number {
     const { cores, queue, workers } = this.#parts;
-    if (workers.free(this.keptWorker) < queue.memoryMb(this.keptFor)) return -1;
-    return cores.claimOn(this.keptWorker);
+    if (workers.free(this.keptHome) < queue.memoryMb(this.keptFor)) return -1;
+    return cores.claimOn(this.keptHome);
   }
 
   /** Can the kept worker never come to hold its request, unless somebody gives it memory or cores? */
   isVain(): boolean {
     const { cores, queue, workers } = this.#parts;
     const memoryMb = queue.memoryMb(this.keptFor);
-    return workers.capacity(this.keptWorker) < memoryMb || cores.allWithdrawn(this.keptWorker);
+    return workers.capacity(this.keptHome) < memoryMb || cores.allWithdrawn(this.keptHome);
   }
 
-  /** Answers the worker that was kept. */
+  /** Answers the home of the worker that was kept. */
   end(): number {
-    const worker = this.keptWorker;
-    this.keptWorker = -1;
+    const home = this.keptHome;
+    this.keptHome = -1;
     this.keptFor = -1;
-    return worker;
+    return home;
   }
 }

@@ -12,6 +12,8 @@ import type { IdleList } from './idle-list.ts';
 import type { Summary } from './summary.ts';
 import type { Warm } from './warm.ts';
 
+// Constants of this module are folded into the code, imported ones are not (see words.ts).
+const { grantSummary, staleWarmHints, grantWarmCore, grantWarmWorker, grantIdleList, staleIdleReferences } = counter;
 const WARM_TRIES = 4;
 const IDLE_TRIES = 8;
 
@@ -52,22 +54,13 @@ export class Placement {
     if (listed >= 0) return listed;
     const core = this.#cores.claimOn(this.#summary.find(memoryMb));
     assert(core >= 0, 'the summary promised an idle core');
-    this.path = counter.grantSummary;
+    this.path = grantSummary;
     return core;
   }
 
   /** For a request that gets a core which it did not choose: is its worker warm all the same? */
-  takeWarmOn(worker: number, version: number): void {
-    this.isWarm = 0;
-    const tries = Math.min(this.#warm.count(version), WARM_TRIES);
-    for (let i = 0; i < tries; i++) {
-      if (this.#cores.workerOf(this.#warm.peek(version)) === worker) {
-        this.#warm.drop(version);
-        this.isWarm = 1;
-        return;
-      }
-      this.#warm.sink(version);
-    }
+  takeWarmOn(home: number, version: number): void {
+    this.isWarm = this.#warm.take(version, home << 5, this.#cores.endOf(home)) ? 1 : 0;
   }
 
   /** Undoes the last `find`. */
@@ -81,20 +74,20 @@ export class Placement {
     const tries = Math.min(this.#warm.count(version), WARM_TRIES);
     for (let i = 0; i < tries; i++) {
       const hint = this.#warm.peek(version);
-      const worker = this.#cores.workerOf(hint);
-      if (this.#summary.room(worker) < memoryMb) {
-        this.#counters[counter.staleWarmHints]! += 1;
+      const home = this.#cores.homeOf(hint);
+      if (this.#summary.room(home) < memoryMb) {
+        this.#counters[staleWarmHints]! += 1;
         this.#warm.sink(version);
         continue;
       }
       this.#warm.drop(version);
       this.isWarm = 1;
       if (this.#cores.claim(hint)) {
-        this.path = counter.grantWarmCore;
+        this.path = grantWarmCore;
         return hint;
       }
-      this.path = counter.grantWarmWorker;
-      return this.#cores.claimOn(worker);
+      this.path = grantWarmWorker;
+      return this.#cores.claimOn(home);
     }
     return -1;
   }
@@ -103,11 +96,11 @@ export class Placement {
     for (let i = 0; i < IDLE_TRIES; i++) {
       const core = this.#idleList.pop();
       if (core < 0) return -1;
-      if (this.#summary.room(this.#cores.workerOf(core)) >= memoryMb && this.#cores.claim(core)) {
-        this.path = counter.grantIdleList;
+      if (this.#summary.room(this.#cores.homeOf(core)) >= memoryMb && this.#cores.claim(core)) {
+        this.path = grantIdleList;
         return core;
       }
-      this.#counters[counter.staleIdleReferences]! += 1;
+      this.#counters[staleIdleReferences]! += 1;
     }
     return -1;
   }

@@ -24,25 +24,22 @@ import { IdleList } from './idle-list.ts';
 import { checkInvariants } from './invariants.ts';
 import { Leases } from './leases.ts';
 import { assertLimits, type SchedulerLimits } from './limits.ts';
+import { outcome, type Outcome } from './outcome.ts';
 import { Overtaking } from './overtaking.ts';
 import { Placement } from './placement.ts';
 import { Queue } from './queue.ts';
+import { sharedInt32, type SharedInt32 } from './shared.ts';
 import { Summary } from './summary.ts';
-import { functionOf, memoryOf, Versions } from './versions.ts';
+import { Versions } from './versions.ts';
 import { Warm } from './warm.ts';
+import { makeWords, wordCountOf } from './words.ts';
 import { Workers } from './workers.ts';
 
-export const outcome = {
-  granted: 0,
-  queued: 1,
-  /** The function is at its reserved concurrency. */
-  refusedConcurrency: 2,
-  refusedQueueFull: 3,
-  /** It asks more memory than any worker has in all. */
-  refusedMemory: 4,
-} as const;
-export type Outcome = (typeof outcome)[keyof typeof outcome];
+// Constants of this module are folded into the code, imported ones are not (see words.ts).
+const COUNT = counter;
+const ANSWER = outcome;
 
+export { outcome, type Outcome } from './outcome.ts';
 export type CoreState = 'idle' | 'leased' | 'withdrawn' | 'absent';
 
 export class Scheduler {
@@ -65,6 +62,9 @@ export class Scheduler {
 
   readonly #requestCountMax: number;
   readonly #queueMax: number;
+  /** The home of each worker, and back. */
+  readonly #homes: SharedInt32;
+  readonly #workerOfHome: SharedInt32;
   #workerCount = 0;
   #registeredCount = 0;
   #idleCount = 0;
@@ -80,11 +80,14 @@ export class Scheduler {
     this.epoch = limits.epoch;
     this.#requestCountMax = limits.requestCountMax;
     this.#queueMax = limits.queueMax;
-    this.cores = new Cores(limits.coreCountMax, limits.workerCountMax);
+    const words = makeWords(Math.ceil(limits.coreCountMax / 32));
+    this.cores = new Cores(words);
+    this.#homes = sharedInt32(limits.workerCountMax);
+    this.#workerOfHome = sharedInt32(wordCountOf(words));
     this.leases = new Leases(this.cores.coreCountMax, limits.firstSequence ?? 0);
-    this.workers = new Workers(limits.workerCountMax);
-    this.summary = new Summary(limits.workerCountMax);
-    this.idleList = new IdleList(this.cores.coreCountMax);
+    this.workers = new Workers(words);
+    this.summary = new Summary(wordCountOf(words));
+    this.idleList = new IdleList(words);
     this.versions = new Versions(limits.versionCountMax);
     this.functions = new Functions(limits.functionCountMax);
     this.warm = new Warm(limits.versionCountMax, limits.warmHintMax);
@@ -102,16 +105,17 @@ export class Scheduler {
     const worker = this.#workerCount;
     assert(worker < this.limits.workerCountMax, `there may be only ${this.limits.workerCountMax} workers`);
     assert(coreCount >= 1 && memoryMb >= 0, `a worker of ${coreCount} cores and ${memoryMb} MB`);
-    this.cores.addWorker(worker, coreCount);
-    this.workers.add(worker, memoryMb);
+    const home = this.cores.addWorker(coreCount);
+    this.workers.add(home, memoryMb);
+    this.#homes[worker] = home;
+    this.#workerOfHome[home] = worker;
     this.#workerCount++;
     this.#registeredCount += coreCount;
     this.#idleCount += coreCount;
     this.#memoryMbMax = Math.max(this.#memoryMbMax, memoryMb);
-    const first = this.firstCore(worker);
     // Backwards, so that its first core is on top.
-    for (let i = coreCount - 1; i >= 0; i--) this.idleList.push(first + i);
-    this.#settle(worker);
+    for (let i = coreCount - 1; i >= 0; i--) this.idleList.push((home << 5) + i);
+    this.#settle(home);
     this.#dispatch();
     return worker;
   }
@@ -145,37 +149,37 @@ export class Scheduler {
     assert(request >= 0 && request < this.#requestCountMax, 'a request index beyond requestCountMax');
     assert(!this.queue.isWaiting(request), 'a request that waits already is requested again');
     assert(this.versions.isSet(version), 'a request for a version that is not set');
-    const functionMemory = this.versions.functionMemory(version);
-    const functionIndex = functionOf(functionMemory);
-    if (memoryOf(functionMemory) > this.#memoryMbMax) {
-      this.counters[counter.refusedMemory]! += 1;
-      return outcome.refusedMemory;
+    const memoryMb = this.versions.memoryMb(version);
+    const functionIndex = this.versions.functionOf(version);
+    if (memoryMb > this.#memoryMbMax) {
+      this.counters[COUNT.refusedMemory]! += 1;
+      return ANSWER.refusedMemory;
     }
     if (!this.functions.mayEnter(functionIndex)) {
-      this.counters[counter.refusedConcurrency]! += 1;
-      return outcome.refusedConcurrency;
+      this.counters[COUNT.refusedConcurrency]! += 1;
+      return ANSWER.refusedConcurrency;
     }
-    const core = this.#findForNew(version, functionMemory);
+    const core = this.#findForNew(version, memoryMb);
     if (core >= 0) {
       this.#enter(version, functionIndex);
-      this.#lease(core, request, version, functionMemory);
-      return outcome.granted;
+      this.#lease(core, request, version, memoryMb);
+      return ANSWER.granted;
     }
     if (this.queue.length >= this.#queueMax) {
-      this.counters[counter.refusedQueueFull]! += 1;
-      return outcome.refusedQueueFull;
+      this.counters[COUNT.refusedQueueFull]! += 1;
+      return ANSWER.refusedQueueFull;
     }
-    if (this.#idleCount > 0) this.counters[counter.memoryBlocked]! += 1;
-    this.counters[counter.queued]! += 1;
+    if (this.#idleCount > 0) this.counters[COUNT.memoryBlocked]! += 1;
+    this.counters[COUNT.queued]! += 1;
     this.#enter(version, functionIndex);
-    this.queue.pushBack(request, version, functionMemory);
-    return outcome.queued;
+    this.queue.pushBack(request, version, memoryMb);
+    return ANSWER.queued;
   }
 
   /** True: it was waiting and is withdrawn. False: it is granted already, or was refused, and nothing changed. */
   cancel(request: number): boolean {
     if (request < 0 || request >= this.limits.requestCountMax || !this.queue.isWaiting(request)) return false;
-    this.counters[counter.cancelled]! += 1;
+    this.counters[COUNT.cancelled]! += 1;
     const entry = this.queue.entryOf(request);
     this.#leave(this.queue.version(entry));
     this.#dequeue(entry);
@@ -191,13 +195,13 @@ export class Scheduler {
    */
   release(core: number, sequence: number, warm: boolean): boolean {
     if (!this.#holds(core, sequence)) return false;
-    const worker = this.cores.workerOf(core);
+    const home = this.cores.homeOf(core);
     const version = this.leases.version(core);
-    this.counters[counter.released]! += 1;
+    this.counters[COUNT.released]! += 1;
     this.#leave(version);
     if (warm) this.warm.push(version, core);
-    if (this.#endLease(core, worker) && !this.#handOver(core, worker)) this.idleList.push(core);
-    this.#settle(worker);
+    if (this.#endLease(core, home) && !this.#handOver(core, home)) this.idleList.push(core);
+    this.#settle(home);
     this.#dispatch();
     return true;
   }
@@ -208,17 +212,17 @@ export class Scheduler {
    */
   noMemory(core: number, sequence: number): boolean {
     if (!this.#holds(core, sequence)) return false;
-    const worker = this.cores.workerOf(core);
+    const home = this.cores.homeOf(core);
     const request = this.leases.request(core);
     const version = this.leases.version(core);
-    const functionMemory = this.versions.functionMemory(version);
-    this.counters[counter.noMemory]! += 1;
-    this.workers.lowerCap(worker, memoryOf(functionMemory));
-    if (this.#endLease(core, worker)) this.idleList.push(core);
-    this.queue.pushFront(request, version, functionMemory);
+    const memoryMb = this.versions.memoryMb(version);
+    this.counters[COUNT.noMemory]! += 1;
+    this.workers.lowerCap(home, memoryMb);
+    if (this.#endLease(core, home)) this.idleList.push(core);
+    this.queue.pushFront(request, version, memoryMb);
     // Now this one is the oldest, so no worker is to be kept for another.
-    if (this.overtaking.keptWorker >= 0) this.#settle(this.overtaking.end());
-    this.#settle(worker);
+    if (this.overtaking.keptHome >= 0) this.#settle(this.overtaking.end());
+    this.#settle(home);
     this.#dispatch();
     return true;
   }
@@ -226,8 +230,9 @@ export class Scheduler {
   /** The worker has memory again for what it refused. */
   memoryAvailable(worker: number): void {
     assert(worker >= 0 && worker < this.#workerCount, `worker ${worker}: no such`);
-    this.workers.liftCap(worker);
-    this.#settle(worker);
+    const home = this.#homes[worker]!;
+    this.workers.liftCap(home);
+    this.#settle(home);
     this.#dispatch();
   }
 
@@ -235,7 +240,8 @@ export class Scheduler {
   evicted(worker: number, version: number): void {
     assert(worker >= 0 && worker < this.#workerCount, `worker ${worker}: no such`);
     if (!this.versions.isSet(version)) return;
-    this.warm.forget(version, this.cores.firstWord(worker) * 32, this.cores.endWord(worker) * 32);
+    const home = this.#homes[worker]!;
+    this.warm.forget(version, home << 5, this.cores.endOf(home));
   }
 
   // ---- cores for other workloads
@@ -244,7 +250,7 @@ export class Scheduler {
   withdraw(core: number): 'withdrawn' | 'pending' | 'already' {
     assert(this.cores.isRegistered(core), `core ${core}: no such`);
     if (this.cores.isWithdrawn(core)) return 'already';
-    const worker = this.cores.workerOf(core);
+    const home = this.cores.homeOf(core);
     this.cores.setWithdrawn(core);
     const pending = this.leases.isLeased(core);
     if (!pending) {
@@ -253,8 +259,8 @@ export class Scheduler {
       this.#idleCount--;
       this.#withdrawnCount++;
     }
-    if (worker === this.overtaking.keptWorker) this.#checkKept();
-    this.#settle(worker);
+    if (home === this.overtaking.keptHome) this.#checkKept();
+    this.#settle(home);
     this.#dispatch();
     return pending ? 'pending' : 'withdrawn';
   }
@@ -265,12 +271,12 @@ export class Scheduler {
     if (!this.cores.isWithdrawn(core)) return false;
     this.cores.clearWithdrawn(core);
     if (this.leases.isLeased(core)) return true;
-    const worker = this.cores.workerOf(core);
+    const home = this.cores.homeOf(core);
     this.#withdrawnCount--;
     this.cores.free(core);
     this.#idleCount++;
     this.idleList.push(core);
-    this.#settle(worker);
+    this.#settle(home);
     this.#dispatch();
     return true;
   }
@@ -306,12 +312,22 @@ export class Scheduler {
     return this.queue.length;
   }
 
+  /** The worker that is kept for a request that was overtaken too often; -1: none. */
+  get keptWorker(): number {
+    return this.overtaking.keptHome < 0 ? -1 : this.#workerOfHome[this.overtaking.keptHome]!;
+  }
+
+  /** What names the worker inside the machine. */
+  homeOf(worker: number): number {
+    return this.#homes[worker]!;
+  }
+
   firstCore(worker: number): number {
-    return this.cores.firstWord(worker) * 32;
+    return this.#homes[worker]! << 5;
   }
 
   workerOf(core: number): number {
-    return this.cores.workerOf(core);
+    return this.#workerOfHome[this.cores.homeOf(core)]!;
   }
 
   stateOf(core: number): CoreState {
@@ -351,43 +367,42 @@ export class Scheduler {
   // ---- the decision
 
   /** A claimed core for a request that has just come; -1 if it has to wait. */
-  #findForNew(version: number, functionMemory: number): number {
-    const memoryMb = memoryOf(functionMemory);
+  #findForNew(version: number, memoryMb: number): number {
     if (this.summary.greatest < memoryMb) return -1;
     if (this.queue.length === 0) return this.#placement.find(version, memoryMb);
     // Somebody waits, for memory. Who asks about as much may not pass him at all, who asks less only so often.
-    if (this.queue.hasSizeClassOf(functionMemory)) return -1;
+    if (this.queue.hasSizeClassOf(memoryMb)) return -1;
     return this.#findOvertaking(version, memoryMb);
   }
 
   /** A core for a request that is not the oldest; a worker may become kept for the oldest instead. */
   #findOvertaking(version: number, memoryMb: number): number {
     const core = this.#placement.find(version, memoryMb);
-    const worker = this.cores.workerOf(core);
-    if (this.overtaking.mayPassOn(worker)) return core;
+    const home = this.cores.homeOf(core);
+    if (this.overtaking.mayPassOn(home)) return core;
     this.#placement.putBack(core, version);
-    this.#settle(worker);
+    this.#settle(home);
     // While a worker is kept nobody is counted, so the second place is final.
     return this.summary.greatest < memoryMb ? -1 : this.#placement.find(version, memoryMb);
   }
 
   /** Makes the claimed core the request's. */
-  #lease(core: number, request: number, version: number, functionMemory: number): void {
-    const worker = this.cores.workerOf(core);
+  #lease(core: number, request: number, version: number, memoryMb: number): void {
+    const home = this.cores.homeOf(core);
     this.counters[this.#placement.path]! += 1;
-    this.workers.reserve(worker, memoryOf(functionMemory));
+    this.workers.reserve(home, memoryMb);
     this.#idleCount--;
     this.#leasedCount++;
-    this.#settle(worker);
+    this.#settle(home);
     const sequence = this.leases.begin(core, request, version);
     this.actions.push(request, core, sequence, this.#placement.isWarm);
   }
 
   /** True: the core is idle now. False: it was to be withdrawn, and is. The summary is not told yet. */
-  #endLease(core: number, worker: number): boolean {
+  #endLease(core: number, home: number): boolean {
     this.leases.end(core);
     this.#leasedCount--;
-    this.workers.unreserve(worker, memoryOf(this.versions.functionMemory(this.leases.version(core))));
+    this.workers.unreserve(home, this.versions.memoryMb(this.leases.version(core)));
     if (this.cores.isWithdrawn(core)) {
       this.#withdrawnCount++;
       return false;
@@ -401,29 +416,29 @@ export class Scheduler {
    * The core that was just freed goes to the oldest waiting request that fits there. `#dispatch` would do the same;
    * this way the summary need not hear of a core that is taken again at once, which is each release of a busy cluster.
    */
-  #handOver(core: number, worker: number): boolean {
-    if (this.queue.length === 0 || worker === this.overtaking.keptWorker) return false;
-    const entry = this.queue.oldestWithin(this.workers.free(worker));
+  #handOver(core: number, home: number): boolean {
+    if (this.queue.length === 0 || home === this.overtaking.keptHome) return false;
+    const entry = this.queue.oldestWithin(this.workers.free(home));
     if (entry < 0) return false;
-    if (entry !== this.queue.oldest() && !this.overtaking.mayPassOn(worker)) return false;
+    if (this.queue.passedOver && entry !== this.queue.oldest() && !this.overtaking.mayPassOn(home)) return false;
     if (!this.cores.claim(core)) return false;
-    this.#serveOn(entry, core, counter.grantHandedOver);
+    this.#serveOn(entry, core, COUNT.grantHandedOver);
     return true;
   }
 
   /** Grants whatever waits and fits: afterwards no head of the queue fits anywhere. */
   #dispatch(): void {
     if (this.queue.length === 0) return;
-    if (this.overtaking.keptWorker >= 0) {
+    if (this.overtaking.keptHome >= 0) {
       const core = this.overtaking.claimKept();
-      if (core >= 0) this.#serveOn(this.overtaking.keptFor, core, counter.grantKept);
+      if (core >= 0) this.#serveOn(this.overtaking.keptFor, core, COUNT.grantKept);
     }
     for (;;) {
       const entry = this.queue.oldestWithin(this.summary.greatest);
       if (entry < 0) return;
       const version = this.queue.version(entry);
       const memoryMb = this.queue.memoryMb(entry);
-      const isOldest = entry === this.queue.oldest();
+      const isOldest = !this.queue.passedOver || entry === this.queue.oldest();
       const core = isOldest ? this.#placement.find(version, memoryMb) : this.#findOvertaking(version, memoryMb);
       if (core >= 0) this.#serve(entry, core);
     }
@@ -431,7 +446,7 @@ export class Scheduler {
 
   /** Grants a core that was not chosen for the version's warmth. */
   #serveOn(entry: number, core: number, path: number): void {
-    this.#placement.takeWarmOn(this.cores.workerOf(core), this.queue.version(entry));
+    this.#placement.takeWarmOn(this.cores.homeOf(core), this.queue.version(entry));
     this.#placement.path = path;
     this.#serve(entry, core);
   }
@@ -439,9 +454,9 @@ export class Scheduler {
   #serve(entry: number, core: number): void {
     const request = this.queue.request(entry);
     const version = this.queue.version(entry);
-    const functionMemory = this.queue.functionMemory(entry);
+    const memoryMb = this.queue.memoryMb(entry);
     this.#dequeue(entry);
-    this.#lease(core, request, version, functionMemory);
+    this.#lease(core, request, version, memoryMb);
   }
 
   #dequeue(entry: number): void {
@@ -452,9 +467,9 @@ export class Scheduler {
   // ---- leaves
 
   /** Tells the summary what the worker's cores and memory have become. */
-  #settle(worker: number): void {
-    const open = worker !== this.overtaking.keptWorker && this.cores.hasIdle(worker);
-    this.summary.set(worker, open ? this.workers.free(worker) : -1);
+  #settle(home: number): void {
+    const open = home !== this.overtaking.keptHome && this.cores.hasIdle(home);
+    this.summary.set(home, open ? this.workers.free(home) : -1);
   }
 
   #enter(version: number, functionIndex: number): void {
@@ -464,7 +479,7 @@ export class Scheduler {
 
   #leave(version: number): void {
     this.versions.leave(version);
-    this.functions.leave(functionOf(this.versions.functionMemory(version)));
+    this.functions.leave(this.versions.functionOf(version));
   }
 
   #checkKept(): void {
@@ -472,8 +487,9 @@ export class Scheduler {
   }
 
   #holds(core: number, sequence: number): boolean {
-    if (core >= 0 && core < this.cores.coreCountMax && this.leases.holds(core, sequence)) return true;
-    this.counters[counter.staleReleases]! += 1;
+    const isIndex = (core | 0) === core && core >= 0 && core < this.cores.coreCountMax;
+    if (isIndex && this.leases.holds(core, sequence)) return true;
+    this.counters[COUNT.staleReleases]! += 1;
     return false;
   }
 }

@@ -27,21 +27,21 @@ const CHILDREN = 1 << CHILDREN_LOG2;
 /** So that the children of a node begin a cache line. */
 const SHIFT = CHILDREN - 1;
 
-/** Node 0 is the top; the children of node n are 16 n + 1 to 16 n + 16; the workers are the lowest level. */
+/** Node 0 is the top; the children of node n are 16 n + 1 to 16 n + 16; the homes of the workers are the lowest level. */
 export class Summary {
   readonly #rooms: SharedInt32;
   readonly #firstLeaf: number;
 
-  constructor(workerCountMax: number) {
+  constructor(homeCountMax: number) {
     let firstLeaf = 0;
     let leafCount = 1;
     do {
       firstLeaf = firstLeaf * CHILDREN + 1;
       leafCount *= CHILDREN;
-    } while (leafCount < workerCountMax);
+    } while (leafCount < homeCountMax);
     this.#firstLeaf = firstLeaf;
     // One group more, so that a whole group can always be looked at.
-    this.#rooms = sharedInt32(SHIFT + firstLeaf + workerCountMax + CHILDREN, -1);
+    this.#rooms = sharedInt32(SHIFT + firstLeaf + homeCountMax + CHILDREN, -1);
   }
 
   /** The greatest room of all workers; -1: no idle core. */
@@ -49,13 +49,13 @@ export class Summary {
     return this.#rooms[SHIFT]!;
   }
 
-  room(worker: number): number {
-    return this.#rooms[SHIFT + this.#firstLeaf + worker]!;
+  room(home: number): number {
+    return this.#rooms[SHIFT + this.#firstLeaf + home]!;
   }
 
-  set(worker: number, room: number): void {
+  set(home: number, room: number): void {
     const rooms = this.#rooms;
-    let node = this.#firstLeaf + worker;
+    let node = this.#firstLeaf + home;
     let before = rooms[SHIFT + node]!;
     if (before === room) return;
     rooms[SHIFT + node] = room;
@@ -73,11 +73,11 @@ export class Summary {
     }
   }
 
-  /** The leftmost worker with that much room; only to be asked when `greatest` says that there is one. */
+  /** The home of the leftmost worker with that much room; only to be asked when `greatest` says that there is one. */
   find(memoryMb: number): number {
     let node = 0;
     while (node < this.#firstLeaf) {
-      node = node * CHILDREN + 1;
+      node = (node << CHILDREN_LOG2) + 1;
       while (this.#rooms[SHIFT + node]! < memoryMb) node++;
     }
     return node - this.#firstLeaf;
@@ -93,7 +93,7 @@ export class Summary {
 
   #greatestBelow(node: number): number {
     const rooms = this.#rooms;
-    const first = SHIFT + node * CHILDREN + 1;
+    const first = SHIFT + (node << CHILDREN_LOG2) + 1;
     let greatest = -1;
     // Without branches: which child is the greatest is anybody's guess, the processor's too.
     for (let at = first; at < first + CHILDREN; at++) greatest = Math.max(greatest, rooms[at]!);

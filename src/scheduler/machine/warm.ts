@@ -16,24 +16,26 @@ import { sharedInt32, type SharedInt32 } from './shared.ts';
 const TOP = 0;
 const COUNT = 1;
 const HINTS = 2;
+const TAKE_TRIES = 4;
 
 export class Warm {
   readonly #records: SharedInt32;
-  readonly #stride: number;
+  readonly #strideLog2: number;
   readonly #hintMax: number;
 
   constructor(versionCountMax: number, hintMax: number) {
     this.#hintMax = hintMax;
-    this.#stride = HINTS + hintMax;
-    this.#records = sharedInt32(versionCountMax * this.#stride);
+    // A power of two, so that a version's record is found by a shift.
+    this.#strideLog2 = 32 - Math.clz32(HINTS + hintMax - 1);
+    this.#records = sharedInt32(versionCountMax << this.#strideLog2);
   }
 
   count(version: number): number {
-    return this.#records[version * this.#stride + COUNT]!;
+    return this.#records[(version << this.#strideLog2) + COUNT]!;
   }
 
   push(version: number, core: number): void {
-    const at = version * this.#stride;
+    const at = version << this.#strideLog2;
     let top = this.#records[at + TOP]! + 1;
     if (top === this.#hintMax) top = 0;
     this.#records[at + TOP] = top;
@@ -43,12 +45,12 @@ export class Warm {
 
   /** The latest hint; only where `count` is not 0. */
   peek(version: number): number {
-    const at = version * this.#stride;
+    const at = version << this.#strideLog2;
     return this.#records[at + HINTS + this.#records[at + TOP]!]!;
   }
 
   drop(version: number): void {
-    const at = version * this.#stride;
+    const at = version << this.#strideLog2;
     const top = this.#records[at + TOP]!;
     this.#records[at + TOP] = top === 0 ? this.#hintMax - 1 : top - 1;
     this.#records[at + COUNT]! -= 1;
@@ -56,7 +58,7 @@ export class Warm {
 
   /** Moves the latest hint behind the oldest: its worker is full now, the next request shall look elsewhere first. */
   sink(version: number): void {
-    const at = version * this.#stride;
+    const at = version << this.#strideLog2;
     const core = this.peek(version);
     const count = this.#records[at + COUNT]!;
     this.drop(version);
@@ -66,9 +68,25 @@ export class Warm {
     this.#records[at + COUNT] = count;
   }
 
+  /** Drops one of the latest hints, if it is to a core from `first` up to, not including, `end`; true if there was one. */
+  take(version: number, first: number, end: number): boolean {
+    const at = version << this.#strideLog2;
+    const top = this.#records[at + TOP]!;
+    const tries = Math.min(this.#records[at + COUNT]!, TAKE_TRIES);
+    for (let i = 0; i < tries; i++) {
+      const index = top >= i ? top - i : top - i + this.#hintMax;
+      const core = this.#records[at + HINTS + index]!;
+      if (core < first || core >= end) continue;
+      this.#records[at + HINTS + index] = this.#records[at + HINTS + top]!;
+      this.drop(version);
+      return true;
+    }
+    return false;
+  }
+
   /** Forgets every hint to a core from `first` up to, not including, `end`; the others keep their order. */
   forget(version: number, first: number, end: number): void {
-    const at = version * this.#stride;
+    const at = version << this.#strideLog2;
     const count = this.#records[at + COUNT]!;
     let read = this.#records[at + TOP]! - count + 1;
     if (read < 0) read += this.#hintMax;
@@ -88,6 +106,6 @@ export class Warm {
   }
 
   clear(version: number): void {
-    this.#records[version * this.#stride + COUNT] = 0;
+    this.#records[(version << this.#strideLog2) + COUNT] = 0;
   }
 }

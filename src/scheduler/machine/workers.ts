@@ -3,65 +3,62 @@
  * agent's own matter, and it evicts them for a lease. Where an agent had no memory for a lease after all, it is
  * believed: until it says otherwise the worker's cap is one MB less than what it refused.
  *
- * Budget: 16 bytes a worker, so one cache line a decision. Allocates nothing. Checked by bench/schedule.ts.
+ * Workers are named by their home. Budget: the home's record of words.ts. Allocates nothing. Checked by bench/schedule.ts.
  */
-import { sharedInt32, type SharedInt32 } from './shared.ts';
+import { word, type Words } from './words.ts';
 
-const STRIDE = 4;
-const FREE = 0;
-const CAP = 1;
-const TOTAL = 2;
+const { STRIDE_LOG2, FREE, CAP, TOTAL } = word;
 const UNCAPPED = 0x7fffffff;
 
 export class Workers {
-  readonly #records: SharedInt32;
+  readonly #words: Words;
 
-  constructor(workerCountMax: number) {
-    this.#records = sharedInt32(workerCountMax * STRIDE);
+  constructor(words: Words) {
+    this.#words = words;
   }
 
-  add(worker: number, memoryMb: number): void {
-    this.#records[worker * STRIDE + FREE] = memoryMb;
-    this.#records[worker * STRIDE + CAP] = UNCAPPED;
-    this.#records[worker * STRIDE + TOTAL] = memoryMb;
+  add(home: number, memoryMb: number): void {
+    this.#words[(home << STRIDE_LOG2) + FREE] = memoryMb;
+    this.#words[(home << STRIDE_LOG2) + CAP] = UNCAPPED;
+    this.#words[(home << STRIDE_LOG2) + TOTAL] = memoryMb;
   }
 
-  reserve(worker: number, memoryMb: number): void {
-    this.#records[worker * STRIDE + FREE]! -= memoryMb;
+  reserve(home: number, memoryMb: number): void {
+    this.#words[(home << STRIDE_LOG2) + FREE]! -= memoryMb;
   }
 
-  unreserve(worker: number, memoryMb: number): void {
-    this.#records[worker * STRIDE + FREE]! += memoryMb;
+  unreserve(home: number, memoryMb: number): void {
+    this.#words[(home << STRIDE_LOG2) + FREE]! += memoryMb;
   }
 
   /** The agent refused a lease of this size. */
-  lowerCap(worker: number, memoryMb: number): void {
-    const at = worker * STRIDE + CAP;
-    this.#records[at] = Math.min(this.#records[at]!, memoryMb - 1);
+  lowerCap(home: number, memoryMb: number): void {
+    const at = (home << STRIDE_LOG2) + CAP;
+    this.#words[at] = Math.min(this.#words[at]!, memoryMb - 1);
   }
 
-  liftCap(worker: number): void {
-    this.#records[worker * STRIDE + CAP] = UNCAPPED;
+  liftCap(home: number): void {
+    this.#words[(home << STRIDE_LOG2) + CAP] = UNCAPPED;
   }
 
   /** What a request could get now. */
-  free(worker: number): number {
-    const at = worker * STRIDE;
-    return Math.min(this.#records[at + FREE]!, this.#records[at + CAP]!);
+  free(home: number): number {
+    const at = home << STRIDE_LOG2;
+    return Math.min(this.#words[at + FREE]!, this.#words[at + CAP]!);
   }
 
   /** What a request could get if no lease reserved anything. */
-  capacity(worker: number): number {
-    const at = worker * STRIDE;
-    return Math.min(this.#records[at + TOTAL]!, this.#records[at + CAP]!);
+  capacity(home: number): number {
+    const at = home << STRIDE_LOG2;
+    return Math.min(this.#words[at + TOTAL]!, this.#words[at + CAP]!);
   }
 
-  total(worker: number): number {
-    return this.#records[worker * STRIDE + TOTAL]!;
+  total(home: number): number {
+    return this.#words[(home << STRIDE_LOG2) + TOTAL]!;
   }
 
-  reserved(worker: number): number {
-    const at = worker * STRIDE;
-    return this.#records[at + TOTAL]! - this.#records[at + FREE]!;
+  reserved(home: number): number {
+    const at = home << STRIDE_LOG2;
+    return this.#words[at + TOTAL]! - this.#words[at + FREE]!;
   }
 }
