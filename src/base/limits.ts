@@ -57,9 +57,6 @@ export const LIMITS = {
   // Agent
   instanceCountMax: 1024,
   initTimeoutMs: 10_000,
-  sandboxStartTimeoutMs: 10_000,
-  /** How long after a kill the kernel may take to report the death, before the platform calls it a bug. */
-  killTimeoutMs: 10_000,
   logTailBytesMax: 4096,
   logBytesPerInvocationMax: 1024 * 1024,
   logLineBytesMax: 256 * 1024,

@@ -11,7 +11,6 @@ import { AsyncRunner } from '../gateway/async-runner.ts';
 import { Dispatcher } from '../gateway/dispatch.ts';
 import { createGateway, ListenError } from '../gateway/gateway.ts';
 import type { CoreView, Platform } from '../gateway/platform.ts';
-import { Scheduler } from '../scheduler/machine/scheduler.ts';
 import { LocalScheduler } from '../scheduler/server/local.ts';
 import { schedulerMetrics } from '../scheduler/server/scheduler-metrics.ts';
 import { openEmbeddedStore } from '../store/embedded/embedded-store.ts';
@@ -142,7 +141,7 @@ async function open(options: PlatformOptions, closers: (() => Promise<void>)[]):
 
 function makeScheduler(options: PlatformOptions, metrics: Metrics): LocalScheduler {
   const coreCount = options.topology.cores.length;
-  const machine = new Scheduler({
+  const limits = {
     // One life of the process is one life of the scheduler: leases of an earlier one died with it.
     epoch: Math.floor(Date.now() / 1000) >>> 0,
     coreCountMax: Math.ceil(coreCount / 32) * 32,
@@ -153,10 +152,10 @@ function makeScheduler(options: PlatformOptions, metrics: Metrics): LocalSchedul
     queueMax: LIMITS.requestQueueMax,
     overtakeMax: LIMITS.overtakeMax,
     warmHintMax: LIMITS.warmHintMax,
-  });
-  machine.addWorker(coreCount, options.memoryMb);
-  schedulerMetrics(machine, metrics);
-  return new LocalScheduler(machine);
+  };
+  const scheduler = new LocalScheduler(limits, { coreCount, memoryMb: options.memoryMb });
+  schedulerMetrics(scheduler.machine, metrics);
+  return scheduler;
 }
 
 /** What waits, and what runs. */

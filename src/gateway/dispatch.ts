@@ -9,14 +9,16 @@
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { UserError } from '../base/errors.ts';
-import { outcome, type Outcome } from '../scheduler/machine/scheduler.ts';
-import type { LocalScheduler } from '../scheduler/server/local.ts';
+import { type LocalScheduler, outcome, type Outcome } from '../scheduler/server/local.ts';
 import type { Store } from '../store/store.ts';
 import type { Counter, Metrics } from '../telemetry/metrics.ts';
 import type { Agent } from '../worker/agent/agent.ts';
 import type { InvocationResult } from '../worker/agent/contract.ts';
 import type { InvokeRequest, InvokeResult } from './platform.ts';
 import { type VersionEntry, VersionTable } from './versions.ts';
+
+/** The scheduler's only shard, so far. */
+const SHARD = 0;
 
 /** An accepted request, until it has its result. */
 interface Pending {
@@ -25,6 +27,8 @@ interface Pending {
   readonly done: (result: InvokeResult) => void;
   readonly acceptedUs: number;
   granted: boolean;
+  /** No core was free when it was asked for. */
+  waited: boolean;
 }
 
 /** What a core does now, for views. */
@@ -49,7 +53,7 @@ export interface DispatcherDoors {
   readonly metrics: Metrics;
 }
 
-type RefusalReason = 'queue-full' | 'concurrency' | 'memory' | 'versions' | 'stopping';
+type RefusalReason = 'queue-full' | 'concurrency' | 'memory' | 'version' | 'stopping';
 
 export class Dispatcher {
   readonly #doors: DispatcherDoors;
@@ -86,7 +90,7 @@ export class Dispatcher {
       'queue-full': refused('queue-full'),
       concurrency: refused('concurrency'),
       memory: refused('memory'),
-      versions: refused('versions'),
+      version: refused('version'),
       stopping: refused('stopping'),
     };
     scheduler.onGrant((requestIndex, core, sequence) => this.#granted(requestIndex, core, sequence));
@@ -100,10 +104,21 @@ export class Dispatcher {
   /** `done` is called exactly once, perhaps before this returns. The function returned withdraws what still waits. */
   invoke(request: InvokeRequest, done: (result: InvokeResult) => void): () => void {
     const entry = this.#versions.entryOf(request.fn);
-    if (entry === null) return this.#refuse(done, 'versions', 'too many function versions are in use at once');
+    if (entry instanceof UserError) {
+      this.#refusals.version.add();
+      done({ kind: 'refused', error: entry });
+      return nothing;
+    }
     const index = this.#freeIndexes.pop();
     if (index === undefined) return this.#refuse(done, 'queue-full', 'Rate Exceeded.');
-    const pending: Pending = { request, entry, done, acceptedUs: this.#doors.clock.nowUs(), granted: false };
+    const pending: Pending = {
+      request,
+      entry,
+      done,
+      acceptedUs: this.#doors.clock.nowUs(),
+      granted: false,
+      waited: false,
+    };
     this.#pending[index] = pending;
     this.#versions.use(entry);
     const answer = this.#doors.scheduler.request(index, entry.index);
@@ -112,6 +127,7 @@ export class Dispatcher {
       this.#versions.unuse(entry);
       return this.#refuseAnswer(done, answer);
     }
+    pending.waited = answer === outcome.queued;
     return () => this.#withdraw(index, pending);
   }
 
@@ -155,6 +171,7 @@ export class Dispatcher {
         traceId: request.traceId,
         invokedArn: request.invokedArn,
         tail: request.tail,
+        queuedAt: pending.waited ? SHARD : -1,
         acceptedUs,
         done: (result) => this.#onResult(index, core, sequence, result),
       },
@@ -181,6 +198,7 @@ export class Dispatcher {
     this.#versions.unuse(pending.entry);
     assert(why !== 'stale-lease', `core ${core} was granted while it was busy`);
     pending.granted = false;
+    pending.waited = true;
     if (why === 'no-memory') return scheduler.noMemory(core, sequence);
     const index = this.#pending.indexOf(pending);
     scheduler.release(core, sequence, false);

@@ -6,6 +6,7 @@
  * is retired once no lease and no waiting request uses it.
  */
 import { assert } from '../base/assert.ts';
+import { UserError } from '../base/errors.ts';
 import type { FunctionVersion, Store } from '../store/store.ts';
 
 export interface VersionEntry {
@@ -47,9 +48,9 @@ export class VersionTable {
     store.onChange((functionName) => this.#onChange(functionName));
   }
 
-  /** Null: every index is in use. */
-  entryOf(fn: FunctionVersion): VersionEntry | null {
-    return this.#byVersion.get(fn) ?? this.#add(fn);
+  /** A `UserError` where every index is in use, or the code was found damaged. */
+  entryOf(fn: FunctionVersion): VersionEntry | UserError {
+    return this.#byVersion.get(fn) ?? this.#store.codeError(fn.code) ?? this.#add(fn);
   }
 
   use(entry: VersionEntry): void {
@@ -62,10 +63,13 @@ export class VersionTable {
     if (entry.userCount === 0 && entry.outdated) this.#retire(entry);
   }
 
-  #add(fn: FunctionVersion): VersionEntry | null {
+  #add(fn: FunctionVersion): VersionEntry | UserError {
     const owner = this.#functionOf(fn.functionName);
     const index = owner === null ? undefined : this.#freeVersions.pop();
-    if (owner === null || index === undefined) return null;
+    if (owner === null || index === undefined) {
+      const message = 'Too many function versions are in use at once.';
+      return new UserError('TooManyRequestsException', message, 'ConcurrentInvocationLimitExceeded');
+    }
     const current = this.#store.getVersion(fn.functionName, fn.version);
     const entry: VersionEntry = {
       index,

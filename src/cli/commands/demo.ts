@@ -18,6 +18,8 @@ interface Shown {
   readonly functionName: string;
   readonly core: number;
   readonly start: string;
+  /** The shard in whose queue it waited; '-' if a core was free. */
+  readonly queuedAt: string;
   readonly queuedUs: number;
   readonly startUs: number;
   readonly runUs: number;
@@ -104,6 +106,7 @@ async function invoke(client: Client, name: string): Promise<Shown> {
   return {
     functionName: name,
     core: number('x-perch-core'),
+    queuedAt: String(answer.headers['x-perch-queued-at'] ?? '-'),
     start: String(answer.headers['x-perch-start']),
     queuedUs: number('x-perch-queued-us'),
     startUs: number('x-perch-start-us'),
@@ -118,7 +121,7 @@ function print(shown: readonly Shown[]): void {
       [
         { title: 'FUNCTION', value: (row) => row.functionName },
         { title: 'CORE', value: (row) => String(row.core), alignRight: true },
-        { title: 'QUEUED AT', value: () => 'shard 0' },
+        { title: 'QUEUED AT', value: (row) => row.queuedAt },
         { title: 'WAITED', value: (row) => formatUs(row.queuedUs), alignRight: true },
         { title: 'START', value: (row) => row.start, paint: (row) => (row.start === 'cold' ? 'yellow' : 'green') },
         { title: 'STARTED IN', value: (row) => formatUs(row.startUs), alignRight: true },

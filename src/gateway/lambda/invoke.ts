@@ -268,6 +268,7 @@ function finish(call: Call, result: InvokeResult): void {
     'X-Perch-Start-Us', String(Math.round(record.startUs)),
     'X-Perch-Run-Us', String(Math.round(record.runUs)),
   ]; // oxfmt-ignore
+  if (record.queuedAt >= 0) headers.push('X-Perch-Queued-At', `shard ${record.queuedAt}`);
   if (result.kind === 'error') headers.push('X-Amz-Function-Error', 'Unhandled');
   if (result.tail !== '') headers.push('X-Amz-Log-Result', Buffer.from(result.tail).toString('base64'));
   call.response.writeHead(200, headers);

@@ -4,7 +4,10 @@
  * what that grants is carried out in turn by the same loop, never inside another grant.
  */
 import { Grant } from '../machine/actions.ts';
-import type { Outcome, Scheduler } from '../machine/scheduler.ts';
+import { type Outcome, Scheduler } from '../machine/scheduler.ts';
+import type { SchedulerLimits } from '../machine/limits.ts';
+
+export { outcome, type Outcome } from '../machine/scheduler.ts';
 
 export type GrantListener = (requestIndex: number, core: number, sequence: number) => void;
 
@@ -19,8 +22,9 @@ export class LocalScheduler {
   };
   #draining = false;
 
-  constructor(machine: Scheduler) {
-    this.machine = machine;
+  constructor(limits: SchedulerLimits, worker: { readonly coreCount: number; readonly memoryMb: number }) {
+    this.machine = new Scheduler(limits);
+    this.machine.addWorker(worker.coreCount, worker.memoryMb);
   }
 
   onGrant(listener: GrantListener): void {

@@ -377,6 +377,7 @@ export class Agent {
     return {
       core: running.lease.core,
       start: running.cold ? 'cold' : 'warm',
+      queuedAt: running.invocation.queuedAt,
       queuedUs: running.grantedUs - running.invocation.acceptedUs,
       startUs: (started ? running.startedUs : nowUs) - running.grantedUs,
       initUs,

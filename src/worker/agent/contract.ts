@@ -23,6 +23,8 @@ export interface Invocation {
   readonly invokedArn: string;
   /** Keep the last 4 KiB of its log for the answer. */
   readonly tail: boolean;
+  /** The scheduler shard in whose queue it waited; -1 if a core was granted at once. */
+  readonly queuedAt: number;
   /** When the request was accepted, clock microseconds. */
   readonly acceptedUs: number;
   readonly done: (result: InvocationResult) => void;
@@ -33,6 +35,8 @@ export interface InvocationRecord {
   /** Global index of the core it ran on. */
   readonly core: number;
   readonly start: 'cold' | 'warm';
+  /** The scheduler shard in whose queue it waited; -1 if a core was granted at once. */
+  readonly queuedAt: number;
   /** From acceptance to grant. */
   readonly queuedUs: number;
   /** From grant to the handler's start: sandbox, boot, initialisation; near zero when warm. */
