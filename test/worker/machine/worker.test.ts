@@ -179,7 +179,7 @@ test('whatever happens, every assignment has one result and every core comes bac
       assert.equal(shell.leases.size, 0, 'a lease never ended');
       for (const slot of shell.versionOfSlot.keys()) assert.equal(shell.machine.stateOf(slot), SlotState.idle);
     }),
-    { numRuns: 2000 },
+    { numRuns: Number(process.env['PERCH_PROPERTY_RUNS'] ?? 2000) },
   );
 });
 

@@ -1,0 +1,62 @@
+/**
+ * `npm run soak [NAME]`: what is too long for every commit. Each soak is a test file of the suite with larger counts, run
+ * one after the other; seeds are printed by the tests themselves. Exits non-zero if any of them fails.
+ */
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+interface Soak {
+  readonly name: string;
+  readonly what: string;
+  readonly files: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+const SOAKS: readonly Soak[] = [
+  {
+    name: 'storm',
+    what: 'kill -9 of the platform in a storm of deploys and invokes, 50 times',
+    files: ['test/crash/storm.test.ts'],
+    env: { PERCH_STORM_KILLS: '50' },
+  },
+  {
+    name: 'store',
+    what: 'the store against its model, and killed 300 times',
+    files: ['test/store/model.test.ts', 'test/store/kill.test.ts'],
+    env: { PERCH_PROPERTY_RUNS: '500', PERCH_KILL_COUNT: '300' },
+  },
+  {
+    name: 'machines',
+    what: 'the machines against their models, a hundred times as long',
+    files: ['test/scheduler/*.test.ts', 'test/worker/machine/*.test.ts'],
+    env: { PERCH_PROPERTY_RUNS: '20000' },
+  },
+  {
+    name: 'faults',
+    what: 'functions at their worst, ten times over',
+    files: Array.from({ length: 10 }, () => 'test/crash/faults.test.ts'),
+    env: {},
+  },
+];
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const wanted = process.argv[2];
+const chosen = SOAKS.filter((soak) => wanted === undefined || soak.name === wanted);
+if (chosen.length === 0) {
+  console.error(`There is no soak '${wanted}'. There is: ${SOAKS.map((soak) => soak.name).join(', ')}.`);
+  process.exit(2);
+}
+const failed: string[] = [];
+for (const soak of chosen) {
+  console.log(`${soak.name}: ${soak.what}`);
+  for (const file of soak.files) {
+    const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=1', file], {
+      cwd: root,
+      env: { ...process.env, ...soak.env },
+      stdio: 'inherit',
+    });
+    if (status !== 0) failed.push(`${soak.name} (${file})`);
+  }
+}
+console.log(failed.length === 0 ? `all of ${chosen.length} soaks passed` : `failed: ${failed.join(', ')}`);
+process.exitCode = failed.length === 0 ? 0 : 1;
