@@ -92,7 +92,9 @@ if [ "$(uname -s)" = Linux ]; then
     want python3-boto3 /usr/lib/python3/dist-packages/boto3 'a Lambda client that the tests use'
     want awscli /usr/bin/aws 'a Lambda client that the tests use'
   fi
-  [ "$mode" != bench ] || command -v wrk >/dev/null || want wrk /usr/bin/wrk 'the load generator of the benchmarks'
+  case $mode in
+    test | bench) command -v wrk >/dev/null || want wrk /usr/bin/wrk 'the load generator of the benchmarks' ;;
+  esac
 fi
 
 if [ -n "$wanted" ]; then

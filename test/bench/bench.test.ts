@@ -1,0 +1,53 @@
+/** The benchmarks still run, and say what they should; how fast they say we are does not matter here. */
+import assert from 'node:assert/strict';
+import { execFile, spawnSync } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import type { Report } from '../../bench/lib/report.ts';
+
+const run = promisify(execFile);
+const RUN = new URL('../../bench/run.ts', import.meta.url).pathname;
+
+async function smoke(name: string): Promise<Report> {
+  const { stdout } = await run(process.execPath, [RUN, name, '--smoke', '--json']);
+  const report = JSON.parse(stdout) as Report & { machine: string };
+  assert.equal(report.name, name);
+  assert.match(report.machine, /node v24/);
+  return report;
+}
+
+function missing(...commands: string[]): string | false {
+  const absent = commands.filter((command) => spawnSync('sh', ['-c', `command -v ${command}`]).status !== 0);
+  return absent.length === 0 ? false : `SKIPPED: needs ${absent.join(', ')}`;
+}
+
+test('invoke, in small', { skip: missing('wrk', 'bwrap') }, async () => {
+  const report = await smoke('invoke');
+  for (const what of ['rate at 1', 'p50 at 1', 'p99 at 32']) {
+    const compared = report.figures.filter(({ name }) => name === `perch, ${what}`).map(({ against }) => against);
+    assert.deepEqual(compared, [`node:http, ${what}`, `workerd, ${what}`]);
+  }
+});
+
+const tooFew = availableParallelism() < 2 ? 'SKIPPED: needs two CPUs' : false;
+test('interference, in small', { skip: tooFew || missing('taskset', 'bwrap') }, async () => {
+  const report = await smoke('interference');
+  const p99 = report.figures.find(({ name }) => name === 'beside a burner, p99');
+  assert.equal(p99?.against, 'alone, p99');
+  assert.ok(p99.ratio! > 0);
+});
+
+test('schedule, in small', async () => {
+  const report = await smoke('schedule');
+  const rates = report.figures.filter(({ unit }) => unit === 'M/s');
+  assert.equal(rates.length, 8);
+  for (const { name, value } of rates) assert.ok(value > 0, name);
+  assert.ok(rates.slice(4).every(({ against, ratio }) => against !== undefined && ratio! > 0));
+});
+
+test('without a name it lists the benchmarks, with a wrong one it says so', async () => {
+  const { stdout } = await run(process.execPath, [RUN]);
+  assert.match(stdout, /^schedule +\S/m);
+  await assert.rejects(run(process.execPath, [RUN, 'nonsense']), { code: 2 });
+});
