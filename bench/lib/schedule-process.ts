@@ -20,6 +20,8 @@ export interface ScheduleInput {
   readonly versionCount: number;
   readonly decisionCount: number;
   readonly seed: number;
+  /** Claim by compare-and-swap, as with several shards. */
+  readonly isShared?: boolean;
 }
 
 export interface ScheduleOutput {
@@ -40,40 +42,50 @@ const DRAWS = 65_536;
 /**
  * Frames reach a scheduler in buffers. So the driver, too, writes which leases end and what is requested into a buffer
  * first, has the scheduler decide all of it, and looks at the grants afterwards; only the middle part is timed.
- * Otherwise the driver's own table of leases, 8 MB in random order, would be much of what is measured.
+ * Otherwise the driver's own table of leases, in random order, would be much of what is measured. It is kept small
+ * for the same reason: what it pushes out of the cache, the scheduler has to fetch again.
  */
 const BATCH_MAX = 65_536;
+/** How many frames of the buffer are looked ahead, as a shell does. */
+const LOOK_AHEAD = 32;
+const FREE = -1;
+const { granted: GRANTED, queued: QUEUED, refusedQueueFull: REFUSED_QUEUE_FULL } = outcome;
 
 class Driver {
   readonly #way: ScheduleInput['way'];
   readonly #prng: Prng;
   readonly #draws: Uint16Array;
   readonly #grant = new Grant();
-  /** For each lease held: core, sequence, request. */
-  readonly #held: Int32Array;
-  readonly #heldCount: number;
-  /** For each decision of the batch: core, sequence, request; then the same of what was granted. */
+  /** The sequence of each core's lease; `FREE`: none. */
+  readonly #sequences: Int32Array;
+  /** For each decision of the batch core and sequence: of what is released, then of what was granted. */
   readonly #batch: Int32Array;
   readonly #batchSize: number;
   readonly #versions: Uint16Array;
+  /** Requests are numbered in turn; a number comes round when its request is long granted. */
+  readonly #requestCount: number;
+  #request = 0;
   readonly scheduler: Scheduler;
+  touched = 0;
 
   constructor(input: ScheduleInput) {
     this.#way = input.way;
     this.#prng = new Prng(input.seed);
     this.#draws = zipfDraws(input.versionCount);
     this.scheduler = schedulerFor(input);
-    this.#heldCount = Math.floor(input.coreCount * input.leasedShare);
-    this.#held = new Int32Array(this.#heldCount * 4);
-    this.#batchSize = Math.min(BATCH_MAX, this.#heldCount >>> 1);
-    this.#batch = new Int32Array(this.#batchSize * 4);
+    const leaseCount = Math.floor(input.coreCount * input.leasedShare);
+    this.#sequences = new Int32Array(this.scheduler.cores.coreCountMax).fill(FREE);
+    this.#batchSize = Math.min(BATCH_MAX, leaseCount >>> 1);
+    this.#batch = new Int32Array(this.#batchSize * 2);
     this.#versions = new Uint16Array(this.#batchSize);
-    for (let i = 0; i < this.#heldCount; i++) {
-      this.#request(i, this.#draw(), outcome.granted);
-      this.#keep(this.#held, i * 4);
+    this.#requestCount = input.coreCount + QUEUE_MAX + 1;
+    for (let i = 0; i < leaseCount; i++) {
+      this.#ask(this.#draw(), GRANTED);
+      this.#take(0);
+      this.#sequences[this.#batch[0]!] = this.#batch[1]!;
     }
     const waiting = { steady: 0, handover: WAITING, refuse: QUEUE_MAX }[input.way];
-    for (let i = 0; i < waiting; i++) this.#request(this.#heldCount + i, this.#draw(), outcome.queued);
+    for (let i = 0; i < waiting; i++) this.#ask(this.#draw(), QUEUED);
   }
 
   /** Makes at least that many decisions; answers how many, and the nanoseconds they took. */
@@ -83,7 +95,9 @@ class Driver {
     while (count < countMin) {
       this.#prepare();
       const start = process.hrtime.bigint();
-      this.#decide();
+      for (let first = 0; first < this.#batchSize; first += LOOK_AHEAD) {
+        this.#decide(first, Math.min(first + LOOK_AHEAD, this.#batchSize));
+      }
       nanoseconds += Number(process.hrtime.bigint() - start);
       count += this.#batchSize;
       this.#collect();
@@ -91,73 +105,53 @@ class Driver {
     return { count, nanoseconds };
   }
 
-  /** Random leases, each at most once: they change places with the last ones, which stand still meanwhile. */
+  /** Random leases, each at most once. */
   #prepare(): void {
     for (let i = 0; i < this.#batchSize; i++) {
-      const last = (this.#heldCount - 1 - i) * 4;
-      const chosen = this.#prng.below(this.#heldCount - i) * 4;
-      for (let word = 0; word < 3; word++) {
-        const value = this.#held[chosen + word]!;
-        this.#held[chosen + word] = this.#held[last + word]!;
-        this.#held[last + word] = value;
-        this.#batch[i * 4 + word] = value;
-      }
+      let core = 0;
+      do core = this.#prng.below(this.#sequences.length);
+      while (this.#sequences[core] === FREE);
+      this.#batch[i * 2] = core;
+      this.#batch[i * 2 + 1] = this.#sequences[core]!;
+      this.#sequences[core] = FREE;
       this.#versions[i] = this.#draw();
     }
   }
 
-  #decide(): void {
-    if (this.#way === 'steady') this.#decideSteady();
-    else if (this.#way === 'handover') this.#decideHandover();
-    else this.#decideRefuse();
-  }
-
-  #decideSteady(): void {
-    for (let i = 0; i < this.#batchSize; i++) {
-      const at = i * 4;
-      this.#release(at);
-      this.#request(this.#batch[at + 2]!, this.#versions[i]!, outcome.granted);
-      this.#keep(this.#batch, at);
-    }
-  }
-
-  #decideHandover(): void {
-    for (let i = 0; i < this.#batchSize; i++) {
-      const at = i * 4;
-      const request = this.#batch[at + 2]!;
-      this.#release(at);
-      this.#keep(this.#batch, at);
-      this.#request(request, this.#versions[i]!, outcome.queued);
-    }
-  }
-
-  #decideRefuse(): void {
-    const request = this.#heldCount + QUEUE_MAX;
-    for (let i = 0; i < this.#batchSize; i++) this.#request(request, this.#versions[i]!, outcome.refusedQueueFull);
-  }
-
   #collect(): void {
-    if (this.#way === 'refuse') return;
-    for (let i = 0; i < this.#batchSize; i++) {
-      const last = (this.#heldCount - 1 - i) * 4;
-      for (let word = 0; word < 3; word++) this.#held[last + word] = this.#batch[i * 4 + word]!;
+    for (let i = 0; i < this.#batchSize; i++) this.#sequences[this.#batch[i * 2]!] = this.#batch[i * 2 + 1]!;
+  }
+
+  #decide(first: number, end: number): void {
+    if (this.#way === 'refuse') {
+      for (let i = first; i < end; i++) this.#ask(this.#versions[i]!, REFUSED_QUEUE_FULL);
+      return;
+    }
+    for (let i = first; i < end; i++) {
+      const { scheduler } = this;
+      this.touched ^= scheduler.touchRelease(this.#batch[i * 2]!) ^ scheduler.touchRequest(this.#versions[i]!);
+    }
+    const expected = this.#way === 'steady' ? GRANTED : QUEUED;
+    for (let i = first; i < end; i++) {
+      const isKnown = this.scheduler.release(this.#batch[i * 2]!, this.#batch[i * 2 + 1]!, true);
+      if (!isKnown) throw new Error('stale release');
+      if (expected === QUEUED) this.#take(i);
+      this.#ask(this.#versions[i]!, expected);
+      if (expected === GRANTED) this.#take(i);
     }
   }
 
-  #release(at: number): void {
-    if (!this.scheduler.release(this.#batch[at]!, this.#batch[at + 1]!, true)) throw new Error('stale release');
-  }
-
-  #request(request: number, version: number, expected: number): void {
+  #ask(version: number, expected: number): void {
+    const request = this.#request;
     const answer = this.scheduler.request(request, version);
     if (answer !== expected) throw new Error(`outcome ${answer}, expected ${expected}`);
+    if (answer !== REFUSED_QUEUE_FULL) this.#request = request + 1 === this.#requestCount ? 0 : request + 1;
   }
 
-  #keep(where: Int32Array, at: number): void {
+  #take(i: number): void {
     if (!this.scheduler.takeGrant(this.#grant)) throw new Error('no grant');
-    where[at] = this.#grant.core;
-    where[at + 1] = this.#grant.sequence;
-    where[at + 2] = this.#grant.request;
+    this.#batch[i * 2] = this.#grant.core;
+    this.#batch[i * 2 + 1] = this.#grant.sequence;
   }
 
   #draw(): number {
@@ -177,6 +171,7 @@ function schedulerFor(input: ScheduleInput): Scheduler {
     queueMax: QUEUE_MAX,
     overtakeMax: 64,
     warmHintMax: 30,
+    isShared: input.isShared ?? false,
   });
   for (let left = input.coreCount; left > 0; left -= CORES_PER_WORKER) {
     scheduler.addWorker(Math.min(left, CORES_PER_WORKER), MEMORY_MB_PER_WORKER);

@@ -12,6 +12,7 @@ export interface World {
   readonly queueMax: number;
   readonly overtakeMax: number;
   readonly firstSequence: number;
+  readonly isShared: boolean;
 }
 
 export interface ModelLease {
@@ -62,6 +63,7 @@ export class Model {
       overtakeMax: world.overtakeMax,
       warmHintMax: 3,
       firstSequence: world.firstSequence,
+      isShared: world.isShared,
     });
     for (const { coreCount, memoryMb } of world.workers) {
       const worker = this.scheduler.addWorker(coreCount, memoryMb);

@@ -16,6 +16,7 @@ const worlds: Record<string, World> = {
     queueMax: 2,
     overtakeMax: 1,
     firstSequence: 2 ** 28 - 2,
+    isShared: false,
   },
   'two workers of one core': {
     workers: [
@@ -29,6 +30,7 @@ const worlds: Record<string, World> = {
     queueMax: 2,
     overtakeMax: 1,
     firstSequence: 0,
+    isShared: true,
   },
 };
 

@@ -20,6 +20,7 @@ const world: fc.Arbitrary<World> = fc.record({
   queueMax: fc.integer({ min: 0, max: 4 }),
   overtakeMax: fc.integer({ min: 0, max: 2 }),
   firstSequence: fc.constantFrom(0, 2 ** 28 - 2),
+  isShared: fc.boolean(),
 });
 
 const small: fc.Arbitrary<World> = world.map((wide) => ({

@@ -11,6 +11,9 @@ import { sharedInt32, type SharedInt32 } from './shared.ts';
 
 const STRIDE = 4;
 
+/** Folded into the code, as an imported function is not. */
+const ensure: (condition: boolean, message: string) => void = assert;
+
 export class Actions {
   readonly #words: SharedInt32;
   #head = 0;
@@ -26,7 +29,7 @@ export class Actions {
 
   push(request: number, core: number, sequence: number, warm: number): void {
     const at = this.#tail;
-    assert(at < this.#words.length, 'the grants of earlier events were never taken');
+    ensure(at < this.#words.length, 'the grants of earlier events were never taken');
     this.#words[at] = request;
     this.#words[at + 1] = core;
     this.#words[at + 2] = sequence;

@@ -8,8 +8,9 @@
  *   word 0            word 1        word 2
  *   [31 ........... 0][- .... - 32] [- ......... 65 64]     - belongs to no core, is never set
  *
- * A word never spans two workers, so a word tells the worker. Claiming a core is one compare-and-swap of its word,
- * freeing it one atomic or; both are so already with one shard, because later shards share the words.
+ * A word never spans two workers, so a word tells the worker. Where several shards share the words, claiming a core is
+ * one compare-and-swap of its word and freeing it one atomic or. Where one thread has them to itself, plain loads and
+ * stores do: atomics are calls out of compiled code and cost a decision 12 to 20 %.
  *
  * Budget: a claim or a free touches one record of words.ts. Allocates nothing. Checked by bench/schedule.ts.
  */
@@ -26,10 +27,12 @@ export class Cores {
   readonly #wordCountMax: number;
   /** Which bits stand for a core at all. */
   readonly #registered: SharedInt32;
+  readonly #isShared: boolean;
   #wordCount = 0;
 
-  constructor(words: Words) {
+  constructor(words: Words, isShared: boolean) {
     this.#words = words;
+    this.#isShared = isShared;
     this.#wordCountMax = wordCountOf(words);
     this.coreCountMax = this.#wordCountMax * 32;
     this.#registered = sharedInt32(this.#wordCountMax);
@@ -75,13 +78,7 @@ export class Cores {
   claim(core: number): boolean {
     const at = ((core >>> 5) << STRIDE_LOG2) + IDLE;
     const bit = 1 << (core & 31);
-    let seen = this.#words[at]!;
-    while ((seen & bit) !== 0) {
-      const was = Atomics.compareExchange(this.#words, at, seen, seen & ~bit);
-      if (was === seen) return true;
-      seen = was;
-    }
-    return false;
+    return (this.#words[at]! & bit) !== 0 && this.#claimBit(at, bit);
   }
 
   /** Claims the lowest idle core of the worker; -1 if it has none. As many steps as the worker has words. */
@@ -89,19 +86,19 @@ export class Cores {
     const end = home + this.#words[(home << STRIDE_LOG2) + WORD_COUNT]!;
     for (let index = home; index < end; index++) {
       const at = (index << STRIDE_LOG2) + IDLE;
-      let seen = this.#words[at]!;
-      while (seen !== 0) {
-        const bit = seen & -seen;
-        const was = Atomics.compareExchange(this.#words, at, seen, seen & ~bit);
-        if (was === seen) return (index << 5) + 31 - Math.clz32(bit);
-        seen = was;
+      for (let idle = this.#words[at]!; idle !== 0; idle = this.#words[at]!) {
+        const bit = idle & -idle;
+        if (this.#claimBit(at, bit)) return (index << 5) + 31 - Math.clz32(bit);
       }
     }
     return -1;
   }
 
   free(core: number): void {
-    Atomics.or(this.#words, ((core >>> 5) << STRIDE_LOG2) + IDLE, 1 << (core & 31));
+    const at = ((core >>> 5) << STRIDE_LOG2) + IDLE;
+    const bit = 1 << (core & 31);
+    if (this.#isShared) Atomics.or(this.#words, at, bit);
+    else this.#words[at]! |= bit;
   }
 
   hasIdle(home: number): boolean {
@@ -131,5 +128,17 @@ export class Cores {
       if (this.#words[(index << STRIDE_LOG2) + WITHDRAWN]! !== this.#registered[index]!) return false;
     }
     return true;
+  }
+
+  /** False if another shard was faster. */
+  #claimBit(at: number, bit: number): boolean {
+    if (!this.#isShared) {
+      this.#words[at]! &= ~bit;
+      return true;
+    }
+    for (let seen = this.#words[at]!; (seen & bit) !== 0; seen = this.#words[at]!) {
+      if (Atomics.compareExchange(this.#words, at, seen, seen & ~bit) === seen) return true;
+    }
+    return false;
   }
 }

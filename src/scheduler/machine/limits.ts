@@ -18,6 +18,8 @@ export interface SchedulerLimits {
   readonly overtakeMax: number;
   /** Warm hints kept for each version. */
   readonly warmHintMax: number;
+  /** Do other threads claim cores in the same words? Then every claim is a compare-and-swap. */
+  readonly isShared?: boolean;
   /** Sequence of each core before its first lease: so that tests can make it wrap. */
   readonly firstSequence?: number;
 }

@@ -14,6 +14,7 @@ import type { Warm } from './warm.ts';
 
 // Constants of this module are folded into the code, imported ones are not (see words.ts).
 const { grantSummary, staleWarmHints, grantWarmCore, grantWarmWorker, grantIdleList, staleIdleReferences } = counter;
+const ensure: (condition: boolean, message: string) => void = assert;
 const WARM_TRIES = 4;
 const IDLE_TRIES = 8;
 
@@ -53,7 +54,7 @@ export class Placement {
     const listed = this.#findListed(memoryMb);
     if (listed >= 0) return listed;
     const core = this.#cores.claimOn(this.#summary.find(memoryMb));
-    assert(core >= 0, 'the summary promised an idle core');
+    ensure(core >= 0, 'the summary promised an idle core');
     this.path = grantSummary;
     return core;
   }

@@ -38,6 +38,7 @@ import { Workers } from './workers.ts';
 // Constants of this module are folded into the code, imported ones are not (see words.ts).
 const COUNT = counter;
 const ANSWER = outcome;
+const ensure: (condition: boolean, message: string) => void = assert;
 
 export { outcome, type Outcome } from './outcome.ts';
 export type CoreState = 'idle' | 'leased' | 'withdrawn' | 'absent';
@@ -81,7 +82,7 @@ export class Scheduler {
     this.#requestCountMax = limits.requestCountMax;
     this.#queueMax = limits.queueMax;
     const words = makeWords(Math.ceil(limits.coreCountMax / 32));
-    this.cores = new Cores(words);
+    this.cores = new Cores(words, limits.isShared ?? false);
     this.#homes = sharedInt32(limits.workerCountMax);
     this.#workerOfHome = sharedInt32(wordCountOf(words));
     this.leases = new Leases(this.cores.coreCountMax, limits.firstSequence ?? 0);
@@ -146,9 +147,9 @@ export class Scheduler {
   /** If it is granted, or as soon as it is, there is a grant in `actions`. */
   request(request: number, version: number): Outcome {
     // Fixed messages: one with a value in it would be put together at each call.
-    assert(request >= 0 && request < this.#requestCountMax, 'a request index beyond requestCountMax');
-    assert(!this.queue.isWaiting(request), 'a request that waits already is requested again');
-    assert(this.versions.isSet(version), 'a request for a version that is not set');
+    ensure(request >= 0 && request < this.#requestCountMax, 'a request index beyond requestCountMax');
+    ensure(!this.queue.isWaiting(request), 'a request that waits already is requested again');
+    ensure(this.versions.isSet(version), 'a request for a version that is not set');
     const memoryMb = this.versions.memoryMb(version);
     const functionIndex = this.versions.functionOf(version);
     if (memoryMb > this.#memoryMbMax) {
@@ -242,6 +243,22 @@ export class Scheduler {
     if (!this.versions.isSet(version)) return;
     const home = this.#homes[worker]!;
     this.warm.forget(version, home << 5, this.cores.endOf(home));
+  }
+
+  // ---- looking ahead
+
+  /**
+   * For shells that have several releases or requests at hand, as frames come in buffers: called for each of them
+   * (some 32 at a time) before the first is decided, these read what the decisions will read. Nothing depends on the
+   * values, so the cache misses of all of them overlap instead of following one another: on a large cluster that
+   * halves a decision. The answer means nothing; use it, or the compiler drops the reads.
+   */
+  touchRelease(core: number): number {
+    return this.#isCoreIndex(core) ? this.leases.sequence(core) ^ this.cores.homeOf(core) : 0;
+  }
+
+  touchRequest(version: number): number {
+    return this.versions.isSet(version) ? this.leases.sequence(this.warm.peek(version)) : 0;
   }
 
   // ---- cores for other workloads
@@ -487,9 +504,12 @@ export class Scheduler {
   }
 
   #holds(core: number, sequence: number): boolean {
-    const isIndex = (core | 0) === core && core >= 0 && core < this.cores.coreCountMax;
-    if (isIndex && this.leases.holds(core, sequence)) return true;
+    if (this.#isCoreIndex(core) && this.leases.holds(core, sequence)) return true;
     this.counters[COUNT.staleReleases]! += 1;
     return false;
+  }
+
+  #isCoreIndex(core: number): boolean {
+    return (core | 0) === core && core >= 0 && core < this.cores.coreCountMax;
   }
 }
