@@ -9,7 +9,7 @@ import { realClock } from '../base/clock.ts';
 import { LIMITS } from '../base/limits.ts';
 import { AsyncRunner } from '../gateway/async-runner.ts';
 import { Dispatcher } from '../gateway/dispatch.ts';
-import { createGateway, ListenError } from '../gateway/gateway.ts';
+import { createGateway, type Gateway, ListenError } from '../gateway/gateway.ts';
 import type { CoreView, Platform } from '../gateway/platform.ts';
 import { LocalScheduler } from '../scheduler/server/local.ts';
 import { schedulerMetrics } from '../scheduler/server/scheduler-metrics.ts';
@@ -49,6 +49,8 @@ export interface RunningPlatform {
 
 /** Instances together get this share of the machine's memory, unless told otherwise. */
 const MEMORY_SHARE = 0.75;
+/** At the end: for writing the last answers, before connections are cut. */
+const ANSWER_GRACE_MS = 2000;
 
 export function defaultMemoryMb(): number {
   const constrained = process.constrainedMemory();
@@ -66,13 +68,16 @@ export function operatorMessage(error: unknown): string | null {
 export async function startPlatform(options: PlatformOptions): Promise<RunningPlatform> {
   const closers: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
-    for (const each of closers.splice(0).reverse()) await each();
+    const errors: unknown[] = [];
+    // Where one part cannot be closed, the others still have something to save.
+    for (const each of closers.splice(0).reverse()) await each().catch((error: unknown) => errors.push(error));
+    if (errors.length > 0) throw errors[0];
   };
   try {
     const url = await open(options, closers);
     return { url, close };
   } catch (error) {
-    await close();
+    await close().catch(() => {}); // What went wrong first is what matters.
     throw error;
   }
 }
@@ -115,10 +120,8 @@ async function open(options: PlatformOptions, closers: (() => Promise<void>)[]):
     },
   );
   dispatcher.attach(agent);
-  closers.push(() => agent.stop(LIMITS.shutdownGraceMs));
 
   const runner = makeAsyncRunner(dispatcher, { store, metrics, log });
-  closers.push(async () => runner.stop());
   const cores = (): readonly CoreView[] => coreViews(scheduler, dispatcher, topology);
   const platform = makePlatform({ store, logs, metrics, dispatcher, runner, cores });
   const gateway = createGateway({
@@ -131,12 +134,22 @@ async function open(options: PlatformOptions, closers: (() => Promise<void>)[]):
     log,
     refuseUids: options.sandbox === 'bubblewrap' && process.getuid?.() === 0 ? SANDBOX_UIDS : null,
     info: infoOf(options),
-    shutdownGraceMs: LIMITS.shutdownGraceMs,
+    shutdownGraceMs: LIMITS.shutdownGraceMs + ANSWER_GRACE_MS,
   });
-  closers.push(() => gateway.close());
+  closers.push(() => endInvocations(gateway, runner, agent));
   const { url } = await gateway.listen();
   runner.wake();
   return url;
+}
+
+/** What runs may end and what waits may run, for as long as the grace period lasts; then the rest gets its answers. */
+async function endInvocations(gateway: Gateway, runner: AsyncRunner, agent: Agent): Promise<void> {
+  runner.stop();
+  const answered = gateway.close();
+  await agent.finish(LIMITS.shutdownGraceMs);
+  runner.abandon();
+  await agent.stop();
+  await answered;
 }
 
 function makeScheduler(options: PlatformOptions, metrics: Metrics): LocalScheduler {

@@ -23,6 +23,7 @@ export class AsyncRunner {
   #running = 0;
   #timer: NodeJS.Timeout | null = null;
   #stopped = false;
+  #abandoned = false;
 
   constructor(doors: AsyncRunnerDoors, limits: AsyncLimits & { readonly concurrencyMax: number }) {
     this.#doors = doors;
@@ -39,9 +40,16 @@ export class AsyncRunner {
     this.#arm();
   }
 
+  /** Takes no more. */
   stop(): void {
     this.#stopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+
+  /** From now on the platform cuts short what runs: that is nobody's failed attempt, and it stays for the next start. */
+  abandon(): void {
+    this.stop();
+    this.#abandoned = true;
   }
 
   #arm(): void {
@@ -72,8 +80,7 @@ export class AsyncRunner {
 
   #settle(invocation: AsyncInvocation, attempt: Attempt): void {
     const { store, clock, metrics, log } = this.#doors;
-    // What the platform's own end cut short is nobody's failed attempt: it stays for the next start.
-    if (this.#stopped && attempt !== 'response') return;
+    if (this.#abandoned && attempt !== 'response') return;
     const verdict = judge(attempt, invocation, clock.wallMs(), this.#limits);
     switch (verdict.kind) {
       case 'done':

@@ -103,14 +103,14 @@ export class Dispatcher {
 
   /** `done` is called exactly once, perhaps before this returns. The function returned withdraws what still waits. */
   invoke(request: InvokeRequest, done: (result: InvokeResult) => void): () => void {
+    if (this.#freeIndexes.length === 0) return this.#refuse(done, 'queue-full', 'Rate Exceeded.');
     const entry = this.#versions.entryOf(request.fn);
     if (entry instanceof UserError) {
       this.#refusals.version.add();
       done({ kind: 'refused', error: entry });
       return nothing;
     }
-    const index = this.#freeIndexes.pop();
-    if (index === undefined) return this.#refuse(done, 'queue-full', 'Rate Exceeded.');
+    const index = this.#freeIndexes.pop()!;
     const pending: Pending = {
       request,
       entry,
@@ -127,7 +127,8 @@ export class Dispatcher {
       this.#versions.unuse(entry);
       return this.#refuseAnswer(done, answer);
     }
-    pending.waited = answer === outcome.queued;
+    // A grant that the agent refused meanwhile has said so already.
+    if (answer === outcome.queued) pending.waited = true;
     return () => this.#withdraw(index, pending);
   }
 
@@ -146,6 +147,39 @@ export class Dispatcher {
 
   coreUse(core: number): Readonly<CoreUse> {
     return this.#coreUse[core]!;
+  }
+
+  /** Nothing waits or runs. */
+  get isIdle(): boolean {
+    return this.#freeIndexes.length === this.#pending.length && this.#coreUse.every((use) => use.entry === null);
+  }
+
+  get versionCount(): number {
+    return this.#versions.entryCount;
+  }
+
+  /** For tests: everything that must hold between two events. */
+  checkInvariants(): void {
+    const { machine } = this.#doors.scheduler;
+    machine.checkInvariants();
+    assert(machine.actions.count === 0, 'a grant was not carried out');
+    const userCounts = new Map<VersionEntry, number>();
+    const count = (entry: VersionEntry): void => void userCounts.set(entry, (userCounts.get(entry) ?? 0) + 1);
+    const free = new Set(this.#freeIndexes);
+    for (const [index, pending] of this.#pending.entries()) {
+      assert((pending === null) === free.has(index), `request ${index} is neither free nor in use, or both`);
+      if (pending === null) continue;
+      count(pending.entry);
+      const waits = machine.queue.isWaiting(index);
+      assert(waits === !pending.granted, `request ${index}: the scheduler and the gateway disagree`);
+    }
+    assert(free.size === this.#freeIndexes.length, 'a request index is free twice');
+    for (const [core, use] of this.#coreUse.entries()) {
+      const isLeased = machine.stateOf(core) === 'leased';
+      assert(isLeased === (use.entry !== null), `core ${core}: the scheduler and the gateway disagree`);
+      if (use.entry !== null) count(use.entry);
+    }
+    this.#versions.checkInvariants((entry) => userCounts.get(entry) ?? 0);
   }
 
   #granted(index: number, core: number, sequence: number): void {
@@ -181,7 +215,7 @@ export class Dispatcher {
   #onResult(index: number, core: number, sequence: number, result: InvocationResult): void {
     const pending = this.#pending[index] ?? null;
     assert(pending !== null && pending.granted, `request ${index} has a result and does not run`);
-    if (result.kind === 'refused') return this.#onRefused(pending, core, sequence, result.why);
+    if (result.kind === 'refused') return this.#onRefused(index, core, sequence, result.why);
     this.#leave(index);
     this.#versions.unuse(pending.entry);
     if (result.kind !== 'bad-payload') return pending.done(result);
@@ -190,8 +224,9 @@ export class Dispatcher {
   }
 
   /** The agent did not take the lease. */
-  #onRefused(pending: Pending, core: number, sequence: number, why: 'no-memory' | 'stale-lease' | 'stopping'): void {
+  #onRefused(index: number, core: number, sequence: number, why: 'no-memory' | 'stale-lease' | 'stopping'): void {
     const { scheduler } = this.#doors;
+    const pending = this.#pending[index]!;
     const use = this.#coreUse[core]!;
     use.entry = null;
     use.requestId = '';
@@ -200,7 +235,6 @@ export class Dispatcher {
     pending.granted = false;
     pending.waited = true;
     if (why === 'no-memory') return scheduler.noMemory(core, sequence);
-    const index = this.#pending.indexOf(pending);
     scheduler.release(core, sequence, false);
     this.#leave(index);
     this.#versions.unuse(pending.entry);

@@ -37,18 +37,20 @@ export class VersionTable {
   /** The store hands out the same object until a version changes: its identity is the fastest key. */
   readonly #byVersion = new WeakMap<FunctionVersion, VersionEntry>();
   readonly #functions = new Map<string, FunctionEntry>();
+  readonly #indexCount: number;
   readonly #freeVersions: number[];
   readonly #freeFunctions: number[];
 
   constructor(store: Store, indexCountMax: number, events: VersionEvents) {
     this.#store = store;
+    this.#indexCount = indexCountMax;
     this.#events = events;
     this.#freeVersions = Array.from({ length: indexCountMax }, (_, index) => indexCountMax - 1 - index);
     this.#freeFunctions = [...this.#freeVersions];
     store.onChange((functionName) => this.#onChange(functionName));
   }
 
-  /** A `UserError` where every index is in use, or the code was found damaged. */
+  /** What it answers is to be used at once. A `UserError` where every index is in use, or the code was found damaged. */
   entryOf(fn: FunctionVersion): VersionEntry | UserError {
     return this.#byVersion.get(fn) ?? this.#store.codeError(fn.code) ?? this.#add(fn);
   }
@@ -63,13 +65,35 @@ export class VersionTable {
     if (entry.userCount === 0 && entry.outdated) this.#retire(entry);
   }
 
+  /** Versions that have an index. */
+  get entryCount(): number {
+    let count = 0;
+    for (const owner of this.#functions.values()) count += owner.entries.size;
+    return count;
+  }
+
+  /** For tests. `userCountOf`: requests and leases of an entry, as its user knows them. */
+  checkInvariants(userCountOf: (entry: VersionEntry) => number): void {
+    assert(this.#freeFunctions.length + this.#functions.size === this.#indexCount, 'an index of a function is lost');
+    assert(this.#freeVersions.length + this.entryCount === this.#indexCount, 'an index of a version is lost');
+    for (const [name, owner] of this.#functions) {
+      assert(owner.entries.size > 0, `function ${name} has an index and no version`);
+      for (const entry of owner.entries) {
+        const userCount = userCountOf(entry);
+        assert(userCount === entry.userCount, `version ${entry.index}: ${userCount} users, counted ${entry.userCount}`);
+        assert(userCount > 0 || !entry.outdated, `version ${entry.index} is outdated, unused and not retired`);
+      }
+    }
+  }
+
   #add(fn: FunctionVersion): VersionEntry | UserError {
-    const owner = this.#functionOf(fn.functionName);
-    const index = owner === null ? undefined : this.#freeVersions.pop();
-    if (owner === null || index === undefined) {
+    // As many functions as versions, and a function without a version has no index: so there is one of each, or none.
+    const index = this.#freeVersions.pop();
+    if (index === undefined) {
       const message = 'Too many function versions are in use at once.';
       return new UserError('TooManyRequestsException', message, 'ConcurrentInvocationLimitExceeded');
     }
+    const owner = this.#functionOf(fn.functionName);
     const current = this.#store.getVersion(fn.functionName, fn.version);
     const entry: VersionEntry = {
       index,
@@ -85,11 +109,11 @@ export class VersionTable {
     return entry;
   }
 
-  #functionOf(functionName: string): FunctionEntry | null {
+  #functionOf(functionName: string): FunctionEntry {
     const known = this.#functions.get(functionName);
     if (known !== undefined) return known;
     const index = this.#freeFunctions.pop();
-    if (index === undefined) return null;
+    assert(index !== undefined, 'a version has an index, and its function has none');
     const entry: FunctionEntry = { index, entries: new Set() };
     this.#functions.set(functionName, entry);
     this.#events.concurrency(index, this.#store.getFunction(functionName)?.reservedConcurrency ?? null);

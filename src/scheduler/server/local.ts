@@ -13,10 +13,13 @@ export type GrantListener = (requestIndex: number, core: number, sequence: numbe
 
 /** The worker's index where there is only one. */
 const WORKER = 0;
+const TAKEN_STRIDE = 3;
 
 export class LocalScheduler {
   readonly machine: Scheduler;
   readonly #grant = new Grant();
+  /** Grants that were taken from the machine and are being carried out: request, core and sequence of each. */
+  readonly #taken: Int32Array;
   #listener: GrantListener = () => {
     throw new Error('a grant, and nobody listens');
   };
@@ -24,6 +27,8 @@ export class LocalScheduler {
 
   constructor(limits: SchedulerLimits, worker: { readonly coreCount: number; readonly memoryMb: number }) {
     this.machine = new Scheduler(limits);
+    // Each has a core of its own.
+    this.#taken = new Int32Array(worker.coreCount * TAKEN_STRIDE);
     this.machine.addWorker(worker.coreCount, worker.memoryMb);
   }
 
@@ -81,8 +86,24 @@ export class LocalScheduler {
   #drain(): void {
     if (this.#draining) return;
     this.#draining = true;
-    const grant = this.#grant;
-    while (this.machine.actions.take(grant)) this.#listener(grant.request, grant.core, grant.sequence);
+    const taken = this.#taken;
+    // The machine has room for one grant of each core until all are taken, and those that are carried out here may
+    // bring any number of others: so all are taken before the first is carried out.
+    for (let end = this.#take(); end > 0; end = this.#take()) {
+      for (let at = 0; at < end; at += TAKEN_STRIDE) this.#listener(taken[at]!, taken[at + 1]!, taken[at + 2]!);
+    }
     this.#draining = false;
+  }
+
+  /** Answers where in `#taken` they end. */
+  #take(): number {
+    const grant = this.#grant;
+    let at = 0;
+    for (; this.machine.takeGrant(grant); at += TAKEN_STRIDE) {
+      this.#taken[at] = grant.request;
+      this.#taken[at + 1] = grant.core;
+      this.#taken[at + 2] = grant.sequence;
+    }
+    return at;
   }
 }

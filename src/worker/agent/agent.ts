@@ -11,7 +11,7 @@ import { FrameKind } from '../../wire/instance-frame.ts';
 import type { LogStore } from '../../store/logs.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
-import { type ActionHandler, Ending, type Kill } from '../machine/actions.ts';
+import { type ActionHandler, Ending, type Kill, SlotState } from '../machine/actions.ts';
 import { WorkerMachine } from '../machine/worker.ts';
 import { runtimeOf } from '../runtimes/index.ts';
 import type { ExitReason, SandboxBackend } from '../sandbox/contract.ts';
@@ -93,7 +93,8 @@ export class Agent {
   readonly #receivers: Invocation[] = [];
   readonly #results: InvocationResult[] = [];
   #runningCount = 0;
-  #ticking: NodeJS.Timeout | null = null;
+  /** Ends the ticking; null while there is none. */
+  #ticking: (() => void) | null = null;
   #stopping = false;
   #onEmpty: (() => void) | null = null;
   readonly #carryOut: ActionHandler = {
@@ -150,7 +151,7 @@ export class Agent {
       this.#drain();
       return invocation.done({ kind: 'refused', why: 'no-memory' });
     }
-    this.#ticking ??= setInterval(() => this.#tick(), TICK_MS);
+    this.#ticking ??= this.#doors.clock.every(TICK_MS, () => this.#tick());
     this.#drain();
   }
 
@@ -159,18 +160,52 @@ export class Agent {
     this.#drain();
   }
 
-  /** Takes no more; resolves when what runs has ended or `graceMs` are over, and every instance is gone. */
-  async stop(graceMs: number): Promise<void> {
+  /** Resolves when nothing runs, or `graceMs` are over. What is assigned meanwhile runs too. */
+  finish(graceMs: number): Promise<void> {
+    const { clock } = this.#doors;
+    const untilUs = clock.nowUs() + graceMs * 1000;
+    return new Promise((resolve) => {
+      const stopWaiting = clock.every(TICK_MS, () => {
+        if (this.#runningCount > 0 && clock.nowUs() < untilUs) return;
+        stopWaiting();
+        resolve();
+      });
+    });
+  }
+
+  /** Takes no more, and kills what there is, with a result for what runs; resolves when every instance is gone. */
+  async stop(): Promise<void> {
     this.#stopping = true;
-    const untilUs = this.#doors.clock.nowUs() + graceMs * 1000;
-    while (this.#runningCount > 0 && this.#doors.clock.nowUs() < untilUs) {
-      await new Promise((resolve) => setTimeout(resolve, TICK_MS));
-    }
     const empty = new Promise<void>((resolve) => (this.#onEmpty = resolve));
     this.#machine.stop();
     this.#drain();
     if (this.#machine.residentCount > 0) await empty;
-    if (this.#ticking !== null) clearInterval(this.#ticking);
+    this.#ticking?.();
+    this.#ticking = null;
+  }
+
+  /** For tests: everything that must hold between two events. */
+  checkInvariants(): void {
+    this.#machine.checkInvariants();
+    assert(this.#receivers.length === 0 && this.#machine.actions.count === 0, 'something was left to do');
+    let runningCount = 0;
+    for (const [core, running] of this.#running.entries()) {
+      if (running !== null) runningCount++;
+      assert((running !== null) === this.#machine.slotOf(core) >= 0, `core ${core}: machine and agent disagree`);
+    }
+    assert(runningCount === this.#runningCount, `${runningCount} run, counted ${this.#runningCount}`);
+    assert(
+      runningCount === 0 || this.#ticking !== null || this.#stopping,
+      'something runs, and nobody looks at its time',
+    );
+    for (const [slot, instance] of this.#instances.entries()) {
+      const free = this.#machine.stateOf(slot) === SlotState.free;
+      assert((instance === null) === free, `slot ${slot}: machine and agent disagree`);
+    }
+  }
+
+  get residentCount(): number {
+    return this.#machine.residentCount;
   }
 
   /**
@@ -196,7 +231,7 @@ export class Agent {
     this.#drain();
     this.#platformCpus.update((core) => this.#heldUs(core, nowUs));
     if (this.#runningCount > 0) return;
-    clearInterval(this.#ticking!);
+    this.#ticking?.();
     this.#ticking = null;
   }
 
@@ -284,6 +319,9 @@ export class Agent {
   // --- what instances do ------------------------------------------------------------------------------------
 
   #onReady(instance: Instance): void {
+    if (this.#machine.stateOf(instance.slot) !== SlotState.starting) {
+      return this.#onBroke(instance, 'it was ready before');
+    }
     const nowUs = this.#doors.clock.nowUs();
     instance.initUs = nowUs - instance.startedUs;
     this.#machine.ready(instance.slot, nowUs);
@@ -293,8 +331,11 @@ export class Agent {
   #onAnswer(instance: Instance, answer: Answer): void {
     const core = this.#machine.coreOf(instance.slot);
     const running = core < 0 ? null : this.#running[core]!;
-    const expected = answer.kind === FrameKind.initError ? 0 : running?.lease.sequence;
-    if (running === null || answer.sequence !== expected || running.answer !== null) {
+    // Before it is ready it can only fail to become so; it was told no invocation yet.
+    const isInit = this.#machine.stateOf(instance.slot) === SlotState.starting;
+    const expected = isInit ? 0 : running?.lease.sequence;
+    const known = isInit === (answer.kind === FrameKind.initError) && answer.sequence === expected;
+    if (running === null || !known || running.answer !== null) {
       return this.#onBroke(instance, `an answer to nothing: kind ${answer.kind}, sequence ${answer.sequence}`);
     }
     running.answer = answer;

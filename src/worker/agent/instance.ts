@@ -7,7 +7,7 @@ import { type FrameLimits, FrameReader } from './frame-reader.ts';
 
 /** Beyond this a payload is written beside its header instead of copied behind it. */
 const COPIED_BYTES_MAX = 64 * 1024;
-/** How much log an instance may send in one tick of the agent before the agent stops listening to it until the next. */
+/** How much an instance may send, its answers aside, in one tick of the agent before the agent stops listening to it until the next. */
 const FLOOD_BYTES = 512 * 1024;
 /** How often the peak of memory is read, which costs a file read or two. */
 const PEAK_INTERVAL_US = 100_000;
@@ -40,8 +40,10 @@ export class Instance {
   exit: ExitReason | null = null;
   readonly #sandbox: Sandbox;
   readonly #events: InstanceEvents;
-  #logBytes = 0;
+  /** Frames count with their headers: empty ones are work too. */
+  #heardBytes = 0;
   #paused = false;
+  #killed = false;
   /** Where it was pinned last. */
   #core = NOWHERE;
   #peakBytes = 0;
@@ -69,7 +71,9 @@ export class Instance {
     return this.#core === core;
   }
 
+  /** From now on its frames count for nothing: its result, if it had one to give, is decided. */
   kill(): void {
+    this.#killed = true;
     this.#sandbox.kill();
   }
 
@@ -103,9 +107,9 @@ export class Instance {
     return Math.ceil(this.#peakBytes / (1024 * 1024));
   }
 
-  /** Listens again to an instance that had logged too much in the last tick. */
+  /** Listens again to an instance that had sent too much in the last tick. */
   tick(): void {
-    this.#logBytes = 0;
+    this.#heardBytes = 0;
     if (!this.#paused) return;
     this.#paused = false;
     this.#sandbox.channel.resume();
@@ -117,7 +121,9 @@ export class Instance {
     const reader = new FrameReader(
       {
         frame: (kind, last, sequence, body) => this.#frame({ kind, last, sequence, body }),
-        breach: (message) => this.#events.broke(this.slot, message),
+        breach: (message) => {
+          if (!this.#killed) this.#events.broke(this.slot, message);
+        },
       },
       limits,
     );
@@ -136,6 +142,8 @@ export class Instance {
   }
 
   #frame(answer: Answer): void {
+    if (this.#killed) return;
+    this.#hear(FRAME_HEADER_BYTES);
     if (answer.kind === FrameKind.log) this.#log(answer.body.toString('utf8'), answer.body.length);
     else if (answer.kind === FrameKind.ready) this.#events.ready(this.slot);
     else this.#events.answer(this.slot, answer);
@@ -143,8 +151,12 @@ export class Instance {
 
   #log(text: string, bytes: number): void {
     this.#events.log(this.slot, text, bytes);
-    this.#logBytes += bytes;
-    if (this.#logBytes < FLOOD_BYTES || this.#paused) return;
+    this.#hear(bytes);
+  }
+
+  #hear(bytes: number): void {
+    this.#heardBytes += bytes;
+    if (this.#heardBytes < FLOOD_BYTES || this.#paused) return;
     this.#paused = true;
     this.#sandbox.channel.pause();
     for (const stream of this.#sandbox.output) stream.pause();

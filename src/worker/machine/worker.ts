@@ -61,6 +61,8 @@ export class WorkerMachine {
   #idleMb = 0;
 
   constructor(limits: WorkerLimits) {
+    // With a slot for each core, a lease is refused only while some instance is on its way out: its end brings the next try.
+    assert(limits.slotCount >= limits.coreCount, `${limits.slotCount} slots for ${limits.coreCount} cores`);
     this.#limits = limits;
     this.#coreSlot = new Int32Array(limits.coreCount).fill(NONE);
     this.#coreSequence = new Uint32Array(limits.coreCount);

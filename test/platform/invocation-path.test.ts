@@ -1,0 +1,235 @@
+/**
+ * Properties of the way of an invocation, through all its parts at once: random calls of clients, deeds of instances,
+ * changes of functions and passing time. Every invariant of every part is checked after every step, and at the end that
+ * each invocation had exactly one result and that nothing was lost or kept.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { FrameKind } from '../../src/wire/instance-frame.ts';
+import { type Play, SMALL, SmallPlatform } from './small-platform.ts';
+
+/** Three small ones fit at once, or a small and a large one; `huge` never fits. */
+const MEMORY_OF: Readonly<Record<string, number>> = { a: 128, b: 128, large: 256, huge: 512 };
+const NAMES = Object.keys(MEMORY_OF);
+
+interface Step {
+  readonly kind: string;
+  readonly a: number;
+  readonly b: number;
+  /** Does everything under way arrive before the next step? */
+  readonly settled: boolean;
+}
+
+const STEPS: Readonly<Record<string, (platform: SmallPlatform, step: Step) => void>> = {
+  invoke: (platform, { a }) => void platform.invoke(NAMES[a % NAMES.length]!),
+  withdraw: (platform, { a }) => {
+    const ask = platform.asks.at(-1 - (a % 6));
+    if (ask === undefined) return;
+    ask.withdrawn = true;
+    ask.withdraw();
+  },
+  boot: (platform, { a }) => pick(platform, a, (play) => !play.ready)?.boot(),
+  answer: (platform, { a }) => pick(platform, a, isRunning)?.answer(),
+  fail: (platform, { a, b }) => pick(platform, a, isRunning)?.answer(FrameKind.error, b % 2 === 0),
+  badPayload: (platform, { a }) => pick(platform, a, isRunning)?.answer(FrameKind.badPayload),
+  initError: (platform, { a }) => pick(platform, a, (play) => !play.ready)?.send(FrameKind.initError, 0, '{}', true),
+  answerTwice: (platform, { a }) => {
+    const play = pick(platform, a, isRunning);
+    const running = play?.running ?? null;
+    play?.answer();
+    if (running !== null) play?.send(FrameKind.response, running.sequence, 'again');
+  },
+  forge: (platform, { a, b }) => pick(platform, a)?.send(FrameKind.response, 10_000 + b, 'forged'),
+  readyAgain: (platform, { a }) => pick(platform, a)?.boot(),
+  garbage: (platform, { a }) => pick(platform, a)?.instance.channel.write(Buffer.alloc(64, 7)),
+  logs: (platform, { a, b }) => {
+    const play = pick(platform, a);
+    for (let line = 0; line < b; line++) play?.send(FrameKind.log, 0, 'x'.repeat(900));
+  },
+  exit: (platform, { a, b }) => pick(platform, a)?.instance.exit({ kind: 'exit', code: b % 3 }),
+  answerAndExit: (platform, { a }) => {
+    const play = pick(platform, a, isRunning);
+    play?.answer();
+    play?.instance.exit({ kind: 'exit', code: 0 });
+  },
+  oom: (platform, { a }) => pick(platform, a)?.instance.exit({ kind: 'oom' }),
+  notStarted: (platform, { a }) =>
+    pick(platform, a, (play) => !play.ready)?.instance.exit({ kind: 'start-failed', message: 'simulated' }),
+  time: (platform, { b }) => platform.clock.advanceUs(b * 500_000),
+  update: (platform, { a }) => {
+    const name = NAMES[a % NAMES.length]!;
+    platform.store.put(name, MEMORY_OF[name]!);
+  },
+  delete: (platform, { a }) => platform.store.delete(NAMES[a % NAMES.length]!),
+  /** It was looked up, and then its function was deleted, before its body had arrived. */
+  invokeDeleted: (platform, { a }) => {
+    const name = NAMES[a % NAMES.length]!;
+    const fn = platform.store.getVersion(name);
+    platform.store.delete(name);
+    if (fn !== null) platform.invokeVersion(fn);
+  },
+  concurrency: (platform, { a, b }) => platform.store.setConcurrency(NAMES[a % NAMES.length]!, b < 3 ? b : null),
+};
+
+function isRunning(play: Play): boolean {
+  return play.running !== null;
+}
+
+function pick(platform: SmallPlatform, index: number, which: (play: Play) => boolean = () => true): Play | undefined {
+  const found = platform.plays.filter((play) => !play.ended && which(play));
+  return found[index % Math.max(1, found.length)];
+}
+
+const OFTEN = [
+  'invoke',
+  'invoke',
+  'invoke',
+  'invoke',
+  'invoke',
+  'boot',
+  'boot',
+  'boot',
+  'answer',
+  'answer',
+  'answer',
+  'update',
+];
+const step: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constantFrom(...OFTEN, ...Object.keys(STEPS)),
+  a: fc.nat(11),
+  b: fc.nat(11),
+  settled: fc.boolean(),
+});
+
+async function play(steps: readonly Step[]): Promise<SmallPlatform> {
+  const platform = new SmallPlatform();
+  await platform.open();
+  for (const name of NAMES) platform.store.put(name, MEMORY_OF[name]!);
+  for (const each of steps) {
+    STEPS[each.kind]!(platform, each);
+    platform.check();
+    if (!each.settled) continue;
+    await platform.settle();
+    platform.check();
+  }
+  return platform;
+}
+
+/** Nothing is left, neither of instances nor of functions. */
+function checkEmpty(platform: SmallPlatform): void {
+  platform.checkResults();
+  platform.check();
+  assert.ok(platform.dispatcher.isIdle);
+  assert.equal(platform.scheduler.machine.idleCount, SMALL.coreCount);
+  for (const name of platform.store.names()) platform.store.delete(name);
+  assert.equal(platform.dispatcher.versionCount, 0, 'a version of a deleted function keeps its index');
+  platform.check();
+}
+
+const RUNS = { numRuns: 600 };
+const steps = fc.array(step, { maxLength: 80, size: 'max' });
+
+test('whatever happens, each invocation has one result, and nothing is lost or kept', async () => {
+  await fc.assert(
+    fc.asyncProperty(steps, async (all) => {
+      const platform = await play(all);
+      await platform.settle();
+      await platform.answerAll();
+      checkEmpty(platform);
+      await platform.settle();
+      await platform.agent.stop();
+      assert.equal(platform.agent.residentCount, 0);
+    }),
+    RUNS,
+  );
+});
+
+test('whenever it stops, what waits and what runs has its result', async () => {
+  await fc.assert(
+    fc.asyncProperty(steps, async (all) => {
+      const platform = await play(all);
+      await platform.agent.stop();
+      platform.check();
+      checkEmpty(platform);
+      assert.equal(platform.agent.residentCount, 0);
+    }),
+    RUNS,
+  );
+});
+
+test('a long queue is refused at the stop, however many cores become free at once', async () => {
+  const platform = new SmallPlatform({ queueMax: 100 });
+  await platform.open();
+  platform.store.put('whole', SMALL.memoryMb);
+  platform.store.put('a', 128);
+  platform.invoke('whole');
+  for (let count = 0; count < 100; count++) platform.invoke('a');
+  await platform.settle();
+  assert.equal(platform.scheduler.machine.waitingCount, 100, 'they wait for memory, beside idle cores');
+  await platform.agent.stop();
+  checkEmpty(platform);
+});
+
+test('what runs and what waits is finished before the end, and not longer than its grace', async () => {
+  const platform = new SmallPlatform();
+  await platform.open();
+  platform.store.put('a', 128);
+  for (let count = 0; count < 5; count++) platform.invoke('a');
+  let finished = false;
+  const finishing = platform.agent.finish(2000).then(() => (finished = true));
+  await platform.settle();
+  for (const each of platform.plays) each.boot();
+  await platform.settle();
+  for (const each of platform.plays) each.answer();
+  await platform.settle();
+  platform.clock.advanceUs(1_000_000);
+  await platform.settle();
+  assert.equal(finished, false, 'two waited and run now');
+  platform.clock.advanceUs(1_000_000);
+  await finishing;
+  await platform.agent.stop();
+  checkEmpty(platform);
+  assert.equal(platform.asks.filter((ask) => ask.results[0]?.kind === 'response').length, 3);
+});
+
+test('an instance that sends nothing, endlessly, is listened to once a tick', async () => {
+  const platform = new SmallPlatform();
+  await platform.open();
+  platform.store.put('a', 128);
+  const ask = platform.invoke('a')!;
+  await platform.settle();
+  const [talker] = platform.plays;
+  talker!.boot();
+  await platform.settle();
+  const empty = Buffer.alloc(16);
+  empty[4] = FrameKind.log;
+  const many = Buffer.concat(Array.from({ length: 4096 }, () => empty));
+  let drained = 0;
+  for (let count = 0; count < 40; count++) talker!.instance.channel.write(many, () => drained++);
+  await platform.settle();
+  assert.ok(drained < 40, 'more than half a megabyte of frame headers was read at once');
+  talker!.answer();
+  for (let tick = 0; tick < 20 && ask.results.length === 0; tick++) {
+    platform.clock.advanceUs(10_000);
+    await platform.settle();
+  }
+  assert.equal(ask.results[0]?.kind, 'response', 'the answer that came after it was lost');
+  await platform.agent.stop();
+  checkEmpty(platform);
+});
+
+test('a version that is refused for want of a request index keeps no index of its own', async () => {
+  const platform = new SmallPlatform({ queueMax: 4, versionCountMax: 3 });
+  await platform.open();
+  platform.store.put('a', 128);
+  platform.store.put('b', 128);
+  const deleted = platform.store.getVersion('b')!;
+  platform.store.delete('b');
+  for (let count = 0; count < 12; count++) platform.invoke('a');
+  assert.equal(platform.invokeVersion(deleted).results[0]?.kind, 'refused');
+  platform.check();
+  await platform.settle();
+  await platform.answerAll();
+  checkEmpty(platform);
+});
