@@ -2,13 +2,14 @@
  * How fast the scheduler machine decides, and whether that depends on the size of the cluster. The whole machine takes
  * part: named leases, warm hints, memory admission, reserved concurrency, the queue, counters.
  */
+import { SCHEDULER_COMPILER_FLAGS } from '../src/scheduler/machine/compiler-flags.ts';
 import { runFresh } from './lib/fresh.ts';
 import { compare, figureOf, type Benchmark, type BenchOptions, type Figure, type Report } from './lib/report.ts';
 import type { ScheduleInput, ScheduleOutput } from './lib/schedule-process.ts';
 
 const PROCESS = new URL('lib/schedule-process.ts', import.meta.url);
 /** So that no garbage collection falls into the part in which allocation is measured. */
-const NODE_FLAGS = ['--min-semi-space-size=64', '--max-semi-space-size=64'];
+const NODE_FLAGS = [...SCHEDULER_COMPILER_FLAGS, '--min-semi-space-size=64', '--max-semi-space-size=64'];
 
 interface Configuration {
   readonly name: string;

@@ -6,6 +6,7 @@ import { getHeapStatistics } from 'node:v8';
 import { Prng } from '../../src/base/prng.ts';
 import { Grant } from '../../src/scheduler/machine/actions.ts';
 import { COUNTER_NAMES } from '../../src/scheduler/machine/counters.ts';
+import { LookAhead } from '../../src/scheduler/machine/look-ahead.ts';
 import { outcome, Scheduler } from '../../src/scheduler/machine/scheduler.ts';
 
 export interface ScheduleInput {
@@ -47,7 +48,7 @@ const DRAWS = 65_536;
  */
 const BATCH_MAX = 65_536;
 /** How many frames of the buffer are looked ahead, as a shell does. */
-const LOOK_AHEAD = 32;
+const LOOK_AHEAD = 64;
 const FREE = -1;
 const { granted: GRANTED, queued: QUEUED, refusedQueueFull: REFUSED_QUEUE_FULL } = outcome;
 
@@ -58,14 +59,17 @@ class Driver {
   readonly #grant = new Grant();
   /** The sequence of each core's lease; `FREE`: none. */
   readonly #sequences: Int32Array;
-  /** For each decision of the batch core and sequence: of what is released, then of what was granted. */
-  readonly #batch: Int32Array;
   readonly #batchSize: number;
-  readonly #versions: Uint16Array;
+  /** For each decision of the batch: the lease that is released, then the one that was granted. */
+  readonly #batchCores: Int32Array;
+  readonly #batchSequences: Int32Array;
+  /** And what is requested. */
+  readonly #batchVersions: Int32Array;
   /** Requests are numbered in turn; a number comes round when its request is long granted. */
   readonly #requestCount: number;
   #request = 0;
   readonly scheduler: Scheduler;
+  readonly #lookAhead: LookAhead;
   touched = 0;
 
   constructor(input: ScheduleInput) {
@@ -73,16 +77,18 @@ class Driver {
     this.#prng = new Prng(input.seed);
     this.#draws = zipfDraws(input.versionCount);
     this.scheduler = schedulerFor(input);
+    this.#lookAhead = new LookAhead(this.scheduler);
     const leaseCount = Math.floor(input.coreCount * input.leasedShare);
     this.#sequences = new Int32Array(this.scheduler.cores.coreCountMax).fill(FREE);
     this.#batchSize = Math.min(BATCH_MAX, leaseCount >>> 1);
-    this.#batch = new Int32Array(this.#batchSize * 2);
-    this.#versions = new Uint16Array(this.#batchSize);
+    this.#batchCores = new Int32Array(this.#batchSize);
+    this.#batchSequences = new Int32Array(this.#batchSize);
+    this.#batchVersions = new Int32Array(this.#batchSize);
     this.#requestCount = input.coreCount + QUEUE_MAX + 1;
     for (let i = 0; i < leaseCount; i++) {
       this.#ask(this.#draw(), GRANTED);
       this.#take(0);
-      this.#sequences[this.#batch[0]!] = this.#batch[1]!;
+      this.#sequences[this.#batchCores[0]!] = this.#batchSequences[0]!;
     }
     const waiting = { steady: 0, handover: WAITING, refuse: QUEUE_MAX }[input.way];
     for (let i = 0; i < waiting; i++) this.#ask(this.#draw(), QUEUED);
@@ -111,32 +117,30 @@ class Driver {
       let core = 0;
       do core = this.#prng.below(this.#sequences.length);
       while (this.#sequences[core] === FREE);
-      this.#batch[i * 2] = core;
-      this.#batch[i * 2 + 1] = this.#sequences[core]!;
+      this.#batchCores[i] = core;
+      this.#batchSequences[i] = this.#sequences[core]!;
       this.#sequences[core] = FREE;
-      this.#versions[i] = this.#draw();
+      this.#batchVersions[i] = this.#draw();
     }
   }
 
   #collect(): void {
-    for (let i = 0; i < this.#batchSize; i++) this.#sequences[this.#batch[i * 2]!] = this.#batch[i * 2 + 1]!;
+    for (let i = 0; i < this.#batchSize; i++) this.#sequences[this.#batchCores[i]!] = this.#batchSequences[i]!;
   }
 
   #decide(first: number, end: number): void {
     if (this.#way === 'refuse') {
-      for (let i = first; i < end; i++) this.#ask(this.#versions[i]!, REFUSED_QUEUE_FULL);
+      for (let i = first; i < end; i++) this.#ask(this.#batchVersions[i]!, REFUSED_QUEUE_FULL);
       return;
     }
-    for (let i = first; i < end; i++) {
-      const { scheduler } = this;
-      this.touched ^= scheduler.touchRelease(this.#batch[i * 2]!) ^ scheduler.touchRequest(this.#versions[i]!);
-    }
+    this.touched ^= this.#lookAhead.releases(this.#batchCores, first, end);
+    if (this.#way === 'steady') this.touched ^= this.#lookAhead.requests(this.#batchVersions, first, end);
     const expected = this.#way === 'steady' ? GRANTED : QUEUED;
     for (let i = first; i < end; i++) {
-      const isKnown = this.scheduler.release(this.#batch[i * 2]!, this.#batch[i * 2 + 1]!, true);
+      const isKnown = this.scheduler.release(this.#batchCores[i]!, this.#batchSequences[i]!, true);
       if (!isKnown) throw new Error('stale release');
       if (expected === QUEUED) this.#take(i);
-      this.#ask(this.#versions[i]!, expected);
+      this.#ask(this.#batchVersions[i]!, expected);
       if (expected === GRANTED) this.#take(i);
     }
   }
@@ -150,8 +154,8 @@ class Driver {
 
   #take(i: number): void {
     if (!this.scheduler.takeGrant(this.#grant)) throw new Error('no grant');
-    this.#batch[i * 2] = this.#grant.core;
-    this.#batch[i * 2 + 1] = this.#grant.sequence;
+    this.#batchCores[i] = this.#grant.core;
+    this.#batchSequences[i] = this.#grant.sequence;
   }
 
   #draw(): number {

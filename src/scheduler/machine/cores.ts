@@ -130,6 +130,14 @@ export class Cores {
     return true;
   }
 
+  /** As `Leases.touch`. */
+  touch(cores: Int32Array, first: number, end: number): number {
+    const words = this.#words;
+    let all = 0;
+    for (let i = first; i < end; i++) all ^= words[(cores[i]! >>> 5) << STRIDE_LOG2]!;
+    return all;
+  }
+
   /** False if another shard was faster. */
   #claimBit(at: number, bit: number): boolean {
     if (!this.#isShared) {

@@ -245,22 +245,6 @@ export class Scheduler {
     this.warm.forget(version, home << 5, this.cores.endOf(home));
   }
 
-  // ---- looking ahead
-
-  /**
-   * For shells that have several releases or requests at hand, as frames come in buffers: called for each of them
-   * (some 32 at a time) before the first is decided, these read what the decisions will read. Nothing depends on the
-   * values, so the cache misses of all of them overlap instead of following one another: on a large cluster that
-   * halves a decision. The answer means nothing; use it, or the compiler drops the reads.
-   */
-  touchRelease(core: number): number {
-    return this.#isCoreIndex(core) ? this.leases.sequence(core) ^ this.cores.homeOf(core) : 0;
-  }
-
-  touchRequest(version: number): number {
-    return this.versions.isSet(version) ? this.leases.sequence(this.warm.peek(version)) : 0;
-  }
-
   // ---- cores for other workloads
 
   /** Takes the core out of the platform: at once if it is idle, else when its lease is released. */
