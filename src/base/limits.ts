@@ -41,9 +41,9 @@ export const LIMITS = {
   /** Asynchronous invocations kept in memory besides on disk. */
   asyncMemoryBytesMax: 64 * 1024 * 1024,
   logFlushMs: 50,
-  logFlushBytes: 64 * 1024,
+  logFlushBytes: 512 * 1024,
   /** Log that waits for the disk: of one function, and of all together. */
-  logBufferBytesMax: 1024 * 1024,
+  logBufferBytesMax: 4 * 1024 * 1024,
   logMemoryBytesMax: 64 * 1024 * 1024,
 
   // Scheduler

@@ -112,10 +112,10 @@ export class LogFiles implements LogStore {
   }
 
   #open(functionName: string): OpenLog {
-    // Checked at the gateway already; a name that is not one would be a path.
-    assert(/^[A-Za-z0-9_-]{1,140}$/.test(functionName), 'the name of a function is letters, digits, - and _');
     const existing = this.#logs.get(functionName);
     if (existing) return existing;
+    // Checked at the gateway already; a name that is not one would be a path.
+    assert(/^[A-Za-z0-9_-]{1,140}$/.test(functionName), 'the name of a function is letters, digits, - and _');
     const log: OpenLog = {
       folder: join(this.#folder, functionName),
       listeners: new Set(),

@@ -4,7 +4,7 @@
  * (what was appended and not yet flushed) may be missing, never more.
  */
 export interface LogStore {
-  /** Whole lines, each with its line end. Returns at once; kept in memory until the next flush (50 ms, or 64 KiB). */
+  /** Whole lines, each with its line end. Returns at once; kept in memory until the next flush (50 ms, or 512 KiB). */
   append(functionName: string, text: string): void;
   /** The last lines, oldest first, each with its line end. */
   tail(functionName: string, lineCount: number): Promise<string>;
