@@ -10,7 +10,8 @@
  *
  * Body of INVOKE: deadline (f64, epoch milliseconds), request id (36 bytes ASCII), extra (JSON: client context,
  * trace id, the ARN invoked where it is not the plain one), payload. Body of all others: payload alone.
- * `sequence` names the invocation; an answer that carries another one is a breach of protocol.
+ * `sequence` names the invocation: each instance counts its own. An answer that carries another one is a breach of
+ * protocol.
  *
  * An instance is hostile: whatever it sends is checked here and nowhere else. The runtimes hold their own copy of
  * this layout (they are plain JavaScript, Python, …); test/worker/runtimes checks that the two agree.

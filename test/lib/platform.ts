@@ -16,8 +16,11 @@ export interface TestPlatform {
   readonly dataDir: string;
   /** What it wrote to stderr so far, the last part. */
   stderr(): string;
-  /** SIGTERM, unless told otherwise; resolves when it is gone. Removes the data folder if the helper made it. */
-  stop(signal?: NodeJS.Signals): Promise<void>;
+  /**
+   * SIGTERM, unless told otherwise; resolves when it is gone, with its exit code, or null where a signal ended it.
+   * Removes the data folder if the helper made it.
+   */
+  stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
 export interface TestPlatformOptions {
@@ -37,10 +40,11 @@ export async function startTestPlatform(options: TestPlatformOptions = {}): Prom
     stderr = (stderr + chunk.toString()).slice(-STDERR_KEPT_CHARACTERS);
   });
   const exited = once(child, 'exit');
-  const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<void> => {
+  const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> => {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     await exited;
     if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true });
+    return child.exitCode;
   };
   const url = await readUrl(child);
   if (url === null) {

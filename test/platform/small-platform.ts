@@ -21,7 +21,7 @@ export const SMALL = {
   coreCount: 3,
   slotCount: 4,
   queueMax: 4,
-  versionCountMax: 6,
+  versionCountMax: 3,
   memoryMb: 384,
   timeoutS: 3,
   initTimeoutMs: 5000,

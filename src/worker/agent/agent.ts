@@ -282,11 +282,7 @@ export class Agent {
     if (instance.pin(core, this.#cpusOf[core]!)) this.#metrics.pins.add();
     running.startedUs = clock.nowUs();
     running.log.start();
-    instance.invoke(
-      running.invocation,
-      running.lease.sequence,
-      clock.wallMs() + running.invocation.fn.config.timeoutS * 1000,
-    );
+    instance.invoke(running.invocation, clock.wallMs() + running.invocation.fn.config.timeoutS * 1000);
   }
 
   #complete(core: number, slot: number, ending: Ending): void {
@@ -333,8 +329,7 @@ export class Agent {
     const running = core < 0 ? null : this.#running[core]!;
     // Before it is ready it can only fail to become so; it was told no invocation yet.
     const isInit = this.#machine.stateOf(instance.slot) === SlotState.starting;
-    const expected = isInit ? 0 : running?.lease.sequence;
-    const known = isInit === (answer.kind === FrameKind.initError) && answer.sequence === expected;
+    const known = isInit === (answer.kind === FrameKind.initError) && answer.sequence === instance.sequence;
     if (running === null || !known || running.answer !== null) {
       return this.#onBroke(instance, `an answer to nothing: kind ${answer.kind}, sequence ${answer.sequence}`);
     }

@@ -38,6 +38,11 @@ export class Instance {
   readonly startedUs: number;
   initUs = 0;
   exit: ExitReason | null = null;
+  /**
+   * How many invocations it was given: names the last one on its channel. Leases are numbered for each core, and an
+   * instance changes cores, so a late second answer could bear the number of the next lease.
+   */
+  sequence = 0;
   readonly #sandbox: Sandbox;
   readonly #events: InstanceEvents;
   /** Frames count with their headers: empty ones are work too. */
@@ -78,7 +83,8 @@ export class Instance {
   }
 
   /** `deadlineMs`: epoch milliseconds. */
-  invoke(invocation: Invocation, sequence: number, deadlineMs: number): void {
+  invoke(invocation: Invocation, deadlineMs: number): void {
+    this.sequence = (this.sequence + 1) >>> 0;
     const extra = extraOf(invocation);
     const payload = invocation.payload;
     const bodyBytes = INVOKE_FIXED_BYTES + extra.length + payload.length;
@@ -86,7 +92,7 @@ export class Instance {
     const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + bodyBytes - (copied ? 0 : payload.length));
     frame.writeUInt32LE(bodyBytes, 0);
     frame.writeUInt32LE((FrameKind.invoke | (extra.length << 16)) >>> 0, 4);
-    frame.writeUInt32LE(sequence, 8);
+    frame.writeUInt32LE(this.sequence, 8);
     frame.writeUInt32LE(0, 12);
     frame.writeDoubleLE(deadlineMs, FRAME_HEADER_BYTES);
     frame.write(invocation.requestId, FRAME_HEADER_BYTES + 8, 36, 'latin1');

@@ -32,7 +32,6 @@ class Runner {
   readonly #kill: () => void;
   readonly ready: Promise<Outcome | null>;
   #settle: ((outcome: Outcome) => void) | null = null;
-  #sequence = 0;
   #log = '';
   exit: ExitReason | null = null;
 
@@ -94,7 +93,6 @@ class Runner {
   async invoke(event: unknown, more: Partial<Invocation> = {}, raw?: string): Promise<Outcome> {
     await this.ready;
     this.#log = '';
-    this.#sequence++;
     const answered = new Promise<Outcome>((resolve) => (this.#settle = resolve));
     const payload = Buffer.from(raw ?? JSON.stringify(event));
     const invocation = {
@@ -105,7 +103,7 @@ class Runner {
       payload,
       ...more,
     } as Invocation;
-    this.#instance.invoke(invocation, this.#sequence, Date.now() + 3000);
+    this.#instance.invoke(invocation, Date.now() + 3000);
     return answered;
   }
 
@@ -117,7 +115,7 @@ class Runner {
     const text = answer.body.toString('utf8');
     const kind = (Object.entries(FrameKind).find(([, value]) => value === answer.kind)?.[0] ??
       'exit') as Outcome['kind'];
-    if (kind === 'response' || kind === 'error') assert.equal(answer.sequence, this.#sequence);
+    if (kind === 'response' || kind === 'error') assert.equal(answer.sequence, this.#instance.sequence);
     return { kind, value: kind === 'badPayload' ? text : JSON.parse(text), log: this.#log };
   }
 }
