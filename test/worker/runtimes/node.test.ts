@@ -186,6 +186,20 @@ test('callbackWaitsForEmptyEventLoop decides when a callback answers', async () 
   assert.doesNotMatch(eager.log, /late/);
 });
 
+test('the trace is that of the invocation, or none', async () => {
+  const runner = new Runner(
+    mjs('export const handler = async () => process.env._X_AMZN_TRACE_ID ?? null'),
+    'index.handler',
+  );
+  try {
+    assert.equal((await runner.invoke({}, { traceId: 'Root=1' })).value, 'Root=1');
+    assert.equal((await runner.invoke({}, { traceId: 'Root=2' })).value, 'Root=2');
+    assert.equal((await runner.invoke({})).value, null);
+  } finally {
+    runner.stop();
+  }
+});
+
 test('the context has what Lambda documents', async () => {
   const outcome = await once(
     mjs('export const handler = async (e, c) => ({ ...c, left: c.getRemainingTimeInMillis() })'),

@@ -21,6 +21,7 @@ delete process.env.PERCH_FUNCTION_ARN;
 let handler;
 /** The invocation that is running; null between two, and before the first. */
 let current = null;
+let trace;
 
 function finish(kind, text) {
   const { sequence } = current;
@@ -60,6 +61,14 @@ function makeSettle(invocation, context) {
   };
 }
 
+/** Of this invocation, or none: never that of the last one. */
+function setTrace(id) {
+  if (id === trace) return;
+  trace = id;
+  if (id === undefined) delete process.env._X_AMZN_TRACE_ID;
+  else process.env._X_AMZN_TRACE_ID = id;
+}
+
 function run(invocation) {
   logs.enter(invocation.requestId, invocation.sequence);
   let event;
@@ -70,7 +79,7 @@ function run(invocation) {
     return finish(Kind.badPayload, error.message);
   }
   current = invocation;
-  if (invocation.extra?.traceId) process.env._X_AMZN_TRACE_ID = invocation.extra.traceId;
+  setTrace(invocation.extra?.traceId);
   const context = new Context(invocation, arn, (error, callbackResult) => settle(error, callbackResult));
   const settle = makeSettle(invocation, context);
   let result;
