@@ -148,7 +148,7 @@ test('whenever it stops, what waits and what runs has its result', async () => {
 });
 
 test('a long queue is refused at the stop, however many cores become free at once', async () => {
-  const platform = new SmallPlatform({ queueMax: 100 });
+  const platform = new SmallPlatform({ queueMax: 100, requestCountMax: 110 });
   await platform.open();
   platform.store.put('whole', SMALL.memoryMb);
   platform.store.put('a', 128);
@@ -209,13 +209,13 @@ test('an instance that sends nothing, endlessly, is listened to once a tick', as
 });
 
 test('a version that is refused for want of a request index keeps no index of its own', async () => {
-  const platform = new SmallPlatform();
+  const platform = new SmallPlatform({ requestCountMax: 5 });
   await platform.open();
   platform.store.put('a', 128);
   platform.store.put('b', 128);
   const deleted = platform.store.getVersion('b')!;
   platform.store.delete('b');
-  for (let count = 0; count < 12; count++) platform.invoke('a');
+  for (let count = 0; count < 5; count++) platform.invoke('a');
   assert.equal(platform.invokeVersion(deleted).results[0]?.kind, 'refused');
   platform.check();
   await platform.settle();

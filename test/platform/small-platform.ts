@@ -21,6 +21,7 @@ export const SMALL = {
   coreCount: 3,
   slotCount: 4,
   queueMax: 4,
+  requestCountMax: 10,
   versionCountMax: 3,
   memoryMb: 384,
   timeoutS: 3,
@@ -180,7 +181,7 @@ export class SmallPlatform {
     const limits = { ...SMALL, ...over };
     const { clock, metrics } = this;
     const store = this.store as unknown as Store;
-    const requestCountMax = limits.queueMax + 2 * limits.coreCount;
+    const { requestCountMax } = limits;
     this.#backend = new SafeBackend(new FakeBackend((instance) => this.#play(instance)), limits.slotCount);
     this.scheduler = new LocalScheduler(
       {
