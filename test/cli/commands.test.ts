@@ -37,6 +37,15 @@ describe('commands against a platform', { skip: skip === '' ? false : skip }, ()
   });
   after(() => platform.stop());
 
+  test('--concurrency 0 stops a function, and none lets it run again', async () => {
+    const file = path.join(folder, 'echo.ts');
+    await ok(['deploy', file, '--name', 'reserved', '--concurrency', '0']);
+    assert.equal((await run(['invoke', 'reserved'])).code, 5);
+    await ok(['deploy', file, '--name', 'reserved', '--concurrency', 'none']);
+    assert.equal(await ok(['invoke', 'reserved']), '{}\n');
+    await ok(['delete', 'reserved']);
+  });
+
   test('a function from a file: deploy, list, invoke, log, update, delete', async () => {
     const deployed = await ok(['deploy', path.join(folder, 'echo.ts')]);
     assert.match(deployed, /echo\s+\$LATEST\s+created/);

@@ -23,7 +23,8 @@ interface DeployOptions extends EndpointOptions {
   readonly memory?: number;
   readonly timeout?: number;
   readonly description?: string;
-  readonly concurrency?: number | null;
+  /** 'none' and not null, which commander takes for a value that is missing. */
+  readonly concurrency?: number | 'none';
   readonly external?: readonly string[];
   readonly publish?: boolean;
   readonly bundle: boolean;
@@ -62,8 +63,8 @@ export function register(program: Command): void {
   withEndpoint(command).action(deploy);
 }
 
-function parseConcurrency(text: string): number | null {
-  return text === 'none' ? null : wholeNumber(0, 1_000_000)(text);
+function parseConcurrency(text: string): number | 'none' {
+  return text === 'none' ? text : wholeNumber(0, 1_000_000)(text);
 }
 
 async function deploy(path: string, options: DeployOptions): Promise<void> {
@@ -189,7 +190,9 @@ function override(plan: Plan, options: DeployOptions): Plan {
   return {
     ...plan,
     ...(options.handler !== undefined && { handler: options.handler }),
-    ...(options.concurrency !== undefined && { concurrency: options.concurrency }),
+    ...(options.concurrency !== undefined && {
+      concurrency: options.concurrency === 'none' ? null : options.concurrency,
+    }),
     external: [...plan.external, ...(options.external ?? [])],
     settings: {
       ...plan.settings,
