@@ -12,29 +12,58 @@ export interface Libc {
   unshare(flags: number): number;
   mount(source: string, target: string, type: string | null, flags: number, data: string | null): number;
   umount(target: string, flags: number): number;
+  /** A descriptor, or the negative error number. */
+  socket(domain: number, type: number, protocol: number): number;
+  /** Bytes sent, or the negative error number. */
+  send(descriptor: number, message: Uint8Array, flags: number): number;
+  /** Bytes received into the buffer, or the negative error number. */
+  recv(descriptor: number, buffer: Uint8Array, flags: number): number;
 }
 
 type Call = (...values: unknown[]) => number;
 
+type Koffi = typeof koffiModule;
+type Library = ReturnType<Koffi['load']>;
+
 function load(): Libc | undefined {
   if (process.platform !== 'linux') return undefined;
+  let koffi: Koffi;
+  let library: Library;
   try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof koffiModule;
-    const library = koffi.load('libc.so.6');
-    const bind = (prototype: string): Call => {
-      const call = library.func(prototype) as unknown as Call;
-      return (...values) => (call(...values) === 0 ? 0 : -koffi.errno());
-    };
-    const schedSetaffinity = bind('int sched_setaffinity(int pid, size_t size, const uint8_t *mask)');
-    return {
-      schedSetaffinity: (taskId, mask) => schedSetaffinity(taskId, mask.length, mask),
-      unshare: bind('int unshare(int flags)'),
-      mount: bind('int mount(const char *source, const char *target, const char *type, ulong flags, const char *data)'),
-      umount: bind('int umount2(const char *target, int flags)'),
-    };
+    koffi = createRequire(import.meta.url)('koffi') as Koffi;
+    library = koffi.load('libc.so.6');
   } catch {
     return undefined;
   }
+  return bindCalls(koffi, library);
+}
+
+/** A prototype that koffi does not understand is a bug, and is not caught. */
+function bindCalls(koffi: Koffi, library: Library): Libc {
+  const bind = (prototype: string): Call => {
+    const call = library.func(prototype) as unknown as Call;
+    return (...values) => (call(...values) === 0 ? 0 : -koffi.errno());
+  };
+  /** For calls whose result counts something. */
+  const bindCount = (prototype: string): Call => {
+    const call = library.func(prototype) as unknown as Call;
+    return (...values) => {
+      const result = Number(call(...values));
+      return result >= 0 ? result : -koffi.errno();
+    };
+  };
+  const send = bindCount('long send(int descriptor, const uint8_t *message, size_t size, int flags)');
+  const recv = bindCount('long recv(int descriptor, _Out_ uint8_t *buffer, size_t size, int flags)');
+  const schedSetaffinity = bind('int sched_setaffinity(int pid, size_t size, const uint8_t *mask)');
+  return {
+    schedSetaffinity: (taskId, mask) => schedSetaffinity(taskId, mask.length, mask),
+    unshare: bind('int unshare(int flags)'),
+    mount: bind('int mount(const char *source, const char *target, const char *type, ulong flags, const char *data)'),
+    umount: bind('int umount2(const char *target, int flags)'),
+    socket: bindCount('int socket(int domain, int type, int protocol)'),
+    send: (descriptor, message, flags) => send(descriptor, message, message.length, flags),
+    recv: (descriptor, buffer, flags) => recv(descriptor, buffer, buffer.length, flags),
+  };
 }
 
 export const libc: Libc | undefined = load();
