@@ -1,5 +1,6 @@
 /**
- * Frames between the agent and an instance, over a Unix socket pair that the instance inherits as descriptor 3.
+ * Frames between the agent and an instance, over two Unix socket pairs that the instance inherits:
+ * descriptor 3 brings what the agent sends, descriptor 4 takes what the instance answers.
  * Little-endian; 16 bytes of header, then the body:
  *
  *   0        4      5       6            8          12         16

@@ -161,20 +161,20 @@ const FAULTS: readonly Fault[] = [
   {
     what: 'garbage on the channel',
     source:
-      '(await import("node:fs")).writeSync(3, Buffer.alloc(64, 7)); await new Promise((resolve) => setTimeout(resolve, 500))',
+      '(await import("node:fs")).writeSync(4, Buffer.alloc(64, 7)); await new Promise((resolve) => setTimeout(resolve, 500))',
     errorType: 'Runtime.InvalidProtocol',
     message: /protocol/,
   },
   {
     what: 'a forged answer with another sequence',
     source:
-      'const f = Buffer.alloc(20); f.writeUInt32LE(4, 0); f[4] = 18; f.writeUInt32LE(12345, 8); f.write("true", 16); (await import("node:fs")).writeSync(3, f); await new Promise((resolve) => setTimeout(resolve, 500))',
+      'const f = Buffer.alloc(20); f.writeUInt32LE(4, 0); f[4] = 18; f.writeUInt32LE(12345, 8); f.write("true", 16); (await import("node:fs")).writeSync(4, f); await new Promise((resolve) => setTimeout(resolve, 500))',
     errorType: 'Runtime.InvalidProtocol',
     message: /protocol/,
   },
   {
     what: 'the channel closed',
-    source: '(await import("node:fs")).closeSync(3); await new Promise((resolve) => setTimeout(resolve, 500))',
+    source: '(await import("node:fs")).closeSync(4); await new Promise((resolve) => setTimeout(resolve, 500))',
     settings: { Timeout: 2 },
     errorType: 'Runtime.',
     message: /./,

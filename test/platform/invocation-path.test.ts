@@ -42,7 +42,7 @@ const STEPS: Readonly<Record<string, (platform: SmallPlatform, step: Step) => vo
   },
   forge: (platform, { a, b }) => pick(platform, a)?.send(FrameKind.response, 10_000 + b, 'forged'),
   readyAgain: (platform, { a }) => pick(platform, a)?.boot(),
-  garbage: (platform, { a }) => pick(platform, a)?.instance.channel.write(Buffer.alloc(64, 7)),
+  garbage: (platform, { a }) => pick(platform, a)?.instance.answers.write(Buffer.alloc(64, 7)),
   logs: (platform, { a, b }) => {
     const play = pick(platform, a);
     for (let line = 0; line < b; line++) play?.send(FrameKind.log, 0, 'x'.repeat(900));
@@ -195,7 +195,7 @@ test('an instance that sends nothing, endlessly, is listened to once a tick', as
   empty[4] = FrameKind.log;
   const many = Buffer.concat(Array.from({ length: 4096 }, () => empty));
   let drained = 0;
-  for (let count = 0; count < 40; count++) talker!.instance.channel.write(many, () => drained++);
+  for (let count = 0; count < 40; count++) talker!.instance.answers.write(many, () => drained++);
   await platform.settle();
   assert.ok(drained < 40, 'more than half a megabyte of frame headers was read at once');
   talker!.answer();

@@ -82,7 +82,7 @@ export class Play {
     header[4] = kind;
     header[5] = last ? 1 : 0;
     header.writeUInt32LE(sequence, 8);
-    this.instance.channel.write(Buffer.concat([header, body]));
+    this.instance.answers.write(Buffer.concat([header, body]));
   }
 }
 

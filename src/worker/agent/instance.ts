@@ -118,7 +118,7 @@ export class Instance {
     this.#heardBytes = 0;
     if (!this.#paused) return;
     this.#paused = false;
-    this.#sandbox.channel.resume();
+    this.#sandbox.answers.resume();
     for (const stream of this.#sandbox.output) stream.resume();
   }
 
@@ -133,8 +133,10 @@ export class Instance {
       },
       limits,
     );
-    sandbox.channel.on('data', (chunk: Buffer) => reader.push(chunk));
-    sandbox.channel.on('error', () => {}); // The exit that follows says it all.
+    sandbox.answers.on('data', (chunk: Buffer) => reader.push(chunk));
+    // The exit that follows says it all.
+    sandbox.channel.on('error', () => {});
+    sandbox.answers.on('error', () => {});
     for (const stream of sandbox.output) {
       // A chunk may end in the middle of a character.
       const decoder = new StringDecoder('utf8');
@@ -164,7 +166,7 @@ export class Instance {
     this.#heardBytes += bytes;
     if (this.#heardBytes < FLOOD_BYTES || this.#paused) return;
     this.#paused = true;
-    this.#sandbox.channel.pause();
+    this.#sandbox.answers.pause();
     for (const stream of this.#sandbox.output) stream.pause();
   }
 }

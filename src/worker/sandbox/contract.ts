@@ -4,7 +4,7 @@
  *
  * The agent never uses a backend bare: `safe.ts` wraps it and gives it order, idempotence and death on first error.
  */
-import type { Duplex, Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 
 export interface SandboxSpec {
   /** Slot of the instance on its worker, 0 … instanceCountMax-1. Names its user id and its cgroup. */
@@ -40,8 +40,10 @@ export type ExitReason =
   | { readonly kind: 'start-failed'; readonly message: string };
 
 export interface Sandbox {
-  /** Both ways, to the instance's descriptor 3. See wire/instance-frame.ts. */
-  readonly channel: Duplex;
+  /** To the instance's descriptor 3. See wire/instance-frame.ts. */
+  readonly channel: Writable;
+  /** From its descriptor 4. Two descriptors, since reading from one socket would wake whoever waits on its other end. */
+  readonly answers: Readable;
   /** What the instance and its children write to descriptors 1 and 2. */
   readonly output: readonly Readable[];
   /** Moves every thread of the instance to these CPUs. False where the machine cannot pin, or it is dead. */
@@ -52,7 +54,7 @@ export interface Sandbox {
   memoryPeakBytes(): number;
   /**
    * Called once, when every process in the sandbox is gone and its cgroup and folders are removed.
-   * After it the slot may be used again; `channel` is closed, `pin` answers false, `memoryPeakBytes` the last value.
+   * After it the slot may be used again; `channel` and `answers` are closed, `pin` answers false, `memoryPeakBytes` the last value.
    */
   onExit(listener: (reason: ExitReason) => void): void;
 }

@@ -7,7 +7,7 @@
  *           ──▶ gone: onExit, once
  */
 import type { ChildProcess } from 'node:child_process';
-import { duplexPair, type Duplex, type Readable } from 'node:stream';
+import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { descendantProcesses, descendantTasks, Pinner } from './affinity.ts';
 import type { Cgroup } from './cgroup/cgroup.ts';
 import { killProcesses } from './cgroup/folder.ts';
@@ -56,7 +56,8 @@ export function failedSandbox(message: string): Sandbox {
 }
 
 class HostSandbox implements Sandbox {
-  readonly channel: Duplex;
+  readonly channel: Writable;
+  readonly answers: Readable;
   readonly output: readonly Readable[];
   readonly #options: HostSandboxOptions;
   readonly #processId: number;
@@ -73,7 +74,8 @@ class HostSandbox implements Sandbox {
     const { child } = options;
     this.#options = options;
     this.#processId = processId;
-    this.channel = child.stdio[3] as Duplex;
+    this.channel = child.stdio[3] as Writable;
+    this.answers = child.stdio[4] as Readable;
     this.output = [child.stdout as Readable, child.stderr as Readable];
     for (const stream of child.stdio) stream?.on('error', ignore);
     child.on('error', ignore);
@@ -165,7 +167,8 @@ class HostSandbox implements Sandbox {
 }
 
 class FailedSandbox implements Sandbox {
-  readonly channel: Duplex = duplexPair()[0];
+  readonly channel: Writable = new PassThrough();
+  readonly answers: Readable = new PassThrough();
   readonly output: readonly Readable[] = [];
   readonly #listeners: ((reason: ExitReason) => void)[] = [];
 
@@ -185,6 +188,7 @@ class FailedSandbox implements Sandbox {
 
   end(message: string): void {
     this.channel.destroy();
+    this.answers.destroy();
     for (const listener of this.#listeners) listener({ kind: 'start-failed', message });
   }
 }

@@ -7,7 +7,7 @@
  * - Death on first error: an exception at start, or an error on the channel, ends the sandbox, with a reason.
  * - After death: `pin` is false, the channel is closed, the memory peak keeps its last value.
  */
-import { duplexPair, type Duplex, type Readable } from 'node:stream';
+import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { assert } from '../../base/assert.ts';
 import type { ExitReason, Finding, Sandbox, SandboxBackend, SandboxSpec } from './contract.ts';
 
@@ -92,7 +92,8 @@ export class SafeBackend implements SandboxBackend {
 }
 
 class SafeSandbox implements Sandbox {
-  readonly channel: Duplex;
+  readonly channel: Writable;
+  readonly answers: Readable;
   readonly output: readonly Readable[];
   readonly #inner: Sandbox | undefined;
   readonly #release: () => void;
@@ -104,10 +105,11 @@ class SafeSandbox implements Sandbox {
   constructor(inner: Sandbox | string, release: () => void) {
     this.#release = release;
     this.#inner = typeof inner === 'string' ? undefined : inner;
-    this.channel = this.#inner?.channel ?? duplexPair()[0];
+    this.channel = this.#inner?.channel ?? new PassThrough();
+    this.answers = this.#inner?.answers ?? new PassThrough();
     this.output = this.#inner?.output ?? [];
     // An instance may close or break its side at any moment; that is its end, not the platform's.
-    this.channel.on('error', () => this.kill());
+    for (const stream of [this.channel, this.answers]) stream.on('error', () => this.kill());
     for (const stream of this.output) stream.on('error', () => {});
     if (typeof inner === 'string') process.nextTick(() => this.#die({ kind: 'start-failed', message: inner }));
     else inner.onExit((reason) => this.#die(reason));
@@ -137,6 +139,7 @@ class SafeSandbox implements Sandbox {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
     this.channel.destroy();
+    this.answers.destroy();
     this.#release();
     for (const listener of this.#listeners.splice(0)) listener(reason);
   }

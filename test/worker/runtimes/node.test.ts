@@ -1,5 +1,5 @@
 /**
- * The Node.js runtime alone: boot.cjs as a plain process, spoken to over descriptor 3 with the agent's own code.
+ * The Node.js runtime alone: boot.cjs as a plain process, spoken to over descriptors 3 and 4 with the agent's own code.
  * That the two copies of the frame layout agree is shown by every one of these.
  */
 import assert from 'node:assert/strict';
@@ -40,7 +40,7 @@ class Runner {
     for (const [name, text] of Object.entries(files)) writeFileSync(path.join(code, name), text);
     const args = nodeRuntime.args(128).map((argument) => argument.replace('{runtime}', nodeRuntime.dir));
     const child = spawn(nodeRuntime.interpreter(), args, {
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
       env: {
         LAMBDA_TASK_ROOT: code,
         _HANDLER: handler,
@@ -55,6 +55,7 @@ class Runner {
     this.#kill = () => child.kill('SIGKILL');
     const sandbox: Sandbox = {
       channel: child.stdio[3] as Duplex,
+      answers: child.stdio[4] as Duplex,
       output: [child.stdout as Readable, child.stderr as Readable],
       pin: () => false,
       kill: this.#kill,

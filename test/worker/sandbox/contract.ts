@@ -206,7 +206,7 @@ export function contractSuite(subject: Subject): void {
         assert.equal(await other.run('return "still here"'), 'still here');
         // The agent sees the channel close first, and kills; the reason is still the right one.
         const second = start({ memoryMb: 128 });
-        second.sandbox.channel.on('end', () => second.sandbox.kill());
+        second.sandbox.answers.on('end', () => second.sandbox.kill());
         assert.deepEqual(await second.runToDeath(hunger), { kind: 'oom' });
         // The same slot, with room again.
         const next = start({ memoryMb: 256 });

@@ -75,7 +75,7 @@ export class Talker {
     this.sandbox = sandbox;
     for (const stream of sandbox.output) stream.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
     sandbox.channel.on('error', () => {});
-    sandbox.channel.on('data', (chunk: Buffer) => this.#receive(chunk));
+    sandbox.answers.on('data', (chunk: Buffer) => this.#receive(chunk));
     this.exit = new Promise((resolve) =>
       sandbox.onExit((reason) => {
         this.exits++;

@@ -181,7 +181,7 @@ describe('isolation under bubblewrap', { skip: noBubblewrap, concurrency: false 
         try { return fs.readlinkSync('/proc/self/fd/' + fd) } catch { return '' }
       });`)) as string[];
     for (const target of targets) assert.match(target, /^$|^\/dev\/null$|^(socket|pipe):|^anon_inode:|^\/proc/, target);
-    assert.equal(targets.filter((target) => target.startsWith('socket:')).length, 3);
+    assert.equal(targets.filter((target) => target.startsWith('socket:')).length, 4);
   });
 
   test('its channel blocks, as a runtime that reads it with readSync expects', async () => {

@@ -1,4 +1,4 @@
-// The instance's end of its channel to the agent: frames over descriptor 3. The layout is drawn in
+// The instance's end of its channel to the agent: frames in over descriptor 3 and out over 4. The layout is drawn in
 // src/wire/instance-frame.ts; this is its copy in plain JavaScript, since nothing compiles inside a sandbox.
 //
 // Reading blocks on purpose. Between invocations an instance sits in read(2): it is frozen, as Lambda freezes it,
@@ -7,7 +7,8 @@
 
 const { readSync, writeSync } = require('node:fs');
 
-const DESCRIPTOR = 3;
+const IN = 3;
+const OUT = 4;
 const HEADER_BYTES = 16;
 const INVOKE_FIXED_BYTES = 8 + 36;
 const REUSED_BYTES = 64 * 1024;
@@ -32,7 +33,7 @@ const outgoing = Buffer.allocUnsafeSlow(REUSED_BYTES);
 function readUntil(buffer, from, end) {
   let at = from;
   while (at < end) {
-    const count = readSync(DESCRIPTOR, buffer, at, buffer.length - at, null);
+    const count = readSync(IN, buffer, at, buffer.length - at, null);
     if (count === 0) return -1;
     at += count;
   }
@@ -81,7 +82,7 @@ function send(kind, flags, sequence, text) {
   buffer.writeUInt32LE(0, 12);
   let at = 0;
   const end = HEADER_BYTES + bodyBytes;
-  while (at < end) at += writeSync(DESCRIPTOR, buffer, at, end - at);
+  while (at < end) at += writeSync(OUT, buffer, at, end - at);
 }
 
 module.exports = { Kind, FLAG_LAST, receive, send };

@@ -19,9 +19,9 @@ import { PROCESS_LIMIT, RESOURCE_LIMITS } from '../limits.ts';
 import { fillPlaceholders } from '../placeholders.ts';
 import { INNER_ID } from './staging.ts';
 
-export const SECCOMP_FD = 4;
-export const ARGUMENTS_FD = 5;
-export const STATUS_FD = 6;
+export const SECCOMP_FD = 5;
+export const ARGUMENTS_FD = 6;
+export const STATUS_FD = 7;
 
 const SYSTEM_FOLDERS = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/nix/store'];
 const SYSTEM_FILES = [

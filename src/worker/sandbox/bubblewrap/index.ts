@@ -115,8 +115,8 @@ function spawnSandbox(machine: Machine, spec: SandboxSpec, paths: Paths, cgroup:
   const child = spawn(machine.tools.sh, chainArguments(machine, spec, cgroup?.attachFiles ?? []), {
     cwd: '/',
     env: {},
-    //      0         1       2       3 channel 4 seccomp 5 arguments 6 status
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'ignore', 'pipe', 'pipe'],
+    //      0         1       2       3 channel 4 answers 5 seccomp 6 arguments 7 status
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'ignore', 'pipe', 'pipe'],
   });
   // Missing altogether where the platform is out of descriptors.
   const streams: readonly unknown[] = child.stdio ?? [];

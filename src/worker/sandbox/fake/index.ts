@@ -1,12 +1,14 @@
 /** The simulated twin of the sandbox door: no processes, no time. See README.md beside this file. */
-import { duplexPair, PassThrough, type Duplex, type Readable, type Writable } from 'node:stream';
+import { duplexPair, PassThrough, type Readable, type Writable } from 'node:stream';
 import type { ExitReason, Finding, Sandbox, SandboxBackend, SandboxSpec } from '../contract.ts';
 
 /** The instance's side of a fake sandbox, for the script that plays it. */
 export interface FakeInstance {
   readonly spec: SandboxSpec;
   /** What a real instance has as descriptor 3. */
-  readonly channel: Duplex;
+  readonly channel: Readable;
+  /** What a real instance has as descriptor 4. */
+  readonly answers: Writable;
   readonly stdout: Writable;
   readonly stderr: Writable;
   /** Every set of CPUs that it was pinned to, the one at start included. */
@@ -51,28 +53,32 @@ export class FakeBackend implements SandboxBackend {
 }
 
 class FakeSandbox implements Sandbox {
-  readonly channel: Duplex;
+  readonly channel: Writable;
+  readonly answers: Readable;
   readonly output: readonly Readable[];
   readonly instance: FakeInstance;
   ended = false;
   readonly #pins: (readonly number[])[] = [];
   readonly #exitListeners: ((reason: ExitReason) => void)[] = [];
   readonly #endListeners: (() => void)[] = [];
-  readonly #instanceStreams: readonly (Duplex | Writable)[];
+  readonly #instanceStreams: readonly Writable[];
   #memoryPeakBytes = 0;
 
   constructor(spec: SandboxSpec) {
-    const [ours, theirs] = duplexPair();
+    const [channel, channelInside] = duplexPair();
+    const [answersInside, answers] = duplexPair();
     const stdout = new PassThrough();
     const stderr = new PassThrough();
-    this.channel = ours;
+    this.channel = channel;
+    this.answers = answers;
     this.output = [stdout, stderr];
-    this.#instanceStreams = [theirs, stdout, stderr];
-    for (const stream of [ours, theirs, stdout, stderr]) stream.on('error', () => {});
+    this.#instanceStreams = [channelInside, answersInside, stdout, stderr];
+    for (const stream of [channel, answers, ...this.#instanceStreams]) stream.on('error', () => {});
     if (spec.cpus.length > 0) this.#pins.push(spec.cpus.slice());
     this.instance = {
       spec,
-      channel: theirs,
+      channel: channelInside,
+      answers: answersInside,
       stdout,
       stderr,
       pins: this.#pins,
@@ -110,6 +116,7 @@ class FakeSandbox implements Sandbox {
     // What the instance wrote before it ended still arrives first.
     setImmediate(() => {
       this.channel.destroy();
+      this.answers.destroy();
       for (const listener of this.#exitListeners) listener(reason);
     });
   }

@@ -88,7 +88,7 @@ function spawnPlain(spec: SandboxSpec, cgroup: Cgroup | undefined): Sandbox {
     env: { ...env },
     // A session, and so a process group, of its own: the group is what can be killed where there is no cgroup.
     detached: true,
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
   });
   return startHostSandbox({
     child,
