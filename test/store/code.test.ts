@@ -365,7 +365,25 @@ describe('damaged code', () => {
       assert.equal(readFileSync(join(store.codeDir(code), 'lib/data.txt'), 'utf8'), '1');
       assert.deepEqual(readdirSync(join(folder, 'tmp')), []);
     });
+    test(`unpacked again when it is uploaded again: ${name}`, async (context) => {
+      const { store, folder, reports } = await open(context);
+      const code = ok(await store.putCode(smallZip(1)));
+      damage(store.codeDir(code));
+      assert.deepEqual(ok(await store.putCode(smallZip(1))), code);
+      await assertWhole(store, code, smallZip(1));
+      assert.match(reports.join(), /missing or damaged/);
+      assert.deepEqual(readdirSync(join(folder, 'tmp')), []);
+      ok(await store.putCode(smallZip(1)));
+      assert.equal(reports.length, 1, 'what is whole is left alone');
+    });
   }
+  test('a zip that is gone while it is in use is stored again when it is uploaded again', async (context) => {
+    const { store, folder } = await open(context);
+    const code = ok(await store.putCode(smallZip(1)));
+    rmSync(zipPath(folder, code));
+    ok(await store.putCode(smallZip(1)));
+    assert.deepEqual(await store.readZip(code), smallZip(1));
+  });
 });
 
 async function assertWhole(store: Store, code: CodeRef, zip: Buffer): Promise<void> {

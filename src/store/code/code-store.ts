@@ -10,7 +10,7 @@
  */
 import { createHash } from 'node:crypto';
 import { renameSync } from 'node:fs';
-import { chmod, mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { UserError } from '../../base/errors.ts';
@@ -103,11 +103,9 @@ export class CodeStore {
     const ref: CodeRef = { sha256: await sha256Of(zip), zipBytes: zip.length };
     const running = this.#uploads.get(ref.sha256);
     if (running) return running;
-    if (this.errorOf(ref) === null) {
-      this.use(ref);
-      return ref;
-    }
-    const upload = this.#gate.run(() => this.#store(ref, zip)).finally(() => this.#uploads.delete(ref.sha256));
+    const upload = this.#gate
+      .run(async () => ((await this.#isWhole(ref, zip)) ? ref : this.#store(ref, zip)))
+      .finally(() => this.#uploads.delete(ref.sha256));
     this.#uploads.set(ref.sha256, upload);
     return upload;
   }
@@ -142,6 +140,22 @@ export class CodeStore {
     this.#stored.delete(ref.sha256);
     this.#storedBytes -= ref.zipBytes;
     return [...paths];
+  }
+
+  /**
+   * Is it stored, and still all there? Uploading again is how people mend what somebody removed below a running
+   * platform. The contents of the zip on the disk are compared when it is read, and at the start.
+   */
+  async #isWhole(ref: CodeRef, zip: Buffer): Promise<boolean> {
+    if (this.errorOf(ref) !== null) return false;
+    this.use(ref);
+    const stats = await stat(this.#zipPath(ref)).catch(() => null);
+    if (stats?.size === ref.zipBytes) {
+      const plan = await planZip(zip, this.#options.limits);
+      if (plan instanceof ZipRefusal || (await isUnpacked(plan, this.folderOf(ref)))) return true;
+    }
+    this.#options.report(`code ${ref.sha256}: it was missing or damaged and is stored again as it was uploaded`);
+    return false;
   }
 
   async #store(ref: CodeRef, zip: Buffer): Promise<CodeRef | UserError> {
