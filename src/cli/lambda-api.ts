@@ -5,6 +5,7 @@ import { CliError, EXIT } from './exit-codes.ts';
 
 const ROOT = '/2015-03-31/functions';
 const CONCURRENCY_ROOT = '/2017-10-31/functions';
+const CONCURRENCY_READ_ROOT = '/2019-09-30/functions';
 
 export interface FunctionConfiguration {
   readonly FunctionName: string;
@@ -87,6 +88,11 @@ export function updateCode(client: Client, name: string, zip: Buffer): Promise<F
   return client.json('PUT', `${functionPath(name)}/code`, { ZipFile: zip.toString('base64') });
 }
 
+/** Has the platform look whether it still holds this code whole, and store it again if not; changes no function. */
+export async function repairCode(client: Client, name: string, zip: Buffer): Promise<void> {
+  await client.json('PUT', `${functionPath(name)}/code`, { ZipFile: zip.toString('base64'), DryRun: true });
+}
+
 export function updateConfiguration(
   client: Client,
   name: string,
@@ -97,6 +103,13 @@ export function updateConfiguration(
 
 export function publishVersion(client: Client, name: string): Promise<FunctionConfiguration> {
   return client.json('POST', `${functionPath(name)}/versions`, {});
+}
+
+/** Null: nothing is reserved. */
+export async function getConcurrency(client: Client, name: string): Promise<number | null> {
+  const path = `${CONCURRENCY_READ_ROOT}/${encodeURIComponent(name)}/concurrency`;
+  const answer = await client.json<{ ReservedConcurrentExecutions?: number }>('GET', path);
+  return answer.ReservedConcurrentExecutions ?? null;
 }
 
 /** Null lifts the reservation. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
@@ -39,11 +40,28 @@ describe('commands against a platform', { skip: skip === '' ? false : skip }, ()
 
   test('--concurrency 0 stops a function, and none lets it run again', async () => {
     const file = path.join(folder, 'echo.ts');
-    await ok(['deploy', file, '--name', 'reserved', '--concurrency', '0']);
+    const deploy = (concurrency: string): Promise<string> =>
+      ok(['deploy', file, '--name', 'reserved', '--concurrency', concurrency]);
+    assert.match(await deploy('none'), /created/);
+    assert.match(await deploy('0'), /updated/);
+    assert.match(await deploy('0'), /unchanged/);
     assert.equal((await run(['invoke', 'reserved'])).code, 5);
-    await ok(['deploy', file, '--name', 'reserved', '--concurrency', 'none']);
+    assert.match(await deploy('none'), /updated/);
+    assert.match(await deploy('none'), /unchanged/);
     assert.equal(await ok(['invoke', 'reserved']), '{}\n');
     await ok(['delete', 'reserved']);
+  });
+
+  test('code that was lost on the disk is mended by deploying it again', async () => {
+    const file = path.join(folder, 'echo.ts');
+    const deployed = await ok(['deploy', file, '--name', 'lost', '--json']);
+    const { functions } = JSON.parse(deployed) as { functions: { codeSha256: string }[] };
+    const sha256 = Buffer.from(functions[0]?.codeSha256 ?? '', 'base64').toString('hex');
+    rmSync(path.join(platform.dataDir, 'code', sha256), { recursive: true });
+    assert.equal((await run(['invoke', 'lost'])).code, 1);
+    assert.match(await ok(['deploy', file, '--name', 'lost']), /unchanged/);
+    assert.equal(await ok(['invoke', 'lost', '-d', '1']), '1\n');
+    await ok(['delete', 'lost']);
   });
 
   test('a function from a file: deploy, list, invoke, log, update, delete', async () => {
@@ -201,10 +219,14 @@ test('wrong usage: exit code 2 and a line that says what would be right', async 
     [['frob'], /unknown command 'frob'/],
     [['deploy'], /missing required argument 'path'/],
     [['list', '--frob'], /unknown option '--frob'/],
+    [['deploy', ''], /the path is empty/],
     [['deploy', 'no-such-file.ts'], /no-such-file\.ts does not exist/],
     [['deploy', 'README.md'], /README\.md is none of \.ts/],
     [['deploy', 'docs'], /docs has no perch\.json/],
-    [['deploy', 'examples/hello.mjs', '--memory', '5'], /whole number from 128/],
+    [['deploy', 'examples/hello.mjs', '--memory', '5'], /is invalid\. It has to be a whole number from 128/],
+    [['up', '--region', 'a b'], /argument 'a b' is invalid\. It has to look like AWS's, such as us-east-1/],
+    [['up', '--region', ''], /such as us-east-1/],
+    [['up', '--region', 'us-east-1:x'], /such as us-east-1/],
     [['invoke', 'x', '-d', '{a}'], /the payload is not JSON/],
     [['invoke', 'x', '-d', '@/no/such/file'], /cannot read the payload/],
     [['list', '--endpoint', 'nonsense'], /endpoint 'nonsense' is not a URL/],

@@ -4,8 +4,10 @@ import type { Client } from '../client.ts';
 import type { ConfigurationChange, FunctionConfiguration } from '../lambda-api.ts';
 import {
   createFunction,
+  getConcurrency,
   getConfiguration,
   publishVersion,
+  repairCode,
   setConcurrency,
   updateCode,
   updateConfiguration,
@@ -28,9 +30,19 @@ export interface Deployed {
 export async function upload(client: Client, packed: Packed, publish: boolean): Promise<Deployed> {
   const existing = await getConfiguration(client, packed.name);
   const status = existing === null ? await create(client, packed) : await update(client, packed, existing);
-  if (packed.concurrency !== undefined) await setConcurrency(client, packed.name, packed.concurrency);
+  const reserved = await reserve(client, packed);
   const active = await waitUntilActive(client, packed.name);
-  return { status, configuration: publish ? await publishVersion(client, packed.name) : active };
+  return {
+    status: reserved && status === 'unchanged' ? 'updated' : status,
+    configuration: publish ? await publishVersion(client, packed.name) : active,
+  };
+}
+
+/** True if the reserved concurrency is another one now. */
+async function reserve(client: Client, { name, concurrency }: Packed): Promise<boolean> {
+  if (concurrency === undefined || (await getConcurrency(client, name)) === concurrency) return false;
+  await setConcurrency(client, name, concurrency);
+  return true;
 }
 
 async function create(client: Client, packed: Packed): Promise<'created'> {
@@ -50,6 +62,9 @@ async function update(
     await updateCode(client, name, zip);
     // The API refuses a second change while the first takes effect.
     await waitUntilActive(client, name);
+  } else {
+    // Who deploys the same again may do so because the code on the platform's disk is damaged.
+    await repairCode(client, name, zip);
   }
   if (settingsChanged) await updateConfiguration(client, name, settings);
   return codeChanged || settingsChanged ? 'updated' : 'unchanged';
