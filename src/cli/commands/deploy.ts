@@ -153,6 +153,8 @@ function print(
 }
 
 async function planAll(path: string, options: DeployOptions): Promise<readonly Plan[]> {
+  // Joined and resolved it would be the current folder.
+  if (path === '') throw new CliError(EXIT.usage, "the path is empty; give a file or a folder to deploy, such as '.'");
   const manifest = join(path, MANIFEST);
   if (!options.bundle || !existsSync(manifest)) return [override(planOne(path, options), options)];
   const { readManifest } = await import('../deploy/manifest.ts');

@@ -22,6 +22,7 @@ interface UpOptions {
 }
 
 const DEFAULT_PORT = 9400;
+const REGION_LENGTH_MAX = 32;
 const SERVICE_DATA_DIR = '/var/lib/perch';
 
 const HELP = `
@@ -50,7 +51,7 @@ export function register(program: Command): void {
         .default('bubblewrap'),
     )
     .option('--keys <file>', 'access keys of the callers (see below)')
-    .option('--region <name>', 'AWS region to report', 'us-east-1')
+    .option('--region <name>', 'AWS region to report', parseRegion, 'us-east-1')
     .addOption(
       new Option('--log-level <level>', 'of the log on stderr')
         .choices(['debug', 'info', 'warn', 'error', 'silent'])
@@ -136,8 +137,14 @@ function stopSignal(): Promise<void> {
 
 function parseCores(text: string): number[] {
   const cpus = parseCpuList(text);
-  if (cpus === null || cpus.length === 0) throw new InvalidArgumentError('it has to be a list of CPUs such as 0-1,3.');
+  if (cpus === null || cpus.length === 0) throw new InvalidArgumentError('It has to be a list of CPUs such as 0-1,3.');
   return cpus;
+}
+
+/** It becomes part of every ARN, so it has to look like a region; it need not be one that AWS has. */
+function parseRegion(text: string): string {
+  if (/^[a-z]{2,8}(-[a-z0-9]{1,16}){1,4}$/.test(text) && text.length <= REGION_LENGTH_MAX) return text;
+  throw new InvalidArgumentError("It has to look like AWS's, such as us-east-1.");
 }
 
 function defaultDataDir(): string {
