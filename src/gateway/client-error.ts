@@ -1,12 +1,9 @@
 /** What the HTTP parser refuses: no request object exists, so the answer is written by hand and the connection ends. */
-import { randomUUID } from 'node:crypto';
 import { maxHeaderSize } from 'node:http';
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { UserError } from '../base/errors.ts';
-import { errorBody } from './respond.ts';
-
-const STATUS_TEXTS: Readonly<Record<number, string>> = { 400: 'Bad Request', 413: 'Content Too Large' };
+import { rawError } from './raw-answer.ts';
 
 export function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   // An answer that is being written (of an earlier request on this connection) must not get another one mixed in.
@@ -15,20 +12,7 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Duplex):
     socket.destroy();
     return;
   }
-  const refusal = refusalOf(error);
-  const body = errorBody(refusal);
-  socket.end(
-    [
-      `HTTP/1.1 ${refusal.status} ${STATUS_TEXTS[refusal.status] ?? ''}`,
-      'Content-Type: application/json',
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      `x-amzn-RequestId: ${randomUUID()}`,
-      `x-amzn-ErrorType: ${refusal.code}`,
-      'Connection: close',
-      '',
-      body,
-    ].join('\r\n'),
-  );
+  socket.end(rawError(refusalOf(error)));
 }
 
 function refusalOf(error: NodeJS.ErrnoException): UserError {

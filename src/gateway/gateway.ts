@@ -7,7 +7,8 @@
 import { randomUUID } from 'node:crypto';
 import http from 'node:http';
 import type { ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { assert } from '../base/assert.ts';
 import { UserError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import { answerClientError } from './client-error.ts';
@@ -18,6 +19,7 @@ import { GatewayRequest, Invoker } from './lambda/invoke.ts';
 import { LATEST, functionArn, notFound, parseFunctionRef } from './lambda/names.ts';
 import type { UidRange } from './peer.ts';
 import type { Platform } from './platform.ts';
+import { Refuser } from './raw-answer.ts';
 import { BodyReader } from './read-body.ts';
 import { sendBytes, sendError, sendErrorAndClose, sendJson } from './respond.ts';
 import type { Answer, GatewayContext, GatewayLog, Route } from './route.ts';
@@ -70,6 +72,7 @@ class GatewayServer implements Gateway {
   readonly #guard: Guard;
   readonly #router = new Router();
   readonly #bodies = new BodyReader();
+  readonly #refuser = new Refuser();
   readonly #invoker: Invoker;
   readonly #context: GatewayContext;
   readonly #server: http.Server<typeof GatewayRequest>;
@@ -97,12 +100,30 @@ class GatewayServer implements Gateway {
         headersTimeout: LIMITS.headersTimeoutMs,
         requestTimeout: LIMITS.requestTimeoutMs,
         keepAliveTimeout: KEEP_ALIVE_MS,
+        connectionsCheckingInterval: LIMITS.headersTimeoutMs / 2,
+        // Answered by the guard, in the form of all other refusals.
+        requireHostHeader: false,
       },
       (request, response) => this.#handle(request, response),
     );
     this.#server.maxConnections = LIMITS.connectionsMax;
-    this.#server.on('connection', (socket) => this.#guard.connected(socket));
     this.#server.on('clientError', answerClientError);
+    this.#server.on('checkExpectation', (request, response) => this.#refuseExpectation(request, response));
+    this.#server.on('connect', (_, socket) => this.#refuser.refuse(socket as Socket, NO_PROXY));
+    this.#guardConnections();
+  }
+
+  /** Node's own listener attaches a parser to a connection; those that are refused never get that far. */
+  #guardConnections(): void {
+    const server = this.#server;
+    const accept = server.listeners('connection') as ((this: http.Server, socket: Socket) => void)[];
+    assert(accept.length > 0, 'node:http listens for connections');
+    server.removeAllListeners('connection');
+    server.on('connection', (socket) => {
+      const refusal = this.#guard.refuseConnection(socket);
+      if (refusal !== null) return this.#refuser.refuse(socket, refusal);
+      for (const listener of accept) listener.call(server, socket);
+    });
   }
 
   async listen(): Promise<{ url: string }> {
@@ -147,6 +168,15 @@ class GatewayServer implements Gateway {
       if (fn !== null) return this.#invoker.start(request, response, fn, '');
     }
     this.#route(request, response);
+  }
+
+  #refuseExpectation(request: GatewayRequest, response: ServerResponse): void {
+    const expected = String(request.headers.expect).slice(0, EXPECTATION_SHOWN_LENGTH);
+    const unknown = new UserError(
+      'InvalidRequestContentException',
+      `The request expects '${expected}'; the only expectation that is met is 100-continue.`,
+    );
+    sendErrorAndClose(request, response, this.#guard.refuse(request) ?? unknown, randomUUID());
   }
 
   /** Every other request, and invocations whose function is named in a rarer way, or not there. */
@@ -214,6 +244,10 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
   };
   return new ListenError(words[error.code ?? ''] ?? `Cannot listen on ${where}: ${error.message}`, { cause: error });
 }
+
+const EXPECTATION_SHOWN_LENGTH = 100;
+
+const NO_PROXY = new UserError('UnknownOperationException', 'CONNECT is no operation of this gateway: it is no proxy.');
 
 const SHUTTING_DOWN = new UserError('ServiceUnavailableException', 'The platform is shutting down.');
 

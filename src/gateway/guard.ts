@@ -26,6 +26,11 @@ const FROM_A_FUNCTION = new UserError(
   'Functions of this platform may not call the API that controls it.',
 );
 
+const NO_HOST = new UserError(
+  'InvalidRequestContentException',
+  'The request has no Host header, which HTTP/1.1 asks for.',
+);
+
 export interface GuardOptions {
   /** As given to listen. */
   readonly host: string;
@@ -35,13 +40,11 @@ export interface GuardOptions {
 
 export class Guard {
   readonly #options: GuardOptions;
-  readonly #refusedSockets: WeakSet<Socket> | null;
   /** Host headers found good, so that the hot path looks one up and parses none. */
   readonly #goodHosts = new Set<string>();
 
   constructor(options: GuardOptions) {
     this.#options = options;
-    this.#refusedSockets = options.refuseUids === null ? null : new WeakSet();
   }
 
   /** Why it may not even listen, or null. */
@@ -54,18 +57,19 @@ export class Guard {
     );
   }
 
-  connected(socket: Socket): void {
+  /** Of a connection, before anything is read from it. */
+  refuseConnection(socket: Socket): UserError | null {
     const { refuseUids } = this.#options;
-    if (refuseUids !== null && isRefusedPeer(socket, refuseUids)) this.#refusedSockets?.add(socket);
+    return refuseUids !== null && isRefusedPeer(socket, refuseUids) ? FROM_A_FUNCTION : null;
   }
 
-  /** By the connection and the headers alone; on the way of every request. */
+  /** By the headers alone; on the way of every request. */
   refuse(request: IncomingMessage): UserError | null {
-    if (this.#refusedSockets?.has(request.socket) === true) return FROM_A_FUNCTION;
-    if (this.#options.keys.size > 0) return null;
     const { headers } = request;
-    if (isFromPage(headers)) return FROM_A_PAGE;
     const { host } = headers;
+    if (host === undefined && request.httpVersion === '1.1') return NO_HOST;
+    if (this.#options.keys.size > 0) return null;
+    if (isFromPage(headers)) return FROM_A_PAGE;
     return host === undefined || this.#goodHosts.has(host) ? null : this.#refuseHost(host);
   }
 

@@ -196,3 +196,41 @@ test(
     assert.deepEqual(await answer.json(), [403, 403, 403]);
   },
 );
+
+/** Says nothing on its connections, so that nothing but the gateway ends them. */
+const FLOOD = `
+import net from 'node:net';
+const one = (port, host) => new Promise((closed) => {
+  let answer = '';
+  const socket = net.connect(port, host).on('close', () => closed(answer)).on('error', () => {});
+  socket.on('data', (chunk) => (answer += chunk)).on('end', () => socket.end());
+});
+export const handler = async ({ port, host, count, atOnce }) => {
+  const answers = [];
+  const open = async () => { while (answers.length < count) answers.push(await one(port, host)); };
+  await Promise.all(Array.from({ length: atOnce }, open));
+  return { ended: answers.length, told: answers.some((answer) => /^HTTP.1.1 403 .*AccessDeniedException/s.test(answer)) };
+};`;
+
+test(
+  'connections of a function are ended at once, and nobody else has to wait for them',
+  { skip: isRoot ? false : 'NOT TESTED: functions have users of their own only where the platform is root' },
+  async (t) => {
+    const platform = await startTestPlatform();
+    t.after(() => platform.stop());
+    const info = (await (await fetch(`${platform.url}/perch/v1/info`)).json()) as { sandbox: string };
+    if (info.sandbox !== 'bubblewrap') return t.skip(`NOT TESTED: the sandbox is ${info.sandbox}`);
+    const { path, body } = await creation('flood', { Timeout: 30 }, FLOOD);
+    assert.equal((await fetch(platform.url + path, { method: 'POST', body: body as string })).status, 201);
+    const { hostname: host, port } = new URL(platform.url);
+    let answered = false;
+    const answer = fetch(`${platform.url}/2015-03-31/functions/flood/invocations`, {
+      method: 'POST',
+      body: JSON.stringify({ host, port: Number(port), count: 2000, atOnce: 400 }),
+    }).finally(() => (answered = true));
+    while (!answered) assert.equal((await fetch(`${platform.url}/healthz`)).status, 200);
+    const { ended, told } = (await (await answer).json()) as { ended: number; told: boolean };
+    assert.ok(ended >= 2000, `${ended} of 2000 ended`);
+    assert.ok(told, 'no connection was told why');
+  },
+);

@@ -128,6 +128,7 @@ const REQUESTS: readonly BadInput[] = [
   row('an operation of Lambda that Perch does not offer', 'UnknownOperationException', /CreateAlias/, () => ({ method: 'POST', path: `${ECHO_PATH}/aliases`, body: '{}' })),
   row('a path that cannot be decoded', 'UnknownOperationException', /%zz/, () => ({ path: `${FUNCTIONS}/%zz` })),
   row('headers of more than 16 KB', 'RequestTooLargeException', /headers.*16384/, () => ({ path: FUNCTIONS, headers: { 'x-huge': 'x'.repeat(17_000) } })),
+  row('an expectation that is none', 'InvalidRequestContentException', /'banana'.*100-continue/, () => invocation(ECHO, { headers: { expect: 'banana' } })),
   row('a web page (Origin)', 'AccessDeniedException', /web page/, () => ({ path: FUNCTIONS, headers: { origin: 'https://example.com' } })),
   row('a web page (Sec-Fetch-Site)', 'AccessDeniedException', /web page/, () => invocation(ECHO, { headers: { 'sec-fetch-site': 'cross-site' } })),
   row('a foreign host name', 'AccessDeniedException', /'rebound\.example\.com:80'/, () => ({ path: FUNCTIONS, headers: { host: 'rebound.example.com:80' } })),

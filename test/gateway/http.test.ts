@@ -138,3 +138,24 @@ test('a refused upload leaves its connection in order', async () => {
   await once(socket, 'end');
   assert.match(text, /^HTTP\/1\.1 413 .*RequestTooLargeException.*Connection: close.*smaller than 6291456 bytes/s);
 });
+
+/** Everything that comes back for these bytes. */
+async function raw(bytes: string): Promise<string> {
+  const { hostname, port } = new URL(platform.url);
+  const socket = net.connect(Number(port), hostname);
+  socket.write(bytes);
+  let text = '';
+  socket.on('data', (chunk) => (text += String(chunk)));
+  await once(socket, 'close');
+  return text;
+}
+
+test('what node:http would refuse with a bare status has our answer too', async () => {
+  const noHost = await raw('GET /healthz HTTP/1.1\r\n\r\n');
+  assert.match(noHost, /^HTTP\/1\.1 400 .*x-amzn-ErrorType: InvalidRequestContentException.*no Host header/s);
+  assert.match(await raw('GET /healthz HTTP/1.0\r\n\r\n'), /^HTTP\/1\.1 200 /);
+  const expecting = 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nExpect: banana\r\n\r\n';
+  assert.match(await raw(expecting), /^HTTP\/1\.1 400 .*x-amzn-ErrorType: InvalidRequestContentException.*'banana'/s);
+  const proxy = 'CONNECT example.com:443 HTTP/1.1\r\nHost: localhost\r\n\r\n';
+  assert.match(await raw(proxy), /^HTTP\/1\.1 404 .*x-amzn-ErrorType: UnknownOperationException/s);
+});
