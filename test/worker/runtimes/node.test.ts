@@ -348,6 +348,25 @@ test('process.exit ends the process with its code', async () => {
   assert.deepEqual(outcome.value, { kind: 'exit', code: 7 });
 });
 
+test('a function that replaces globals is answered all the same', async () => {
+  const files = cjs(`
+    const broken = () => 'broken';
+    JSON.stringify = JSON.parse = broken;
+    globalThis.setImmediate = process.nextTick = process.reallyExit = broken;
+    Buffer.allocUnsafeSlow = Buffer.byteLength = broken;
+    for (const name of ['copy', 'latin1Slice', 'readDoubleLE', 'readUInt16LE', 'readUInt32LE', 'utf8Slice', 'utf8Write',
+      'writeUInt16LE', 'writeUInt32LE']) Buffer.prototype[name] = broken;
+    exports.handler = async (event) => { if (event.throws) throw new Error('thrown'); console.log('logged'); return event; };`);
+  const runner = new Runner(files, 'index.handler');
+  for (const event of [{ n: 1 }, { n: 2, text: 'ü'.repeat(100_000) }]) {
+    const outcome = await runner.invoke(event, { clientContext: '{"a":1}' });
+    assert.deepEqual(outcome.value, event);
+    assert.match(outcome.log, /logged/);
+  }
+  assert.equal((await runner.invoke({ throws: true })).value.errorMessage, 'thrown');
+  runner.stop();
+});
+
 test('nothing of the platform is left in the environment', async () => {
   const outcome = await once(mjs('export const handler = async () => Object.keys(process.env)'), 'index.handler');
   assert.deepEqual(

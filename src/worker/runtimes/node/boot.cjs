@@ -8,6 +8,7 @@ const { Context } = require('./context.cjs');
 const { errorText, typedError } = require('./errors.cjs');
 const { loadHandler } = require('./handler.cjs');
 const logs = require('./log.cjs');
+const own = require('./own.cjs');
 
 const EXIT_INIT_ERROR = 1;
 const EXIT_REJECTION = 128;
@@ -28,17 +29,17 @@ function finish(kind, text) {
   current = null;
   send(kind, 0, sequence, text);
   // A turn of the event loop between two invocations lets what they left behind (closed sockets, say) be seen.
-  setImmediate(serve);
+  own.setImmediate(serve);
 }
 
 function succeed(result) {
   let text;
   try {
-    text = JSON.stringify(result) ?? 'null';
+    text = own.stringifyJson(result) ?? 'null';
   } catch (error) {
     return fail(typedError('Runtime.MarshalError', `Unable to stringify response body: ${error.message}`));
   }
-  if (text.length * 3 > responseBytesMax && Buffer.byteLength(text) > responseBytesMax) {
+  if (text.length * 3 > responseBytesMax && own.byteLength(text) > responseBytesMax) {
     const message = `Response payload size exceeded maximum allowed payload size (${responseBytesMax} bytes).`;
     return fail(typedError('Function.ResponseSizeTooLarge', message));
   }
@@ -73,7 +74,7 @@ function run(invocation) {
   logs.enter(invocation.requestId, invocation.sequence);
   let event;
   try {
-    event = JSON.parse(invocation.payload);
+    event = own.parseJson(invocation.payload);
   } catch (error) {
     current = invocation;
     return finish(Kind.badPayload, error.message);
@@ -101,7 +102,7 @@ function run(invocation) {
 
 function serve() {
   const invocation = receive();
-  if (invocation === null) process.reallyExit(0);
+  if (invocation === null) own.exit(0);
   run(invocation);
 }
 
@@ -117,7 +118,7 @@ function onFatal(thrown, code, label) {
   logs.log('ERROR', label, text);
   if (handler === undefined) send(Kind.initError, FLAG_LAST, 0, text);
   else if (current !== null) send(Kind.error, FLAG_LAST, current.sequence, text);
-  process.reallyExit(code);
+  own.exit(code);
 }
 
 function onRejection(reason) {
@@ -137,7 +138,7 @@ async function boot() {
     onFatal(error, EXIT_INIT_ERROR, 'Init Error');
   }
   send(Kind.ready, 0, 0, '');
-  setImmediate(serve);
+  own.setImmediate(serve);
 }
 
 void boot();

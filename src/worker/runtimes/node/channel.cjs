@@ -6,6 +6,7 @@
 'use strict';
 
 const { readSync, writeSync } = require('node:fs');
+const own = require('./own.cjs');
 
 const IN = 3;
 const OUT = 4;
@@ -26,8 +27,8 @@ const Kind = Object.freeze({
 /** In `flags`: the instance ends after this frame. */
 const FLAG_LAST = 1;
 
-const incoming = Buffer.allocUnsafeSlow(REUSED_BYTES);
-const outgoing = Buffer.allocUnsafeSlow(REUSED_BYTES);
+const incoming = own.allocate(REUSED_BYTES);
+const outgoing = own.allocate(REUSED_BYTES);
 
 /** Fills `buffer` up to `end`; false when the agent is gone. */
 function readUntil(buffer, from, end) {
@@ -48,38 +49,38 @@ function receive() {
   let buffer = incoming;
   const first = readUntil(buffer, 0, HEADER_BYTES);
   if (first < 0) return null;
-  const bodyBytes = buffer.readUInt32LE(0);
+  const bodyBytes = own.readUInt32LE(buffer, 0);
   const end = HEADER_BYTES + bodyBytes;
   if (end > first) {
     if (end > buffer.length) {
-      buffer = Buffer.allocUnsafeSlow(end);
-      incoming.copy(buffer, 0, 0, first);
+      buffer = own.allocate(end);
+      own.copy(incoming, buffer, 0, 0, first);
     }
     if (readUntil(buffer, first, end) < 0) return null;
   }
-  const extraBytes = buffer.readUInt16LE(6);
+  const extraBytes = own.readUInt16LE(buffer, 6);
   const extraAt = HEADER_BYTES + INVOKE_FIXED_BYTES;
   const payloadAt = extraAt + extraBytes;
   return {
-    sequence: buffer.readUInt32LE(8),
-    deadlineMs: buffer.readDoubleLE(HEADER_BYTES),
-    requestId: buffer.latin1Slice(HEADER_BYTES + 8, extraAt),
-    extra: extraBytes === 0 ? null : JSON.parse(buffer.utf8Slice(extraAt, payloadAt)),
-    payload: buffer.utf8Slice(payloadAt, end),
+    sequence: own.readUInt32LE(buffer, 8),
+    deadlineMs: own.readDoubleLE(buffer, HEADER_BYTES),
+    requestId: own.latin1Slice(buffer, HEADER_BYTES + 8, extraAt),
+    extra: extraBytes === 0 ? null : own.parseJson(own.utf8Slice(buffer, extraAt, payloadAt)),
+    payload: own.utf8Slice(buffer, payloadAt, end),
   };
 }
 
 function send(kind, flags, sequence, text) {
   // Three bytes are the most that UTF-8 makes of one UTF-16 unit.
   const reusable = HEADER_BYTES + text.length * 3 <= REUSED_BYTES;
-  const buffer = reusable ? outgoing : Buffer.allocUnsafeSlow(HEADER_BYTES + Buffer.byteLength(text));
-  const bodyBytes = buffer.utf8Write(text, HEADER_BYTES);
-  buffer.writeUInt32LE(bodyBytes, 0);
+  const buffer = reusable ? outgoing : own.allocate(HEADER_BYTES + own.byteLength(text));
+  const bodyBytes = own.utf8Write(buffer, text, HEADER_BYTES);
+  own.writeUInt32LE(buffer, bodyBytes, 0);
   buffer[4] = kind;
   buffer[5] = flags;
-  buffer.writeUInt16LE(0, 6);
-  buffer.writeUInt32LE(sequence, 8);
-  buffer.writeUInt32LE(0, 12);
+  own.writeUInt16LE(buffer, 0, 6);
+  own.writeUInt32LE(buffer, sequence, 8);
+  own.writeUInt32LE(buffer, 0, 12);
   let at = 0;
   const end = HEADER_BYTES + bodyBytes;
   while (at < end) at += writeSync(OUT, buffer, at, end - at);

@@ -2,6 +2,7 @@
 'use strict';
 
 const { types } = require('node:util');
+const own = require('./own.cjs');
 
 function typedError(errorType, message) {
   const error = new Error(message);
@@ -13,13 +14,13 @@ function typedError(errorType, message) {
 function errorText(thrown) {
   try {
     if (types.isNativeError(thrown) || thrown instanceof Error) {
-      return JSON.stringify({
+      return own.stringifyJson({
         errorType: String(thrown.name),
         errorMessage: String(thrown.message),
         trace: String(thrown.stack ?? '').split('\n'),
       });
     }
-    return JSON.stringify({ errorType: typeof thrown, errorMessage: String(thrown), trace: [] });
+    return own.stringifyJson({ errorType: typeof thrown, errorMessage: String(thrown), trace: [] });
   } catch {
     return '{"errorType":"handled","errorMessage":"the function threw a value that cannot be described","trace":[]}';
   }

@@ -5,6 +5,7 @@
 
 const { formatWithOptions } = require('node:util');
 const { Kind, send } = require('./channel.cjs');
+const own = require('./own.cjs');
 
 /** A frame of log stays well below what the agent accepts, and fits the buffer that is used again. */
 const PIECE_LENGTH = 20_000;
@@ -39,9 +40,9 @@ function line(level, values) {
     entry.message = only !== null && typeof only === 'object' ? only : describe(values);
   }
   try {
-    return JSON.stringify(entry) + '\n';
+    return own.stringifyJson(entry) + '\n';
   } catch {
-    return JSON.stringify({ timestamp, level, requestId, message: describe(values) }) + '\n';
+    return own.stringifyJson({ timestamp, level, requestId, message: describe(values) }) + '\n';
   }
 }
 
@@ -63,7 +64,7 @@ function replaceStream(stream) {
   stream.write = (chunk, encoding, callback) => {
     const done = typeof encoding === 'function' ? encoding : callback;
     write(typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('utf8'));
-    if (typeof done === 'function') process.nextTick(done);
+    if (typeof done === 'function') own.nextTick(done);
     return true;
   };
 }
