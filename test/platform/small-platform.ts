@@ -50,6 +50,7 @@ export class Play {
         FRAME_HEADER_BYTES + INVOKE_FIXED_BYTES - UUID_BYTES,
         FRAME_HEADER_BYTES + INVOKE_FIXED_BYTES,
       );
+      assert.ok(!instance.frozen, 'an instance that is frozen was given an invocation');
       assert.equal(this.running, null, 'an instance was given an invocation while it had one');
       this.running = { requestId, sequence: received.readUInt32LE(8) };
       received = received.subarray(end);

@@ -22,6 +22,7 @@ const KILLS: Record<Kill, string> = {
   [Kill.timedOut]: 'timeout',
   [Kill.broke]: 'broke-protocol',
   [Kill.ended]: 'error',
+  [Kill.lost]: 'lost',
 };
 
 export class AgentMetrics {

@@ -103,6 +103,8 @@ export class Agent {
     complete: (core, slot, ending) => this.#complete(core, slot, ending),
     release: (core, sequence, warm) => this.#release(core, sequence, warm),
     kill: (slot, why) => this.#kill(slot, why),
+    freeze: (slot) => this.#instances[slot]!.freeze(),
+    thaw: (slot) => this.#instances[slot]!.thaw(),
     evicted: (versionIndex) => this.#events.evicted(versionIndex),
   };
 
@@ -195,8 +197,8 @@ export class Agent {
     }
     assert(runningCount === this.#runningCount, `${runningCount} run, counted ${this.#runningCount}`);
     assert(
-      runningCount === 0 || this.#ticking !== null || this.#stopping,
-      'something runs, and nobody looks at its time',
+      runningCount + this.#machine.awakeCount === 0 || this.#ticking !== null || this.#stopping,
+      'something runs or is to be frozen, and nobody looks at the time',
     );
     for (const [slot, instance] of this.#instances.entries()) {
       const free = this.#machine.stateOf(slot) === SlotState.free;
@@ -230,7 +232,7 @@ export class Agent {
     this.#machine.tick(nowUs);
     this.#drain();
     this.#platformCpus.update((core) => this.#heldUs(core, nowUs));
-    if (this.#runningCount > 0) return;
+    if (this.#runningCount > 0 || this.#machine.awakeCount > 0) return;
     this.#ticking?.();
     this.#ticking = null;
   }
@@ -267,6 +269,7 @@ export class Agent {
         ready: () => this.#onReady(instance),
         answer: (_, answer) => this.#onAnswer(instance, answer),
         log: (_, text, bytes) => this.#onLog(instance, text, bytes),
+        lost: () => this.#onLost(instance),
         broke: (_, message) => this.#onBroke(instance, message),
         exited: (_, reason) => this.#onExited(instance, reason),
       },
@@ -352,6 +355,11 @@ export class Agent {
       'an instance broke its protocol',
     );
     this.#machine.broke(instance.slot);
+    this.#drain();
+  }
+
+  #onLost(instance: Instance): void {
+    this.#machine.lost(instance.slot);
     this.#drain();
   }
 

@@ -19,6 +19,8 @@ export interface InstanceEvents {
   answer(slot: number, answer: Answer): void;
   /** `bytes`: the length of the text in UTF-8. */
   log(slot: number, text: string, bytes: number): void;
+  /** It closed its side of the channel, as a process does that ends. */
+  lost(slot: number): void;
   broke(slot: number, message: string): void;
   exited(slot: number, reason: ExitReason): void;
 }
@@ -74,6 +76,14 @@ export class Instance {
     if (core === this.#core || cpus.length === 0) return false;
     this.#core = this.#sandbox.pin(cpus) ? core : NOWHERE;
     return this.#core === core;
+  }
+
+  freeze(): void {
+    this.#sandbox.freeze();
+  }
+
+  thaw(): void {
+    this.#sandbox.thaw();
   }
 
   /** From now on its frames count for nothing: its result, if it had one to give, is decided. */
@@ -134,6 +144,9 @@ export class Instance {
       limits,
     );
     sandbox.answers.on('data', (chunk: Buffer) => reader.push(chunk));
+    sandbox.answers.on('end', () => {
+      if (!this.#killed) this.#events.lost(this.slot);
+    });
     // The exit that follows says it all.
     sandbox.channel.on('error', () => {});
     sandbox.answers.on('error', () => {});

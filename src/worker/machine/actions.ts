@@ -9,10 +9,19 @@ export const Ending = { answered: 0, exited: 1, timedOut: 2, initTimedOut: 3, br
 export type Ending = (typeof Ending)[keyof typeof Ending];
 
 /** Why an instance is killed. */
-export const Kill = { evicted: 0, timedOut: 1, broke: 2, ended: 3 } as const;
+export const Kill = { evicted: 0, timedOut: 1, broke: 2, ended: 3, lost: 4 } as const;
 export type Kill = (typeof Kill)[keyof typeof Kill];
 
-export const ActionKind = { start: 0, run: 1, complete: 2, release: 3, kill: 4, evicted: 5 } as const;
+export const ActionKind = {
+  start: 0,
+  run: 1,
+  complete: 2,
+  release: 3,
+  kill: 4,
+  evicted: 5,
+  freeze: 6,
+  thaw: 7,
+} as const;
 
 const STRIDE = 4;
 
@@ -26,6 +35,9 @@ export interface ActionHandler {
   /** The lease is over; `warm`: an instance of its version stays. */
   release(core: number, sequence: number, warm: boolean): void;
   kill(slot: number, why: Kill): void;
+  /** The idle instance may use no CPU until `thaw`, which comes before its next `run`. */
+  freeze(slot: number): void;
+  thaw(slot: number): void;
   /** The last idle instance of the version is gone. */
   evicted(versionIndex: number): void;
 }
@@ -61,6 +73,14 @@ export class Actions {
 
   kill(slot: number, why: Kill): void {
     this.#push(ActionKind.kill, slot, why, 0);
+  }
+
+  freeze(slot: number): void {
+    this.#push(ActionKind.freeze, slot, 0, 0);
+  }
+
+  thaw(slot: number): void {
+    this.#push(ActionKind.thaw, slot, 0, 0);
   }
 
   evicted(versionIndex: number): void {
@@ -105,6 +125,10 @@ export class Actions {
         return handler.release(a, b >>> 0, c === 1);
       case ActionKind.kill:
         return handler.kill(a, b as Kill);
+      case ActionKind.freeze:
+        return handler.freeze(a);
+      case ActionKind.thaw:
+        return handler.thaw(a);
       default:
         return handler.evicted(a);
     }

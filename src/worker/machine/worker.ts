@@ -16,6 +16,9 @@
  * - warm memory is bounded: what all instances may use together stays within the budget, but for those that are
  *   already being killed to make room.
  *
+ * - an instance that has been idle for two ticks is frozen, and thawed before it runs: what it left behind (children,
+ *   native threads) uses a core that others hold for that long at most.
+ *
  * Warm instances are taken last-in-first-out per version (the most recent has the warmest caches), and the least
  * recently used of all goes first when memory or slots are needed.
  */
@@ -24,6 +27,9 @@ import { Actions, Ending, Kill, SlotState } from './actions.ts';
 import { SlotList } from './slot-list.ts';
 
 const NONE = -1;
+
+/** How an idle instance rests: since the last tick, longer, or frozen. */
+const Rest = { new: 0, seen: 1, frozen: 2 } as const;
 
 export interface WorkerLimits {
   readonly coreCount: number;
@@ -57,6 +63,9 @@ export class WorkerMachine {
   readonly #warm: SlotList;
   /** All idle slots, newest first. */
   readonly #idle: SlotList;
+  /** `Rest` of each idle slot. Those of the idle list that are frozen are its oldest. */
+  readonly #slotRest: Uint8Array;
+  #frozenCount = 0;
   #residentMb = 0;
   #idleMb = 0;
 
@@ -73,11 +82,12 @@ export class WorkerMachine {
     this.#slotVersion = new Int32Array(limits.slotCount).fill(NONE);
     this.#slotMemoryMb = new Int32Array(limits.slotCount);
     this.#slotCore = new Int32Array(limits.slotCount).fill(NONE);
+    this.#slotRest = new Uint8Array(limits.slotCount);
     this.#freeSlots = Int32Array.from({ length: limits.slotCount }, (_, index) => limits.slotCount - 1 - index);
     this.#freeCount = limits.slotCount;
     this.#warm = new SlotList(limits.versionCount, limits.slotCount);
     this.#idle = new SlotList(1, limits.slotCount);
-    // An assignment can evict every idle instance and start one more.
+    // An assignment can evict every idle instance and start one more; a tick can freeze every one.
     this.actions = new Actions(limits.slotCount * 2 + limits.coreCount * 4 + 8);
   }
 
@@ -132,6 +142,7 @@ export class WorkerMachine {
       return;
     }
     this.#slotState[slot] = SlotState.idle;
+    this.#slotRest[slot] = Rest.new;
     this.#slotCore[slot] = NONE;
     this.#warm.push(this.#versionOf(slot), slot);
     this.#idle.push(0, slot);
@@ -146,6 +157,13 @@ export class WorkerMachine {
     if (state === SlotState.idle) this.#unlink(slot);
     else this.#complete(this.#holding(slot), Ending.broke);
     this.#kill(slot, Kill.broke);
+  }
+
+  /** Its channel ended. If it is idle, it is not used again; if it runs, its exit follows and says why. */
+  lost(slot: number): void {
+    if (this.#slotState[slot] !== SlotState.idle) return;
+    this.#unlink(slot);
+    this.#kill(slot, Kill.lost);
   }
 
   /** Every process of the instance is gone. */
@@ -168,8 +186,12 @@ export class WorkerMachine {
     if (this.#warm.head(version) === NONE) this.actions.evicted(version);
   }
 
-  /** Kills what has passed its deadline. Returns the next deadline, microseconds; Infinity if there is none. */
+  /**
+   * Kills what has passed its deadline, and freezes what has been idle since the tick before the last one.
+   * Returns the next deadline, microseconds; Infinity if there is none.
+   */
   tick(nowUs: number): number {
+    this.#freezeIdle();
     let nextUs = Infinity;
     for (let core = 0; core < this.#limits.coreCount; core++) {
       const deadlineUs = this.#coreDeadlineUs[core]!;
@@ -225,6 +247,15 @@ export class WorkerMachine {
     return this.#limits.slotCount - this.#freeCount;
   }
 
+  /** Idle instances that a later tick will freeze. */
+  get awakeCount(): number {
+    return this.#idle.count - this.#frozenCount;
+  }
+
+  isFrozen(slot: number): boolean {
+    return this.#slotState[slot] === SlotState.idle && this.#slotRest[slot] === Rest.frozen;
+  }
+
   get idleCount(): number {
     return this.#idle.count;
   }
@@ -234,6 +265,7 @@ export class WorkerMachine {
     let residentMb = 0;
     let idle = 0;
     let idleMb = 0;
+    let frozen = 0;
     for (let slot = 0; slot < this.#limits.slotCount; slot++) {
       const state = this.#slotState[slot]! as SlotState;
       const core = this.#slotCore[slot]!;
@@ -244,6 +276,7 @@ export class WorkerMachine {
       if (core !== NONE) assert(this.#coreSlot[core] === slot, `slot ${slot} and core ${core} disagree`);
       if (state === SlotState.idle) {
         idle++;
+        if (this.#slotRest[slot] === Rest.frozen) frozen++;
         idleMb += this.#memoryOf(slot);
       }
       if (state !== SlotState.free && state !== SlotState.dying) residentMb += this.#memoryOf(slot);
@@ -254,6 +287,9 @@ export class WorkerMachine {
       else assert(this.#slotCore[slot] === core, `core ${core} and slot ${slot} disagree`);
     }
     assert(idle === this.#idle.count, 'the idle list and the states disagree');
+    assert(frozen === this.#frozenCount, `frozen: ${this.#frozenCount} kept, ${frozen} found`);
+    for (let slot = this.#idle.head(0), left = this.awakeCount; slot !== NONE; slot = this.#idle.after(slot), left--)
+      assert((this.#slotRest[slot] === Rest.frozen) === left <= 0, 'a frozen instance is newer than one that is awake');
     assert(idleMb === this.#idleMb, `idle memory: ${this.#idleMb} kept, ${idleMb} found`);
     assert(residentMb === this.#residentMb, `resident memory: ${this.#residentMb} kept, ${residentMb} found`);
     assert(residentMb <= this.#limits.memoryMb, `resident memory ${residentMb} exceeds ${this.#limits.memoryMb}`);
@@ -286,8 +322,22 @@ export class WorkerMachine {
 
   #takeWarm(versionIndex: number): number {
     const slot = this.#warm.head(versionIndex);
-    if (slot !== NONE) this.#unlink(slot);
+    if (slot === NONE) return NONE;
+    if (this.#slotRest[slot] === Rest.frozen) this.actions.thaw(slot);
+    this.#unlink(slot);
     return slot;
+  }
+
+  /** Looks at those that are awake alone. */
+  #freezeIdle(): void {
+    for (let slot = this.#idle.head(0); slot !== NONE; slot = this.#idle.after(slot)) {
+      const rest = this.#slotRest[slot]!;
+      if (rest === Rest.frozen) return;
+      this.#slotRest[slot] = rest + 1;
+      if (rest === Rest.new) continue;
+      this.#frozenCount++;
+      this.actions.freeze(slot);
+    }
   }
 
   /** A free slot, with memory for it; kills idle instances for either, the least recently used first. */
@@ -313,6 +363,7 @@ export class WorkerMachine {
     this.#warm.remove(this.#versionOf(slot), slot);
     this.#idle.remove(0, slot);
     this.#idleMb -= this.#memoryOf(slot);
+    if (this.#slotRest[slot] === Rest.frozen) this.#frozenCount--;
   }
 
   #holding(slot: number): number {

@@ -48,6 +48,13 @@ export interface Sandbox {
   readonly output: readonly Readable[];
   /** Moves every thread of the instance to these CPUs. False where the machine cannot pin, or it is dead. */
   pin(cpus: readonly number[]): boolean;
+  /**
+   * Stops every process in it until `thaw`: none of them uses a CPU. It can be pinned and killed meanwhile, and what is
+   * written to its channel waits. Nothing happens where the machine has no freezer (`check` says so), or it is dead.
+   */
+  freeze(): void;
+  /** Returns when they may run again. */
+  thaw(): void;
   /** Ends every process in the sandbox. Idempotent; `onExit` follows. */
   kill(): void;
   /** Highest resident memory of all processes in it so far, bytes; 0 where it is unknown. */

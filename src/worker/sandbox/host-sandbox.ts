@@ -92,6 +92,15 @@ class HostSandbox implements Sandbox {
     return !this.#childGone && this.#pinner.pin(cpus);
   }
 
+  /** Without a cgroup nothing is done: stopping by signals shows, and misses what is being forked. */
+  freeze(): void {
+    if (!this.#killed && !this.#childGone) this.#options.cgroup?.freeze();
+  }
+
+  thaw(): void {
+    if (!this.#childGone) this.#options.cgroup?.thaw();
+  }
+
   kill(): void {
     if (this.#killed || this.#childGone) return;
     this.#killed = true;
@@ -175,6 +184,10 @@ class FailedSandbox implements Sandbox {
   pin(): boolean {
     return false;
   }
+
+  freeze(): void {}
+
+  thaw(): void {}
 
   kill(): void {}
 

@@ -3,8 +3,9 @@
  *
  * - Order: nothing starts before `open` is done or once `close` has begun; `close` waits until every sandbox is gone.
  * - One sandbox per slot at a time; a second one is a bug of the caller and crashes.
- * - Idempotence: `open`, `close` and `kill` may be called again; `onExit` is called once for each listener, also for one that comes late.
+ * - Idempotence: `open`, `close`, `freeze`, `thaw` and `kill` may be called again; `onExit` is called once for each listener, also for one that comes late.
  * - Death on first error: an exception at start, or an error on the channel, ends the sandbox, with a reason.
+ * - After `kill`, `freeze` and `thaw` do nothing: whatever holds a cgroup then lets the dying die.
  * - After death: `pin` is false, the channel is closed, the memory peak keeps its last value.
  */
 import { PassThrough, type Readable, type Writable } from 'node:stream';
@@ -100,6 +101,7 @@ class SafeSandbox implements Sandbox {
   readonly #listeners: ((reason: ExitReason) => void)[] = [];
   #reason: ExitReason | undefined;
   #killed = false;
+  #frozen = false;
 
   /** Takes the backend's sandbox, or why there is none. `release` is called at its death, before the listeners. */
   constructor(inner: Sandbox | string, release: () => void) {
@@ -117,6 +119,18 @@ class SafeSandbox implements Sandbox {
 
   pin(cpus: readonly number[]): boolean {
     return this.#reason === undefined && !this.#killed && this.#inner?.pin(cpus) === true;
+  }
+
+  freeze(): void {
+    if (this.#frozen || this.#killed || this.#reason !== undefined) return;
+    this.#frozen = true;
+    this.#inner?.freeze();
+  }
+
+  thaw(): void {
+    if (!this.#frozen || this.#killed || this.#reason !== undefined) return;
+    this.#frozen = false;
+    this.#inner?.thaw();
   }
 
   kill(): void {

@@ -31,6 +31,7 @@ class Shell implements ActionHandler {
   readonly leases = new Map<number, { sequence: number; version: number; completed: boolean }>();
   readonly versionOfSlot = new Map<number, number>();
   readonly endings: Ending[] = [];
+  readonly frozen = new Set<number>();
   coldCount = 0;
 
   start(slot: number, core: number, versionIndex: number): void {
@@ -43,6 +44,7 @@ class Shell implements ActionHandler {
   run(slot: number, core: number): void {
     const lease = this.leases.get(core);
     assert.ok(lease !== undefined && !lease.completed);
+    assert.ok(!this.frozen.has(slot), 'a frozen instance runs');
     assert.equal(this.versionOfSlot.get(slot), lease.version, 'an instance runs another function than its own');
   }
 
@@ -64,6 +66,16 @@ class Shell implements ActionHandler {
     assert.ok(this.versionOfSlot.has(slot));
   }
 
+  freeze(slot: number): void {
+    assert.equal(this.machine.stateOf(slot), SlotState.idle);
+    assert.ok(!this.frozen.has(slot), 'frozen twice');
+    this.frozen.add(slot);
+  }
+
+  thaw(slot: number): void {
+    assert.ok(this.frozen.delete(slot), 'thawed, and was not frozen');
+  }
+
   evicted(versionIndex: number): void {
     for (const [slot, version] of this.versionOfSlot) {
       if (version === versionIndex)
@@ -74,6 +86,10 @@ class Shell implements ActionHandler {
   drain(): void {
     this.machine.actions.drain(this);
     this.machine.checkInvariants();
+    for (const slot of this.versionOfSlot.keys()) {
+      if (this.machine.stateOf(slot) === SlotState.dying) continue;
+      assert.equal(this.machine.isFrozen(slot), this.frozen.has(slot), `slot ${slot}: frozen or not?`);
+    }
   }
 
   assign(core: number, version: number): boolean {
@@ -95,6 +111,7 @@ class Shell implements ActionHandler {
   exit(slot: number): void {
     this.machine.exited(slot);
     this.versionOfSlot.delete(slot);
+    this.frozen.delete(slot);
     this.drain();
   }
 
@@ -115,6 +132,7 @@ const event = fc.record({
     'answer',
     'last',
     'broke',
+    'lost',
     'exit',
     'wait',
     'drop',
@@ -147,6 +165,13 @@ function apply(shell: Shell, { kind, a, b }: Event): void {
     case 'broke':
       on([...shell.versionOfSlot.keys()], (slot) => machine.broke(slot));
       break;
+    case 'lost':
+      on([...shell.versionOfSlot.keys()], (slot) => {
+        const before = machine.stateOf(slot);
+        machine.lost(slot);
+        assert.equal(machine.stateOf(slot), before === SlotState.idle ? SlotState.dying : before);
+      });
+      break;
     case 'exit':
       on([...shell.versionOfSlot.keys()], (slot) => shell.exit(slot));
       break;
@@ -168,6 +193,8 @@ function settle(shell: Shell): void {
   for (const slot of Array.from(shell.versionOfSlot.keys())) {
     if (shell.machine.stateOf(slot) === SlotState.dying) shell.exit(slot);
   }
+  for (let tick = 0; tick < 2; tick++) shell.machine.tick(shell.nowUs);
+  shell.drain();
 }
 
 test('whatever happens, every assignment has one result and every core comes back', () => {
@@ -177,7 +204,11 @@ test('whatever happens, every assignment has one result and every core comes bac
       for (const each of events) apply(shell, each);
       settle(shell);
       assert.equal(shell.leases.size, 0, 'a lease never ended');
-      for (const slot of shell.versionOfSlot.keys()) assert.equal(shell.machine.stateOf(slot), SlotState.idle);
+      for (const slot of shell.versionOfSlot.keys()) {
+        assert.equal(shell.machine.stateOf(slot), SlotState.idle);
+        assert.ok(shell.frozen.has(slot), 'idle for two ticks, and not frozen');
+      }
+      assert.equal(shell.machine.awakeCount, 0);
     }),
     { numRuns: Number(process.env['PERCH_PROPERTY_RUNS'] ?? 2000) },
   );
@@ -193,6 +224,37 @@ test('an instance is used again by its own version, and its core may be another'
   assert.equal(shell.coldCount, 1);
   shell.assign(0, 0);
   assert.equal(shell.coldCount, 2);
+});
+
+test('an instance that is used again before the second tick is never frozen', () => {
+  const shell = new Shell();
+  shell.assign(0, 1);
+  shell.machine.ready(0, 0);
+  for (let round = 0; round < 3; round++) {
+    shell.machine.answered(0, false);
+    shell.machine.tick(0);
+    shell.drain();
+    assert.deepEqual([shell.frozen.size, shell.machine.awakeCount], [0, 1]);
+    assert.ok(shell.assign(0, 1));
+  }
+  shell.machine.answered(0, false);
+  for (let tick = 0; tick < 3; tick++) shell.machine.tick(0);
+  shell.drain();
+  assert.deepEqual([shell.frozen.size, shell.machine.awakeCount], [1, 0]);
+  assert.ok(shell.assign(2, 1));
+  assert.deepEqual([shell.frozen.size, shell.coldCount], [0, 1]);
+});
+
+test('an idle instance whose channel ended gets no invocation, and keeps its slot until it is gone', () => {
+  const shell = new Shell();
+  shell.assign(0, 1);
+  shell.machine.ready(0, 0);
+  shell.machine.answered(0, false);
+  shell.machine.lost(0);
+  shell.drain();
+  shell.assign(0, 1);
+  assert.equal(shell.coldCount, 2);
+  assert.deepEqual([shell.machine.stateOf(0), shell.machine.residentCount], [SlotState.dying, 2]);
 });
 
 test('the least recently used idle instance makes room', () => {

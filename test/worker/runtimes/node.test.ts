@@ -58,6 +58,8 @@ class Runner {
       answers: child.stdio[4] as Duplex,
       output: [child.stdout as Readable, child.stderr as Readable],
       pin: () => false,
+      freeze: () => {},
+      thaw: () => {},
       kill: this.#kill,
       memoryPeakBytes: () => 0,
       onExit: (listener) => {
@@ -79,6 +81,7 @@ class Runner {
           this.#settle?.(outcome);
         },
         log: (_, text) => (this.#log += text),
+        lost: () => {},
         broke: (_, message) => assert.fail(message),
         exited: (_, reason) => {
           this.exit = reason;
@@ -340,7 +343,7 @@ test('what a handler logs is there before its answer', async () => {
   assert.match(log, /^\d{4}-\d\d-\d\dT[\d:.]+Z\t01234567-89ab-cdef-0123-456789abcdef\tINFO\tone \{ a: \[ 1 \] \}\n/);
   assert.match(log, /\tERROR\tError: two\n/);
   assert.match(log, /\nthree\n/);
-  assert.equal(log.match(/y/g)?.length, 300_000);
+  assert.ok(log.includes('y'.repeat(300_000)));
 });
 
 test('process.exit ends the process with its code', async () => {

@@ -4,7 +4,15 @@ import { FakeBackend, SafeBackend, createBackend, type SandboxName } from '../..
 import type { SandboxBackend } from '../../../src/worker/sandbox/contract.ts';
 import { playEcho } from './fixtures/fake-echo.ts';
 import { contractSuite, type Subject } from './contract.ts';
-import { hasMemoryLimit, isRoot, makeFolders, noBubblewrap, removeFolders, type Folders } from './harness.ts';
+import {
+  hasFreezer,
+  hasMemoryLimit,
+  isRoot,
+  makeFolders,
+  noBubblewrap,
+  removeFolders,
+  type Folders,
+} from './harness.ts';
 
 function subject(name: SandboxName, skip: string | false): Subject {
   let folders: Folders;
@@ -32,6 +40,7 @@ function subject(name: SandboxName, skip: string | false): Subject {
     memoryLimit: hasMemoryLimit,
     catchesStrays: name === 'bubblewrap' || hasMemoryLimit,
     limitsProcesses: name === 'bubblewrap' || hasMemoryLimit,
+    freezes: hasFreezer,
   };
 }
 
@@ -54,4 +63,5 @@ contractSuite({
   memoryLimit: false,
   catchesStrays: false,
   limitsProcesses: false,
+  freezes: false,
 });

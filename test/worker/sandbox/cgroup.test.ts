@@ -8,6 +8,7 @@ import fc from 'fast-check';
 import { parseIds } from '../../../src/worker/sandbox/affinity.ts';
 import { type CgroupTree, isTree } from '../../../src/worker/sandbox/cgroup/cgroup.ts';
 import { removeLeftovers } from '../../../src/worker/sandbox/cgroup/folder.ts';
+import { freezerFinding } from '../../../src/worker/sandbox/cgroup/open.ts';
 import { parseHierarchies } from '../../../src/worker/sandbox/cgroup/mounts.ts';
 import { openV2 } from '../../../src/worker/sandbox/cgroup/v2.ts';
 import { isLeftover, ownName } from '../../../src/worker/sandbox/identity.ts';
@@ -80,6 +81,35 @@ test('v2: kills the whole group at once where the kernel can', () => {
   writeFileSync(path.join(folder, 'cgroup.kill'), '');
   cgroup.killAll();
   assert.equal(readFileSync(path.join(folder, 'cgroup.kill'), 'utf8'), '1');
+});
+
+test('freezes once, thaws once, and leaves nobody frozen behind', () => {
+  const folder = kernelFolder(path.join(root, 'perch-1-2-3-0', 'slot-0'), { 'cgroup.freeze': '0' });
+  const file = path.join(folder, 'cgroup.freeze');
+  const cgroup = treeIn(root).slot(0);
+  const read = (): string => readFileSync(file, 'utf8');
+  cgroup.freeze();
+  assert.equal(read(), '1');
+  writeFileSync(file, 'untouched');
+  cgroup.freeze();
+  assert.equal(read(), 'untouched');
+  writeFileSync(file, '1');
+  cgroup.thaw();
+  assert.equal(read(), '0');
+  cgroup.freeze();
+  cgroup.release();
+  assert.ok(!existsSync(folder) || read() === '0');
+});
+
+test('without a freezer nothing happens, and the machine is told', () => {
+  const opened = treeIn(root);
+  assert.equal(opened.freezer, false);
+  opened.slot(0).prepare(128);
+  opened.slot(0).freeze();
+  opened.slot(0).thaw();
+  const finding = freezerFinding(opened);
+  assert.deepEqual([finding.ok, finding.required], [false, false]);
+  assert.match(finding.fix, /cgroup2/);
 });
 
 test('v2: without the memory controller it says what to do, and leaves nothing', () => {

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { SandboxBackend, SandboxSpec } from '../../../src/worker/sandbox/contract.ts';
-import { type Folders, specFor, Talker } from './harness.ts';
+import { cpuTicksBelow, type Folders, specFor, Talker, until } from './harness.ts';
 
 export interface Subject {
   readonly title: string;
@@ -17,6 +17,7 @@ export interface Subject {
   readonly memoryLimit: boolean;
   readonly catchesStrays: boolean;
   readonly limitsProcesses: boolean;
+  readonly freezes: boolean;
   /** False for the simulated door, which has no processes to look at. */
   readonly real: boolean;
 }
@@ -133,6 +134,44 @@ export function contractSuite(subject: Subject): void {
       assert.equal(talker.sandbox.pin([100_000]), false);
       talker.sandbox.kill();
       await talker.exit;
+    });
+
+    test('frozen it does nothing, and goes on where it was', { skip: REAL }, async (t) => {
+      if (!subject.freezes) return t.skip('NO FREEZER here');
+      const talker = start();
+      await talker.run(`
+        require('child_process').spawn('/bin/sh', ['-c', 'while :; do :; done'], { detached: true, stdio: 'ignore' }).unref();
+        new (require('worker_threads').Worker)('for (;;);', { eval: true }).unref();`);
+      const { sandbox } = talker;
+      const used = (): number => cpuTicksBelow(process.pid);
+      for (let round = 0; round < 3; round++) {
+        sandbox.freeze();
+        sandbox.freeze();
+        // Its tasks stop one after the other.
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        const before = used();
+        let answered = false;
+        const answer = talker.run('return 7').then((value) => ((answered = true), value));
+        sandbox.pin([0]);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        assert.deepEqual([used() - before, answered], [0, false]);
+        sandbox.thaw();
+        sandbox.thaw();
+        assert.equal(await answer, 7);
+        await until(() => used() > before);
+      }
+      sandbox.freeze();
+      sandbox.kill();
+      sandbox.thaw();
+      sandbox.freeze();
+      assert.deepEqual(await talker.exit, { kind: 'killed' });
+      // The slot is not frozen for whoever comes next.
+      const next = start();
+      assert.equal(await next.run('return 8'), 8);
+      next.sandbox.freeze();
+      next.sandbox.kill();
+      assert.deepEqual(await next.exit, { kind: 'killed' });
+      for (const act of ['freeze', 'thaw'] as const) next.sandbox[act]();
     });
 
     test('starts on the CPUs of the spec', { skip: REAL }, async (t) => {

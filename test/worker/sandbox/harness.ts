@@ -1,9 +1,10 @@
 /** What the sandbox tests share: folders, specs, and a way to run JavaScript inside an instance. */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, copyFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FRAME_HEADER_BYTES, FrameKind, INVOKE_FIXED_BYTES } from '../../../src/wire/instance-frame.ts';
+import { descendantProcesses } from '../../../src/worker/sandbox/affinity.ts';
 import { checkMachine } from '../../../src/worker/sandbox/bubblewrap/check.ts';
 import { isTree } from '../../../src/worker/sandbox/cgroup/cgroup.ts';
 import { openCgroups } from '../../../src/worker/sandbox/cgroup/open.ts';
@@ -52,6 +53,28 @@ export function specFor(folders: Folders, more: Partial<SandboxSpec> = {}): Sand
     cpus: [],
     ...more,
   };
+}
+
+/** Waits for what will come, however long a busy machine takes. */
+export async function until(isThere: () => boolean): Promise<void> {
+  while (!isThere()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+/** CPU time of everything that the process has started and that lives, in the ticks of the kernel. */
+export function cpuTicksBelow(processId: number): number {
+  return descendantProcesses(processId)
+    .slice(1)
+    .reduce((sum, id) => sum + cpuTicks(id), 0);
+}
+
+function cpuTicks(processId: number): number {
+  try {
+    const stat = readFileSync(`/proc/${processId}/stat`, 'latin1');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return Number(fields[11]) + Number(fields[12]);
+  } catch {
+    return 0;
+  }
 }
 
 interface Answer {
@@ -143,6 +166,9 @@ if (isTree(machine)) machine.close();
 
 /** Whether instances that this user starts can be limited in memory. */
 export const hasMemoryLimit = isTree(machine) && machine.memory;
+
+/** Whether instances that this user starts can be frozen. */
+export const hasFreezer = isTree(machine) && machine.freezer;
 
 const missing = (await checkMachine()).filter((finding) => finding.required && !finding.ok);
 

@@ -75,9 +75,12 @@ test('slots outside of the range are a bug of the caller', async () => {
 });
 
 test('whatever is done in whatever order: one end each, and the slot is free after it', async () => {
-  const actions = fc.array(fc.tuple(fc.constantFrom('start', 'kill', 'exit', 'pin', 'turn'), fc.nat(SLOT_COUNT - 1)), {
-    maxLength: 40,
-  });
+  const actions = fc.array(
+    fc.tuple(fc.constantFrom('start', 'kill', 'exit', 'pin', 'freeze', 'thaw', 'turn'), fc.nat(SLOT_COUNT - 1)),
+    {
+      maxLength: 40,
+    },
+  );
   await fc.assert(
     fc.asyncProperty(actions, async (steps) => {
       const fake = new FakeBackend(() => {});
@@ -101,6 +104,7 @@ test('whatever is done in whatever order: one end each, and the slot is free aft
           all.push(exits);
         } else if (action === 'kill') entry?.sandbox.kill();
         else if (action === 'pin') entry?.sandbox.pin([slot]);
+        else if (action === 'freeze' || action === 'thaw') entry?.sandbox[action]();
         else if (action === 'exit' && entry !== undefined) {
           fake.instances.findLast((instance) => instance.spec.slot === slot)?.exit({ kind: 'exit', code: 7 });
         }
@@ -111,6 +115,27 @@ test('whatever is done in whatever order: one end each, and the slot is free aft
     }),
     { numRuns: 100 },
   );
+});
+
+test('freezing and thawing may be asked for twice, and do nothing to the dying', async () => {
+  const asked: string[] = [];
+  const fake = new FakeBackend(() => {});
+  const start = fake.start.bind(fake);
+  fake.start = (each) => {
+    const sandbox = start(each);
+    sandbox.freeze = () => void asked.push('freeze');
+    sandbox.thaw = () => void asked.push('thaw');
+    return sandbox;
+  };
+  const safe = new SafeBackend(fake, SLOT_COUNT);
+  await safe.open();
+  const sandbox = safe.start(spec(0));
+  for (const act of ['thaw', 'freeze', 'freeze', 'thaw', 'thaw', 'freeze'] as const) sandbox[act]();
+  sandbox.kill();
+  for (const act of ['thaw', 'freeze'] as const) sandbox[act]();
+  await exitOf(sandbox);
+  for (const act of ['thaw', 'freeze'] as const) sandbox[act]();
+  assert.deepEqual(asked, ['freeze', 'thaw', 'freeze']);
 });
 
 test('the fake records pins, peaks and output', async () => {

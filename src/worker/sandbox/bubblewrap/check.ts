@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { openCgroups } from '../cgroup/open.ts';
+import { freezerFinding, openCgroups } from '../cgroup/open.ts';
 import { isTree } from '../cgroup/cgroup.ts';
 import type { Finding } from '../contract.ts';
 import { SANDBOX_UIDS } from '../identity.ts';
@@ -192,14 +192,14 @@ async function cgroupFindings(): Promise<Checked[]> {
   const opened = await openCgroups({ processCountMax: 1, log: () => {} });
   if (!isTree(opened)) {
     const detail = `${opened.detail}: no memory limit, and pinning and peaks by /proc`;
-    return [{ topic: 'cgroup', ok: false, required: false, detail, fix: opened.fix }];
+    return [{ topic: 'cgroup', ok: false, required: false, detail, fix: opened.fix }, freezerFinding(opened)];
   }
   const controllers = [opened.memory ? 'memory' : '', opened.pids ? 'pids' : ''].filter((name) => name !== '');
   opened.close();
   const ok = opened.memory;
   const detail = `version ${opened.version}, with ${controllers.join(' and ')}`;
   const fix = ok ? '' : 'Enable the memory controller (cgroup_enable=memory on the kernel command line).';
-  return [{ topic: 'cgroup', ok, required: false, detail, fix }];
+  return [{ topic: 'cgroup', ok, required: false, detail, fix }, freezerFinding(opened)];
 }
 
 function pinningFinding(): Checked {

@@ -15,6 +15,9 @@ export interface Cgroup {
   processIds(): readonly number[];
   /** Sends SIGKILL to every process in the group; may miss one that is being forked, so repeat until it is empty. */
   killAll(): void;
+  /** Stops every task in the group until `thaw`; nothing happens where the tree has no freezer. Kills reach them still. */
+  freeze(): void;
+  thaw(): void;
   /** Highest use since `prepare`, bytes. */
   memoryPeakBytes(): number;
   /** Processes that the kernel killed at the limit since `prepare`. */
@@ -27,6 +30,8 @@ export interface CgroupTree {
   readonly version: 1 | 2;
   readonly memory: boolean;
   readonly pids: boolean;
+  /** Whether its groups can be frozen. */
+  readonly freezer: boolean;
   /** The cgroup of a slot, made at first use and then kept. */
   slot(slot: number): Cgroup;
   /** Removes all that was made. */

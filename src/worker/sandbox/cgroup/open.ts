@@ -1,7 +1,8 @@
 /** Finds out which cgroups this machine offers, removes what dead platform processes left in them, and opens ours. */
 import path from 'node:path';
+import type { Finding } from '../contract.ts';
 import { ownName } from '../identity.ts';
-import type { CgroupMissing, CgroupTree } from './cgroup.ts';
+import { type CgroupMissing, type CgroupTree, isTree } from './cgroup.ts';
 import { removeLeftovers } from './folder.ts';
 import { readHierarchies } from './mounts.ts';
 import { openV1 } from './v1.ts';
@@ -27,6 +28,7 @@ export async function openCgroups(options: CgroupOptions): Promise<CgroupTree | 
     return openV1({
       memoryFolder: path.join(memory.own, name),
       pidsFolder: pids === undefined ? '' : path.join(pids.own, name),
+      freezerFolder: v2 === undefined ? '' : path.join(v2.own, name),
       processCountMax: options.processCountMax,
     });
   }
@@ -37,5 +39,22 @@ export async function openCgroups(options: CgroupOptions): Promise<CgroupTree | 
     version: 0,
     detail: 'no cgroup hierarchy with a memory controller is mounted',
     fix: 'Mount cgroup version 2 at /sys/fs/cgroup, and give the container access to it.',
+  };
+}
+
+/** What becomes of the children and native threads of idle instances here. */
+export function freezerFinding(opened: CgroupTree | CgroupMissing): Finding & { readonly required: boolean } {
+  const ok = isTree(opened) && opened.freezer;
+  const missing = isTree(opened)
+    ? 'Mount cgroup version 2 (mount -t cgroup2 none /sys/fs/cgroup/unified), with Linux 5.2 or later.'
+    : opened.fix;
+  return {
+    topic: 'freezer',
+    ok,
+    required: false,
+    detail: ok
+      ? 'idle instances are frozen, whole'
+      : 'none: what a function leaves running (children, native threads) runs on between its invocations',
+    fix: ok ? '' : missing,
   };
 }

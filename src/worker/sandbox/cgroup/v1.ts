@@ -1,15 +1,19 @@
 /**
  * Version 1: one hierarchy per controller, so a slot has a folder in each. Groups are kept and reset between instances.
+ * Its own freezer is not used: what it froze no signal would end. See freezer.ts.
  * At the limit the kernel kills one process, the largest as a rule; the sandbox dies with it if it was the instance.
  */
 import path from 'node:path';
 import type { Cgroup, CgroupMissing, CgroupTree } from './cgroup.ts';
+import { canFreeze, Freezer } from './freezer.ts';
 import { killProcesses, makeFolder, readCounter, readIds, readText, removeFolder, tryWrite } from './folder.ts';
 
 export interface V1Options {
   /** Folders of our own in the two hierarchies; '' where the controller is missing. */
   readonly memoryFolder: string;
   readonly pidsFolder: string;
+  /** A folder of our own in the version 2 hierarchy, for its freezer; '' where none is mounted. */
+  readonly freezerFolder: string;
   readonly processCountMax: number;
 }
 
@@ -22,20 +26,30 @@ export function openV1(options: V1Options): CgroupTree | CgroupMissing {
       fix: 'Run Perch as root, or boot with cgroup version 2 (systemd.unified_cgroup_hierarchy=1) and delegate.',
     };
   }
+  const freezerFolder = openFreezer(options.freezerFolder);
   const slots = new Map<number, Cgroup>();
   return {
     version: 1,
     memory: options.memoryFolder !== '',
     pids: options.pidsFolder !== '',
+    freezer: freezerFolder !== '',
     slot(slot) {
-      const cgroup = slots.get(slot) ?? new CgroupV1(options, slot);
+      const cgroup = slots.get(slot) ?? new CgroupV1({ ...options, freezerFolder }, slot);
       slots.set(slot, cgroup);
       return cgroup;
     },
     close() {
-      for (const folder of folders) removeFolder(folder);
+      for (const folder of [...folders, freezerFolder]) if (folder !== '') removeFolder(folder);
     },
   };
+}
+
+/** '' where it cannot be made, or the kernel is too old. */
+function openFreezer(folder: string): string {
+  if (folder === '' || !makeFolder(folder)) return '';
+  if (canFreeze(folder)) return folder;
+  removeFolder(folder);
+  return '';
 }
 
 class CgroupV1 implements Cgroup {
@@ -44,6 +58,7 @@ class CgroupV1 implements Cgroup {
   readonly #memory: string;
   readonly #pids: string;
   readonly #any: string;
+  readonly #freezer: Freezer | undefined;
   readonly #processCountMax: number;
   #oomKillsBefore = 0;
 
@@ -52,7 +67,9 @@ class CgroupV1 implements Cgroup {
     this.#pids = options.pidsFolder && path.join(options.pidsFolder, `slot-${slot}`);
     this.#any = this.#memory || this.#pids;
     this.#processCountMax = options.processCountMax;
-    const folders = [this.#memory, this.#pids].filter((folder) => folder !== '');
+    const freezerFolder = options.freezerFolder && path.join(options.freezerFolder, `slot-${slot}`);
+    this.#freezer = freezerFolder === '' ? undefined : new Freezer(freezerFolder);
+    const folders = [this.#memory, this.#pids, freezerFolder].filter((folder) => folder !== '');
     for (const folder of folders) makeFolder(folder);
     this.attachFiles = folders.map((folder) => path.join(folder, 'cgroup.procs'));
   }
@@ -92,6 +109,14 @@ class CgroupV1 implements Cgroup {
     killProcesses(this.processIds());
   }
 
+  freeze(): void {
+    this.#freezer?.freeze();
+  }
+
+  thaw(): void {
+    this.#freezer?.thaw();
+  }
+
   memoryPeakBytes(): number {
     return this.#memory === '' ? 0 : Number(readText(this.#memory, 'memory.max_usage_in_bytes')) || 0;
   }
@@ -102,6 +127,7 @@ class CgroupV1 implements Cgroup {
 
   /** Page cache that the instance read stays charged to the group and would count against the next one. */
   release(): void {
+    this.#freezer?.release();
     if (this.#memory !== '') tryWrite(this.#memory, 'memory.force_empty', '0');
     // The dead that nobody has reaped yet (they may wait long, where the init of a container is careless) count against
     // the limit too. They do not hold their group, though: a new one starts at zero.

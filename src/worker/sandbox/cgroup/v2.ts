@@ -8,6 +8,7 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Cgroup, CgroupMissing, CgroupTree } from './cgroup.ts';
+import { canFreeze, Freezer } from './freezer.ts';
 import { killProcesses, makeFolder, readCounter, readIds, readText, removeFolder, tryWrite } from './folder.ts';
 
 export interface V2Options {
@@ -59,6 +60,7 @@ function tree(options: V2Options, folder: string): CgroupTree {
     version: 2,
     memory: true,
     pids: readText(folder, 'cgroup.controllers').split(/\s+/).includes('pids'),
+    freezer: canFreeze(folder),
     slot(slot) {
       const cgroup = slots.get(slot) ?? new CgroupV2(path.join(folder, `slot-${slot}`), options.processCountMax);
       slots.set(slot, cgroup);
@@ -73,10 +75,12 @@ function tree(options: V2Options, folder: string): CgroupTree {
 class CgroupV2 implements Cgroup {
   readonly attachFiles: readonly string[];
   readonly #folder: string;
+  readonly #freezer: Freezer;
   readonly #processCountMax: number;
 
   constructor(folder: string, processCountMax: number) {
     this.#folder = folder;
+    this.#freezer = new Freezer(folder);
     this.#processCountMax = processCountMax;
     this.attachFiles = [path.join(folder, 'cgroup.procs')];
   }
@@ -108,6 +112,14 @@ class CgroupV2 implements Cgroup {
     }
   }
 
+  freeze(): void {
+    this.#freezer.freeze();
+  }
+
+  thaw(): void {
+    this.#freezer.thaw();
+  }
+
   memoryPeakBytes(): number {
     // memory.peak needs 5.19.
     return Number(readText(this.#folder, 'memory.peak') || readText(this.#folder, 'memory.current')) || 0;
@@ -118,6 +130,7 @@ class CgroupV2 implements Cgroup {
   }
 
   release(): void {
+    this.#freezer.release();
     removeFolder(this.#folder);
   }
 }

@@ -13,6 +13,8 @@ export interface FakeInstance {
   readonly stderr: Writable;
   /** Every set of CPUs that it was pinned to, the one at start included. */
   readonly pins: readonly (readonly number[])[];
+  /** Whether it may not run at the moment. */
+  readonly frozen: boolean;
   /** It ends by itself. Later calls do nothing. */
   exit(reason: ExitReason): void;
   setMemoryPeakBytes(bytes: number): void;
@@ -63,6 +65,7 @@ class FakeSandbox implements Sandbox {
   readonly #endListeners: (() => void)[] = [];
   readonly #instanceStreams: readonly Writable[];
   #memoryPeakBytes = 0;
+  #frozen = false;
 
   constructor(spec: SandboxSpec) {
     const [channel, channelInside] = duplexPair();
@@ -75,6 +78,7 @@ class FakeSandbox implements Sandbox {
     this.#instanceStreams = [channelInside, answersInside, stdout, stderr];
     for (const stream of [channel, answers, ...this.#instanceStreams]) stream.on('error', () => {});
     if (spec.cpus.length > 0) this.#pins.push(spec.cpus.slice());
+    const isFrozen = (): boolean => this.#frozen;
     this.instance = {
       spec,
       channel: channelInside,
@@ -82,6 +86,9 @@ class FakeSandbox implements Sandbox {
       stdout,
       stderr,
       pins: this.#pins,
+      get frozen() {
+        return isFrozen();
+      },
       exit: (reason) => this.#end(reason),
       setMemoryPeakBytes: (bytes) => {
         this.#memoryPeakBytes = Math.max(this.#memoryPeakBytes, bytes);
@@ -94,6 +101,14 @@ class FakeSandbox implements Sandbox {
     if (this.ended || cpus.length === 0) return false;
     this.#pins.push(cpus.slice());
     return true;
+  }
+
+  freeze(): void {
+    this.#frozen = true;
+  }
+
+  thaw(): void {
+    this.#frozen = false;
   }
 
   kill(): void {

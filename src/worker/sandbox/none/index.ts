@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { LIMITS } from '../../../base/limits.ts';
 import { type Cgroup, type CgroupTree, isTree } from '../cgroup/cgroup.ts';
-import { openCgroups } from '../cgroup/open.ts';
+import { freezerFinding, openCgroups } from '../cgroup/open.ts';
 import type { Finding, Sandbox, SandboxBackend, SandboxSpec } from '../contract.ts';
 import { type ChildExit, failedSandbox, startHostSandbox } from '../host-sandbox.ts';
 import { libc } from '../libc.ts';
@@ -35,7 +35,10 @@ export class NoneBackend implements SandboxBackend {
   async check(): Promise<readonly (Finding & { readonly required: boolean })[]> {
     const fix = 'Install bubblewrap (apt-get install bubblewrap) and leave --sandbox away.';
     const pins = libc !== undefined;
+    const opened = await openCgroups({ processCountMax: 1, log: () => {} });
+    if (isTree(opened)) opened.close();
     return [
+      freezerFinding(opened),
       { topic: 'isolation', ok: false, required: false, detail: 'none: functions run as the platform does', fix },
       {
         topic: 'pinning',
