@@ -16,7 +16,7 @@ import { WorkerMachine } from '../machine/worker.ts';
 import { runtimeOf } from '../runtimes/index.ts';
 import type { ExitReason, SandboxBackend } from '../sandbox/contract.ts';
 import type { Invocation, InvocationRecord, InvocationResult, Lease } from './contract.ts';
-import { instanceEnvironment } from './environment.ts';
+import { instanceEnvironment, type RegionalNames } from './environment.ts';
 import { type Answer, Instance } from './instance.ts';
 import { InvocationLog } from './invocation-log.ts';
 import { PlatformCpus } from './platform-cpus.ts';
@@ -71,11 +71,6 @@ interface Running {
   cold: boolean;
   /** The instance's answer, for the `complete` that follows it. */
   answer: Answer | null;
-}
-
-export interface RegionalNames {
-  readonly region: string;
-  readonly accountId: string;
 }
 
 export class Agent {

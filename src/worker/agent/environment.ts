@@ -1,7 +1,11 @@
 /** The whole environment of an instance: what Lambda promises, what its runtime needs, what its owner set. */
 import type { FunctionVersion } from '../../store/store.ts';
 import type { Runtime } from '../runtimes/index.ts';
-import type { RegionalNames } from './agent.ts';
+
+export interface RegionalNames {
+  readonly region: string;
+  readonly accountId: string;
+}
 
 export function instanceEnvironment(
   fn: FunctionVersion,
