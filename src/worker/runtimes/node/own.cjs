@@ -3,6 +3,8 @@
 // protocol. It is no protection from hostile code, which can write to the channel by itself.
 'use strict';
 
+// oxlint-disable typescript/unbound-method -- methods apart from their objects are what this file is for
+
 /** The method of an object as a function that takes the object first, whatever becomes of the prototype. */
 const uncurry = Function.prototype.bind.bind(Function.prototype.call);
 
