@@ -18,7 +18,12 @@ export interface Libc {
   send(descriptor: number, message: Uint8Array, flags: number): number;
   /** Bytes received into the buffer, or the negative error number. */
   recv(descriptor: number, buffer: Uint8Array, flags: number): number;
+  closeRange(first: number, last: number, flags: number): number;
+  /** Of the commands that take a number. */
+  fcntl(descriptor: number, command: number, value: number): number;
 }
+
+const SYS_CLOSE_RANGE = 436;
 
 type Call = (...values: unknown[]) => number;
 
@@ -54,6 +59,8 @@ function bindCalls(koffi: Koffi, library: Library): Libc {
   };
   const send = bindCount('long send(int descriptor, const uint8_t *message, size_t size, int flags)');
   const recv = bindCount('long recv(int descriptor, _Out_ uint8_t *buffer, size_t size, int flags)');
+  // Older C libraries do not have the function. Its number is the same on all architectures.
+  const closeRange = bind('long syscall(long number, ulong first, ulong last, ulong flags)');
   const schedSetaffinity = bind('int sched_setaffinity(int pid, size_t size, const uint8_t *mask)');
   return {
     schedSetaffinity: (taskId, mask) => schedSetaffinity(taskId, mask.length, mask),
@@ -63,6 +70,8 @@ function bindCalls(koffi: Koffi, library: Library): Libc {
     socket: bindCount('int socket(int domain, int type, int protocol)'),
     send: (descriptor, message, flags) => send(descriptor, message, message.length, flags),
     recv: (descriptor, buffer, flags) => recv(descriptor, buffer, buffer.length, flags),
+    closeRange: (first, last, flags) => closeRange(SYS_CLOSE_RANGE, first, last, flags),
+    fcntl: bindCount('int fcntl(int descriptor, int command, long value)'),
   };
 }
 

@@ -7,6 +7,7 @@ import { type Cgroup, type CgroupTree, isTree } from '../cgroup/cgroup.ts';
 import { openCgroups } from '../cgroup/open.ts';
 import type { ExitReason, Finding, Sandbox, SandboxBackend, SandboxSpec } from '../contract.ts';
 import { reasonOfStatus } from '../exit-status.ts';
+import { sealDescriptors } from '../descriptors.ts';
 import { SandboxError } from '../error.ts';
 import { type ChildExit, failedSandbox, startHostSandbox } from '../host-sandbox.ts';
 import { startTime } from '../identity.ts';
@@ -62,6 +63,7 @@ export class BubblewrapBackend implements SandboxBackend {
     const missing = missingTools();
     if (missing.length > 0)
       throw new SandboxError(`bubblewrap: not installed: ${missing.join(', ')}. Run 'perch doctor'.`);
+    sealDescriptors();
     const privileged = process.getuid?.() === 0;
     const opened = await openCgroups({ processCountMax: LIMITS.processesPerInstanceMax, log });
     if (!isTree(opened)) log(`no memory limit for instances: ${opened.detail}. ${opened.fix}`);

@@ -5,6 +5,7 @@ import { LIMITS } from '../../../base/limits.ts';
 import { type Cgroup, type CgroupTree, isTree } from '../cgroup/cgroup.ts';
 import { freezerFinding, openCgroups } from '../cgroup/open.ts';
 import type { Finding, Sandbox, SandboxBackend, SandboxSpec } from '../contract.ts';
+import { sealDescriptors } from '../descriptors.ts';
 import { type ChildExit, failedSandbox, startHostSandbox } from '../host-sandbox.ts';
 import { libc } from '../libc.ts';
 import { RESOURCE_LIMITS } from '../limits.ts';
@@ -51,6 +52,7 @@ export class NoneBackend implements SandboxBackend {
   }
 
   async open(): Promise<void> {
+    sealDescriptors();
     const opened = await openCgroups({
       processCountMax: LIMITS.processesPerInstanceMax,
       log: (text) => this.#options.log.warn(text),
