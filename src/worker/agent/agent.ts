@@ -99,7 +99,7 @@ export class Agent {
     release: (core, sequence, warm) => this.#release(core, sequence, warm),
     kill: (slot, why) => this.#kill(slot, why),
     freeze: (slot) => this.#instances[slot]!.freeze(),
-    thaw: (slot) => this.#instances[slot]!.thaw(),
+    thaw: (slot, core) => this.#thaw(slot, core),
     evicted: (versionIndex) => this.#events.evicted(versionIndex),
   };
 
@@ -277,10 +277,21 @@ export class Agent {
     const running = this.#on(core);
     const instance = this.#instances[slot]!;
     const { clock } = this.#doors;
-    if (instance.pin(core, this.#cpusOf[core]!)) this.#metrics.pins.add();
+    this.#pin(instance, core);
     running.startedUs = clock.nowUs();
     running.log.start();
     instance.invoke(running.invocation, clock.wallMs() + running.invocation.fn.config.timeoutS * 1000);
+  }
+
+  /** Where it was before, another instance may run by now. */
+  #thaw(slot: number, core: number): void {
+    const instance = this.#instances[slot]!;
+    this.#pin(instance, core);
+    instance.thaw();
+  }
+
+  #pin(instance: Instance, core: number): void {
+    if (instance.pin(core, this.#cpusOf[core]!)) this.#metrics.pins.add();
   }
 
   #complete(core: number, slot: number, ending: Ending): void {

@@ -35,9 +35,10 @@ export interface ActionHandler {
   /** The lease is over; `warm`: an instance of its version stays. */
   release(core: number, sequence: number, warm: boolean): void;
   kill(slot: number, why: Kill): void;
-  /** The idle instance may use no CPU until `thaw`, which comes before its next `run`. */
+  /** The idle instance may use no CPU until `thaw`. */
   freeze(slot: number): void;
-  thaw(slot: number): void;
+  /** It may run again, on this core alone: pin it first. Its `run` follows. */
+  thaw(slot: number, core: number): void;
   /** The last idle instance of the version is gone. */
   evicted(versionIndex: number): void;
 }
@@ -79,8 +80,8 @@ export class Actions {
     this.#push(ActionKind.freeze, slot, 0, 0);
   }
 
-  thaw(slot: number): void {
-    this.#push(ActionKind.thaw, slot, 0, 0);
+  thaw(slot: number, core: number): void {
+    this.#push(ActionKind.thaw, slot, core, 0);
   }
 
   evicted(versionIndex: number): void {
@@ -128,7 +129,7 @@ export class Actions {
       case ActionKind.freeze:
         return handler.freeze(a);
       case ActionKind.thaw:
-        return handler.thaw(a);
+        return handler.thaw(a, b);
       default:
         return handler.evicted(a);
     }

@@ -103,7 +103,7 @@ export class WorkerMachine {
   ): boolean {
     assert(core >= 0 && core < this.#limits.coreCount, `no such core: ${core}`);
     if (this.#coreSlot[core] !== NONE) return false;
-    const warmSlot = this.#takeWarm(run.versionIndex);
+    const warmSlot = this.#takeWarm(run.versionIndex, core);
     const slot = warmSlot === NONE ? this.#makeRoom(run.memoryMb) : warmSlot;
     if (slot === NONE) return false;
     this.#coreSlot[core] = slot;
@@ -320,10 +320,10 @@ export class WorkerMachine {
     this.actions.kill(slot, why);
   }
 
-  #takeWarm(versionIndex: number): number {
+  #takeWarm(versionIndex: number, core: number): number {
     const slot = this.#warm.head(versionIndex);
     if (slot === NONE) return NONE;
-    if (this.#slotRest[slot] === Rest.frozen) this.actions.thaw(slot);
+    if (this.#slotRest[slot] === Rest.frozen) this.actions.thaw(slot, core);
     this.#unlink(slot);
     return slot;
   }

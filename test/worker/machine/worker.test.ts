@@ -72,7 +72,8 @@ class Shell implements ActionHandler {
     this.frozen.add(slot);
   }
 
-  thaw(slot: number): void {
+  thaw(slot: number, core: number): void {
+    assert.equal(this.leases.get(core)?.version, this.versionOfSlot.get(slot), 'thawed without a lease');
     assert.ok(this.frozen.delete(slot), 'thawed, and was not frozen');
   }
 
