@@ -218,6 +218,22 @@ test('megabytes of log neither stop the function nor fill the disk', async () =>
   assert.ok(logs.length < 2_000_000);
 });
 
+test("a flood of what is no answer is one line of the platform's log", async () => {
+  await deploy(
+    'flooder',
+    `import fs from 'node:fs';
+    const frames = (kind) => { const one = Buffer.alloc(16); one[4] = kind; return Buffer.concat(Array(4000).fill(one)); };
+    export const handler = async ({ kind }) => { for (;;) fs.writeSync(4, frames(kind)); };`,
+    { Timeout: 10 },
+  );
+  const lineCount = (): number => platform.stderr().match(/"flooder".*broke its protocol/g)?.length ?? 0;
+  for (const [index, kind] of [16, 17, 18, 99].entries()) {
+    const answer = await invoke('flooder', { kind });
+    assert.equal(answer.value.errorType, 'Runtime.InvalidProtocol');
+    assert.equal(lineCount(), index + 1);
+  }
+});
+
 test('an instance killed from outside costs its one invocation, and its core serves the next', { skip }, async () => {
   await deploy(
     'victim',

@@ -1,6 +1,7 @@
 /**
  * Takes the frames of one instance out of the bytes it sends (see wire/instance-frame.ts). The instance is hostile:
- * a kind or a length out of order is a breach of protocol, reported once, after which nothing more is read.
+ * a kind or a length out of order is a breach of protocol, reported once, after which nothing more is read. The same
+ * goes for what its reader finds out of order in the frames: it stops this one, also in the middle of a chunk.
  *
  * Budget: a frame that arrives whole in one chunk, which is nearly all of them, is handed on without a copy.
  */
@@ -27,7 +28,7 @@ export class FrameReader {
   /** Header and body of a frame that spans chunks; filled up to #filled. */
   #partial: Buffer | null = null;
   #filled = 0;
-  #broken = false;
+  #stopped = false;
 
   constructor(handler: FrameHandler, limits: FrameLimits) {
     this.#handler = handler;
@@ -35,9 +36,17 @@ export class FrameReader {
   }
 
   push(chunk: Buffer): void {
+    if (this.#stopped) return;
     let rest = this.#head.length === 0 ? chunk : Buffer.concat([this.#head, chunk]);
     this.#head = EMPTY;
-    while (rest.length > 0 && !this.#broken) rest = this.#partial === null ? this.#begin(rest) : this.#fill(rest);
+    while (rest.length > 0 && !this.#stopped) rest = this.#partial === null ? this.#begin(rest) : this.#fill(rest);
+  }
+
+  /** From now on nothing is handed on, nor kept. */
+  stop(): void {
+    this.#stopped = true;
+    this.#head = EMPTY;
+    this.#partial = null;
   }
 
   /** Reads a frame from its start; returns what follows it. */
@@ -49,7 +58,7 @@ export class FrameReader {
     const bodyBytes = bytes.readUInt32LE(0);
     const max = this.#bytesMax(bytes[4]!);
     if (bodyBytes > max) {
-      this.#broken = true;
+      this.stop();
       this.#handler.breach(
         max < 0
           ? `frame of unknown kind ${bytes[4]}`

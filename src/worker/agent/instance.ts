@@ -47,6 +47,7 @@ export class Instance {
   sequence = 0;
   readonly #sandbox: Sandbox;
   readonly #events: InstanceEvents;
+  readonly #reader: FrameReader;
   /** Frames count with their headers: empty ones are work too. */
   #heardBytes = 0;
   #paused = false;
@@ -68,7 +69,14 @@ export class Instance {
     this.startedUs = identity.startedUs;
     this.#sandbox = sandbox;
     this.#events = events;
-    this.#listen(limits);
+    this.#reader = new FrameReader(
+      {
+        frame: (kind, last, sequence, body) => this.#frame({ kind, last, sequence, body }),
+        breach: (message) => this.#events.broke(this.slot, message),
+      },
+      limits,
+    );
+    this.#listen();
   }
 
   /** True if it was moved: nothing is done where it runs on that core already. */
@@ -89,6 +97,7 @@ export class Instance {
   /** From now on its frames count for nothing: its result, if it had one to give, is decided. */
   kill(): void {
     this.#killed = true;
+    this.#reader.stop();
     this.#sandbox.kill();
   }
 
@@ -132,20 +141,11 @@ export class Instance {
     for (const stream of this.#sandbox.output) stream.resume();
   }
 
-  #listen(limits: FrameLimits): void {
+  #listen(): void {
     const sandbox = this.#sandbox;
-    const reader = new FrameReader(
-      {
-        frame: (kind, last, sequence, body) => this.#frame({ kind, last, sequence, body }),
-        breach: (message) => {
-          if (!this.#killed) this.#events.broke(this.slot, message);
-        },
-      },
-      limits,
-    );
-    sandbox.answers.on('data', (chunk: Buffer) => reader.push(chunk));
+    sandbox.answers.on('data', (chunk: Buffer) => this.#reader.push(chunk));
     sandbox.answers.on('end', () => {
-      if (!this.#killed) this.#events.lost(this.slot);
+      if (!this.#killed && this.exit === null) this.#events.lost(this.slot);
     });
     // The exit that follows says it all.
     sandbox.channel.on('error', () => {});
@@ -157,13 +157,14 @@ export class Instance {
       stream.on('error', () => {});
     }
     sandbox.onExit((reason) => {
+      // What it still has on the way belongs to a slot that may be another instance's by then.
+      this.#reader.stop();
       this.exit = reason;
       this.#events.exited(this.slot, reason);
     });
   }
 
   #frame(answer: Answer): void {
-    if (this.#killed) return;
     this.#hear(FRAME_HEADER_BYTES);
     if (answer.kind === FrameKind.log) this.#log(answer.body.toString('utf8'), answer.body.length);
     else if (answer.kind === FrameKind.ready) this.#events.ready(this.slot);

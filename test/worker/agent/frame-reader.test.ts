@@ -83,6 +83,25 @@ test('garbage is at most one breach, and nothing is read after it', () => {
   );
 });
 
+test('stopped by what a frame says, the reader hands on no other of the same chunk, nor of the next', () => {
+  const one = encode({ kind: FrameKind.log, last: false, sequence: 0, body: new Uint8Array(3) });
+  const many = Buffer.concat([one, one, one, one.subarray(0, 7)]);
+  let frameCount = 0;
+  const reader = new FrameReader(
+    {
+      frame: () => {
+        frameCount++;
+        reader.stop();
+      },
+      breach: (message) => assert.fail(message),
+    },
+    LIMITS,
+  );
+  reader.push(many);
+  reader.push(Buffer.concat([one.subarray(7), one, Buffer.alloc(64, 7)]));
+  assert.equal(frameCount, 1);
+});
+
 test('a frame larger than its kind may be is refused by its header alone', () => {
   const header = encode({ kind: FrameKind.log, last: false, sequence: 0, body: new Uint8Array() });
   header.writeUInt32LE(101, 0);
