@@ -48,7 +48,7 @@ const DRAWS = 65_536;
  */
 const BATCH_MAX = 65_536;
 /** How many frames of the buffer are looked ahead, as a shell does. */
-const LOOK_AHEAD = 64;
+const LOOK_AHEAD = 128;
 const FREE = -1;
 const { granted: GRANTED, queued: QUEUED, refusedQueueFull: REFUSED_QUEUE_FULL } = outcome;
 

@@ -74,7 +74,7 @@ for (const [name, worlds] of [
         model.finish();
         for (const path of COUNTER_NAMES) walked.set(path, (walked.get(path) ?? 0) + model.scheduler.count(path));
       }),
-      { numRuns: 1500 },
+      { numRuns: Number(process.env['PERCH_PROPERTY_RUNS'] ?? 1500) },
     );
     const missed = COUNTER_NAMES.filter((path) => walked.get(path) === 0);
     assert.deepEqual(missed, [], 'every path was walked at least once');

@@ -55,6 +55,12 @@ function checkQueue(scheduler: Scheduler): void {
       assert(31 - Math.clz32(memoryMb) === sizeClass, `request ${request} of ${memoryMb} MB is in class ${sizeClass}`);
     }
   }
+  const inOrder = [...queue.inOrder()];
+  assert(inOrder.length === seen.size && inOrder.every((entry) => seen.has(queue.request(entry))), 'the order of all');
+  inOrder.forEach((entry, i) => {
+    const older = inOrder[i - 1];
+    assert(older === undefined || queue.isOlder(older, entry), `request ${queue.request(entry)} is out of order`);
+  });
   assert(seen.size === queue.length, `${seen.size} requests are linked, counted ${queue.length}`);
   const { keptFor, keptHome } = scheduler.overtaking;
   const isKept = keptFor >= 0 && seen.has(queue.request(keptFor));

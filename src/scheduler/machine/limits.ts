@@ -1,5 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import { REQUEST_COUNT_MAX } from './leases.ts';
+import { OVERTAKE_COUNT_MAX } from './queue.ts';
 import { VERSION_COUNT_MAX } from './versions.ts';
 
 /** What a scheduler is made for; its memory is allocated once, from these. */
@@ -25,9 +26,10 @@ export interface SchedulerLimits {
 }
 
 export function assertLimits(limits: SchedulerLimits): void {
-  const { versionCountMax, requestCountMax, warmHintMax, workerCountMax, coreCountMax } = limits;
+  const { versionCountMax, requestCountMax, overtakeMax, warmHintMax, workerCountMax, coreCountMax } = limits;
   assert(versionCountMax <= VERSION_COUNT_MAX, `versionCountMax ${versionCountMax}: at most ${VERSION_COUNT_MAX}`);
   assert(requestCountMax <= REQUEST_COUNT_MAX, `requestCountMax ${requestCountMax}: at most ${REQUEST_COUNT_MAX}`);
+  assert(overtakeMax <= OVERTAKE_COUNT_MAX, `overtakeMax ${overtakeMax}: at most ${OVERTAKE_COUNT_MAX}`);
   assert(warmHintMax >= 1, `warmHintMax ${warmHintMax}: at least 1`);
   assert(workerCountMax >= 1 && coreCountMax >= 1, 'a scheduler needs room for a worker and a core');
 }

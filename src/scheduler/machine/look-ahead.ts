@@ -1,5 +1,5 @@
 /**
- * For shells that have many releases or requests at hand, as frames come in buffers: called with some 64 of them before
+ * For shells that have many releases or requests at hand, as frames come in buffers: called with some 128 of them before
  * the first is decided, these read what the decisions will read. No read depends on the one before, so the cache
  * misses of all of them overlap instead of following one another; with 640,000 cores that is a quarter of a decision.
  *

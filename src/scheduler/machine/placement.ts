@@ -75,8 +75,7 @@ export class Placement {
     const tries = Math.min(this.#warm.count(version), WARM_TRIES);
     for (let i = 0; i < tries; i++) {
       const hint = this.#warm.peek(version);
-      const home = this.#cores.homeOf(hint);
-      if (this.#summary.room(home) < memoryMb) {
+      if (this.#summary.roomOfWord(hint >>> 5) < memoryMb) {
         this.#counters[staleWarmHints]! += 1;
         this.#warm.sink(version);
         continue;
@@ -88,7 +87,7 @@ export class Placement {
         return hint;
       }
       this.path = grantWarmWorker;
-      return this.#cores.claimOn(home);
+      return this.#cores.claimOn(this.#cores.homeOf(hint));
     }
     return -1;
   }
@@ -97,7 +96,7 @@ export class Placement {
     for (let i = 0; i < IDLE_TRIES; i++) {
       const core = this.#idleList.pop();
       if (core < 0) return -1;
-      if (this.#summary.room(this.#cores.homeOf(core)) >= memoryMb && this.#cores.claim(core)) {
+      if (this.#summary.roomOfWord(core >>> 5) >= memoryMb && this.#cores.claim(core)) {
         this.path = grantIdleList;
         return core;
       }

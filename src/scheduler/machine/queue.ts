@@ -1,6 +1,7 @@
 /**
  * Requests that wait for a core or for memory. One FIFO per power of two of memory, linked through the records of the
- * requests; the oldest of those heads that fit goes first, so a release looks at 30 heads at most, however many wait.
+ * requests, and one list of all in order of arrival. The oldest of all goes first if it fits, which is one look; else
+ * the oldest of the heads that fit, so a release looks at 30 heads at most, however many wait.
  *
  *   128 MB ..  255    head -> r7 -> r9 -> r12 <- tail
  *   256 MB ..  511    (empty)
@@ -21,10 +22,19 @@ const NEXT = 0;
 const PREVIOUS = 1;
 const ARRIVAL = 2;
 const REQUEST = 3;
-const VERSION = 4;
+/** Lower 16 bits: its version; upper 16: how often it was overtaken. */
+const VERSION_OVERTAKEN = 4;
 const MEMORY_MB = 5;
-const OVERTAKEN = 6;
+/** Neighbours in the order of all who wait. */
+const OLDER = 6;
+const YOUNGER = 7;
 const SIZE_CLASS_COUNT = 30;
+
+/** Folded into the code, as an imported function is not. */
+const ensure: (condition: boolean, message: string) => void = assert;
+
+/** Of one request; an entry has 16 bits for it. */
+export const OVERTAKE_COUNT_MAX = 0xffff;
 
 export class Queue {
   readonly #entries: SharedInt32;
@@ -36,10 +46,11 @@ export class Queue {
   readonly #tails: SharedInt32 = sharedInt32(SIZE_CLASS_COUNT, -1);
   /** A bit for each size class in which somebody waits. */
   #sizeClasses = 0;
-  /** Did the last `oldestWithin` pass over a head that asks more? If not, what it found is the oldest of all. */
-  passedOver = false;
   #length = 0;
   #arrival = 0;
+  /** Ends of the list of all; -1: nobody waits. */
+  #oldest = -1;
+  #youngest = -1;
   /** Entries that are free again, linked by NEXT; the last one freed first. */
   #free = -1;
   /** Entries from here on were never used. */
@@ -69,7 +80,7 @@ export class Queue {
   }
 
   version(entry: number): number {
-    return this.#entries[(entry << STRIDE_LOG2) + VERSION]!;
+    return this.#entries[(entry << STRIDE_LOG2) + VERSION_OVERTAKEN]! & 0xffff;
   }
 
   memoryMb(entry: number): number {
@@ -77,26 +88,36 @@ export class Queue {
   }
 
   overtaken(entry: number): number {
-    return this.#entries[(entry << STRIDE_LOG2) + OVERTAKEN]!;
+    return this.#entries[(entry << STRIDE_LOG2) + VERSION_OVERTAKEN]! >>> 16;
   }
 
   addOvertaken(entry: number): void {
-    this.#entries[(entry << STRIDE_LOG2) + OVERTAKEN]! += 1;
+    this.#entries[(entry << STRIDE_LOG2) + VERSION_OVERTAKEN]! += 0x10000;
   }
 
   pushBack(request: number, version: number, memoryMb: number): void {
-    this.#arrival = (this.#arrival + 1) | 0;
-    const entry = this.#add(request, version, memoryMb);
-    this.#entries[(entry << STRIDE_LOG2) + ARRIVAL] = this.#arrival;
+    const arrival = (this.#arrival + 1) | 0;
+    this.#arrival = arrival;
+    const entry = this.#add(request, version, memoryMb, arrival);
+    const youngest = this.#youngest;
+    this.#entries[(entry << STRIDE_LOG2) + OLDER] = youngest;
+    this.#entries[(entry << STRIDE_LOG2) + YOUNGER] = -1;
+    if (youngest < 0) this.#oldest = entry;
+    else this.#entries[(youngest << STRIDE_LOG2) + YOUNGER] = entry;
+    this.#youngest = entry;
     this.#link(entry, this.#tails[sizeClassOf(memoryMb)]!, -1);
   }
 
   /** Before everybody who waits: it was granted already, and the agent could not take it. */
   pushFront(request: number, version: number, memoryMb: number): void {
-    const oldest = this.oldest();
+    const oldest = this.#oldest;
     const arrival = oldest < 0 ? this.#arrival : (this.#entries[(oldest << STRIDE_LOG2) + ARRIVAL]! - 1) | 0;
-    const entry = this.#add(request, version, memoryMb);
-    this.#entries[(entry << STRIDE_LOG2) + ARRIVAL] = arrival;
+    const entry = this.#add(request, version, memoryMb, arrival);
+    this.#entries[(entry << STRIDE_LOG2) + OLDER] = -1;
+    this.#entries[(entry << STRIDE_LOG2) + YOUNGER] = oldest;
+    if (oldest < 0) this.#youngest = entry;
+    else this.#entries[(oldest << STRIDE_LOG2) + OLDER] = entry;
+    this.#oldest = entry;
     this.#link(entry, -1, this.#heads[sizeClassOf(memoryMb)]!);
   }
 
@@ -111,6 +132,12 @@ export class Queue {
     if (next < 0) this.#tails[sizeClass] = previous;
     else this.#entries[(next << STRIDE_LOG2) + PREVIOUS] = previous;
     if (previous < 0 && next < 0) this.#sizeClasses &= ~(1 << sizeClass);
+    const older = this.#entries[at + OLDER]!;
+    const younger = this.#entries[at + YOUNGER]!;
+    if (older < 0) this.#oldest = younger;
+    else this.#entries[(older << STRIDE_LOG2) + YOUNGER] = younger;
+    if (younger < 0) this.#youngest = older;
+    else this.#entries[(younger << STRIDE_LOG2) + OLDER] = older;
     this.#waiting[request >>> 5]! &= ~(1 << (request & 31));
     this.#entries[at + NEXT] = this.#free;
     this.#free = entry;
@@ -122,34 +149,27 @@ export class Queue {
     return (this.#sizeClasses & (1 << sizeClassOf(memoryMb))) !== 0;
   }
 
-  /** The oldest of the heads that ask no more than `memoryMb`; -1 if there is none. */
+  /** The oldest of those that ask no more than `memoryMb` and are first in their size class; -1 if there is none. */
   oldestWithin(memoryMb: number): number {
-    this.passedOver = true;
-    if (memoryMb < 1) return -1;
-    let rest = this.#sizeClasses & ((2 << (31 - Math.clz32(memoryMb))) - 1);
-    this.passedOver = rest !== this.#sizeClasses;
-    let oldest = -1;
-    let oldestArrival = 0;
-    while (rest !== 0) {
-      const head = this.#heads[31 - Math.clz32(rest & -rest)]!;
-      rest &= rest - 1;
-      if (this.#entries[(head << STRIDE_LOG2) + MEMORY_MB]! > memoryMb) {
-        this.passedOver = true;
-        continue;
-      }
-      const arrival = this.#entries[(head << STRIDE_LOG2) + ARRIVAL]!;
-      // By difference, so that the order survives the wrap of the counter.
-      if (oldest < 0 || ((arrival - oldestArrival) | 0) < 0) {
-        oldest = head;
-        oldestArrival = arrival;
-      }
-    }
-    return oldest;
+    const oldest = this.#oldest;
+    if (oldest < 0 || this.#entries[(oldest << STRIDE_LOG2) + MEMORY_MB]! <= memoryMb) return oldest;
+    return memoryMb < 1 ? -1 : this.#oldestHeadWithin(memoryMb);
   }
 
   /** The oldest of all; -1 if nobody waits. */
   oldest(): number {
-    return this.oldestWithin(0x3fffffff);
+    return this.#oldest;
+  }
+
+  /** For `checkInvariants`: did the one arrive before the other? By difference, as the counter wraps. */
+  isOlder(entry: number, other: number): boolean {
+    const arrival = this.#entries[(entry << STRIDE_LOG2) + ARRIVAL]!;
+    return ((arrival - this.#entries[(other << STRIDE_LOG2) + ARRIVAL]!) | 0) < 0;
+  }
+
+  /** For views and `checkInvariants`: all entries, the oldest first. */
+  *inOrder(): Generator<number> {
+    for (let entry = this.#oldest; entry >= 0; entry = this.#entries[(entry << STRIDE_LOG2) + YOUNGER]!) yield entry;
   }
 
   /** For views and `checkInvariants`: the entries of one size class, in order. */
@@ -162,16 +182,34 @@ export class Queue {
     return SIZE_CLASS_COUNT;
   }
 
-  #add(request: number, version: number, memoryMb: number): number {
+  #oldestHeadWithin(memoryMb: number): number {
+    let rest = this.#sizeClasses & ((2 << (31 - Math.clz32(memoryMb))) - 1);
+    let oldest = -1;
+    let oldestArrival = 0;
+    while (rest !== 0) {
+      const head = this.#heads[31 - Math.clz32(rest & -rest)]!;
+      rest &= rest - 1;
+      if (this.#entries[(head << STRIDE_LOG2) + MEMORY_MB]! > memoryMb) continue;
+      const arrival = this.#entries[(head << STRIDE_LOG2) + ARRIVAL]!;
+      // By difference, so that the order survives the wrap of the counter.
+      if (oldest < 0 || ((arrival - oldestArrival) | 0) < 0) {
+        oldest = head;
+        oldestArrival = arrival;
+      }
+    }
+    return oldest;
+  }
+
+  #add(request: number, version: number, memoryMb: number, arrival: number): number {
     let entry = this.#free;
     if (entry >= 0) this.#free = this.#entries[(entry << STRIDE_LOG2) + NEXT]!;
     else entry = this.#unused++;
     const at = entry << STRIDE_LOG2;
-    assert(at < this.#entries.length, 'more requests wait than there are entries');
+    ensure(at < this.#entries.length, 'more requests wait than there are entries');
     this.#entries[at + REQUEST] = request;
-    this.#entries[at + VERSION] = version;
+    this.#entries[at + ARRIVAL] = arrival;
+    this.#entries[at + VERSION_OVERTAKEN] = version;
     this.#entries[at + MEMORY_MB] = memoryMb;
-    this.#entries[at + OVERTAKEN] = 0;
     this.#entryOf[request] = entry;
     this.#waiting[request >>> 5]! |= 1 << (request & 31);
     this.#length += 1;

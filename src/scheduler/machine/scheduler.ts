@@ -46,7 +46,7 @@ export type CoreState = 'idle' | 'leased' | 'withdrawn' | 'absent';
 export class Scheduler {
   readonly limits: SchedulerLimits;
   readonly epoch: number;
-  /** The parts are there to be read, by views and `checkInvariants`; only the scheduler changes them. */
+  /** The parts and the counts are there to be read, by views and `checkInvariants`; only the scheduler changes them. */
   readonly cores: Cores;
   readonly leases: Leases;
   readonly workers: Workers;
@@ -58,6 +58,11 @@ export class Scheduler {
   readonly queue: Queue;
   readonly actions: Actions;
   readonly overtaking: Overtaking;
+  workerCount = 0;
+  registeredCount = 0;
+  idleCount = 0;
+  leasedCount = 0;
+  withdrawnCount = 0;
   /** Indexed by `counter`. */
   readonly counters: Float64Array = new Float64Array(new SharedArrayBuffer(COUNTER_NAMES.length * 8));
 
@@ -66,11 +71,6 @@ export class Scheduler {
   /** The home of each worker, and back. */
   readonly #homes: SharedInt32;
   readonly #workerOfHome: SharedInt32;
-  #workerCount = 0;
-  #registeredCount = 0;
-  #idleCount = 0;
-  #leasedCount = 0;
-  #withdrawnCount = 0;
   /** The most memory that any worker has in all. */
   #memoryMbMax = 0;
   readonly #placement: Placement;
@@ -103,17 +103,18 @@ export class Scheduler {
 
   /** Its cores are idle from now on. Answers the worker's index: 0, 1, 2, ... */
   addWorker(coreCount: number, memoryMb: number): number {
-    const worker = this.#workerCount;
+    const worker = this.workerCount;
     assert(worker < this.limits.workerCountMax, `there may be only ${this.limits.workerCountMax} workers`);
     assert(coreCount >= 1 && memoryMb >= 0, `a worker of ${coreCount} cores and ${memoryMb} MB`);
     const home = this.cores.addWorker(coreCount);
     this.workers.add(home, memoryMb);
     this.#homes[worker] = home;
     this.#workerOfHome[home] = worker;
-    this.#workerCount++;
-    this.#registeredCount += coreCount;
-    this.#idleCount += coreCount;
+    this.workerCount++;
+    this.registeredCount += coreCount;
+    this.idleCount += coreCount;
     this.#memoryMbMax = Math.max(this.#memoryMbMax, memoryMb);
+    for (let word = home + 1; word < this.cores.endOf(home) >>> 5; word++) this.summary.setHome(word, home);
     // Backwards, so that its first core is on top.
     for (let i = coreCount - 1; i >= 0; i--) this.idleList.push((home << 5) + i);
     this.#settle(home);
@@ -170,7 +171,7 @@ export class Scheduler {
       this.counters[COUNT.refusedQueueFull]! += 1;
       return ANSWER.refusedQueueFull;
     }
-    if (this.#idleCount > 0) this.counters[COUNT.memoryBlocked]! += 1;
+    if (this.idleCount > 0) this.counters[COUNT.memoryBlocked]! += 1;
     this.counters[COUNT.queued]! += 1;
     this.#enter(version, functionIndex);
     this.queue.pushBack(request, version, memoryMb);
@@ -201,7 +202,13 @@ export class Scheduler {
     this.counters[COUNT.released]! += 1;
     this.#leave(version);
     if (warm) this.warm.push(version, core);
-    if (this.#endLease(core, home) && !this.#handOver(core, home)) this.idleList.push(core);
+    this.workers.unreserve(home, this.versions.memoryMb(version));
+    if (this.queue.length === 0) {
+      if (this.#endLease(core)) this.idleList.push(core);
+      this.#settle(home);
+      return true;
+    }
+    if (!this.#handOver(core, home) && this.#endLease(core)) this.idleList.push(core);
     this.#settle(home);
     this.#dispatch();
     return true;
@@ -218,8 +225,9 @@ export class Scheduler {
     const version = this.leases.version(core);
     const memoryMb = this.versions.memoryMb(version);
     this.counters[COUNT.noMemory]! += 1;
+    this.workers.unreserve(home, memoryMb);
     this.workers.lowerCap(home, memoryMb);
-    if (this.#endLease(core, home)) this.idleList.push(core);
+    if (this.#endLease(core)) this.idleList.push(core);
     this.queue.pushFront(request, version, memoryMb);
     // Now this one is the oldest, so no worker is to be kept for another.
     if (this.overtaking.keptHome >= 0) this.#settle(this.overtaking.end());
@@ -230,7 +238,7 @@ export class Scheduler {
 
   /** The worker has memory again for what it refused. */
   memoryAvailable(worker: number): void {
-    assert(worker >= 0 && worker < this.#workerCount, `worker ${worker}: no such`);
+    assert(worker >= 0 && worker < this.workerCount, `worker ${worker}: no such`);
     const home = this.#homes[worker]!;
     this.workers.liftCap(home);
     this.#settle(home);
@@ -239,7 +247,7 @@ export class Scheduler {
 
   /** The worker has no instance of the version any more. */
   evicted(worker: number, version: number): void {
-    assert(worker >= 0 && worker < this.#workerCount, `worker ${worker}: no such`);
+    assert(worker >= 0 && worker < this.workerCount, `worker ${worker}: no such`);
     if (!this.versions.isSet(version)) return;
     const home = this.#homes[worker]!;
     this.warm.forget(version, home << 5, this.cores.endOf(home));
@@ -257,8 +265,8 @@ export class Scheduler {
     if (!pending) {
       const claimed = this.cores.claim(core);
       assert(claimed, 'a core is neither idle, leased nor withdrawn');
-      this.#idleCount--;
-      this.#withdrawnCount++;
+      this.idleCount--;
+      this.withdrawnCount++;
     }
     if (home === this.overtaking.keptHome) this.#checkKept();
     this.#settle(home);
@@ -273,9 +281,9 @@ export class Scheduler {
     this.cores.clearWithdrawn(core);
     if (this.leases.isLeased(core)) return true;
     const home = this.cores.homeOf(core);
-    this.#withdrawnCount--;
+    this.withdrawnCount--;
     this.cores.free(core);
-    this.#idleCount++;
+    this.idleCount++;
     this.idleList.push(core);
     this.#settle(home);
     this.#dispatch();
@@ -287,26 +295,6 @@ export class Scheduler {
   /** Copies the next grant into `grant`; false if there is none. The shell takes all of them after each event. */
   takeGrant(grant: Grant): boolean {
     return this.actions.take(grant);
-  }
-
-  get workerCount(): number {
-    return this.#workerCount;
-  }
-
-  get registeredCount(): number {
-    return this.#registeredCount;
-  }
-
-  get idleCount(): number {
-    return this.#idleCount;
-  }
-
-  get leasedCount(): number {
-    return this.#leasedCount;
-  }
-
-  get withdrawnCount(): number {
-    return this.#withdrawnCount;
   }
 
   get waitingCount(): number {
@@ -392,63 +380,71 @@ export class Scheduler {
     const home = this.cores.homeOf(core);
     this.counters[this.#placement.path]! += 1;
     this.workers.reserve(home, memoryMb);
-    this.#idleCount--;
-    this.#leasedCount++;
+    this.idleCount--;
+    this.leasedCount++;
     this.#settle(home);
     const sequence = this.leases.begin(core, request, version);
     this.actions.push(request, core, sequence, this.#placement.isWarm);
   }
 
   /** True: the core is idle now. False: it was to be withdrawn, and is. The summary is not told yet. */
-  #endLease(core: number, home: number): boolean {
+  #endLease(core: number): boolean {
     this.leases.end(core);
-    this.#leasedCount--;
-    this.workers.unreserve(home, this.versions.memoryMb(this.leases.version(core)));
+    this.leasedCount--;
     if (this.cores.isWithdrawn(core)) {
-      this.#withdrawnCount++;
+      this.withdrawnCount++;
       return false;
     }
     this.cores.free(core);
-    this.#idleCount++;
+    this.idleCount++;
     return true;
   }
 
   /**
-   * The core that was just freed goes to the oldest waiting request that fits there. `#dispatch` would do the same;
-   * this way the summary need not hear of a core that is taken again at once, which is each release of a busy cluster.
+   * A core that is released goes straight to the oldest waiting request that fits there. `#dispatch` would do the same;
+   * this way the core is never idle: neither the bitmap nor the idle list hears of it, and this is each release of a
+   * busy cluster. The memory of the ended lease is free already.
    */
   #handOver(core: number, home: number): boolean {
-    if (this.queue.length === 0 || home === this.overtaking.keptHome) return false;
+    if (home === this.overtaking.keptHome || this.cores.isWithdrawn(core)) return false;
     const entry = this.queue.oldestWithin(this.workers.free(home));
     if (entry < 0) return false;
-    if (this.queue.passedOver && entry !== this.queue.oldest() && !this.overtaking.mayPassOn(home)) return false;
-    if (!this.cores.claim(core)) return false;
-    this.#serveOn(entry, core, COUNT.grantHandedOver);
+    if (entry !== this.queue.oldest() && !this.overtaking.mayPassOn(home)) return false;
+    const request = this.queue.request(entry);
+    const version = this.queue.version(entry);
+    this.#placement.takeWarmOn(home, version);
+    this.workers.reserve(home, this.queue.memoryMb(entry));
+    this.#dequeue(entry);
+    this.counters[COUNT.grantHandedOver]! += 1;
+    this.actions.push(request, core, this.leases.begin(core, request, version), this.#placement.isWarm);
     return true;
   }
 
   /** Grants whatever waits and fits: afterwards no head of the queue fits anywhere. */
   #dispatch(): void {
-    if (this.queue.length === 0) return;
+    if (this.queue.length > 0 && (this.summary.greatest > 0 || this.overtaking.keptHome >= 0)) this.#serveAll();
+  }
+
+  #serveAll(): void {
     if (this.overtaking.keptHome >= 0) {
       const core = this.overtaking.claimKept();
-      if (core >= 0) this.#serveOn(this.overtaking.keptFor, core, COUNT.grantKept);
+      if (core >= 0) this.#serveKept(core);
     }
     for (;;) {
       const entry = this.queue.oldestWithin(this.summary.greatest);
       if (entry < 0) return;
       const version = this.queue.version(entry);
       const memoryMb = this.queue.memoryMb(entry);
-      const isOldest = !this.queue.passedOver || entry === this.queue.oldest();
+      const isOldest = entry === this.queue.oldest();
       const core = isOldest ? this.#placement.find(version, memoryMb) : this.#findOvertaking(version, memoryMb);
       if (core >= 0) this.#serve(entry, core);
     }
   }
 
-  /** Grants a core that was not chosen for the version's warmth. */
-  #serveOn(entry: number, core: number, path: number): void {
+  #serveKept(core: number): void {
+    const entry = this.overtaking.keptFor;
     this.#placement.takeWarmOn(this.cores.homeOf(core), this.queue.version(entry));
-    this.#placement.path = path;
+    this.#placement.path = COUNT.grantKept;
     this.#serve(entry, core);
   }
 

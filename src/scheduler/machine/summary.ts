@@ -53,6 +53,17 @@ export class Summary {
     return this.#rooms[SHIFT + this.#firstLeaf + home]!;
   }
 
+  /** The room of the worker that the word of cores belongs to. Only this array is read, which is the smallest of all. */
+  roomOfWord(word: number): number {
+    const room = this.#rooms[SHIFT + this.#firstLeaf + word]!;
+    return room >= -1 ? room : this.room(-2 - room);
+  }
+
+  /** A word that is not its worker's first has no room; in its place it says where the worker's is. */
+  setHome(word: number, home: number): void {
+    this.#rooms[SHIFT + this.#firstLeaf + word] = -2 - home;
+  }
+
   set(home: number, room: number): void {
     const rooms = this.#rooms;
     let node = this.#firstLeaf + home;
@@ -94,9 +105,18 @@ export class Summary {
   #greatestBelow(node: number): number {
     const rooms = this.#rooms;
     const first = SHIFT + (node << CHILDREN_LOG2) + 1;
-    let greatest = -1;
-    // Without branches: which child is the greatest is anybody's guess, the processor's too.
-    for (let at = first; at < first + CHILDREN; at++) greatest = Math.max(greatest, rooms[at]!);
-    return greatest;
+    let even = -1;
+    let odd = -1;
+    for (let at = first; at < first + CHILDREN; at += 4) {
+      even = greater(greater(even, rooms[at]!), rooms[at + 2]!);
+      odd = greater(greater(odd, rooms[at + 1]!), rooms[at + 3]!);
+    }
+    return greater(even, odd);
   }
+}
+
+/** Without branches, as `Math.max` is not: which is the greater is anybody's guess, the processor's too. */
+function greater(a: number, b: number): number {
+  const difference = (a - b) | 0;
+  return (a - (difference & (difference >> 31))) | 0;
 }

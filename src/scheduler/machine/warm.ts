@@ -59,13 +59,12 @@ export class Warm {
   /** Moves the latest hint behind the oldest: its worker is full now, the next request shall look elsewhere first. */
   sink(version: number): void {
     const at = version << this.#strideLog2;
-    const core = this.peek(version);
-    const count = this.#records[at + COUNT]!;
-    this.drop(version);
-    let bottom = this.#records[at + TOP]! - count + 1;
-    if (bottom < 0) bottom += this.#hintMax;
-    this.#records[at + HINTS + bottom] = core;
-    this.#records[at + COUNT] = count;
+    const top = this.#records[at + TOP]!;
+    const below = top - this.#records[at + COUNT]!;
+    // In a full ring that is the same place.
+    const bottom = below < 0 ? below + this.#hintMax : below;
+    this.#records[at + HINTS + bottom] = this.#records[at + HINTS + top]!;
+    this.#records[at + TOP] = top === 0 ? this.#hintMax - 1 : top - 1;
   }
 
   /** Drops one of the latest hints, if it is to a core from `first` up to, not including, `end`; true if there was one. */
