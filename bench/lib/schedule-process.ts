@@ -134,7 +134,6 @@ class Driver {
       return;
     }
     this.touched ^= this.#lookAhead.releases(this.#batchCores, first, end);
-    if (this.#way === 'steady') this.touched ^= this.#lookAhead.requests(this.#batchVersions, first, end);
     const expected = this.#way === 'steady' ? GRANTED : QUEUED;
     for (let i = first; i < end; i++) {
       const isKnown = this.scheduler.release(this.#batchCores[i]!, this.#batchSequences[i]!, true);
