@@ -15,9 +15,11 @@ import type { OpenLoopResult } from './lib/open-loop.ts';
 import type { CoreView } from '../src/gateway/platform.ts';
 import { type BenchOptions, compare, type Figure, figureOf, type Report } from './lib/report.ts';
 import { firstLine, perchServer } from './lib/servers.ts';
+import { wrk } from './lib/wrk.ts';
 import { readTopology } from '../src/worker/agent/topology.ts';
 
 const RATE = 200;
+const WARM_UP_SECONDS = 3;
 const OPEN_LOOP = fileURLToPath(new URL('lib/open-loop.ts', import.meta.url));
 
 /** About 200 µs of work. */
@@ -40,10 +42,17 @@ async function openLoop(url: string, seconds: number, cpu: number | null): Promi
   return result;
 }
 
+/** Compilers and caches settle before anything is measured. */
+async function warmUp(url: string): Promise<void> {
+  await wrk(url, { connections: 1, seconds: WARM_UP_SECONDS, body: '{}' });
+}
+
 async function alone(cpu: number, seconds: number): Promise<OpenLoopResult> {
   const perch = await perchServer(['--cores', String(cpu)], ['taskset', '-c', String(cpu)]);
   try {
-    return await openLoop(await perch.deploy('short', SHORT), seconds, cpu);
+    const short = await perch.deploy('short', SHORT);
+    await warmUp(short);
+    return await openLoop(short, seconds, cpu);
   } finally {
     await perch.stop();
   }
@@ -54,6 +63,7 @@ async function besideBurner(cpus: readonly [number, number], seconds: number): P
   try {
     const burner = await perch.deploy('burner', BURNER, { Timeout: 900 });
     const short = await perch.deploy('short', SHORT);
+    await warmUp(short);
     fetch(burner, { method: 'POST', body: '{}' }).catch(() => {});
     const held = await heldCpu(perch.url);
     return await openLoop(
@@ -84,8 +94,9 @@ async function plain(seconds: number, burnerCount: number): Promise<OpenLoopResu
     spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }),
   );
   try {
-    const port = await firstLine(server);
-    return await openLoop(`http://127.0.0.1:${port}/`, seconds, null);
+    const url = `http://127.0.0.1:${await firstLine(server)}/`;
+    await warmUp(url);
+    return await openLoop(url, seconds, null);
   } finally {
     for (const child of [server, ...burners]) child.kill('SIGKILL');
   }
@@ -94,7 +105,7 @@ async function plain(seconds: number, burnerCount: number): Promise<OpenLoopResu
 async function run({ smoke }: BenchOptions): Promise<Report> {
   const cpus = allowedPair();
   const rounds = smoke ? 1 : 5;
-  const seconds = smoke ? 1 : 10;
+  const seconds = smoke ? 1 : 8;
   const results = new Map<Setting, OpenLoopResult[]>(SETTINGS.map((setting) => [setting, []]));
   for (let round = 0; round < rounds; round++) {
     results.get('alone')!.push(await alone(cpus[1], seconds));
@@ -114,7 +125,7 @@ async function run({ smoke }: BenchOptions): Promise<Report> {
   });
   const notes = [
     `A function of about 200 µs, ${RATE} calls a second in an open loop, latency from the moment each was due.`,
-    `${rounds} rounds in turns, ${seconds} s each; medians of the rounds' percentiles.`,
+    `${rounds} rounds in turns, ${seconds} s each after a warm-up; medians of the rounds' percentiles.`,
   ];
   return { name: 'interference', notes, figures };
 }

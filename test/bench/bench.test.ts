@@ -31,7 +31,7 @@ test('invoke, in small', { skip: missing('wrk', 'bwrap') }, async () => {
 });
 
 const tooFew = availableParallelism() < 2 ? 'SKIPPED: needs two CPUs' : false;
-test('interference, in small', { skip: tooFew || missing('taskset', 'bwrap') }, async () => {
+test('interference, in small', { skip: tooFew || missing('wrk', 'taskset', 'bwrap') }, async () => {
   const report = await smoke('interference');
   const p99 = report.figures.find(({ name }) => name === 'beside a burner, p99');
   assert.equal(p99?.against, 'alone, p99');
