@@ -2,7 +2,7 @@
  * How fast the scheduler machine decides, and whether that depends on the size of the cluster. The whole machine takes
  * part: named leases, warm hints, memory admission, reserved concurrency, the queue, counters.
  */
-import { SCHEDULER_COMPILER_FLAGS } from '../src/scheduler/machine/compiler-flags.ts';
+import { SCHEDULER_COMPILER_FLAGS } from '../src/scheduler/server/compiler-flags.ts';
 import { runFresh } from './lib/fresh.ts';
 import { compare, figureOf, type Benchmark, type BenchOptions, type Figure, type Report } from './lib/report.ts';
 import type { ScheduleInput, ScheduleOutput } from './lib/schedule-process.ts';
