@@ -194,7 +194,7 @@ function makeAgent(options: PlatformOptions, needs: AgentNeeds, events: AgentEve
     logBytesPerInvocationMax: LIMITS.logBytesPerInvocationMax,
     logTailBytesMax: LIMITS.logTailBytesMax,
   };
-  const setting = { topology: options.topology, limits, names: options };
+  const setting = { topology: options.topology, limits, account: options };
   return new Agent(setting, { ...needs, clock: realClock, log: options.log }, events);
 }
 

@@ -5,6 +5,7 @@
  * States are never changed in place, so a backend may hold two at once: the one that is on disk, which readers see,
  * and the one that calls still on their way to the disk have decided on.
  */
+import { DEFAULT_ACCOUNT, functionArn } from '../base/arn.ts';
 import { UserError } from '../base/errors.ts';
 import type {
   CodeRef,
@@ -46,13 +47,11 @@ export interface Change {
   readonly result: FunctionVersion;
 }
 
-export function functionArn(functionName: string, qualifier?: string): string {
-  const arn = `arn:aws:lambda:us-east-1:000000000000:function:${functionName}`;
-  return qualifier === undefined ? arn : `${arn}:${qualifier}`;
-}
-
 export function notFound(functionName: string, qualifier?: string): UserError {
-  return new UserError('ResourceNotFoundException', `Function not found: ${functionArn(functionName, qualifier)}`);
+  return new UserError(
+    'ResourceNotFoundException',
+    `Function not found: ${functionArn(DEFAULT_ACCOUNT, functionName, qualifier)}`,
+  );
 }
 
 export function createFunction(

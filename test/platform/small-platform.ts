@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { DEFAULT_ACCOUNT } from '../../src/base/arn.ts';
 import { SimulatedClock } from '../../src/base/clock.ts';
 import { Dispatcher } from '../../src/gateway/dispatch.ts';
 import type { InvokeResult } from '../../src/gateway/platform.ts';
@@ -219,7 +220,7 @@ export class SmallPlatform {
           logBytesPerInvocationMax: 2000,
           logTailBytesMax: 100,
         },
-        names: { region: 'us-east-1', accountId: '000000000000' },
+        account: DEFAULT_ACCOUNT,
       },
       { backend: this.#backend, clock, logs: NO_LOGS, metrics, log: createLog('silent') },
       {

@@ -1,9 +1,12 @@
 /** How clients name functions: a name, `name:qualifier`, a partial ARN or a whole one; and the ARNs we answer with. */
+import { functionArn, type Account } from '../../base/arn.ts';
 import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { FunctionVersion } from '../../store/store.ts';
 import { checkString, validationError } from './constraints.ts';
 import type { StringSpec } from './constraints.ts';
+
+export { functionArn, type Account };
 
 export const LATEST = '$LATEST';
 
@@ -26,20 +29,10 @@ const PARTS = new RegExp(
 );
 
 /** Whose functions these are: what the ARNs say. */
-export interface Account {
-  readonly region: string;
-  readonly accountId: string;
-}
-
 export interface FunctionRef {
   readonly functionName: string;
   /** As the client gave it; null if it gave none. */
   readonly qualifier: string | null;
-}
-
-export function functionArn(account: Account, functionName: string, qualifier: string | null = null): string {
-  const arn = `arn:aws:lambda:${account.region}:${account.accountId}:function:${functionName}`;
-  return qualifier === null ? arn : `${arn}:${qualifier}`;
 }
 
 export function notFound(account: Account, ref: FunctionRef): UserError {

@@ -5,6 +5,7 @@
  * Hot path: `assign` of a warm instance and the answer to it. One write and one read of a socket, one record; a
  * system call to pin only when the instance changes cores. Checked by `npm run bench -- invoke`.
  */
+import type { Account } from '../../base/arn.ts';
 import { assert } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import { FrameKind } from '../../wire/instance-frame.ts';
@@ -16,7 +17,7 @@ import { WorkerMachine } from '../machine/worker.ts';
 import { runtimeOf } from '../runtimes/index.ts';
 import type { ExitReason, SandboxBackend } from '../sandbox/contract.ts';
 import type { Invocation, InvocationRecord, InvocationResult, Lease } from './contract.ts';
-import { instanceEnvironment, type RegionalNames } from './environment.ts';
+import { instanceEnvironment } from './environment.ts';
 import { type Answer, Instance } from './instance.ts';
 import { InvocationLog } from './invocation-log.ts';
 import { PlatformCpus } from './platform-cpus.ts';
@@ -41,7 +42,7 @@ export interface AgentLimits {
 export interface AgentSetting {
   readonly topology: Topology;
   readonly limits: AgentLimits;
-  readonly names: RegionalNames;
+  readonly account: Account;
 }
 
 export interface AgentDoors {
@@ -78,7 +79,7 @@ export class Agent {
   readonly #doors: AgentDoors;
   readonly #limits: AgentLimits;
   readonly #events: AgentEvents;
-  readonly #names: RegionalNames;
+  readonly #account: Account;
   readonly #cpusOf: readonly (readonly number[])[];
   readonly #platformCpus: PlatformCpus;
   readonly #instances: (Instance | null)[];
@@ -104,14 +105,14 @@ export class Agent {
   };
 
   constructor(setting: AgentSetting, doors: AgentDoors, events: AgentEvents) {
-    const { topology, limits, names } = setting;
+    const { topology, limits, account } = setting;
     const cpusOf = topology.cores;
     this.#cpusOf = cpusOf;
     this.#platformCpus = new PlatformCpus(topology);
     this.#limits = limits;
     this.#doors = doors;
     this.#events = events;
-    this.#names = names;
+    this.#account = account;
     this.#instances = new Array<Instance | null>(limits.slotCount).fill(null);
     this.#running = new Array<Running | null>(cpusOf.length).fill(null);
     this.#machine = new WorkerMachine({
@@ -250,7 +251,7 @@ export class Agent {
       runtimeDir: runtime.dir,
       interpreter: runtime.interpreter(),
       args: runtime.args(fn.config.memoryMb),
-      env: instanceEnvironment(fn, runtime, this.#names, this.#limits.responseBytesMax),
+      env: instanceEnvironment(fn, runtime, this.#account, this.#limits.responseBytesMax),
       memoryMb: fn.config.memoryMb,
       cpus: this.#cpusOf[core]!,
     });

@@ -1,16 +1,12 @@
 /** The whole environment of an instance: what Lambda promises, what its runtime needs, what its owner set. */
+import { functionArn, type Account } from '../../base/arn.ts';
 import type { FunctionVersion } from '../../store/store.ts';
 import type { Runtime } from '../runtimes/index.ts';
-
-export interface RegionalNames {
-  readonly region: string;
-  readonly accountId: string;
-}
 
 export function instanceEnvironment(
   fn: FunctionVersion,
   runtime: Runtime,
-  names: RegionalNames,
+  account: Account,
   responseBytesMax: number,
 ): Record<string, string> {
   const { config, functionName, version } = fn;
@@ -23,8 +19,8 @@ export function instanceEnvironment(
     LAMBDA_TASK_ROOT: '{code}',
     LAMBDA_RUNTIME_DIR: '{runtime}',
     _HANDLER: config.handler,
-    AWS_REGION: names.region,
-    AWS_DEFAULT_REGION: names.region,
+    AWS_REGION: account.region,
+    AWS_DEFAULT_REGION: account.region,
     AWS_LAMBDA_FUNCTION_NAME: functionName,
     AWS_LAMBDA_FUNCTION_VERSION: version,
     AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(config.memoryMb),
@@ -32,13 +28,9 @@ export function instanceEnvironment(
     AWS_LAMBDA_LOG_STREAM_NAME: `[${version}]${fn.revisionId}`,
     AWS_LAMBDA_LOG_FORMAT: config.logFormat,
     AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand',
-    PERCH_FUNCTION_ARN: functionArn(names, functionName),
+    PERCH_FUNCTION_ARN: functionArn(account, functionName),
     PERCH_RESPONSE_BYTES_MAX: String(responseBytesMax),
     ...runtime.env(),
     ...config.environment,
   };
-}
-
-export function functionArn(names: RegionalNames, functionName: string): string {
-  return `arn:aws:lambda:${names.region}:${names.accountId}:function:${functionName}`;
 }
