@@ -5,7 +5,7 @@
  * States are never changed in place, so a backend may hold two at once: the one that is on disk, which readers see,
  * and the one that calls still on their way to the disk have decided on.
  */
-import { DEFAULT_ACCOUNT, functionArn } from '../base/arn.ts';
+import { DEFAULT_ACCOUNT, functionArn, LATEST } from '../base/arn.ts';
 import { UserError } from '../base/errors.ts';
 import type {
   CodeRef,
@@ -16,8 +16,6 @@ import type {
   PublishVersion,
   UpdateFunction,
 } from './store.ts';
-
-export const LATEST = '$LATEST';
 
 export interface FunctionState {
   readonly record: FunctionRecord;

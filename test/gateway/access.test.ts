@@ -4,7 +4,7 @@ import { execFile, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import test, { after, before } from 'node:test';
+import test, { after, before, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import * as sdk from '@aws-sdk/client-lambda';
 import { sign } from '../../src/gateway/sigv4.ts';
@@ -179,16 +179,26 @@ export const handler = async ({ url }) => {
 
 const isRoot = process.getuid?.() === 0;
 
+/** A platform with one function of a user of its own; null, and the test is skipped, where the sandbox has no such users. */
+async function startWith(t: TestContext, deploy: Awaited<ReturnType<typeof creation>>): Promise<TestPlatform | null> {
+  const platform = await startTestPlatform();
+  t.after(() => platform.stop());
+  const info = (await (await fetch(`${platform.url}/perch/v1/info`)).json()) as { sandbox: string };
+  if (info.sandbox !== 'bubblewrap') {
+    t.skip(`NOT TESTED: the sandbox is ${info.sandbox}`);
+    return null;
+  }
+  const { path, body } = deploy;
+  assert.equal((await fetch(platform.url + path, { method: 'POST', body: body as string })).status, 201);
+  return platform;
+}
+
 test(
   'a function does not reach the API that controls it',
   { skip: isRoot ? false : 'NOT TESTED: functions have users of their own only where the platform is root' },
   async (t) => {
-    const platform = await startTestPlatform();
-    t.after(() => platform.stop());
-    const info = (await (await fetch(`${platform.url}/perch/v1/info`)).json()) as { sandbox: string };
-    if (info.sandbox !== 'bubblewrap') return t.skip(`NOT TESTED: the sandbox is ${info.sandbox}`);
-    const { path, body } = await creation('snoop', { Timeout: 10 }, SNOOP);
-    assert.equal((await fetch(platform.url + path, { method: 'POST', body: body as string })).status, 201);
+    const platform = await startWith(t, await creation('snoop', { Timeout: 10 }, SNOOP));
+    if (platform === null) return;
     const answer = await fetch(`${platform.url}/2015-03-31/functions/snoop/invocations`, {
       method: 'POST',
       body: JSON.stringify({ url: platform.url }),
@@ -216,12 +226,8 @@ test(
   'connections of a function are ended at once, and nobody else has to wait for them',
   { skip: isRoot ? false : 'NOT TESTED: functions have users of their own only where the platform is root' },
   async (t) => {
-    const platform = await startTestPlatform();
-    t.after(() => platform.stop());
-    const info = (await (await fetch(`${platform.url}/perch/v1/info`)).json()) as { sandbox: string };
-    if (info.sandbox !== 'bubblewrap') return t.skip(`NOT TESTED: the sandbox is ${info.sandbox}`);
-    const { path, body } = await creation('flood', { Timeout: 30 }, FLOOD);
-    assert.equal((await fetch(platform.url + path, { method: 'POST', body: body as string })).status, 201);
+    const platform = await startWith(t, await creation('flood', { Timeout: 30 }, FLOOD));
+    if (platform === null) return;
     const { hostname: host, port } = new URL(platform.url);
     let answered = false;
     const answer = fetch(`${platform.url}/2015-03-31/functions/flood/invocations`, {

@@ -1,14 +1,12 @@
 /** How clients name functions: a name, `name:qualifier`, a partial ARN or a whole one; and the ARNs we answer with. */
-import { functionArn, type Account } from '../../base/arn.ts';
+import { functionArn, LATEST, type Account } from '../../base/arn.ts';
 import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { FunctionVersion } from '../../store/store.ts';
 import { checkString, validationError } from './constraints.ts';
 import type { StringSpec } from './constraints.ts';
 
-export { functionArn, type Account };
-
-export const LATEST = '$LATEST';
+export { functionArn, LATEST, type Account };
 
 /** Lambda's own pattern, as its messages show it. */
 const NAME_PATTERN =
