@@ -14,7 +14,21 @@ export class StoreError extends Error {
   override name = 'StoreError';
 }
 
-export const RUNTIMES = ['nodejs24.x', 'nodejs22.x', 'nodejs20.x'] as const;
+export const RUNTIMES = [
+  'nodejs24.x',
+  'nodejs22.x',
+  'nodejs20.x',
+  'python3.14',
+  'python3.13',
+  'python3.12',
+  'python3.11',
+  'python3.10',
+  'python3.9',
+  'provided.al2023',
+  'provided.al2',
+  /** Of Perch's own: a WebAssembly module. */
+  'wasm',
+] as const;
 export type RuntimeName = (typeof RUNTIMES)[number];
 
 /** What the owner of a function sets. Units last in every name; the Lambda API's names are in the gateway. */

@@ -35,6 +35,8 @@ export const FrameKind = {
   log: 20,
   /** instance → agent: the payload of the invocation is not JSON; body is the parser's message */
   badPayload: 21,
+  /** a copy → agent, before `ready`: it has its namespaces, and can be given a network; body is empty */
+  made: 22,
 } as const;
 
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];

@@ -248,12 +248,14 @@ export class Agent {
     const sandbox = this.#doors.backend.start({
       slot,
       codeDir,
+      layersDir: '',
       runtimeDir: runtime.dir,
       interpreter: runtime.interpreter(),
       args: runtime.args(fn.config.memoryMb),
       env: instanceEnvironment(fn, runtime, this.#account, this.#limits.responseBytesMax),
       memoryMb: fn.config.memoryMb,
       cpus: this.#cpusOf[core]!,
+      network: 'host',
     });
     this.#metrics.started.add();
     const identity = { slot, versionIndex, functionName: fn.functionName, startedUs: this.#doors.clock.nowUs() };

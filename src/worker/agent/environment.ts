@@ -11,7 +11,8 @@ export function instanceEnvironment(
 ): Record<string, string> {
   const { config, functionName, version } = fn;
   return {
-    PATH: '/usr/local/bin:/usr/bin:/bin',
+    PATH: '/usr/local/bin:/usr/bin:/bin:/opt/bin',
+    LD_LIBRARY_PATH: '/lib64:/usr/lib64:{code}:{code}/lib:{layers}/lib',
     LANG: 'en_US.UTF-8',
     TZ: ':UTC',
     HOME: '/tmp',
@@ -30,7 +31,7 @@ export function instanceEnvironment(
     AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand',
     PERCH_FUNCTION_ARN: functionArn(account, functionName),
     PERCH_RESPONSE_BYTES_MAX: String(responseBytesMax),
-    ...runtime.env(),
+    ...runtime.env(config.runtime),
     ...config.environment,
   };
 }

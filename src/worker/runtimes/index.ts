@@ -4,8 +4,10 @@ import type { Runtime } from './runtime.ts';
 
 export type { Runtime } from './runtime.ts';
 
+export const RUNTIME_FOLDERS: readonly Runtime[] = [nodeRuntime];
+
 const BY_NAME = new Map<RuntimeName, Runtime>(
-  [nodeRuntime].flatMap((runtime) => runtime.names.map((name) => [name, runtime])),
+  RUNTIME_FOLDERS.flatMap((runtime) => runtime.names.map((name) => [name, runtime])),
 );
 
 export function runtimeOf(name: RuntimeName): Runtime {

@@ -6,25 +6,93 @@
  */
 import type { Readable, Writable } from 'node:stream';
 
+/**
+ * What an instance reaches over the network. `none`: its own loopback. `outbound`: that, and what lies beyond the
+ * server; neither the server itself nor other instances. `host`: all that the server reaches.
+ */
+export type NetworkPolicy = 'none' | 'outbound' | 'host';
+
 export interface SandboxSpec {
   /** Slot of the instance on its worker, 0 … instanceCountMax-1. Names its user id and its cgroup. */
   readonly slot: number;
   /** Folder on the host with the unpacked code of the function; read-only inside, at /var/task. */
   readonly codeDir: string;
+  /** Folder on the host with the content of the function's layers, merged; read-only inside, at /opt. '' if there are none. */
+  readonly layersDir: string;
   /** The runtime's folder on the host (see runtimes/); read-only inside, at /var/runtime. */
   readonly runtimeDir: string;
   /** The interpreter on the host (the pinned node); inside at /var/lang/bin/<its name>. */
   readonly interpreter: string;
   /**
-   * Arguments of the interpreter. The placeholders {runtime} and {code} stand for where the two folders appear to
+   * Arguments of the interpreter. The placeholders {runtime}, {code} and {layers} stand for where the folders appear to
    * the instance, since a backend without a mount namespace shows them where they are.
    */
   readonly args: readonly string[];
-  /** The environment, whole: nothing of the platform's own is added to it or inherited. {runtime} and {code} as in args. */
+  /** The environment, whole: nothing of the platform's own is added to it or inherited. Placeholders as in args. */
   readonly env: Readonly<Record<string, string>>;
   readonly memoryMb: number;
   /** CPUs (kernel numbers) to start on; empty: wherever. */
   readonly cpus: readonly number[];
+  readonly network: NetworkPolicy;
+}
+
+/** A stem cell: a sandbox with a runtime booted and no code of any function. */
+export interface CellSpec {
+  readonly slot: number;
+  readonly runtimeDir: string;
+  readonly interpreter: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly memoryMb: number;
+  readonly cpus: readonly number[];
+}
+
+/** The function that a cell becomes the zygote of. */
+export interface AdoptSpec {
+  readonly codeDir: string;
+  readonly layersDir: string;
+  /** The environment of the function, whole, placeholders filled in as everywhere. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly memoryMb: number;
+  readonly network: NetworkPolicy;
+}
+
+export interface CopySpec {
+  /** A slot of its own, other than the zygote's. */
+  readonly slot: number;
+  readonly memoryMb: number;
+}
+
+/** What a zygote says of itself. It is hostile once it has code: nothing of this is believed beyond its own function. */
+export type ZygoteReport =
+  /** The runtime has booted: it can adopt. */
+  | { readonly kind: 'cell' }
+  /** The function is initialised: it can be copied. */
+  | { readonly kind: 'initialised' }
+  /** Initialisation failed; a Lambda error object as JSON. */
+  | { readonly kind: 'init-error'; readonly payload: Buffer }
+  /** The initialised function holds what a copy cannot have; each reason in words for its owner. */
+  | { readonly kind: 'uncopyable'; readonly reasons: readonly string[] }
+  /** A log frame. */
+  | { readonly kind: 'log'; readonly text: string; readonly bytes: number }
+  | { readonly kind: 'breach'; readonly message: string };
+
+/** First a stem cell, after `adopt` the zygote of one function. Runs no invocation. */
+export interface Zygote {
+  readonly output: readonly Readable[];
+  onReport(listener: (report: ZygoteReport) => void): void;
+  /** Once, after `cell` was reported. */
+  adopt(spec: AdoptSpec): void;
+  /** After `initialised`. A copy is a sandbox like any other; it dies with its zygote. Thaw the zygote first. */
+  fork(spec: CopySpec): Sandbox;
+  pin(cpus: readonly number[]): boolean;
+  freeze(): void;
+  thaw(): void;
+  kill(): void;
+  /** What it uses now, bytes; 0 where it is unknown. */
+  memoryBytes(): number;
+  /** Once, when every process in it is gone; its copies went before. */
+  onExit(listener: (reason: ExitReason) => void): void;
 }
 
 export type ExitReason =
@@ -84,6 +152,8 @@ export interface SandboxBackend {
   open(): Promise<void>;
   /** Returns at once; what goes wrong arrives in `onExit` as `start-failed`. */
   start(spec: SandboxSpec): Sandbox;
+  /** Absent where it cannot fork copies; then every instance is a process of its own. */
+  readonly startCell?: (spec: CellSpec) => Zygote;
   /** After every sandbox is gone: removes what `open` made. */
   close(): Promise<void>;
 }

@@ -6,10 +6,16 @@ export interface Filled {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Puts the two folders, as the instance sees them, in the place of {runtime} and {code}. */
-export function fillPlaceholders(spec: SandboxSpec, folders: { runtime: string; code: string }): Filled {
+/** Puts the folders, as the instance sees them, in the place of {runtime}, {code} and {layers}. */
+export function fillPlaceholders(
+  spec: SandboxSpec,
+  folders: { runtime: string; code: string; layers: string },
+): Filled {
   const fill = (text: string): string =>
-    text.replaceAll('{runtime}', folders.runtime).replaceAll('{code}', folders.code);
+    text
+      .replaceAll('{runtime}', folders.runtime)
+      .replaceAll('{code}', folders.code)
+      .replaceAll('{layers}', folders.layers);
   return {
     args: spec.args.map(fill),
     env: Object.fromEntries(Object.entries(spec.env).map(([name, value]) => [name, fill(value)])),
@@ -27,7 +33,7 @@ export function specFault(spec: SandboxSpec): string {
     }
     if (value.includes('\0')) return `the value of the environment variable ${name} holds a NUL`;
   }
-  for (const text of [spec.codeDir, spec.runtimeDir, spec.interpreter, ...spec.args]) {
+  for (const text of [spec.codeDir, spec.layersDir, spec.runtimeDir, spec.interpreter, ...spec.args]) {
     if (text.includes('\0')) return `${JSON.stringify(text)} holds a NUL`;
   }
   return '';

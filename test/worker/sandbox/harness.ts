@@ -45,12 +45,14 @@ export function specFor(folders: Folders, more: Partial<SandboxSpec> = {}): Sand
   return {
     slot: 0,
     codeDir: path.join(folders.codeRoot, 'mine'),
+    layersDir: '',
     runtimeDir: path.join(folders.runtimesRoot, 'echo'),
     interpreter: process.execPath,
     args: ['{runtime}/echo.mjs'],
     env: { GREETING: 'hello' },
     memoryMb: 256,
     cpus: [],
+    network: 'host',
     ...more,
   };
 }

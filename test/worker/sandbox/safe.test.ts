@@ -7,7 +7,8 @@ import { FakeBackend, SafeBackend, createBackend, isSandboxName } from '../../..
 const SLOT_COUNT = 3;
 
 function spec(slot: number): SandboxSpec {
-  return { slot, codeDir: '/c', runtimeDir: '/r', interpreter: '/i', args: [], env: {}, memoryMb: 128, cpus: [] };
+  const folders = { codeDir: '/c', layersDir: '', runtimeDir: '/r', interpreter: '/i' };
+  return { slot, ...folders, args: [], env: {}, memoryMb: 128, cpus: [], network: 'host' };
 }
 
 function exitOf(sandbox: Sandbox): Promise<ExitReason> {

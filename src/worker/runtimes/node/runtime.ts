@@ -6,6 +6,7 @@ import type { Runtime } from '../runtime.ts';
 const HEAP_SHARE = 0.85;
 
 export const nodeRuntime: Runtime = {
+  label: 'node',
   names: ['nodejs24.x', 'nodejs22.x', 'nodejs20.x'],
   dir: fileURLToPath(new URL('.', import.meta.url)),
   interpreter: () => process.execPath,
@@ -17,5 +18,10 @@ export const nodeRuntime: Runtime = {
     `--max-old-space-size=${Math.floor(memoryMb * HEAP_SHARE)}`,
     '{runtime}/boot.cjs',
   ],
-  env: () => ({ AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs24.x', NODE_PATH: '{code}/node_modules' }),
+  env: () => ({
+    AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs24.x',
+    NODE_PATH: '{layers}/nodejs/node24/node_modules:{layers}/nodejs/node_modules:{code}/node_modules',
+  }),
+  cellArgs: () => null,
+  check: () => ({ ok: true, detail: `Node ${process.version}`, fix: '' }),
 };

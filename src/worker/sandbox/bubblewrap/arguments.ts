@@ -36,7 +36,7 @@ const SYSTEM_FILES = [
   '/etc/alternatives',
 ];
 
-const INSIDE = { code: '/var/task', runtime: '/var/runtime', languageFolder: '/var/lang/bin' } as const;
+const INSIDE = { code: '/var/task', layers: '/opt', runtime: '/var/runtime', languageFolder: '/var/lang/bin' } as const;
 
 export interface Tools {
   readonly sh: string;
@@ -62,6 +62,8 @@ export interface Machine {
 /** The paths of a spec as bubblewrap finds them. */
 export interface Paths {
   readonly codeDir: string;
+  /** '' if there are none. */
+  readonly layersDir: string;
   readonly runtimeDir: string;
   readonly interpreter: string;
 }
@@ -112,8 +114,9 @@ export function bubblewrapArguments(machine: Machine, spec: SandboxSpec, paths: 
     machine.tmpfsSize ? ['--size', String(LIMITS.tmpBytesMax)] : [],
     ['--tmpfs', '/tmp'],
     ['--ro-bind', paths.codeDir, INSIDE.code],
+    paths.layersDir === '' ? ['--dir', INSIDE.layers] : ['--ro-bind', paths.layersDir, INSIDE.layers],
     ['--ro-bind', paths.runtimeDir, INSIDE.runtime],
-    ['--ro-bind', paths.interpreter, interpreterInside(spec)],
+    isOfSystem(spec.interpreter) ? [] : ['--ro-bind', paths.interpreter, interpreterInside(spec)],
     // The root and /dev are tmpfs of bubblewrap's, and the user inside owns them.
     ['--remount-ro', '/dev', '--remount-ro', '/', '--chdir', INSIDE.code],
     ['--json-status-fd', String(STATUS_FD), '--seccomp', String(SECCOMP_FD)],
@@ -124,7 +127,13 @@ export function bubblewrapArguments(machine: Machine, spec: SandboxSpec, paths: 
   return Buffer.from(`${list.join('\0')}\0`);
 }
 
+/** Part of the read-only system, so that it is found inside where it is outside. */
+export function isOfSystem(interpreter: string): boolean {
+  return interpreter.startsWith('/usr/');
+}
+
 function interpreterInside(spec: SandboxSpec): string {
+  if (isOfSystem(spec.interpreter)) return spec.interpreter;
   return `${INSIDE.languageFolder}/${spec.interpreter.slice(spec.interpreter.lastIndexOf('/') + 1)}`;
 }
 

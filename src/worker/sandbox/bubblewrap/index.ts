@@ -18,6 +18,7 @@ import {
   ARGUMENTS_FD,
   bubblewrapArguments,
   chainArguments,
+  isOfSystem,
   type Machine,
   type Paths,
   STATUS_FD,
@@ -106,11 +107,13 @@ export class BubblewrapBackend implements SandboxBackend {
 function pathsOf(staging: Staging, spec: SandboxSpec): Paths | string {
   const codeDir = staging.translate(spec.codeDir);
   const runtimeDir = staging.translate(spec.runtimeDir);
-  const interpreter = staging.translate(spec.interpreter);
+  const interpreter = isOfSystem(spec.interpreter) ? spec.interpreter : staging.translate(spec.interpreter);
+  const layersDir = spec.layersDir === '' ? '' : staging.translate(spec.layersDir);
+  if (layersDir === undefined) return `the layers folder ${spec.layersDir} is not below the code root`;
   if (codeDir === undefined) return `the code folder ${spec.codeDir} is not below the code root`;
   if (runtimeDir === undefined) return `the runtime folder ${spec.runtimeDir} is not below the runtimes root`;
   if (interpreter === undefined) return `the interpreter ${spec.interpreter} is not in the staged folder`;
-  return { codeDir, runtimeDir, interpreter };
+  return { codeDir, layersDir, runtimeDir, interpreter };
 }
 
 function spawnSandbox(machine: Machine, spec: SandboxSpec, paths: Paths, cgroup: Cgroup | undefined): Sandbox {

@@ -86,7 +86,11 @@ export class NoneBackend implements SandboxBackend {
 }
 
 function spawnPlain(spec: SandboxSpec, cgroup: Cgroup | undefined): Sandbox {
-  const { args, env } = fillPlaceholders(spec, { runtime: spec.runtimeDir, code: spec.codeDir });
+  const { args, env } = fillPlaceholders(spec, {
+    runtime: spec.runtimeDir,
+    code: spec.codeDir,
+    layers: spec.layersDir,
+  });
   const [command = spec.interpreter, ...rest] = [...chain(spec, cgroup?.attachFiles ?? []), spec.interpreter, ...args];
   const child = spawn(command, rest, {
     cwd: spec.codeDir,
