@@ -7,6 +7,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { realClock } from '../base/clock.ts';
 import { LIMITS } from '../base/limits.ts';
+import { Admission } from '../gateway/admission.ts';
 import { AsyncRunner } from '../gateway/async-runner.ts';
 import { Dispatcher } from '../gateway/dispatch.ts';
 import { createGateway, type Gateway, ListenError } from '../gateway/gateway.ts';
@@ -20,6 +21,7 @@ import type { Log } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { Agent, type AgentEvents } from '../worker/agent/agent.ts';
 import type { Topology } from '../worker/agent/topology.ts';
+import { findRuntime } from '../worker/runtimes/index.ts';
 import type { SandboxBackend } from '../worker/sandbox/contract.ts';
 import { SANDBOX_UIDS } from '../worker/sandbox/identity.ts';
 import { createBackend, SandboxError } from '../worker/sandbox/index.ts';
@@ -32,6 +34,8 @@ export interface PlatformOptions {
   readonly dataDir: string;
   readonly topology: Topology;
   readonly sandbox: 'bubblewrap' | 'none';
+  /** Functions may ask for the network of the host. */
+  readonly allowHostNetwork: boolean;
   /** What all instances may use together, MB. */
   readonly memoryMb: number;
   /** Secret by access key id; empty: loopback only. */
@@ -100,6 +104,7 @@ async function open(options: PlatformOptions, closers: (() => Promise<void>)[]):
   await backend.open();
   closers.push(() => backend.close());
 
+  const admission = new Admission({ hostNetworkAllowed: options.allowHostNetwork, findRuntime });
   const scheduler = makeScheduler(options, metrics);
   const dispatcher = new Dispatcher(
     {
@@ -108,7 +113,7 @@ async function open(options: PlatformOptions, closers: (() => Promise<void>)[]):
       versionCountMax: LIMITS.functionVersionCountMax,
       epoch: scheduler.machine.epoch,
     },
-    { store, scheduler, clock: realClock, metrics },
+    { store, scheduler, clock: realClock, metrics, admission },
   );
   const agent = makeAgent(
     options,
@@ -123,7 +128,7 @@ async function open(options: PlatformOptions, closers: (() => Promise<void>)[]):
 
   const runner = makeAsyncRunner(dispatcher, { store, metrics, log });
   const cores = (): readonly CoreView[] => coreViews(scheduler, dispatcher, topology);
-  const platform = makePlatform({ store, logs, metrics, dispatcher, runner, cores });
+  const platform = makePlatform({ store, logs, admission, metrics, dispatcher, runner, cores });
   const gateway = createGateway({
     platform,
     host: options.host,
@@ -215,16 +220,19 @@ function makeAsyncRunner(dispatcher: Dispatcher, doors: { store: Store; metrics:
 interface PlatformParts {
   readonly store: Store;
   readonly logs: LogFiles;
+  readonly admission: Admission;
   readonly metrics: Metrics;
   readonly dispatcher: Dispatcher;
   readonly runner: AsyncRunner;
   readonly cores: () => readonly CoreView[];
 }
 
-function makePlatform({ store, logs, metrics, dispatcher, runner, cores }: PlatformParts): Platform {
+function makePlatform(parts: PlatformParts): Platform {
+  const { store, logs, admission, metrics, dispatcher, runner, cores } = parts;
   return {
     store,
     logs,
+    admission,
     cores,
     metrics: () => metrics.text(),
     invoke: (request, done) => dispatcher.invoke(request, done),
@@ -268,6 +276,7 @@ function infoOf(options: PlatformOptions): Record<string, unknown> {
     version: options.version,
     node: process.version,
     sandbox: options.sandbox,
+    hostNetworkAllowed: options.allowHostNetwork,
     cores: options.topology.cores.length,
     memoryMb: options.memoryMb,
     pinned: options.topology.known,

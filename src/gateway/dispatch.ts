@@ -14,6 +14,7 @@ import type { Store } from '../store/store.ts';
 import type { Counter, Metrics } from '../telemetry/metrics.ts';
 import type { Agent } from '../worker/agent/agent.ts';
 import type { InvocationResult } from '../worker/agent/contract.ts';
+import type { Admission } from './admission.ts';
 import type { InvokeRequest, InvokeResult } from './platform.ts';
 import { type VersionEntry, VersionTable } from './versions.ts';
 
@@ -51,6 +52,7 @@ export interface DispatcherDoors {
   readonly scheduler: LocalScheduler;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  readonly admission: Admission;
 }
 
 type RefusalReason = 'queue-full' | 'concurrency' | 'memory' | 'version' | 'stopping';
@@ -78,6 +80,7 @@ export class Dispatcher {
       invocationCount: 0,
     }));
     this.#versions = new VersionTable(store, options.versionCountMax, {
+      refuse: (fn) => doors.admission.refuseVersion(fn),
       added: (entry) => scheduler.setVersion(entry.index, entry.functionIndex, entry.fn.config.memoryMb),
       retired: (entry) => {
         this.#agent?.dropVersion(entry.index);
@@ -200,6 +203,7 @@ export class Dispatcher {
         versionIndex: entry.index,
         fn: entry.fn,
         codeDir: entry.codeDir,
+        isolation: entry.isolation,
         payload: request.payload,
         clientContext: request.clientContext,
         traceId: request.traceId,

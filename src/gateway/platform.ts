@@ -3,6 +3,7 @@ import type { UserError } from '../base/errors.ts';
 import type { FunctionVersion, Store } from '../store/store.ts';
 import type { LogStore } from '../store/logs.ts';
 import type { InvocationRecord } from '../worker/agent/contract.ts';
+import type { Admission } from './admission.ts';
 
 export interface InvokeRequest {
   readonly requestId: string;
@@ -43,6 +44,7 @@ export interface CoreView {
 export interface Platform {
   readonly store: Store;
   readonly logs: LogStore;
+  readonly admission: Admission;
   /** Answers through `done`, exactly once. The returned function withdraws it, if it has not been granted a core yet. */
   invoke(request: InvokeRequest, done: (result: InvokeResult) => void): () => void;
   /** On disk when the promise resolves. */

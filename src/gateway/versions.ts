@@ -7,6 +7,7 @@
  */
 import { assert } from '../base/assert.ts';
 import { UserError } from '../base/errors.ts';
+import { type Isolation, isolationOf } from '../store/settings.ts';
 import type { FunctionVersion, Store } from '../store/store.ts';
 
 export interface VersionEntry {
@@ -14,13 +15,16 @@ export interface VersionEntry {
   readonly functionIndex: number;
   readonly fn: FunctionVersion;
   readonly codeDir: string;
+  readonly isolation: Isolation;
   /** Requests that wait and leases that are not over. */
   userCount: number;
-  /** The store knows another revision now, or none. */
+  /** The store knows another revision now, or none; or its isolation is another one by a tag. */
   outdated: boolean;
 }
 
 export interface VersionEvents {
+  /** Asked before a version gets an index: why it may not run here, or null. */
+  refuse(fn: FunctionVersion): UserError | null;
   added(entry: VersionEntry): void;
   retired(entry: VersionEntry): void;
   concurrency(functionIndex: number, max: number | null): void;
@@ -52,7 +56,7 @@ export class VersionTable {
 
   /** What it answers is to be used at once. A `UserError` where every index is in use, or the code was found damaged. */
   entryOf(fn: FunctionVersion): VersionEntry | UserError {
-    return this.#byVersion.get(fn) ?? this.#store.codeError(fn.code) ?? this.#add(fn);
+    return this.#byVersion.get(fn) ?? this.#store.codeError(fn.code) ?? this.#events.refuse(fn) ?? this.#add(fn);
   }
 
   use(entry: VersionEntry): void {
@@ -100,6 +104,7 @@ export class VersionTable {
       functionIndex: owner.index,
       fn,
       codeDir: this.#store.codeDir(fn.code),
+      isolation: this.#isolationOf(fn),
       userCount: 0,
       outdated: current !== fn,
     };
@@ -125,15 +130,23 @@ export class VersionTable {
     if (owner === undefined) return;
     this.#events.concurrency(owner.index, this.#store.getFunction(functionName)?.reservedConcurrency ?? null);
     for (const entry of owner.entries) {
-      entry.outdated = this.#store.getVersion(functionName, entry.fn.version) !== entry.fn;
+      const current = this.#store.getVersion(functionName, entry.fn.version) === entry.fn;
+      const sameIsolation = current && this.#isolationOf(entry.fn) === entry.isolation;
+      // Once outdated for ever so: by then a newer entry may stand for the same version.
+      entry.outdated ||= !sameIsolation;
+      if (current && entry.outdated && this.#byVersion.get(entry.fn) === entry) this.#byVersion.delete(entry.fn);
       if (entry.outdated && entry.userCount === 0) this.#retire(entry);
     }
+  }
+
+  #isolationOf(fn: FunctionVersion): Isolation {
+    return isolationOf(fn.config, this.#store.getFunction(fn.functionName)?.tags);
   }
 
   #retire(entry: VersionEntry): void {
     const owner = this.#functions.get(entry.fn.functionName);
     assert(owner !== undefined && owner.entries.delete(entry), `version ${entry.index} is retired twice`);
-    this.#byVersion.delete(entry.fn);
+    if (this.#byVersion.get(entry.fn) === entry) this.#byVersion.delete(entry.fn);
     this.#events.retired(entry);
     this.#freeVersions.push(entry.index);
     if (owner.entries.size > 0) return;

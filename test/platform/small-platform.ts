@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { DEFAULT_ACCOUNT } from '../../src/base/arn.ts';
 import { SimulatedClock } from '../../src/base/clock.ts';
+import { Admission } from '../../src/gateway/admission.ts';
 import { Dispatcher } from '../../src/gateway/dispatch.ts';
 import type { InvokeResult } from '../../src/gateway/platform.ts';
 import { LocalScheduler } from '../../src/scheduler/server/local.ts';
@@ -15,6 +16,7 @@ import { createLog } from '../../src/telemetry/log.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 import { FRAME_HEADER_BYTES, FrameKind, INVOKE_FIXED_BYTES } from '../../src/wire/instance-frame.ts';
 import { Agent } from '../../src/worker/agent/agent.ts';
+import { findRuntime } from '../../src/worker/runtimes/index.ts';
 import { FakeBackend, type FakeInstance } from '../../src/worker/sandbox/fake/index.ts';
 import { SafeBackend } from '../../src/worker/sandbox/safe.ts';
 
@@ -107,7 +109,13 @@ class SmallStore {
     const latest: FunctionVersion = {
       functionName,
       version: '$LATEST',
-      config: { runtime: 'nodejs24.x', handler: 'index.handler', memoryMb, timeoutS: SMALL.timeoutS } as FunctionConfig,
+      config: {
+        runtime: 'nodejs24.x',
+        handler: 'index.handler',
+        memoryMb,
+        timeoutS: SMALL.timeoutS,
+        environment: {},
+      } as FunctionConfig,
       code: { sha256: '', zipBytes: 0 },
       revisionId: randomUUID(),
       lastModifiedMs: 0,
@@ -201,7 +209,13 @@ export class SmallPlatform {
     );
     this.dispatcher = new Dispatcher(
       { coreCount: limits.coreCount, requestCountMax, versionCountMax: limits.versionCountMax, epoch: 1 },
-      { store, scheduler: this.scheduler, clock, metrics },
+      {
+        store,
+        scheduler: this.scheduler,
+        clock,
+        metrics,
+        admission: new Admission({ hostNetworkAllowed: true, findRuntime }),
+      },
     );
     this.agent = new Agent(
       {

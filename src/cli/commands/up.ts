@@ -15,6 +15,7 @@ interface UpOptions {
   readonly cores?: number[];
   readonly sandbox: 'bubblewrap' | 'none';
   readonly memory?: number;
+  readonly allowHostNetwork?: boolean;
   readonly keys?: string;
   readonly region: string;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -50,6 +51,7 @@ export function register(program: Command): void {
         .choices(['bubblewrap', 'none'])
         .default('bubblewrap'),
     )
+    .option('--allow-host-network', 'let functions ask for the network of this machine (PERCH_NETWORK=host)')
     .option('--keys <file>', 'access keys of the callers (see below)')
     .option('--region <name>', 'AWS region to report', parseRegion, 'us-east-1')
     .addOption(
@@ -90,6 +92,7 @@ async function start(options: UpOptions): Promise<RunningPlatform> {
     dataDir: options.data,
     topology,
     sandbox: options.sandbox,
+    allowHostNetwork: options.allowHostNetwork === true,
     memoryMb: options.memory ?? defaultMemoryMb(),
     keys: readKeys(options.keys),
     region: options.region,

@@ -1,6 +1,7 @@
 /** From the fields of a request to a FunctionConfig: defaults, what Perch has not, and Lambda's rules beyond the model. */
 import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
+import { settingsFault } from '../../store/settings.ts';
 import { RUNTIMES } from '../../store/store.ts';
 import type { FunctionConfig, RuntimeName } from '../../store/store.ts';
 import type { ConfigFields } from './fields.ts';
@@ -107,7 +108,12 @@ function badEnvironment(variables: Readonly<Record<string, string>>): UserError 
       `${prefix} exceeded the 4KB limit. Measured as JSON: ${bytes} bytes, the limit is ${LIMITS.environmentBytesMax}.`,
     );
   }
-  return nulIn(variables);
+  return nulIn(variables) ?? badSetting(variables);
+}
+
+function badSetting(variables: Readonly<Record<string, string>>): UserError | null {
+  const message = settingsFault(variables);
+  return message === null ? null : new UserError('InvalidParameterValueException', message);
 }
 
 /** A NUL ends a string for the kernel: the function would see another value than was set. */

@@ -11,7 +11,7 @@ import type { FieldsOf } from './constraints.ts';
 import { CREATE_FUNCTION, UPDATE_CODE, UPDATE_CONFIGURATION } from './fields.ts';
 import type { CodeFields } from './fields.ts';
 import { LATEST, functionArn, notFound, parseFunctionRef, parseUnqualified } from './names.ts';
-import { tooManyTags } from './tags.ts';
+import { badTags } from './tags.ts';
 
 const PAGE_ITEMS_MAX = 10_000;
 
@@ -47,6 +47,8 @@ export async function createFunction(request: ApiRequest): Promise<Answer> {
   if (platform.store.getFunction(functionName) !== null) {
     return new UserError('ResourceConflictException', `Function already exist: ${functionName}`);
   }
+  const notAdmitted = platform.admission.refuseConfig(config, null);
+  if (notAdmitted !== null) return notAdmitted;
   const code = await storeCode(request, fields.Code);
   if (code instanceof UserError) return code;
   const tags = fields.Tags ?? {};
@@ -70,7 +72,7 @@ function refuseCreation(fields: FieldsOf<typeof CREATE_FUNCTION>): UserError | n
       'Runtime and Handler are mandatory parameters for functions created with deployment packages.',
     );
   }
-  return tooManyTags(fields.Tags ?? {}) ?? refuseCode(fields.Code);
+  return badTags(fields.Tags ?? {}) ?? refuseCode(fields.Code);
 }
 
 function withArchitecture(
@@ -195,6 +197,8 @@ export async function updateFunctionConfiguration(request: ApiRequest): Promise<
   if (latest === undefined) return notFound(account, { functionName, qualifier: null });
   const config = mergeConfig(latest.config, fields);
   if (config instanceof UserError) return config;
+  const notAdmitted = platform.admission.refuseConfig(config, latest.config);
+  if (notAdmitted !== null) return notAdmitted;
   const fn = await platform.store.updateFunction({
     functionName,
     config,

@@ -1,6 +1,7 @@
 /** Tags of functions. The resource is always a whole ARN. */
 import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
+import { settingTagsFault } from '../../store/settings.ts';
 import type { FunctionRecord } from '../../store/store.ts';
 import type { Answer, ApiRequest } from '../route.ts';
 import { parseFields } from './body.ts';
@@ -8,13 +9,14 @@ import { validationError } from './constraints.ts';
 import { TAG_RESOURCE } from './fields.ts';
 import { notFound, parseUnqualified } from './names.ts';
 
-export function tooManyTags(tags: Readonly<Record<string, string>>): UserError | null {
+/** All tags of a function, as they would be. */
+export function badTags(tags: Readonly<Record<string, string>>): UserError | null {
   const count = Object.keys(tags).length;
-  if (count <= LIMITS.tagCountMax) return null;
-  return new UserError(
-    'InvalidParameterValueException',
-    `A function has at most ${LIMITS.tagCountMax} tags; this would make ${count}.`,
-  );
+  const message =
+    count > LIMITS.tagCountMax
+      ? `A function has at most ${LIMITS.tagCountMax} tags; this would make ${count}.`
+      : settingTagsFault(tags);
+  return message === null ? null : new UserError('InvalidParameterValueException', message);
 }
 
 function findTagged(request: ApiRequest): { functionName: string; record: FunctionRecord } | UserError {
@@ -55,7 +57,7 @@ async function setTags(
   functionName: string,
   tags: Readonly<Record<string, string>>,
 ): Promise<Answer> {
-  const refusal = tooManyTags(tags) ?? (await request.context.platform.store.setTags(functionName, tags));
+  const refusal = badTags(tags) ?? (await request.context.platform.store.setTags(functionName, tags));
   return refusal ?? { status: 204 };
 }
 

@@ -1,4 +1,5 @@
 /** What the gateway asks of an agent. On one machine these are calls; across machines, frames. */
+import type { Isolation } from '../../store/settings.ts';
 import type { FunctionVersion } from '../../store/store.ts';
 
 /** The right of one invocation to one core, as the scheduler granted it. */
@@ -16,6 +17,7 @@ export interface Invocation {
   readonly versionIndex: number;
   readonly fn: FunctionVersion;
   readonly codeDir: string;
+  readonly isolation: Isolation;
   readonly payload: Buffer;
   /** JSON text, '' if none. */
   readonly clientContext: string;
@@ -57,3 +59,39 @@ export type InvocationResult =
   | { readonly kind: 'bad-payload'; readonly message: string }
   /** The agent had no memory for it, or no longer knows the lease; the handler did not run. Ask the scheduler again. */
   | { readonly kind: 'refused'; readonly why: 'no-memory' | 'stale-lease' | 'stopping' };
+
+/** What the agent has to know of a version to make instances of it without an invocation. */
+export interface VersionTarget {
+  readonly versionIndex: number;
+  readonly fn: FunctionVersion;
+  readonly codeDir: string;
+  readonly isolation: Isolation;
+}
+
+/** How far the agent is with what `provision` asked for. */
+export interface ProvisionedState {
+  /** Instances that exist for it or are being made, at most as many as were asked for. */
+  readonly allocated: number;
+  /** Of those, initialised: idle or at work. */
+  readonly available: number;
+  /** Why it got no further, in words for the function's owner; null while nothing went wrong. */
+  readonly failed: string | null;
+}
+
+export interface CopyState {
+  /** Null: not known yet, since nothing was initialised. */
+  readonly copyable: boolean | null;
+  /** Why it cannot be copied, each in words for its owner. */
+  readonly reasons: readonly string[];
+  readonly zygote: 'none' | 'initialising' | 'ready';
+  /** Copies that wait for an invocation. */
+  readonly waiting: number;
+}
+
+/** Instances made ahead of invocations. The gateway holds the version's index from `provision` until it provisions 0. */
+export interface Provisioner {
+  /** From now on `count` instances of the version are kept ready; 0: no more than any other version's. */
+  provision(target: VersionTarget, count: number): void;
+  provisionedState(versionIndex: number): ProvisionedState;
+  copyState(versionIndex: number): CopyState;
+}

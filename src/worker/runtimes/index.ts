@@ -1,6 +1,6 @@
 import type { RuntimeName } from '../../store/store.ts';
 import { nodeRuntime } from './node/runtime.ts';
-import type { Runtime } from './runtime.ts';
+import type { Runtime, RuntimeFinding } from './runtime.ts';
 
 export type { Runtime } from './runtime.ts';
 
@@ -14,4 +14,9 @@ export function runtimeOf(name: RuntimeName): Runtime {
   const runtime = BY_NAME.get(name);
   if (runtime === undefined) throw new Error(`no runtime folder serves ${name}`);
   return runtime;
+}
+
+/** What this machine has for a runtime; null where no folder serves that name. */
+export function findRuntime(name: RuntimeName): RuntimeFinding | null {
+  return BY_NAME.get(name)?.check() ?? null;
 }

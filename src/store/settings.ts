@@ -1,0 +1,59 @@
+/**
+ * Settings that the Lambda API has no field for, given so that an ordinary Lambda client can set them: as environment
+ * variables, which are versioned with the configuration, and isolation as a tag of the function as well. Tags are not
+ * versioned: they hold for every version whose environment says nothing.
+ *
+ * A bad value never gets into the store (see `settingsFault`); what an older Perch stored unchecked counts as absent.
+ */
+import type { NetworkPolicy } from '../worker/sandbox/contract.ts';
+import type { FunctionConfig } from './store.ts';
+
+export const ISOLATIONS = ['reuse', 'fresh'] as const;
+/** `fresh`: every invocation in a clean copy of its own. `reuse`: an instance serves one after the other, as on Lambda. */
+export type Isolation = (typeof ISOLATIONS)[number];
+export const ISOLATION_DEFAULT: Isolation = 'reuse';
+export const ISOLATION_VARIABLE = 'PERCH_ISOLATION';
+export const ISOLATION_TAG = 'perch:isolation';
+
+export const NETWORKS = ['none', 'outbound', 'host'] as const satisfies readonly NetworkPolicy[];
+export const NETWORK_DEFAULT: NetworkPolicy = 'outbound';
+export const NETWORK_VARIABLE = 'PERCH_NETWORK';
+
+const SHOWN_LENGTH = 64;
+
+type Environment = Pick<FunctionConfig, 'environment'>;
+type Texts = Readonly<Record<string, string>>;
+
+/** The environment variable wins over the tag. */
+export function isolationOf(config: Environment, tags: Texts = {}): Isolation {
+  const asked = [config.environment[ISOLATION_VARIABLE], tags[ISOLATION_TAG]];
+  return (
+    ISOLATIONS.find((value) => value === asked[0]) ??
+    ISOLATIONS.find((value) => value === asked[1]) ??
+    ISOLATION_DEFAULT
+  );
+}
+
+export function networkOf(config: Environment): NetworkPolicy {
+  const asked = config.environment[NETWORK_VARIABLE];
+  return NETWORKS.find((value) => value === asked) ?? NETWORK_DEFAULT;
+}
+
+/** What is wrong with the settings among these environment variables, in words; null if nothing is. */
+export function settingsFault(environment: Texts): string | null {
+  return (
+    fault(`environment variable ${ISOLATION_VARIABLE}`, environment[ISOLATION_VARIABLE], ISOLATIONS) ??
+    fault(`environment variable ${NETWORK_VARIABLE}`, environment[NETWORK_VARIABLE], NETWORKS)
+  );
+}
+
+/** The same of tags. */
+export function settingTagsFault(tags: Texts): string | null {
+  return fault(`tag ${ISOLATION_TAG}`, tags[ISOLATION_TAG], ISOLATIONS);
+}
+
+function fault(name: string, value: string | undefined, allowed: readonly string[]): string | null {
+  if (value === undefined || allowed.includes(value)) return null;
+  const shown = value.length > SHOWN_LENGTH ? `${value.slice(0, SHOWN_LENGTH)}…` : value;
+  return `The ${name} has the value '${shown}'; it has to be one of ${allowed.join(', ')}.`;
+}
