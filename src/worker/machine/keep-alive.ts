@@ -1,0 +1,111 @@
+/**
+ * What is kept when not everything can be: one rule behind one interface, so that rules can be compared on a trace.
+ *
+ * An item is something that is kept and can be had again at a cost (an instance, a zygote; a slot of the machine). A
+ * group is what its uses are counted for (a function version). The one with the lowest priority goes first.
+ *
+ * The rule that ships is greedy-dual: priority = clock at the last use + frequency × cost / size, and the clock
+ * moves to the priority of whatever was evicted, so that what is not used ages (Fuerst and Sharma, "FaasCache",
+ * ASPLOS '21; it is GreedyDual-Size-Frequency of web caches). Rejected: a heap. Evictions are rare, and a scan over the
+ * items at each costs less than keeping a heap in order at every use.
+ */
+export interface KeepAlive {
+  /** One more use of the group: call it once for an invocation. */
+  count(group: number): void;
+  /** Nothing of the group is left: its count begins anew. */
+  forget(group: number): void;
+  /** The item is used now. `worth`: what it costs to have it again for what it takes up, microseconds per MB. */
+  touch(item: number, group: number, worth: number, nowUs: number): void;
+  /** The lowest goes first. Only of items that were touched since they came. */
+  priority(item: number): number;
+  /** The item went to make room. */
+  evicted(item: number): void;
+  /** True: it goes now, though nobody needs its room. */
+  expired(item: number, nowUs: number): boolean;
+}
+
+export class GreedyDual implements KeepAlive {
+  readonly #priority: Float64Array;
+  readonly #frequency: Float64Array;
+  #clock = 0;
+
+  constructor(itemCount: number, groupCount: number) {
+    this.#priority = new Float64Array(itemCount);
+    this.#frequency = new Float64Array(groupCount);
+  }
+
+  count(group: number): void {
+    this.#frequency[group]! += 1;
+  }
+
+  forget(group: number): void {
+    this.#frequency[group] = 0;
+  }
+
+  touch(item: number, group: number, worth: number): void {
+    this.#priority[item] = this.#clock + this.#frequency[group]! * worth;
+  }
+
+  priority(item: number): number {
+    return this.#priority[item]!;
+  }
+
+  evicted(item: number): void {
+    // What was kept by force meanwhile may be far behind: the clock never goes back.
+    if (this.#priority[item]! > this.#clock) this.#clock = this.#priority[item]!;
+  }
+
+  expired(): boolean {
+    return false;
+  }
+}
+
+/** The least recently used goes first: the rival that knows neither cost nor size. */
+export class LeastRecentlyUsed implements KeepAlive {
+  readonly #usedUs: Float64Array;
+
+  constructor(itemCount: number) {
+    this.#usedUs = new Float64Array(itemCount);
+  }
+
+  count(): void {}
+
+  forget(): void {}
+
+  touch(item: number, _group: number, _worth: number, nowUs: number): void {
+    this.#usedUs[item] = nowUs;
+  }
+
+  priority(item: number): number {
+    return this.#usedUs[item]!;
+  }
+
+  evicted(): void {}
+
+  expired(_item: number, _nowUs: number): boolean {
+    return false;
+  }
+}
+
+/** Kept for a fixed time after the last use, as most platforms do; the least recently used goes where that is too long. */
+export class FixedTime extends LeastRecentlyUsed {
+  readonly #keepUs: number;
+
+  constructor(itemCount: number, keepUs: number) {
+    super(itemCount);
+    this.#keepUs = keepUs;
+  }
+
+  override expired(item: number, nowUs: number): boolean {
+    return nowUs - this.priority(item) > this.#keepUs;
+  }
+}
+
+/** The item below `itemCount` that goes first of those that may go; -1 if there is none. For users with few items. */
+export function victim(rule: KeepAlive, itemCount: number, mayGo: (item: number) => boolean): number {
+  let found = -1;
+  for (let item = 0; item < itemCount; item++) {
+    if (mayGo(item) && (found < 0 || rule.priority(item) < rule.priority(found))) found = item;
+  }
+  return found;
+}
