@@ -10,6 +10,8 @@ export interface Libc {
   /** 0, or the negative error number. The mask has one bit per CPU, lowest first. */
   schedSetaffinity(taskId: number, mask: Uint8Array): number;
   unshare(flags: number): number;
+  /** Moves the calling thread alone. */
+  setns(descriptor: number, type: number): number;
   mount(source: string, target: string, type: string | null, flags: number, data: string | null): number;
   umount(target: string, flags: number): number;
   /** A descriptor, or the negative error number. */
@@ -65,6 +67,7 @@ function bindCalls(koffi: Koffi, library: Library): Libc {
   return {
     schedSetaffinity: (taskId, mask) => schedSetaffinity(taskId, mask.length, mask),
     unshare: bind('int unshare(int flags)'),
+    setns: bind('int setns(int descriptor, int type)'),
     mount: bind('int mount(const char *source, const char *target, const char *type, ulong flags, const char *data)'),
     umount: bind('int umount2(const char *target, int flags)'),
     socket: bindCount('int socket(int domain, int type, int protocol)'),
