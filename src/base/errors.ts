@@ -78,6 +78,12 @@ export const API_ERRORS = {
     meaning: 'The function or version that the request names does not exist.',
     action: 'Check the name; `perch list` shows what there is.',
   },
+  ProvisionedConcurrencyConfigNotFoundException: {
+    status: 404,
+    messageKey: 'message',
+    meaning: 'The version that the request names has no provisioned concurrency.',
+    action: 'Put one with PutProvisionedConcurrencyConfig; `perch doctor NAME` shows what there is.',
+  },
   UnknownOperationException: {
     status: 404,
     messageKey: 'message',

@@ -20,6 +20,7 @@ import { type Store, StoreError } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { Agent, type AgentEvents } from '../worker/agent/agent.ts';
+import { NoopProvisioner } from '../worker/agent/noop-provisioner.ts';
 import type { Topology } from '../worker/agent/topology.ts';
 import { findRuntime } from '../worker/runtimes/index.ts';
 import type { SandboxBackend } from '../worker/sandbox/contract.ts';
@@ -124,11 +125,11 @@ async function open(options: PlatformOptions, closers: (() => Promise<void>)[]):
       memoryAvailable: () => scheduler.memoryAvailable(),
     },
   );
-  dispatcher.attach(agent);
+  dispatcher.attach(agent, new NoopProvisioner());
 
   const runner = makeAsyncRunner(dispatcher, { store, metrics, log });
   const cores = (): readonly CoreView[] => coreViews(scheduler, dispatcher, topology);
-  const platform = makePlatform({ store, logs, admission, metrics, dispatcher, runner, cores });
+  const platform = makePlatform(options, { store, logs, admission, metrics, dispatcher, runner, cores });
   const gateway = createGateway({
     platform,
     host: options.host,
@@ -227,13 +228,16 @@ interface PlatformParts {
   readonly cores: () => readonly CoreView[];
 }
 
-function makePlatform(parts: PlatformParts): Platform {
+function makePlatform(options: PlatformOptions, parts: PlatformParts): Platform {
   const { store, logs, admission, metrics, dispatcher, runner, cores } = parts;
   return {
     store,
     logs,
     admission,
     cores,
+    capacity: { memoryMb: options.memoryMb, instanceCount: LIMITS.instanceCountMax },
+    provisionedState: (fn) => dispatcher.provisionedState(fn),
+    copyState: (fn) => dispatcher.copyState(fn),
     metrics: () => metrics.text(),
     invoke: (request, done) => dispatcher.invoke(request, done),
     invokeAsync: async (request) => {

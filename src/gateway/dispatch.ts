@@ -10,12 +10,14 @@ import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { UserError } from '../base/errors.ts';
 import { type LocalScheduler, outcome, type Outcome } from '../scheduler/server/local.ts';
-import type { Store } from '../store/store.ts';
+import type { FunctionVersion, Store } from '../store/store.ts';
 import type { Counter, Metrics } from '../telemetry/metrics.ts';
 import type { Agent } from '../worker/agent/agent.ts';
-import type { InvocationResult } from '../worker/agent/contract.ts';
+import type { CopyState, InvocationResult, ProvisionedState, Provisioner } from '../worker/agent/contract.ts';
+import { NOTHING_COPIED, NOTHING_PROVISIONED } from '../worker/agent/noop-provisioner.ts';
 import type { Admission } from './admission.ts';
 import type { InvokeRequest, InvokeResult } from './platform.ts';
+import { Provisioning } from './provisioning.ts';
 import { type VersionEntry, VersionTable } from './versions.ts';
 
 /** The scheduler's only shard, so far. */
@@ -66,6 +68,8 @@ export class Dispatcher {
   readonly #coreUse: CoreUse[];
   readonly #refusals: Record<RefusalReason, Counter>;
   #agent: Agent | null = null;
+  #provisioner: Provisioner | null = null;
+  #provisioning: Provisioning | null = null;
 
   constructor(options: DispatcherOptions, doors: DispatcherDoors) {
     const { scheduler, metrics, store } = doors;
@@ -100,8 +104,19 @@ export class Dispatcher {
   }
 
   /** The agent is made after the dispatcher, since each tells the other something. */
-  attach(agent: Agent): void {
+  attach(agent: Agent, provisioner: Provisioner): void {
     this.#agent = agent;
+    this.#provisioner = provisioner;
+    this.#provisioning = new Provisioning(this.#doors.store, this.#versions, provisioner);
+  }
+
+  provisionedState(fn: FunctionVersion): ProvisionedState {
+    return this.#provisioning?.stateOf(fn) ?? NOTHING_PROVISIONED;
+  }
+
+  copyState(fn: FunctionVersion): CopyState {
+    const entry = this.#versions.find(fn);
+    return entry === null || this.#provisioner === null ? NOTHING_COPIED : this.#provisioner.copyState(entry.index);
   }
 
   /** `done` is called exactly once, perhaps before this returns. The function returned withdraws what still waits. */
@@ -182,6 +197,7 @@ export class Dispatcher {
       assert(isLeased === (use.entry !== null), `core ${core}: the scheduler and the gateway disagree`);
       if (use.entry !== null) count(use.entry);
     }
+    for (const entry of this.#provisioning?.entries() ?? []) count(entry);
     this.#versions.checkInvariants((entry) => userCounts.get(entry) ?? 0);
   }
 

@@ -2,7 +2,7 @@
 import type { UserError } from '../base/errors.ts';
 import type { FunctionVersion, Store } from '../store/store.ts';
 import type { LogStore } from '../store/logs.ts';
-import type { InvocationRecord } from '../worker/agent/contract.ts';
+import type { CopyState, InvocationRecord, ProvisionedState } from '../worker/agent/contract.ts';
 import type { Admission } from './admission.ts';
 
 export interface InvokeRequest {
@@ -50,6 +50,11 @@ export interface Platform {
   /** On disk when the promise resolves. */
   invokeAsync(request: InvokeRequest): Promise<UserError | null>;
   cores(): readonly CoreView[];
+  /** What all instances of this platform may be together. */
+  readonly capacity: { readonly memoryMb: number; readonly instanceCount: number };
+  /** How far the agent is with the provisioned concurrency that the store has for a version. */
+  provisionedState(fn: FunctionVersion): ProvisionedState;
+  copyState(fn: FunctionVersion): CopyState;
   /** Prometheus text. */
   metrics(): string;
 }

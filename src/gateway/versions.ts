@@ -3,7 +3,7 @@
  * use, and one for each function, over which reserved concurrency counts.
  *
  * A change of a version makes a new revision, with a new index: instances of the old one are not reused. An old index
- * is retired once no lease and no waiting request uses it.
+ * is retired once no lease, no waiting request and no provisioned concurrency uses it.
  */
 import { assert } from '../base/assert.ts';
 import { UserError } from '../base/errors.ts';
@@ -16,7 +16,7 @@ export interface VersionEntry {
   readonly fn: FunctionVersion;
   readonly codeDir: string;
   readonly isolation: Isolation;
-  /** Requests that wait and leases that are not over. */
+  /** Requests that wait, leases that are not over, and one where the version is provisioned. */
   userCount: number;
   /** The store knows another revision now, or none; or its isolation is another one by a tag. */
   outdated: boolean;
@@ -57,6 +57,11 @@ export class VersionTable {
   /** What it answers is to be used at once. A `UserError` where every index is in use, or the code was found damaged. */
   entryOf(fn: FunctionVersion): VersionEntry | UserError {
     return this.#byVersion.get(fn) ?? this.#store.codeError(fn.code) ?? this.#events.refuse(fn) ?? this.#add(fn);
+  }
+
+  /** Null where the version is not in use. */
+  find(fn: FunctionVersion): VersionEntry | null {
+    return this.#byVersion.get(fn) ?? null;
   }
 
   use(entry: VersionEntry): void {

@@ -68,7 +68,7 @@ export function createFunction(
     revisionId: fresh.revisionIds[0],
     lastModifiedMs: fresh.nowMs,
   };
-  const record = { latest, createdMs: fresh.nowMs, tags: request.tags, reservedConcurrency: null };
+  const record = { latest, createdMs: fresh.nowMs, tags: request.tags, reservedConcurrency: null, provisioned: {} };
   const state = { record, published: new Map(), publishedAs: null };
   return request.publish ? publish(state, null, fresh) : { state, result: latest };
 }
@@ -118,7 +118,58 @@ export function deleteVersion(
   if (!before.published.has(version)) return notFound(functionName, version);
   const published = new Map(before.published);
   published.delete(version);
-  return { ...before, published };
+  return { ...before, published, record: withoutProvisioned(before.record, version) };
+}
+
+export function setReservedConcurrency(
+  before: FunctionState | undefined,
+  functionName: string,
+  max: number | null,
+): FunctionState | UserError {
+  if (!before) return notFound(functionName);
+  const provisioned = provisionedSum(before.record);
+  if (max !== null && max < provisioned) {
+    const message =
+      `A reserved concurrency of ${max} is less than the provisioned concurrency of ${functionName}, which is ${provisioned} ` +
+      'over all its versions. Lower that first.';
+    return new UserError('InvalidParameterValueException', message);
+  }
+  return { ...before, record: { ...before.record, reservedConcurrency: max } };
+}
+
+export function setProvisioned(
+  before: FunctionState | undefined,
+  wanted: { readonly functionName: string; readonly version: string; readonly count: number | null },
+  nowMs: number,
+): FunctionState | UserError {
+  const { functionName, version, count } = wanted;
+  if (!before) return notFound(functionName);
+  if (version === LATEST) {
+    const message = 'Provisioned Concurrency Configs cannot be applied to unpublished function versions.';
+    return new UserError('InvalidParameterValueException', message);
+  }
+  if (!before.published.has(version)) return notFound(functionName, version);
+  const others = withoutProvisioned(before.record, version);
+  if (count === null) return { ...before, record: others };
+  const { reservedConcurrency } = others;
+  const sum = provisionedSum(others) + count;
+  if (reservedConcurrency !== null && sum > reservedConcurrency) {
+    const message =
+      'Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function: ' +
+      `all versions together would have ${sum}, and ${reservedConcurrency} are reserved.`;
+    return new UserError('InvalidParameterValueException', message);
+  }
+  const provisioned = { ...others.provisioned, [version]: { count, lastModifiedMs: nowMs } };
+  return { ...before, record: { ...others, provisioned } };
+}
+
+function provisionedSum(record: FunctionRecord): number {
+  return Object.values(record.provisioned).reduce((sum, each) => sum + each.count, 0);
+}
+
+function withoutProvisioned(record: FunctionRecord, version: string): FunctionRecord {
+  const { [version]: gone, ...provisioned } = record.provisioned;
+  return gone === undefined ? record : { ...record, provisioned };
 }
 
 /** Every version, $LATEST first. */

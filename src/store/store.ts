@@ -66,12 +66,20 @@ export interface FunctionVersion {
   readonly lastModifiedMs: number;
 }
 
+/** Instances of a published version that its owner wants ready at all times. */
+export interface Provisioned {
+  readonly count: number;
+  readonly lastModifiedMs: number;
+}
+
 export interface FunctionRecord {
   readonly latest: FunctionVersion;
   readonly createdMs: number;
   readonly tags: Readonly<Record<string, string>>;
   /** Most invocations of it at once, over all versions; null where it shares the cores with all others. */
   readonly reservedConcurrency: number | null;
+  /** By version; each of them exists, and their sum is at most the reserved concurrency, if there is one. */
+  readonly provisioned: Readonly<Record<string, Provisioned>>;
 }
 
 export interface Page<T> {
@@ -152,6 +160,8 @@ export interface Store {
   /** The whole function, or one published version. Its queued asynchronous invocations go with it. */
   deleteFunction(functionName: string, version: string | null): Promise<UserError | null>;
   setReservedConcurrency(functionName: string, max: number | null): Promise<UserError | null>;
+  /** Of a published version; null: none any more. It goes with its version. */
+  setProvisioned(functionName: string, version: string, count: number | null): Promise<UserError | null>;
   setTags(functionName: string, tags: Readonly<Record<string, string>>): Promise<UserError | null>;
 
   // Asynchronous invocations. Writes of one turn of the event loop share one transaction.

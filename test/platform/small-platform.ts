@@ -17,6 +17,7 @@ import { Metrics } from '../../src/telemetry/metrics.ts';
 import { FRAME_HEADER_BYTES, FrameKind, INVOKE_FIXED_BYTES } from '../../src/wire/instance-frame.ts';
 import { Agent } from '../../src/worker/agent/agent.ts';
 import { findRuntime } from '../../src/worker/runtimes/index.ts';
+import { NoopProvisioner } from '../../src/worker/agent/noop-provisioner.ts';
 import { FakeBackend, type FakeInstance } from '../../src/worker/sandbox/fake/index.ts';
 import { SafeBackend } from '../../src/worker/sandbox/safe.ts';
 
@@ -103,7 +104,7 @@ export interface Ask {
 /** The part of a store that the way of an invocation asks. */
 class SmallStore {
   readonly #functions = new Map<string, { latest: FunctionVersion; reservedConcurrency: number | null }>();
-  #listener: (functionName: string) => void = () => {};
+  readonly #listeners: ((functionName: string) => void)[] = [];
 
   put(functionName: string, memoryMb: number): void {
     const latest: FunctionVersion = {
@@ -121,19 +122,23 @@ class SmallStore {
       lastModifiedMs: 0,
     };
     this.#functions.set(functionName, { latest, reservedConcurrency: this.concurrency(functionName) });
-    this.#listener(functionName);
+    this.#changed(functionName);
   }
 
   delete(functionName: string): void {
     this.#functions.delete(functionName);
-    this.#listener(functionName);
+    this.#changed(functionName);
   }
 
   setConcurrency(functionName: string, reservedConcurrency: number | null): void {
     const known = this.#functions.get(functionName);
     if (known === undefined) return;
     known.reservedConcurrency = reservedConcurrency;
-    this.#listener(functionName);
+    this.#changed(functionName);
+  }
+
+  #changed(functionName: string): void {
+    for (const listener of this.#listeners) listener(functionName);
   }
 
   names(): string[] {
@@ -142,6 +147,10 @@ class SmallStore {
 
   concurrency(functionName: string): number | null {
     return this.#functions.get(functionName)?.reservedConcurrency ?? null;
+  }
+
+  listFunctions(): unknown {
+    return { items: [...this.#functions.values()], nextMarker: null };
   }
 
   getFunction(functionName: string): unknown {
@@ -161,7 +170,7 @@ class SmallStore {
   }
 
   onChange(listener: (functionName: string) => void): void {
-    this.#listener = listener;
+    this.#listeners.push(listener);
   }
 }
 
@@ -243,7 +252,7 @@ export class SmallPlatform {
         memoryAvailable: () => this.scheduler.memoryAvailable(),
       },
     );
-    this.dispatcher.attach(this.agent);
+    this.dispatcher.attach(this.agent, new NoopProvisioner());
   }
 
   open(): Promise<void> {

@@ -1,6 +1,7 @@
 /** The account's settings, and what Terraform reads of every function though Perch has only one answer to it. */
 import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
+import { eachFunction } from '../../store/each-function.ts';
 import type { FunctionVersion, Store } from '../../store/store.ts';
 import type { Answer, ApiRequest } from '../route.ts';
 import { runtimeVersionArn } from './configuration.ts';
@@ -12,12 +13,9 @@ export function getAccountSettings(request: ApiRequest): Answer {
   const cores = request.context.platform.cores().length;
   let functionCount = 0;
   let reserved = 0;
-  for (let marker: string | null = null; ;) {
-    const page = store.listFunctions(marker, PAGE_ITEMS);
-    functionCount += page.items.length;
-    for (const item of page.items) reserved += item.reservedConcurrency ?? 0;
-    marker = page.nextMarker;
-    if (marker === null) break;
+  for (const record of eachFunction(store)) {
+    functionCount++;
+    reserved += record.reservedConcurrency ?? 0;
   }
   return {
     status: 200,

@@ -100,6 +100,10 @@ export const PUT_CONCURRENCY = {
   ReservedConcurrentExecutions: { type: 'integer', required: true, min: 0, max: 2_147_483_647 },
 } as const satisfies Record<string, FieldSpec>;
 
+export const PUT_PROVISIONED = {
+  ProvisionedConcurrentExecutions: { type: 'integer', required: true, min: 1, max: 2_147_483_647 },
+} as const satisfies Record<string, FieldSpec>;
+
 export const TAG_RESOURCE = { Tags: { ...TAGS, required: true } } as const satisfies Record<string, FieldSpec>;
 
 export type ConfigFields = FieldsOf<typeof CONFIG>;

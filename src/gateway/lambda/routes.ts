@@ -18,6 +18,11 @@ import {
   updateFunctionCode,
   updateFunctionConfiguration,
 } from './functions.ts';
+import {
+  deleteProvisionedConcurrencyConfig,
+  getProvisionedConcurrencyConfig,
+  putProvisionedConcurrencyConfig,
+} from './provisioned.ts';
 import { listTags, tagResource, untagResource } from './tags.ts';
 import { listVersionsByFunction, publishVersion } from './versions.ts';
 
@@ -26,6 +31,7 @@ const CODE_BODY = LIMITS.apiRequestBytesMax;
 
 const FUNCTIONS = '/2015-03-31/functions';
 const FUNCTION = `${FUNCTIONS}/:FunctionName`;
+const PROVISIONED = '/2019-09-30/functions/:FunctionName/provisioned-concurrency';
 const TAGS = '/2017-03-31/tags/:Resource';
 
 // oxfmt-ignore
@@ -43,6 +49,9 @@ export const LAMBDA_ROUTES: readonly Route[] = [
   { method: 'PUT', path: '/2017-10-31/functions/:FunctionName/concurrency', operation: 'PutFunctionConcurrency', bodyBytesMax: BODY, answer: putFunctionConcurrency },
   { method: 'DELETE', path: '/2017-10-31/functions/:FunctionName/concurrency', operation: 'DeleteFunctionConcurrency', answer: deleteFunctionConcurrency },
   { method: 'GET', path: '/2019-09-30/functions/:FunctionName/concurrency', operation: 'GetFunctionConcurrency', answer: getFunctionConcurrency },
+  { method: 'PUT', path: PROVISIONED, operation: 'PutProvisionedConcurrencyConfig', bodyBytesMax: BODY, answer: putProvisionedConcurrencyConfig },
+  { method: 'GET', path: PROVISIONED, operation: 'GetProvisionedConcurrencyConfig', answer: getProvisionedConcurrencyConfig },
+  { method: 'DELETE', path: PROVISIONED, operation: 'DeleteProvisionedConcurrencyConfig', answer: deleteProvisionedConcurrencyConfig },
   { method: 'POST', path: TAGS, operation: 'TagResource', bodyBytesMax: BODY, answer: tagResource },
   { method: 'DELETE', path: TAGS, operation: 'UntagResource', answer: untagResource },
   { method: 'GET', path: TAGS, operation: 'ListTags', answer: listTags },

@@ -9,7 +9,16 @@ import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { CodeStore } from '../code/code-store.ts';
 import type { CodeLimits } from '../code/code-store.ts';
-import { createFunction, deleteVersion, notFound, publishVersion, updateFunction, versionOf } from '../functions.ts';
+import {
+  createFunction,
+  deleteVersion,
+  notFound,
+  publishVersion,
+  setProvisioned,
+  setReservedConcurrency,
+  updateFunction,
+  versionOf,
+} from '../functions.ts';
 import type { Change, Fresh, FunctionState } from '../functions.ts';
 import { pageAfter, pageOfAllVersions, pageOfVersions } from '../pages.ts';
 import { StoreError } from '../store.ts';
@@ -193,11 +202,18 @@ export class EmbeddedStore implements Store {
   }
 
   setReservedConcurrency(functionName: string, max: number | null): Promise<UserError | null> {
-    return this.#changeRecord(functionName, { reservedConcurrency: max });
+    return this.#changeState(functionName, (before) => setReservedConcurrency(before, functionName, max));
+  }
+
+  setProvisioned(functionName: string, version: string, count: number | null): Promise<UserError | null> {
+    const nowMs = this.#parts.clock.wallMs();
+    return this.#changeState(functionName, (before) => setProvisioned(before, { functionName, version, count }, nowMs));
   }
 
   setTags(functionName: string, tags: Readonly<Record<string, string>>): Promise<UserError | null> {
-    return this.#changeRecord(functionName, { tags });
+    return this.#changeState(functionName, (before) =>
+      before ? { ...before, record: { ...before.record, tags } } : notFound(functionName),
+    );
   }
 
   // Asynchronous invocations
@@ -271,11 +287,13 @@ export class EmbeddedStore implements Store {
     return this.#write({ functionName, ...change });
   }
 
-  async #changeRecord(functionName: string, part: Partial<FunctionRecord>): Promise<UserError | null> {
+  async #changeState(
+    functionName: string,
+    decide: (before: FunctionState | undefined) => FunctionState | UserError,
+  ): Promise<UserError | null> {
     if (this.#closed) return shuttingDown();
-    const before = this.#functions.decided(functionName);
-    if (!before) return notFound(functionName);
-    return this.#write({ functionName, state: { ...before, record: { ...before.record, ...part } }, result: null });
+    const state = decide(this.#functions.decided(functionName));
+    return state instanceof UserError ? state : this.#write({ functionName, state, result: null });
   }
 
   async #write<T>(decision: Decision<T>): Promise<T | UserError> {

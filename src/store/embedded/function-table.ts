@@ -132,8 +132,8 @@ function difference(name: string, before: FunctionState | undefined, after: Func
 }
 
 function bodyOf(state: FunctionState): FunctionBody {
-  const { createdMs, tags, reservedConcurrency } = state.record;
-  return { createdMs, tags, reservedConcurrency, publishedAs: state.publishedAs };
+  const { createdMs, tags, reservedConcurrency, provisioned } = state.record;
+  return { createdMs, tags, reservedConcurrency, provisioned, publishedAs: state.publishedAs };
 }
 
 function loadStates(database: Database): Map<string, FunctionState> {
@@ -152,7 +152,8 @@ function loadStates(database: Database): Map<string, FunctionState> {
     const { publishedAs, ...body } = JSON.parse(String(row['body'])) as FunctionBody;
     const [latest, ...published] = versions.get(name) ?? [];
     if (!latest) throw new StoreError(`The database has no $LATEST of function ${name}.`);
-    const record: FunctionRecord = { latest, ...body };
+    // Functions that were stored before there was any have none.
+    const record: FunctionRecord = { latest, ...body, provisioned: body.provisioned ?? {} };
     states.set(name, {
       record,
       published: new Map(published.map((version) => [version.version, version])),

@@ -1,0 +1,93 @@
+/**
+ * Keeps the agent's provisioned versions as the store has them. The store is the one truth: after each change of a
+ * function, and for all of them at the start, what is stored is compared with what the agent was last told. So a
+ * deleted version, a deleted function and a restart need no care of their own.
+ *
+ * A provisioned version is in use (see VersionTable) for as long as it is provisioned, and so keeps its index.
+ */
+import { assert } from '../base/assert.ts';
+import { UserError } from '../base/errors.ts';
+import { eachFunction } from '../store/each-function.ts';
+import type { FunctionVersion, Store } from '../store/store.ts';
+import type { ProvisionedState, Provisioner } from '../worker/agent/contract.ts';
+import type { VersionEntry, VersionTable } from './versions.ts';
+
+interface Held {
+  readonly count: number;
+  /** In use by this; null where the version got no index. */
+  readonly entry: VersionEntry | null;
+  /** Why it did not; '' where it did. */
+  readonly refusal: string;
+}
+
+export class Provisioning {
+  readonly #store: Store;
+  readonly #versions: VersionTable;
+  readonly #provisioner: Provisioner;
+  /** By function and version. */
+  readonly #held = new Map<string, Map<string, Held>>();
+
+  constructor(store: Store, versions: VersionTable, provisioner: Provisioner) {
+    this.#store = store;
+    this.#versions = versions;
+    this.#provisioner = provisioner;
+    // After the versions' own listener, so that their entries know already whether they are outdated.
+    store.onChange((functionName) => this.#apply(functionName));
+    for (const record of eachFunction(store)) this.#apply(record.latest.functionName);
+  }
+
+  /** Null where the version is not provisioned. */
+  stateOf(fn: FunctionVersion): ProvisionedState | null {
+    const held = this.#held.get(fn.functionName)?.get(fn.version);
+    if (held === undefined) return null;
+    if (held.entry === null) return { allocated: 0, available: 0, failed: held.refusal };
+    return this.#provisioner.provisionedState(held.entry.index);
+  }
+
+  /** Entries that are in use by this, each once; for tests. */
+  *entries(): Iterable<VersionEntry> {
+    for (const versions of this.#held.values()) {
+      for (const { entry } of versions.values()) if (entry !== null) yield entry;
+    }
+  }
+
+  #apply(functionName: string): void {
+    const wanted = this.#store.getFunction(functionName)?.provisioned ?? {};
+    const held = this.#held.get(functionName) ?? new Map<string, Held>();
+    for (const [version, { entry }] of held) {
+      if (Object.hasOwn(wanted, version) && entry?.outdated === false) continue;
+      held.delete(version);
+      if (entry !== null) this.#release(entry);
+    }
+    for (const [version, { count }] of Object.entries(wanted)) {
+      held.set(version, this.#keep(functionName, version, count, held.get(version)));
+    }
+    if (held.size === 0) this.#held.delete(functionName);
+    else this.#held.set(functionName, held);
+  }
+
+  #keep(functionName: string, version: string, count: number, before: Held | undefined): Held {
+    const entry = before?.entry ?? this.#acquire(functionName, version);
+    if (entry instanceof UserError) return { count, entry: null, refusal: entry.message };
+    if (before?.count !== count) this.#provision(entry, count);
+    return { count, entry, refusal: '' };
+  }
+
+  #acquire(functionName: string, version: string): VersionEntry | UserError {
+    const fn = this.#store.getVersion(functionName, version);
+    assert(fn !== null, `${functionName}:${version} is provisioned and not there`);
+    const entry = this.#versions.entryOf(fn);
+    if (!(entry instanceof UserError)) this.#versions.use(entry);
+    return entry;
+  }
+
+  #release(entry: VersionEntry): void {
+    this.#provision(entry, 0);
+    this.#versions.unuse(entry);
+  }
+
+  #provision(entry: VersionEntry, count: number): void {
+    const { index: versionIndex, fn, codeDir, isolation } = entry;
+    this.#provisioner.provision({ versionIndex, fn, codeDir, isolation }, count);
+  }
+}
