@@ -26,6 +26,12 @@ export const LIMITS = {
   unzippedBytesMax: 250 * 1024 * 1024,
   zipEntryCountMax: 50_000,
   codeStorageBytesMax: 75 * 1024 * 1024 * 1024,
+  layersPerFunctionMax: 5,
+  layerNameLengthMax: 140,
+  /** Disk for unpacked code on a worker. The least holds any one function with its layers, in whole blocks. */
+  codeCacheBytesMax: 10 * 1024 * 1024 * 1024,
+  codeCacheBytesMin: 1024 * 1024 * 1024,
+  codeCacheEntryCountMax: 65_536,
   /** An API request carries its zip in base64, inside JSON. */
   apiRequestBytesMax: 70 * 1024 * 1024,
 

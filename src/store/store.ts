@@ -31,6 +31,13 @@ export const RUNTIMES = [
 ] as const;
 export type RuntimeName = (typeof RUNTIMES)[number];
 
+/** A version of a layer, as a function uses it. What it holds stays while any version of a function uses it. */
+export interface LayerUse {
+  readonly layerName: string;
+  readonly version: number;
+  readonly code: CodeRef;
+}
+
 /** What the owner of a function sets. Units last in every name; the Lambda API's names are in the gateway. */
 export interface FunctionConfig {
   readonly runtime: RuntimeName;
@@ -46,6 +53,8 @@ export interface FunctionConfig {
   readonly logFormat: 'Text' | 'JSON';
   /** '' where the function asked for none; kept and given back, not acted on. */
   readonly deadLetterTargetArn: string;
+  /** Each is laid over the ones before it. */
+  readonly layers: readonly LayerUse[];
 }
 
 /** Code in the store, named by what it is. */

@@ -29,6 +29,7 @@ export function config(over: Partial<FunctionConfig> = {}): FunctionConfig {
     tracingMode: 'PassThrough',
     logFormat: 'Text',
     deadLetterTargetArn: '',
+    layers: [],
     ...over,
   };
 }

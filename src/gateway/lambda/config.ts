@@ -42,6 +42,7 @@ export function defaultConfig(): FunctionConfig {
     tracingMode: 'PassThrough',
     logFormat: 'Text',
     deadLetterTargetArn: '',
+    layers: [],
   };
 }
 

@@ -8,16 +8,15 @@
  * Everything is written under tmp/, synced, and renamed into place: first the folder, then the zip. So a crash leaves
  * either a whole code or what the next start removes.
  */
-import { createHash } from 'node:crypto';
-import { renameSync } from 'node:fs';
-import { chmod, mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { UserError } from '../../base/errors.ts';
 import { StoreError } from '../store.ts';
 import type { CodeRef } from '../store.ts';
 import { Gate } from './gate.ts';
-import { isUnpacked, syncFolder, unpack } from './unpack.ts';
+import { isSystemError, moveAway, sha256Of, syncFolder, writeSynced } from './files.ts';
+import { isUnpacked, unpack } from './unpack.ts';
 import { ZipRefusal, planZip } from './zip-plan.ts';
 import type { ZipLimits } from './zip-plan.ts';
 
@@ -263,34 +262,6 @@ export class CodeStore {
   #tmpPath(): string {
     return this.#path('tmp', String(this.#tmpCount++));
   }
-}
-
-/** In the thread pool: fifty megabytes take longer than a request should wait. */
-async function sha256Of(bytes: Buffer): Promise<string> {
-  if (bytes.length < 64 * 1024) return createHash('sha256').update(bytes).digest('hex');
-  return Buffer.from(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)).toString('hex');
-}
-
-async function writeSynced(path: string, bytes: Buffer): Promise<void> {
-  const handle = await open(path, 'wx', 0o600);
-  try {
-    await handle.writeFile(bytes);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-function moveAway(from: string, to: string): void {
-  try {
-    renameSync(from, to);
-  } catch (error) {
-    if (!isSystemError(error) || error.code !== 'ENOENT') throw error;
-  }
-}
-
-function isSystemError(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && 'syscall' in error;
 }
 
 function invalid(message: string): UserError {

@@ -1,4 +1,4 @@
-/** Writes what a plan says into a folder, and checks a folder against a plan. */
+/** Writes what a plan says into a folder, checks it without writing, and checks a folder against it. */
 import { lstat, mkdir, open, readdir, readlink, symlink, chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AssertionError } from '../../base/assert.ts';
@@ -6,7 +6,7 @@ import { readEntry } from './zip-entry.ts';
 import { cannotUnzip, shown } from './zip-plan.ts';
 import type { PlannedFile, ZipPlan, ZipRefusal } from './zip-plan.ts';
 
-/** Files written at once; their fsyncs share the work of the file system's journal. */
+/** Files written at once. */
 const WRITER_COUNT = 8;
 
 interface Job {
@@ -18,7 +18,7 @@ interface Job {
 }
 
 /**
- * On disk when it resolves, the names within `folder` included. Modes are 0755 and 0644 whatever the process's mask is.
+ * Modes are 0755 and 0644 whatever the process's mask is. Nothing is synced: it can be made again from the zip.
  * A refusal or an exception (of the file system) leaves a part in `folder`, for the caller to remove.
  */
 export async function unpack(plan: ZipPlan, folder: string): Promise<ZipRefusal | null> {
@@ -34,17 +34,21 @@ export async function unpack(plan: ZipPlan, folder: string): Promise<ZipRefusal 
   for (const writer of writers) if (writer.status === 'rejected') throw writer.reason;
   if (job.refusal) return job.refusal;
   for (const link of plan.links) await symlink(link.target, join(folder, link.path));
-  for (const directory of directories) await syncFolder(directory);
   return null;
 }
 
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
+/** Inflates everything and keeps nothing. */
+export async function verify(plan: ZipPlan): Promise<ZipRefusal | null> {
+  for (const file of plan.files) {
+    try {
+      await readEntry(plan.zip, file.entry, async () => {});
+    } catch (error) {
+      const refusal = refusalOf(error, file);
+      if (!refusal) throw error;
+      return refusal;
+    }
   }
+  return null;
 }
 
 /** True if the folder holds exactly what the plan says, by names, kinds, sizes, modes and targets. */
@@ -89,7 +93,6 @@ async function writeFile(job: Job, file: PlannedFile): Promise<void> {
   try {
     await handle.chmod(file.mode);
     await readEntry(job.plan.zip, file.entry, (chunk) => writeAll(handle, chunk));
-    await handle.sync();
   } finally {
     await handle.close();
   }

@@ -6,7 +6,7 @@ import { UserError } from '../../base/errors.ts';
 import { versionNumber, versionsOf } from '../functions.ts';
 import type { FunctionState, PublishedAs } from '../functions.ts';
 import { StoreError } from '../store.ts';
-import type { FunctionRecord, FunctionVersion } from '../store.ts';
+import type { FunctionConfig, FunctionRecord, FunctionVersion } from '../store.ts';
 import type { Database } from './database.ts';
 import type { Statement } from './schema.ts';
 
@@ -141,7 +141,7 @@ function loadStates(database: Database): Map<string, FunctionState> {
   const rows = database.reader.prepare('SELECT function_name, body FROM versions ORDER BY function_name, number');
   for (const row of rows.iterate()) {
     const name = String(row['function_name']);
-    const version = JSON.parse(String(row['body'])) as FunctionVersion;
+    const version = withDefaults(JSON.parse(String(row['body'])) as FunctionVersion);
     const list = versions.get(name);
     if (list) list.push(version);
     else versions.set(name, [version]);
@@ -157,8 +157,15 @@ function loadStates(database: Database): Map<string, FunctionState> {
     states.set(name, {
       record,
       published: new Map(published.map((version) => [version.version, version])),
-      publishedAs,
+      publishedAs: publishedAs && withDefaults(publishedAs),
     });
   }
   return states;
+}
+
+/** Settings that came later than some records, each with what it was before there was a choice. */
+const LATER_SETTINGS: Partial<FunctionConfig> = { layers: [] };
+
+function withDefaults<T extends { readonly config: FunctionConfig }>(record: T): T {
+  return { ...record, config: { ...LATER_SETTINGS, ...record.config } };
 }
