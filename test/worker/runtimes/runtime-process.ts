@@ -1,0 +1,109 @@
+/** A runtime alone, as a plain process without a sandbox, spoken to over descriptors 3 and 4 with the agent's own code. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import type { Duplex, Readable } from 'node:stream';
+import type { Invocation } from '../../../src/worker/agent/contract.ts';
+import { type Answer, Instance } from '../../../src/worker/agent/instance.ts';
+import type { Runtime } from '../../../src/worker/runtimes/runtime.ts';
+import type { ExitReason, Sandbox } from '../../../src/worker/sandbox/contract.ts';
+import { FrameKind } from '../../../src/wire/instance-frame.ts';
+
+export const RESPONSE_BYTES_MAX = 6_291_556;
+
+export interface Outcome {
+  kind: 'response' | 'error' | 'badPayload' | 'initError' | 'exit';
+  value: any;
+  log: string;
+}
+
+export class RuntimeProcess {
+  /** Null once it is ready, or what it answered instead. */
+  readonly ready: Promise<Outcome | null>;
+  readonly #instance: Instance;
+  readonly #kill: () => void;
+  #settle: ((outcome: Outcome) => void) | null = null;
+  #log = '';
+
+  constructor(runtime: Runtime, code: string, handler: string, env: Record<string, string> = {}) {
+    const args = runtime.args(128).map((argument) => argument.replace('{runtime}', runtime.dir));
+    const child = spawn(runtime.interpreter(), args, {
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+      env: {
+        LAMBDA_TASK_ROOT: code,
+        _HANDLER: handler,
+        AWS_EXECUTION_ENV: runtime.env('python3.11').AWS_EXECUTION_ENV ?? '',
+        AWS_LAMBDA_FUNCTION_NAME: 'f',
+        AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
+        AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '128',
+        PERCH_RESPONSE_BYTES_MAX: String(RESPONSE_BYTES_MAX),
+        PERCH_FUNCTION_ARN: 'arn:aws:lambda:us-east-1:000000000000:function:f',
+        ...env,
+      },
+    });
+    this.#kill = () => child.kill('SIGKILL');
+    const sandbox: Sandbox = {
+      channel: child.stdio[3] as Duplex,
+      answers: child.stdio[4] as Duplex,
+      output: [child.stdout as Readable, child.stderr as Readable],
+      pin: () => false,
+      freeze: () => {},
+      thaw: () => {},
+      kill: this.#kill,
+      memoryPeakBytes: () => 0,
+      onExit: (listener) => {
+        child.on('close', (code, signal) =>
+          listener(signal === null ? { kind: 'exit', code: code ?? -1 } : { kind: 'signal', signal }),
+        );
+      },
+    };
+    let onReady: (outcome: Outcome | null) => void = () => {};
+    this.ready = new Promise((resolve) => (onReady = resolve));
+    const settle = (outcome: Outcome): void => {
+      onReady(outcome);
+      this.#settle?.(outcome);
+    };
+    this.#instance = new Instance(
+      { slot: 0, versionIndex: 0, functionName: 'f', startedUs: 0 },
+      sandbox,
+      {
+        ready: () => onReady(null),
+        answer: (_, answer) => settle(this.#outcome(answer)),
+        log: (_, text) => (this.#log += text),
+        lost: () => {},
+        broke: (_, message) => assert.fail(message),
+        exited: (_, reason: ExitReason) => settle({ kind: 'exit', value: reason, log: this.#log }),
+      },
+      { responseBytesMax: RESPONSE_BYTES_MAX, logBytesMax: 256 * 1024 },
+    );
+  }
+
+  async invoke(event: unknown, more: Partial<Invocation> = {}, raw?: string): Promise<Outcome> {
+    await this.ready;
+    this.#log = '';
+    const answered = new Promise<Outcome>((resolve) => (this.#settle = resolve));
+    const payload = Buffer.from(raw ?? JSON.stringify(event));
+    const invocation = {
+      requestId: randomUUID(),
+      clientContext: '',
+      traceId: '',
+      invokedArn: '',
+      payload,
+      ...more,
+    } as Invocation;
+    this.#instance.invoke(invocation, Date.now() + 3000);
+    return answered;
+  }
+
+  stop(): void {
+    this.#kill();
+  }
+
+  #outcome(answer: Answer): Outcome {
+    const text = answer.body.toString('utf8');
+    const found = Object.entries(FrameKind).find(([, value]) => value === answer.kind);
+    const kind = (found?.[0] ?? 'exit') as Outcome['kind'];
+    if (kind === 'response' || kind === 'error') assert.equal(answer.sequence, this.#instance.sequence);
+    return { kind, value: kind === 'badPayload' ? text : JSON.parse(text), log: this.#log };
+  }
+}
