@@ -24,6 +24,8 @@ const FUNCTIONS = '/2015-03-31/functions';
 export const ECHO = 'echo';
 const ECHO_PATH = `${FUNCTIONS}/${ECHO}`;
 
+const PROVISIONED = `/2019-09-30/functions/${ECHO}/provisioned-concurrency`;
+
 const ECHO_SOURCE = 'export const handler = async (event) => event;';
 
 export async function creation(
@@ -102,6 +104,9 @@ const REQUESTS: readonly BadInput[] = [
   row('an update of a function that is not there', 'ResourceNotFoundException', /function:nobody/, async () => ({ method: 'PUT', path: `${FUNCTIONS}/nobody/code`, body: '{"ZipFile":"AAAA"}' })),
   row('an update with a RevisionId that is not the latest', 'PreconditionFailedException', /Revision/, () => ({ method: 'PUT', path: `${ECHO_PATH}/configuration`, body: '{"RevisionId":"old","Timeout":5}' })),
   row('a negative reserved concurrency', 'ValidationException', /'-1' at 'reservedConcurrentExecutions'/, () => ({ method: 'PUT', path: `/2017-10-31/functions/${ECHO}/concurrency`, body: '{"ReservedConcurrentExecutions":-1}' })),
+  row('provisioned concurrency of $LATEST', 'InvalidParameterValueException', /unpublished/, () => ({ method: 'PUT', path: `${PROVISIONED}?Qualifier=$LATEST`, body: '{"ProvisionedConcurrentExecutions":1}' })),
+  row('provisioned concurrency of no version', 'ValidationException', /null at 'qualifier'/, () => ({ method: 'PUT', path: PROVISIONED, body: '{"ProvisionedConcurrentExecutions":1}' })),
+  row('provisioned concurrency of a version that is not there', 'ResourceNotFoundException', /function:echo:7$/, () => ({ method: 'PUT', path: `${PROVISIONED}?Qualifier=7`, body: '{"ProvisionedConcurrentExecutions":1}' })),
   row('the deletion of $LATEST', 'InvalidParameterValueException', /\$LATEST version cannot be deleted/, () => ({ method: 'DELETE', path: `${ECHO_PATH}?Qualifier=$LATEST` })),
   row('tags of a resource that is no function', 'ValidationException', /at 'resource'/, () => ({ path: '/2017-03-31/tags/arn%3Aaws%3As3%3A%3A%3Abucket' })),
   row('a MaxItems of 0', 'ValidationException', /'0' at 'maxItems'/, () => ({ path: `${FUNCTIONS}?MaxItems=0` })),

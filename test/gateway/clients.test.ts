@@ -163,11 +163,30 @@ async function sdkLimits(client: sdk.LambdaClient, name: string): Promise<void> 
   });
   await client.send(new sdk.DeleteFunctionConcurrencyCommand({ FunctionName: name }));
   assert.equal((await client.send(new sdk.InvokeCommand({ FunctionName: name }))).StatusCode, 200);
+  await sdkProvisions(client, name);
   // What Terraform reads of every function.
   await client.send(new sdk.GetFunctionCodeSigningConfigCommand({ FunctionName: name }));
   await client.send(new sdk.GetRuntimeManagementConfigCommand({ FunctionName: name }));
   await client.send(new sdk.GetFunctionRecursionConfigCommand({ FunctionName: name }));
   await assert.rejects(client.send(new sdk.GetPolicyCommand({ FunctionName: name })), sdk.ResourceNotFoundException);
+}
+
+async function sdkProvisions(client: sdk.LambdaClient, name: string): Promise<void> {
+  const of = { FunctionName: name, Qualifier: '1' };
+  const get = new sdk.GetProvisionedConcurrencyConfigCommand(of);
+  await assert.rejects(client.send(get), sdk.ProvisionedConcurrencyConfigNotFoundException);
+  const put = await client.send(
+    new sdk.PutProvisionedConcurrencyConfigCommand({ ...of, ProvisionedConcurrentExecutions: 1 }),
+  );
+  assert.equal(put.$metadata.httpStatusCode, 202);
+  assert.equal(put.RequestedProvisionedConcurrentExecutions, 1);
+  const got = await client.send(get);
+  assert.ok(['IN_PROGRESS', 'READY'].includes(got.Status ?? ''), got.StatusReason);
+  assert.match(got.LastModified ?? '', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+0000$/);
+  const list = await client.send(new sdk.ListProvisionedConcurrencyConfigsCommand({ FunctionName: name }));
+  assert.match(list.ProvisionedConcurrencyConfigs?.[0]?.FunctionArn ?? '', /:1$/);
+  await client.send(new sdk.DeleteProvisionedConcurrencyConfigCommand(of));
+  await assert.rejects(client.send(get), sdk.ProvisionedConcurrencyConfigNotFoundException);
 }
 
 async function sdkDeletes(client: sdk.LambdaClient, name: string): Promise<void> {

@@ -116,6 +116,43 @@ function functionTests(scene: DefineScene): void {
     assert.deepEqual([record?.tags, record?.reservedConcurrency], [{ a: '1' }, 0]);
     assert.equal(record?.latest.revisionId, created.revisionId);
   });
+  scene('provisioned concurrency is kept, and goes with its version', async ({ store, create, reopen }) => {
+    await create('f', true);
+    assert.equal(await store.setProvisioned('f', '1', 2), null);
+    const before = store.getFunction('f')?.provisioned;
+    assert.equal(before?.['1']?.count, 2);
+    const reopened = await reopen();
+    assert.deepEqual(reopened.getFunction('f')?.provisioned, before);
+    refused(await reopened.setProvisioned('f', '2', 1), 'ResourceNotFoundException', /function:f:2$/);
+    refused(await reopened.setProvisioned('g', '1', 1), 'ResourceNotFoundException', /function:g$/);
+    refused(await reopened.setProvisioned('f', '$LATEST', 1), 'InvalidParameterValueException', /unpublished/);
+    ok(await reopened.deleteFunction('f', '1'));
+    assert.deepEqual(reopened.getFunction('f')?.provisioned, {});
+    const both = await Promise.all([
+      reopened.publishVersion({ functionName: 'f' }),
+      reopened.setProvisioned('f', '2', 1),
+    ]);
+    assert.deepEqual([ok(both[0]).version, both[1]], ['2', null]);
+    const gone = await Promise.all([reopened.deleteFunction('f', '2'), reopened.setProvisioned('f', '2', 3)]);
+    refused(gone[1], 'ResourceNotFoundException');
+    assert.deepEqual(reopened.getFunction('f')?.provisioned, {});
+  });
+  scene('provisioned concurrency is never more than what is reserved', async ({ store, create }) => {
+    await create('f', true);
+    ok(await store.updateFunction({ functionName: 'f', config: config({ timeoutS: 9 }), publish: true }));
+    ok(await store.setReservedConcurrency('f', 3));
+    ok(await store.setProvisioned('f', '1', 2));
+    refused(
+      await store.setProvisioned('f', '2', 2),
+      'InvalidParameterValueException',
+      /would have 4, and 3 are reserved/,
+    );
+    ok(await store.setProvisioned('f', '2', 1));
+    ok(await store.setProvisioned('f', '1', 1));
+    refused(await store.setReservedConcurrency('f', 1), 'InvalidParameterValueException', /of f, which is 2/);
+    ok(await store.setReservedConcurrency('f', null));
+    ok(await store.setProvisioned('f', '1', 100));
+  });
   scene('changes are told once they are there to be read', async ({ store, create }) => {
     const seen: [string, boolean][] = [];
     store.onChange((name) => seen.push([name, store.getFunction(name) !== null]));

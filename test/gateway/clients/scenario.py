@@ -105,6 +105,15 @@ check(throttled["Reason"], "ReservedFunctionConcurrentInvocationLimitExceeded")
 client.delete_function_concurrency(FunctionName=NAME)
 assert "ReservedConcurrentExecutions" not in client.get_function_concurrency(FunctionName=NAME)
 
+provisioned = dict(FunctionName=NAME, Qualifier="1")
+put = client.put_provisioned_concurrency_config(ProvisionedConcurrentExecutions=1, **provisioned)
+check(put["RequestedProvisionedConcurrentExecutions"], 1)
+assert client.get_provisioned_concurrency_config(**provisioned)["Status"] in ("IN_PROGRESS", "READY")
+listed = client.list_provisioned_concurrency_configs(FunctionName=NAME)["ProvisionedConcurrencyConfigs"]
+check([item["FunctionArn"] for item in listed], [f"{arn}:1"])
+client.delete_provisioned_concurrency_config(**provisioned)
+refused("ProvisionedConcurrencyConfigNotFoundException", client.get_provisioned_concurrency_config, **provisioned)
+
 client.tag_resource(Resource=arn, Tags={"x/y": "z="})
 client.untag_resource(Resource=arn, TagKeys=["team", "größe"])
 check(client.list_tags(Resource=arn)["Tags"], {"x/y": "z="})
