@@ -55,3 +55,5 @@ export type ZygoteKind = (typeof ZygoteKind)[keyof typeof ZygoteKind];
 export const FORK_NEW_NETWORK = 1;
 /** In the flags of FORK: the copy enters the network namespace whose descriptor came along. */
 export const FORK_ENTER_NETWORK = 2;
+/** In the flags of FORK: the copy ends by itself after its one answer, which bears FLAG_LAST. */
+export const FORK_ONCE = 4;

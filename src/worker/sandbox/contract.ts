@@ -61,6 +61,8 @@ export interface CopySpec {
   /** A slot of its own, other than the zygote's. */
   readonly slot: number;
   readonly memoryMb: number;
+  /** It ends by itself after its one answer. */
+  readonly once: boolean;
 }
 
 /** What a zygote says of itself. It is hostile once it has code: nothing of this is believed beyond its own function. */
@@ -152,8 +154,8 @@ export interface SandboxBackend {
   open(): Promise<void>;
   /** Returns at once; what goes wrong arrives in `onExit` as `start-failed`. */
   start(spec: SandboxSpec): Sandbox;
-  /** Absent where it cannot fork copies; then every instance is a process of its own. */
-  readonly startCell?: (spec: CellSpec) => Zygote;
+  /** Null where it cannot fork copies on this machine; then every instance is a process of its own. */
+  startCell(spec: CellSpec): Zygote | null;
   /** After every sandbox is gone: removes what `open` made. */
   close(): Promise<void>;
 }

@@ -8,7 +8,7 @@ export interface Filled {
 
 /** Puts the folders, as the instance sees them, in the place of {runtime}, {code} and {layers}. */
 export function fillPlaceholders(
-  spec: SandboxSpec,
+  spec: Pick<SandboxSpec, 'args' | 'env'>,
   folders: { runtime: string; code: string; layers: string },
 ): Filled {
   const fill = (text: string): string =>

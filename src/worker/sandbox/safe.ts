@@ -10,7 +10,18 @@
  */
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { assert } from '../../base/assert.ts';
-import type { ExitReason, Finding, Sandbox, SandboxBackend, SandboxSpec } from './contract.ts';
+import type {
+  AdoptSpec,
+  CellSpec,
+  CopySpec,
+  ExitReason,
+  Finding,
+  Sandbox,
+  SandboxBackend,
+  SandboxSpec,
+  Zygote,
+  ZygoteReport,
+} from './contract.ts';
 
 type Phase = 'new' | 'opening' | 'open' | 'closing' | 'closed';
 
@@ -18,7 +29,7 @@ export class SafeBackend implements SandboxBackend {
   readonly name: SandboxBackend['name'];
   readonly #backend: SandboxBackend;
   readonly #slotCount: number;
-  readonly #live = new Map<number, SafeSandbox>();
+  readonly #live = new Map<number, { kill(): void }>();
   #phase: Phase = 'new';
   #opening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -41,18 +52,39 @@ export class SafeBackend implements SandboxBackend {
   }
 
   start(spec: SandboxSpec): Sandbox {
-    const { slot } = spec;
-    assert(Number.isInteger(slot) && slot >= 0 && slot < this.#slotCount, `sandbox slot out of range: ${slot}`);
-    assert(!this.#live.has(slot), `sandbox slot ${slot} is in use`);
-    const sandbox = new SafeSandbox(
-      this.#phase === 'open' ? this.#startInner(spec) : `the backend is ${this.#phase}`,
-      () => {
-        this.#live.delete(slot);
-        if (this.#live.size === 0) this.#emptied?.();
-      },
+    return this.#add(spec.slot, () => this.#startInner(spec));
+  }
+
+  /** Null also before `open` and after `close`: whoever asked then starts instances, and hears why not. */
+  startCell(spec: CellSpec): Zygote | null {
+    this.#checkSlot(spec.slot);
+    const inner = this.#phase === 'open' ? this.#backend.startCell(spec) : null;
+    if (inner === null) return null;
+    const zygote = new SafeZygote(
+      inner,
+      () => this.#remove(spec.slot),
+      (copy) => this.#add(copy.slot, () => inner.fork(copy)),
     );
+    this.#live.set(spec.slot, zygote);
+    return zygote;
+  }
+
+  #add(slot: number, start: () => Sandbox | string): Sandbox {
+    this.#checkSlot(slot);
+    const inner = this.#phase === 'open' ? start() : `the backend is ${this.#phase}`;
+    const sandbox = new SafeSandbox(inner, () => this.#remove(slot));
     this.#live.set(slot, sandbox);
     return sandbox;
+  }
+
+  #checkSlot(slot: number): void {
+    assert(Number.isInteger(slot) && slot >= 0 && slot < this.#slotCount, `sandbox slot out of range: ${slot}`);
+    assert(!this.#live.has(slot), `sandbox slot ${slot} is in use`);
+  }
+
+  #remove(slot: number): void {
+    this.#live.delete(slot);
+    if (this.#live.size === 0) this.#emptied?.();
   }
 
   close(): Promise<void> {
@@ -156,5 +188,80 @@ class SafeSandbox implements Sandbox {
     this.answers.destroy();
     this.#release();
     for (const listener of this.#listeners.splice(0)) listener(reason);
+  }
+}
+
+/** Keeps a zygote's slot until it is gone, and hands its copies out as sandboxes like any others. */
+class SafeZygote implements Zygote {
+  readonly output: readonly Readable[];
+  readonly #inner: Zygote;
+  readonly #fork: (spec: CopySpec) => Sandbox;
+  readonly #listeners: ((reason: ExitReason) => void)[] = [];
+  #reason: ExitReason | undefined;
+  #killed = false;
+  #frozen = false;
+
+  constructor(inner: Zygote, release: () => void, fork: (spec: CopySpec) => Sandbox) {
+    this.#inner = inner;
+    this.#fork = fork;
+    this.output = inner.output;
+    for (const stream of this.output) stream.on('error', () => {});
+    inner.onExit((reason) => {
+      if (this.#reason !== undefined) return;
+      this.#reason = reason;
+      release();
+      for (const listener of this.#listeners.splice(0)) listener(reason);
+    });
+  }
+
+  onReport(listener: (report: ZygoteReport) => void): void {
+    this.#inner.onReport((report) => {
+      if (!this.#killed && this.#reason === undefined) listener(report);
+    });
+  }
+
+  adopt(spec: AdoptSpec): void {
+    if (!this.#isOver) this.#inner.adopt(spec);
+  }
+
+  /** Of one that is killed: a sandbox that says that it could not be started. */
+  fork(spec: CopySpec): Sandbox {
+    return this.#fork(spec);
+  }
+
+  pin(cpus: readonly number[]): boolean {
+    return !this.#isOver && this.#inner.pin(cpus);
+  }
+
+  freeze(): void {
+    if (this.#frozen || this.#isOver) return;
+    this.#frozen = true;
+    this.#inner.freeze();
+  }
+
+  thaw(): void {
+    if (!this.#frozen || this.#isOver) return;
+    this.#frozen = false;
+    this.#inner.thaw();
+  }
+
+  kill(): void {
+    if (this.#isOver) return;
+    this.#killed = true;
+    this.#inner.kill();
+  }
+
+  memoryBytes(): number {
+    return this.#isOver ? 0 : this.#inner.memoryBytes();
+  }
+
+  onExit(listener: (reason: ExitReason) => void): void {
+    const reason = this.#reason;
+    if (reason === undefined) this.#listeners.push(listener);
+    else queueMicrotask(() => listener(reason));
+  }
+
+  get #isOver(): boolean {
+    return this.#killed || this.#reason !== undefined;
   }
 }

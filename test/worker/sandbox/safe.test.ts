@@ -50,6 +50,7 @@ test('an exception at start is a reason', async () => {
     check: async () => [],
     open: async () => {},
     close: async () => {},
+    startCell: () => null,
     start() {
       throw new Error('no more sand');
     },

@@ -1,144 +1,18 @@
-// What runs inside the sandbox of a Node.js function: loads the handler, then answers one invocation after the other.
-// It shares its process with the function's code, which is hostile: nothing here protects the platform. The agent
-// checks every frame, and everything else is the sandbox's task.
+// What runs inside the sandbox of a Node.js function that is a process of its own: loads the handler, then serves.
 'use strict';
 
-const { Kind, FLAG_LAST, receive, send } = require('./channel.cjs');
-const { Context } = require('./context.cjs');
-const { errorText, typedError } = require('./errors.cjs');
 const { loadHandler } = require('./handler.cjs');
-const logs = require('./log.cjs');
-const own = require('./own.cjs');
-
-const EXIT_INIT_ERROR = 1;
-const EXIT_REJECTION = 128;
-const EXIT_EXCEPTION = 129;
-
-const responseBytesMax = Number(process.env.PERCH_RESPONSE_BYTES_MAX);
-const arn = process.env.PERCH_FUNCTION_ARN;
-delete process.env.PERCH_RESPONSE_BYTES_MAX;
-delete process.env.PERCH_FUNCTION_ARN;
-
-let handler;
-/** The invocation that is running; null between two, and before the first. */
-let current = null;
-let trace;
-
-function finish(kind, text) {
-  const { sequence } = current;
-  current = null;
-  send(kind, 0, sequence, text);
-  // A turn of the event loop between two invocations lets what they left behind (closed sockets, say) be seen.
-  own.setImmediate(serve);
-}
-
-function succeed(result) {
-  let text;
-  try {
-    text = own.stringifyJson(result) ?? 'null';
-  } catch (error) {
-    return fail(typedError('Runtime.MarshalError', `Unable to stringify response body: ${error.message}`));
-  }
-  if (text.length * 3 > responseBytesMax && own.byteLength(text) > responseBytesMax) {
-    const message = `Response payload size exceeded maximum allowed payload size (${responseBytesMax} bytes).`;
-    return fail(typedError('Function.ResponseSizeTooLarge', message));
-  }
-  finish(Kind.response, text);
-}
-
-function fail(thrown) {
-  const text = errorText(thrown);
-  logs.log('ERROR', 'Invoke Error', text);
-  finish(Kind.error, text);
-}
-
-/** What callback handlers and context.done call. The first call counts. */
-function makeSettle(invocation, context) {
-  return (error, result) => {
-    if (current !== invocation || invocation.settled) return;
-    invocation.settled = true;
-    invocation.answer = error === undefined || error === null ? () => succeed(result) : () => fail(error);
-    if (!context.callbackWaitsForEmptyEventLoop) invocation.answer();
-  };
-}
-
-/** Of this invocation, or none: never that of the last one. */
-function setTrace(id) {
-  if (id === trace) return;
-  trace = id;
-  if (id === undefined) delete process.env._X_AMZN_TRACE_ID;
-  else process.env._X_AMZN_TRACE_ID = id;
-}
-
-function run(invocation) {
-  logs.enter(invocation.requestId, invocation.sequence);
-  let event;
-  try {
-    event = own.parseJson(invocation.payload);
-  } catch (error) {
-    current = invocation;
-    return finish(Kind.badPayload, error.message);
-  }
-  current = invocation;
-  setTrace(invocation.extra?.traceId);
-  const context = new Context(invocation, arn, (error, callbackResult) => settle(error, callbackResult));
-  const settle = makeSettle(invocation, context);
-  let result;
-  try {
-    result = handler(event, context, settle);
-  } catch (error) {
-    return fail(error);
-  }
-  if (typeof result?.then === 'function') {
-    result.then(
-      (value) => current === invocation && succeed(value),
-      (error) => current === invocation && fail(error),
-    );
-  } else if (result !== undefined && !invocation.settled && handler.length < 3) {
-    succeed(result);
-  }
-  // Otherwise a callback will answer, or the empty event loop does.
-}
-
-function serve() {
-  const invocation = receive();
-  if (invocation === null) own.exit(0);
-  run(invocation);
-}
-
-/** Nothing is left that could still answer: a callback's result is due now, or Lambda's null. */
-function onEmptyLoop() {
-  if (current === null) return;
-  if (current.answer) current.answer();
-  else succeed(null);
-}
-
-function onFatal(thrown, code, label) {
-  const text = errorText(thrown);
-  logs.log('ERROR', label, text);
-  if (handler === undefined) send(Kind.initError, FLAG_LAST, 0, text);
-  else if (current !== null) send(Kind.error, FLAG_LAST, current.sequence, text);
-  own.exit(code);
-}
-
-function onRejection(reason) {
-  const error = typedError('Runtime.UnhandledPromiseRejection', String(reason?.message ?? reason));
-  if (reason instanceof Error) error.stack = `Runtime.UnhandledPromiseRejection: ${reason.stack}`;
-  onFatal(error, EXIT_REJECTION, 'Unhandled Promise Rejection');
-}
+const serve = require('./serve.cjs');
 
 async function boot() {
-  logs.install();
-  process.on('beforeExit', onEmptyLoop);
-  process.on('uncaughtException', (error) => onFatal(error, EXIT_EXCEPTION, 'Uncaught Exception'));
-  process.on('unhandledRejection', onRejection);
+  serve.configure();
+  serve.guard();
   try {
-    handler = await loadHandler(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER);
+    serve.use(await loadHandler(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER));
   } catch (error) {
-    onFatal(error, EXIT_INIT_ERROR, 'Init Error');
+    serve.failInit(error);
   }
-  send(Kind.ready, 0, 0, '');
-  own.setImmediate(serve);
+  serve.start();
 }
 
 void boot();

@@ -22,6 +22,7 @@ const Kind = Object.freeze({
   error: 19,
   log: 20,
   badPayload: 21,
+  made: 22,
 });
 
 /** In `flags`: the instance ends after this frame. */
@@ -29,6 +30,8 @@ const FLAG_LAST = 1;
 
 const incoming = own.allocate(REUSED_BYTES);
 const outgoing = own.allocate(REUSED_BYTES);
+/** Of the frame made last. */
+let frameBytes = 0;
 
 /** Fills `buffer` up to `end`; false when the agent is gone. */
 function readUntil(buffer, from, end) {
@@ -70,7 +73,8 @@ function receive() {
   };
 }
 
-function send(kind, flags, sequence, text) {
+/** Makes the frame of an answer; what it fills is used again for the next one, unless it is too long for that. */
+function frame(kind, flags, sequence, text) {
   // Three bytes are the most that UTF-8 makes of one UTF-16 unit.
   const reusable = HEADER_BYTES + text.length * 3 <= REUSED_BYTES;
   const buffer = reusable ? outgoing : own.allocate(HEADER_BYTES + own.byteLength(text));
@@ -81,9 +85,21 @@ function send(kind, flags, sequence, text) {
   own.writeUInt16LE(buffer, 0, 6);
   own.writeUInt32LE(buffer, sequence, 8);
   own.writeUInt32LE(buffer, 0, 12);
+  frameBytes = HEADER_BYTES + bodyBytes;
+  return buffer;
+}
+
+function send(kind, flags, sequence, text) {
+  const buffer = frame(kind, flags, sequence, text);
   let at = 0;
-  const end = HEADER_BYTES + bodyBytes;
+  const end = frameBytes;
   while (at < end) at += writeSync(OUT, buffer, at, end - at);
 }
 
-module.exports = { Kind, FLAG_LAST, receive, send };
+/** All of `send` but the writing. */
+function rehearseSend(kind, flags, sequence, text) {
+  frame(kind, flags, sequence, text);
+  writeSync(OUT, outgoing, 0, 0);
+}
+
+module.exports = { Kind, FLAG_LAST, receive, send, rehearseSend };

@@ -1,12 +1,21 @@
 // The context object that Lambda documents for Node.js handlers.
 'use strict';
 
-const env = process.env;
-const functionName = env.AWS_LAMBDA_FUNCTION_NAME;
-const functionVersion = env.AWS_LAMBDA_FUNCTION_VERSION;
-const memoryLimitInMB = env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE;
-const logGroupName = env.AWS_LAMBDA_LOG_GROUP_NAME;
-const logStreamName = env.AWS_LAMBDA_LOG_STREAM_NAME;
+let functionName;
+let functionVersion;
+let memoryLimitInMB;
+let logGroupName;
+let logStreamName;
+
+/** Once the environment is the function's. */
+function readEnvironment() {
+  const { env } = process;
+  functionName = env.AWS_LAMBDA_FUNCTION_NAME;
+  functionVersion = env.AWS_LAMBDA_FUNCTION_VERSION;
+  memoryLimitInMB = env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE;
+  logGroupName = env.AWS_LAMBDA_LOG_GROUP_NAME;
+  logStreamName = env.AWS_LAMBDA_LOG_STREAM_NAME;
+}
 
 class Context {
   constructor(invocation, arn, settle) {
@@ -29,4 +38,4 @@ class Context {
   }
 }
 
-module.exports = { Context };
+module.exports = { Context, readEnvironment };

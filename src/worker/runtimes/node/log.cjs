@@ -19,7 +19,9 @@ const LEVELS = [
   ['error', 'ERROR', 50],
 ];
 
-const json = process.env.AWS_LAMBDA_LOG_FORMAT === 'JSON';
+let json = false;
+/** A zygote logs in frames of its own kind. */
+let kind = Kind.log;
 let requestId;
 let sequence = 0;
 
@@ -51,7 +53,7 @@ function write(text) {
     let end = at + PIECE_LENGTH;
     // A character of two units stays in one piece.
     if (end < text.length && (text.charCodeAt(end) & 0xfc00) === 0xdc00) end++;
-    send(Kind.log, 0, sequence, end - at >= text.length ? text : text.slice(at, end));
+    send(kind, 0, sequence, end - at >= text.length ? text : text.slice(at, end));
     at = end;
   }
 }
@@ -70,11 +72,16 @@ function replaceStream(stream) {
 }
 
 function install() {
+  json = process.env.AWS_LAMBDA_LOG_FORMAT === 'JSON';
   for (const [method, level] of LEVELS) {
     console[method] = (...values) => write(line(level, values));
   }
   replaceStream(process.stdout);
   replaceStream(process.stderr);
+}
+
+function useKind(other) {
+  kind = other;
 }
 
 /** From now on lines belong to this invocation. */
@@ -83,4 +90,4 @@ function enter(id, number) {
   sequence = number;
 }
 
-module.exports = { install, enter, log };
+module.exports = { install, enter, log, useKind };

@@ -38,6 +38,10 @@ const SYSTEM_FILES = [
 
 const INSIDE = { code: '/var/task', layers: '/opt', runtime: '/var/runtime', languageFolder: '/var/lang/bin' } as const;
 
+/** The library through which a cell calls the kernel, in the staging folder and inside. */
+export const FFI_FILE = 'ffi.node';
+export const FFI_INSIDE = '/var/lang/ffi.node';
+
 export interface Tools {
   readonly sh: string;
   readonly setpriv: string;
@@ -68,8 +72,16 @@ export interface Paths {
   readonly interpreter: string;
 }
 
+/** What the sandbox is for: a cell may make namespaces and mounts for its copies. */
+export type Use = 'instance' | 'cell';
+
 /** Arguments of sh. */
-export function chainArguments(machine: Machine, spec: SandboxSpec, attachFiles: readonly string[]): string[] {
+export function chainArguments(
+  machine: Machine,
+  spec: SandboxSpec,
+  attachFiles: readonly string[],
+  use: Use = 'instance',
+): string[] {
   const { tools } = machine;
   const attach = attachFiles.map(() => 'echo 0 >"$1" && shift && ').join('');
   const id = String(SANDBOX_UIDS.from + spec.slot);
@@ -79,7 +91,7 @@ export function chainArguments(machine: Machine, spec: SandboxSpec, attachFiles:
   return [
     '-c',
     `${attach}exec "$@" ${SECCOMP_FD}<"$0"`,
-    `${machine.stagingFolder}/seccomp`,
+    `${machine.stagingFolder}/${use === 'cell' ? 'seccomp-cell' : 'seccomp'}`,
     ...attachFiles,
     tools.setpriv,
     ...becomeUser,
@@ -91,7 +103,8 @@ export function chainArguments(machine: Machine, spec: SandboxSpec, attachFiles:
     '--',
     tools.prlimit,
     ...RESOURCE_LIMITS,
-    ...(machine.processLimit ? [PROCESS_LIMIT] : []),
+    // The copies of a zygote have its user; each is limited by its cgroup.
+    ...(machine.processLimit && use === 'instance' ? [PROCESS_LIMIT] : []),
     tools.env,
     // Bubblewrap sets PWD by itself; the instance gets its environment and nothing else.
     ...(spec.env.PWD === undefined ? ['-u', 'PWD'] : [`PWD=${spec.env.PWD}`]),
@@ -101,15 +114,18 @@ export function chainArguments(machine: Machine, spec: SandboxSpec, attachFiles:
 }
 
 /** What bubblewrap reads from ARGUMENTS_FD: arguments with a NUL after each. */
-export function bubblewrapArguments(machine: Machine, spec: SandboxSpec, paths: Paths): Buffer {
+export function bubblewrapArguments(machine: Machine, spec: SandboxSpec, paths: Paths, use: Use = 'instance'): Buffer {
   const { stagingFolder } = machine;
-  const id = String(INNER_ID);
+  const id = String(use === 'cell' ? 0 : INNER_ID);
+  const suffix = use === 'cell' ? '-cell' : '';
   const list = [
     ['--unshare-user', '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
     ['--uid', id, '--gid', id, '--hostname', 'perch'],
     ['--die-with-parent', '--new-session', '--cap-drop', 'ALL'],
+    use === 'cell' ? ['--cap-add', 'CAP_SYS_ADMIN', '--ro-bind', `${stagingFolder}/${FFI_FILE}`, FFI_INSIDE] : [],
     machine.systemBinds,
-    ['--ro-bind', `${stagingFolder}/passwd`, '/etc/passwd', '--ro-bind', `${stagingFolder}/group`, '/etc/group'],
+    ['--ro-bind', `${stagingFolder}/passwd${suffix}`, '/etc/passwd'],
+    ['--ro-bind', `${stagingFolder}/group${suffix}`, '/etc/group'],
     ['--proc', '/proc', '--dev', '/dev'],
     machine.tmpfsSize ? ['--size', String(LIMITS.tmpBytesMax)] : [],
     ['--tmpfs', '/tmp'],
@@ -135,6 +151,11 @@ export function isOfSystem(interpreter: string): boolean {
 function interpreterInside(spec: SandboxSpec): string {
   if (isOfSystem(spec.interpreter)) return spec.interpreter;
   return `${INSIDE.languageFolder}/${spec.interpreter.slice(spec.interpreter.lastIndexOf('/') + 1)}`;
+}
+
+/** The environment of a function as it appears in any sandbox of this backend. */
+export function fillEnvironment(spec: Pick<SandboxSpec, 'env'>): Readonly<Record<string, string>> {
+  return fillPlaceholders({ args: [], env: spec.env }, INSIDE).env;
 }
 
 function filled(spec: SandboxSpec): ReturnType<typeof fillPlaceholders> {

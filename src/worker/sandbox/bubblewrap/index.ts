@@ -5,7 +5,7 @@ import type { Readable, Writable } from 'node:stream';
 import { LIMITS } from '../../../base/limits.ts';
 import { type Cgroup, type CgroupTree, isTree } from '../cgroup/cgroup.ts';
 import { openCgroups } from '../cgroup/open.ts';
-import type { ExitReason, Finding, Sandbox, SandboxBackend, SandboxSpec } from '../contract.ts';
+import type { CellSpec, ExitReason, Finding, Sandbox, SandboxBackend, SandboxSpec, Zygote } from '../contract.ts';
 import { reasonOfStatus } from '../exit-status.ts';
 import { sealDescriptors } from '../descriptors.ts';
 import { SandboxError } from '../error.ts';
@@ -23,7 +23,9 @@ import {
   type Paths,
   STATUS_FD,
   systemBinds,
+  type Use,
 } from './arguments.ts';
+import { Cells } from './cells.ts';
 import { checkMachine, fixFor, kernelAtLeast, missingTools, toolsOf, bubblewrapVersion } from './check.ts';
 import { openStaging, type Staging } from './staging.ts';
 
@@ -42,6 +44,8 @@ interface Opened {
   readonly machine: Machine;
   readonly staging: Staging;
   readonly cgroups: CgroupTree | undefined;
+  /** Or why there are none. */
+  readonly cells: Cells | string;
 }
 
 export class BubblewrapBackend implements SandboxBackend {
@@ -68,8 +72,11 @@ export class BubblewrapBackend implements SandboxBackend {
     const privileged = process.getuid?.() === 0;
     const opened = await openCgroups({ processCountMax: LIMITS.processesPerInstanceMax, log });
     if (!isTree(opened)) log(`no memory limit for instances: ${opened.detail}. ${opened.fix}`);
-    const program = seccompProgram(process.arch);
-    const staging = openStaging({ codeRoot, runtimesRoot, interpreter, privileged, seccompProgram: program });
+    const programs = {
+      seccompProgram: seccompProgram(process.arch),
+      cellProgram: seccompProgram(process.arch, 'cell'),
+    };
+    const staging = openStaging({ codeRoot, runtimesRoot, interpreter, privileged, ...programs });
     const machine: Machine = {
       tools: toolsOf(),
       systemBinds: systemBinds(),
@@ -78,7 +85,10 @@ export class BubblewrapBackend implements SandboxBackend {
       tmpfsSize: (await bubblewrapVersion()) >= 0.006,
       processLimit: privileged || kernelAtLeast(os.release(), 5, 14),
     };
-    this.#opened = { machine, staging, cgroups: isTree(opened) ? opened : undefined };
+    const cgroups = isTree(opened) ? opened : undefined;
+    const cells = Cells.open(staging, cgroups, privileged);
+    if (typeof cells === 'string') log(`every instance is a process of its own: ${cells}`);
+    this.#opened = { machine, staging, cgroups, cells };
   }
 
   start(spec: SandboxSpec): Sandbox {
@@ -91,10 +101,25 @@ export class BubblewrapBackend implements SandboxBackend {
     const cgroup = opened.cgroups?.slot(spec.slot);
     try {
       cgroup?.prepare(spec.memoryMb);
-      return spawnSandbox(opened.machine, spec, paths, cgroup);
+      return spawnSandbox({ machine: opened.machine, use: 'instance' }, spec, paths, cgroup);
     } catch (error) {
       return failedSandbox(`the sandbox could not be started: ${(error as Error).message}`);
     }
+  }
+
+  /** Null where the machine cannot fork copies. */
+  startCell(spec: CellSpec): Zygote | null {
+    const opened = this.#opened;
+    if (opened === undefined || typeof opened.cells === 'string') return null;
+    const runtimeDir = opened.staging.translate(spec.runtimeDir);
+    const interpreter = interpreterPath(opened.staging, spec.interpreter);
+    if (runtimeDir === undefined || interpreter === undefined)
+      throw new SandboxError(`the runtime ${spec.runtimeDir} or ${spec.interpreter} is not staged`);
+    const cgroup = opened.cgroups?.slot(spec.slot);
+    cgroup?.prepare(spec.memoryMb);
+    return opened.cells.start(spec, { runtimeDir, interpreter }, (whole, paths) =>
+      spawnSandbox({ machine: opened.machine, use: 'cell' }, whole, paths, cgroup),
+    );
   }
 
   async close(): Promise<void> {
@@ -107,7 +132,7 @@ export class BubblewrapBackend implements SandboxBackend {
 function pathsOf(staging: Staging, spec: SandboxSpec): Paths | string {
   const codeDir = staging.translate(spec.codeDir);
   const runtimeDir = staging.translate(spec.runtimeDir);
-  const interpreter = isOfSystem(spec.interpreter) ? spec.interpreter : staging.translate(spec.interpreter);
+  const interpreter = interpreterPath(staging, spec.interpreter);
   const layersDir = spec.layersDir === '' ? '' : staging.translate(spec.layersDir);
   if (layersDir === undefined) return `the layers folder ${spec.layersDir} is not below the code root`;
   if (codeDir === undefined) return `the code folder ${spec.codeDir} is not below the code root`;
@@ -116,8 +141,17 @@ function pathsOf(staging: Staging, spec: SandboxSpec): Paths | string {
   return { codeDir, layersDir, runtimeDir, interpreter };
 }
 
-function spawnSandbox(machine: Machine, spec: SandboxSpec, paths: Paths, cgroup: Cgroup | undefined): Sandbox {
-  const child = spawn(machine.tools.sh, chainArguments(machine, spec, cgroup?.attachFiles ?? []), {
+function interpreterPath(staging: Staging, interpreter: string): string | undefined {
+  return isOfSystem(interpreter) ? interpreter : staging.translate(interpreter);
+}
+
+function spawnSandbox(
+  { machine, use }: { machine: Machine; use: Use },
+  spec: SandboxSpec,
+  paths: Paths,
+  cgroup: Cgroup | undefined,
+): Sandbox {
+  const child = spawn(machine.tools.sh, chainArguments(machine, spec, cgroup?.attachFiles ?? [], use), {
     cwd: '/',
     env: {},
     //      0         1       2       3 channel 4 answers 5 seccomp 6 arguments 7 status
@@ -134,7 +168,7 @@ function spawnSandbox(machine: Machine, spec: SandboxSpec, paths: Paths, cgroup:
     reasonOf: (exit) => status.reasonOf(exit),
     stragglers: () => status.stragglers(),
   });
-  (streams[ARGUMENTS_FD] as Writable | undefined)?.end(bubblewrapArguments(machine, spec, paths));
+  (streams[ARGUMENTS_FD] as Writable | undefined)?.end(bubblewrapArguments(machine, spec, paths, use));
   return sandbox;
 }
 

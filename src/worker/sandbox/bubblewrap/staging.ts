@@ -28,7 +28,12 @@ const OTHERS_MAY_PASS = 0o001;
 /** Ids inside the sandbox; outside they are those of the slot. */
 export const INNER_ID = 1000;
 
+/** A cell's user inside is 0: only so can a zygote come back from the process namespace of its copy. */
+const CELL_ID = 0;
+
 const FILES: Readonly<Record<string, string>> = {
+  'passwd-cell': `function:x:${CELL_ID}:${CELL_ID}:function:/tmp:/bin/sh\n`,
+  'group-cell': `function:x:${CELL_ID}:\n`,
   passwd: `root:x:0:0:root:/nonexistent:/usr/sbin/nologin\nfunction:x:${INNER_ID}:${INNER_ID}:function:/tmp:/bin/sh\n`,
   group: `root:x:0:\nfunction:x:${INNER_ID}:\n`,
 };
@@ -38,6 +43,8 @@ export interface StagingOptions {
   readonly runtimesRoot: string;
   readonly interpreter: string;
   readonly seccompProgram: Buffer;
+  /** Of cells and their copies. */
+  readonly cellProgram: Buffer;
   /** True: as root, with binds. False: the folders are used where they are. */
   readonly privileged: boolean;
 }
@@ -70,6 +77,7 @@ export function openStaging(options: StagingOptions): Staging {
   }
   for (const [name, text] of Object.entries(FILES)) writeFileSync(path.join(folder, name), text, { mode: 0o644 });
   writeFileSync(path.join(folder, 'seccomp'), options.seccompProgram, { mode: 0o644 });
+  writeFileSync(path.join(folder, 'seccomp-cell'), options.cellProgram, { mode: 0o644 });
   return {
     folder,
     translate: (hostPath) => translate(roots, hostPath),
@@ -102,7 +110,7 @@ function mountFolder(folder: string): void {
     must('mount / as slave', libc?.mount('none', '/', null, MS_REC | MS_SLAVE, null));
     namespaceEntered = true;
   }
-  must(`mount ${folder}`, libc?.mount('perch', folder, 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=755,size=1m'));
+  must(`mount ${folder}`, libc?.mount('perch', folder, 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=755,size=16m'));
 }
 
 /** Others may not list the folder afterwards if they could not before; they may pass to a name that they were told. */

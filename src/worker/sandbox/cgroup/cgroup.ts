@@ -8,8 +8,15 @@
 export interface Cgroup {
   /** Files into which a process writes `0` to join. */
   readonly attachFiles: readonly string[];
+  /**
+   * The same for a process that cannot open them: descriptors to be passed to it, which it writes `0` into as well. They
+   * stay open, and the cgroup's. Made by root, they let in whoever has them.
+   */
+  attachDescriptors(): readonly number[];
   /** Before each start: limits set, counters at zero. Throws where the kernel refuses. */
   prepare(memoryMb: number): void;
+  /** Changes the limit of a group that is in use; nothing happens where it is not limited. */
+  limitMemory(memoryMb: number): void;
   /** Every thread in the group. */
   taskIds(): readonly number[];
   processIds(): readonly number[];
@@ -18,6 +25,8 @@ export interface Cgroup {
   /** Stops every task in the group until `thaw`; nothing happens where the tree has no freezer. Kills reach them still. */
   freeze(): void;
   thaw(): void;
+  /** Present use, bytes; 0 where it is unknown. */
+  memoryBytes(): number;
   /** Highest use since `prepare`, bytes. */
   memoryPeakBytes(): number;
   /** Processes that the kernel killed at the limit since `prepare`. */

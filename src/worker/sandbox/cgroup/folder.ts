@@ -1,5 +1,5 @@
 /** Small operations on a cgroup's folder that both versions share. */
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseIds } from '../affinity.ts';
 import { isLeftover } from '../identity.ts';
@@ -102,4 +102,24 @@ function collectLeftovers(folder: string, depth: number, into: string[]): void {
 function killBelow(folder: string): void {
   killProcesses(readIds(folder, 'cgroup.procs'));
   for (const name of subfolders(folder)) killBelow(path.join(folder, name));
+}
+
+/** Files that stay open from the first use on until they are released. */
+export class OpenFiles {
+  readonly #files: readonly string[];
+  #descriptors: number[] | undefined;
+
+  constructor(files: readonly string[]) {
+    this.#files = files;
+  }
+
+  descriptors(): readonly number[] {
+    this.#descriptors ??= this.#files.map((file) => openSync(file, 'w'));
+    return this.#descriptors;
+  }
+
+  close(): void {
+    for (const descriptor of this.#descriptors ?? []) closeSync(descriptor);
+    this.#descriptors = undefined;
+  }
 }

@@ -6,7 +6,16 @@
 import path from 'node:path';
 import type { Cgroup, CgroupMissing, CgroupTree } from './cgroup.ts';
 import { canFreeze, Freezer } from './freezer.ts';
-import { killProcesses, makeFolder, readCounter, readIds, readText, removeFolder, tryWrite } from './folder.ts';
+import {
+  killProcesses,
+  makeFolder,
+  OpenFiles,
+  readCounter,
+  readIds,
+  readText,
+  removeFolder,
+  tryWrite,
+} from './folder.ts';
 
 export interface V1Options {
   /** Folders of our own in the two hierarchies; '' where the controller is missing. */
@@ -60,6 +69,7 @@ class CgroupV1 implements Cgroup {
   readonly #any: string;
   readonly #freezer: Freezer | undefined;
   readonly #processCountMax: number;
+  readonly #attach: OpenFiles;
   #oomKillsBefore = 0;
 
   constructor(options: V1Options, slot: number) {
@@ -72,6 +82,13 @@ class CgroupV1 implements Cgroup {
     const folders = [this.#memory, this.#pids, freezerFolder].filter((folder) => folder !== '');
     for (const folder of folders) makeFolder(folder);
     this.attachFiles = folders.map((folder) => path.join(folder, 'cgroup.procs'));
+    // Joining by `tasks` moves one thread, and does not wait for whoever is being forked meanwhile.
+    const files = folders.map((folder) => path.join(folder, folder === freezerFolder ? 'cgroup.procs' : 'tasks'));
+    this.#attach = new OpenFiles(files);
+  }
+
+  attachDescriptors(): readonly number[] {
+    return this.#attach.descriptors();
   }
 
   prepare(memoryMb: number): void {
@@ -80,13 +97,15 @@ class CgroupV1 implements Cgroup {
         throw new Error('cgroup: cannot set pids.max');
     }
     if (this.#memory === '') return;
-    this.#limitMemory(String(memoryMb * 1024 * 1024));
+    this.limitMemory(memoryMb);
     tryWrite(this.#memory, 'memory.max_usage_in_bytes', '0');
     this.#oomKillsBefore = this.#oomKills();
   }
 
   /** Memory and swap together may never be less than memory, so the order depends on whether the limit grows. */
-  #limitMemory(bytes: string): void {
+  limitMemory(memoryMb: number): void {
+    if (this.#memory === '') return;
+    const bytes = String(memoryMb * 1024 * 1024);
     if (!tryWrite(this.#memory, 'memory.limit_in_bytes', bytes)) {
       tryWrite(this.#memory, 'memory.memsw.limit_in_bytes', bytes);
       if (!tryWrite(this.#memory, 'memory.limit_in_bytes', bytes)) {
@@ -117,6 +136,10 @@ class CgroupV1 implements Cgroup {
     this.#freezer?.thaw();
   }
 
+  memoryBytes(): number {
+    return this.#memory === '' ? 0 : Number(readText(this.#memory, 'memory.usage_in_bytes')) || 0;
+  }
+
   memoryPeakBytes(): number {
     return this.#memory === '' ? 0 : Number(readText(this.#memory, 'memory.max_usage_in_bytes')) || 0;
   }
@@ -132,7 +155,9 @@ class CgroupV1 implements Cgroup {
     // The dead that nobody has reaped yet (they may wait long, where the init of a container is careless) count against
     // the limit too. They do not hold their group, though: a new one starts at zero.
     const unreaped = this.#pids !== '' && Number(readText(this.#pids, 'pids.current')) > 0;
-    if (unreaped && removeFolder(this.#pids)) makeFolder(this.#pids);
+    if (!unreaped) return;
+    this.#attach.close();
+    if (removeFolder(this.#pids)) makeFolder(this.#pids);
   }
 
   #oomKills(): number {

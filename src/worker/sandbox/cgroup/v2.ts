@@ -9,7 +9,16 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Cgroup, CgroupMissing, CgroupTree } from './cgroup.ts';
 import { canFreeze, Freezer } from './freezer.ts';
-import { killProcesses, makeFolder, readCounter, readIds, readText, removeFolder, tryWrite } from './folder.ts';
+import {
+  killProcesses,
+  makeFolder,
+  OpenFiles,
+  readCounter,
+  readIds,
+  readText,
+  removeFolder,
+  tryWrite,
+} from './folder.ts';
 
 export interface V2Options {
   /** Folders in which ours may be made, best first: our own cgroup, the root of the hierarchy. */
@@ -77,24 +86,34 @@ class CgroupV2 implements Cgroup {
   readonly #folder: string;
   readonly #freezer: Freezer;
   readonly #processCountMax: number;
+  readonly #attach: OpenFiles;
 
   constructor(folder: string, processCountMax: number) {
     this.#folder = folder;
     this.#freezer = new Freezer(folder);
     this.#processCountMax = processCountMax;
     this.attachFiles = [path.join(folder, 'cgroup.procs')];
+    this.#attach = new OpenFiles(this.attachFiles);
+  }
+
+  attachDescriptors(): readonly number[] {
+    return this.#attach.descriptors();
   }
 
   prepare(memoryMb: number): void {
     makeFolder(this.#folder);
-    const bytes = String(memoryMb * 1024 * 1024);
-    if (!tryWrite(this.#folder, 'memory.max', bytes)) {
-      throw new Error(`cgroup: cannot set memory.max to ${bytes} in ${this.#folder}`);
-    }
+    this.limitMemory(memoryMb);
     // Absent where swap is not accounted, the pids controller is missing, or the kernel is older than 4.19.
     tryWrite(this.#folder, 'memory.swap.max', '0');
     tryWrite(this.#folder, 'memory.oom.group', '1');
     tryWrite(this.#folder, 'pids.max', String(this.#processCountMax));
+  }
+
+  limitMemory(memoryMb: number): void {
+    const bytes = String(memoryMb * 1024 * 1024);
+    if (!tryWrite(this.#folder, 'memory.max', bytes)) {
+      throw new Error(`cgroup: cannot set memory.max to ${bytes} in ${this.#folder}`);
+    }
   }
 
   taskIds(): readonly number[] {
@@ -120,6 +139,10 @@ class CgroupV2 implements Cgroup {
     this.#freezer.thaw();
   }
 
+  memoryBytes(): number {
+    return Number(readText(this.#folder, 'memory.current')) || 0;
+  }
+
   memoryPeakBytes(): number {
     // memory.peak needs 5.19.
     return Number(readText(this.#folder, 'memory.peak') || readText(this.#folder, 'memory.current')) || 0;
@@ -131,6 +154,7 @@ class CgroupV2 implements Cgroup {
 
   release(): void {
     this.#freezer.release();
+    this.#attach.close();
     removeFolder(this.#folder);
   }
 }

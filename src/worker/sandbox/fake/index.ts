@@ -51,6 +51,10 @@ export class FakeBackend implements SandboxBackend {
     return sandbox;
   }
 
+  startCell(): null {
+    return null;
+  }
+
   async close(): Promise<void> {}
 }
 

@@ -78,6 +78,10 @@ export class NoneBackend implements SandboxBackend {
     }
   }
 
+  startCell(): null {
+    return null;
+  }
+
   async close(): Promise<void> {
     this.#cgroups?.close();
     this.#cgroups = undefined;

@@ -11,6 +11,8 @@ export type Architecture = 'x64' | 'arm64';
 
 export const SECCOMP_RETURN = {
   allow: 0x7fff0000,
+  /** Answered as done, and not done. */
+  pretend: 0x00050000,
   refuse: 0x00050000 | 1, // EPERM
   absent: 0x00050000 | 38, // ENOSYS
   kill: 0x80000000,
@@ -31,6 +33,34 @@ const TIOCSTI = 0x5412;
 const TIOCLINUX = 0x541c;
 const PERSONALITY_QUERY = 0xffffffff;
 const PR_SCHED_CORE = 62;
+const MADV_DONTFORK = 10;
+
+const CLONE = { mounts: 0x20000, ipc: 0x8000000, processes: 0x20000000, network: 0x40000000 } as const;
+/** The sets of namespaces that a zygote makes for a copy, and those that it enters. */
+const UNSHARE_SETS = [CLONE.processes, CLONE.mounts | CLONE.ipc, CLONE.mounts | CLONE.ipc | CLONE.network];
+const SETNS_TYPES = [CLONE.processes, CLONE.network];
+const MS = { readOnly: 1, noSuid: 2, noDevices: 4, noExec: 8, remount: 32, bind: 4096 } as const;
+/** The flags of the mounts that a copy makes for itself: /tmp, /proc, and /proc/sys read-only. */
+const MOUNT_FLAGS = [
+  MS.noSuid | MS.noDevices,
+  MS.noSuid | MS.noDevices | MS.noExec,
+  MS.bind,
+  MS.bind | MS.remount | MS.readOnly | MS.noSuid | MS.noDevices | MS.noExec,
+];
+
+/**
+ * Whose filter it is. A cell, and what is forked from it, may also make the namespaces and mounts of a copy, and drop
+ * its capabilities; a copy keeps the filter, and has no capability left that these calls need.
+ */
+export type FilterUse = 'instance' | 'cell';
+
+const CELL_LABELS: ReadonlyMap<SyscallName, string> = new Map([
+  ['unshare', 'arguments-unshare'],
+  ['setns', 'arguments-setns'],
+  ['mount', 'arguments-mount'],
+  ['madvise', 'arguments-madvise'],
+  ['capset', 'allow'],
+]);
 
 export function isArchitecture(name: string): name is Architecture {
   return name === 'x64' || name === 'arm64';
@@ -41,7 +71,7 @@ export function syscallNumber(name: SyscallName, architecture: Architecture): nu
   return SYSCALL_NUMBERS[name][architecture === 'x64' ? 0 : 1];
 }
 
-export function seccompProgram(architecture: Architecture): Buffer {
+export function seccompProgram(architecture: Architecture, use: FilterUse = 'instance'): Buffer {
   const assembler = new Assembler();
   assembler.load(SECCOMP_DATA.arch);
   assembler.jumpIfEqual(AUDIT_ARCH[architecture], 'arch-ok');
@@ -49,10 +79,11 @@ export function seccompProgram(architecture: Architecture): Buffer {
   assembler.label('arch-ok');
   assembler.load(SECCOMP_DATA.nr);
   if (architecture === 'x64') assembler.jumpIfAtLeast(X32_BIT, 'kill');
-  const ranges = rangesOf(architecture);
+  const ranges = rangesOf(architecture, use === 'cell' ? CELL_LABELS : new Map());
   emitSearch(assembler, ranges, 0, ranges.length);
   emitArgumentRules(assembler);
-  for (const verdict of ['allow', 'refuse', 'absent', 'kill'] as const) {
+  if (use === 'cell') emitCellRules(assembler);
+  for (const verdict of ['allow', 'pretend', 'refuse', 'absent', 'kill'] as const) {
     assembler.label(verdict);
     assembler.ret(SECCOMP_RETURN[verdict]);
   }
@@ -65,12 +96,12 @@ interface Range {
   readonly label: string;
 }
 
-function rangesOf(architecture: Architecture): Range[] {
+function rangesOf(architecture: Architecture, others: ReadonlyMap<SyscallName, string>): Range[] {
   const labels = new Map<number, string>();
   for (const group of SYSCALL_GROUPS) {
     for (const name of group.calls) {
       const number = syscallNumber(name, architecture);
-      if (number >= 0) labels.set(number, labelOf(group.verdict, name));
+      if (number >= 0) labels.set(number, others.get(name) ?? labelOf(group.verdict, name));
     }
   }
   const ranges: Range[] = [];
@@ -145,6 +176,25 @@ function emitArgumentRules(assembler: Assembler): void {
   assembler.label('arguments-personality');
   assembler.load(SECCOMP_DATA.argumentLow(0));
   assembler.jumpIfEqual(PERSONALITY_QUERY, 'allow');
+  assembler.jump('refuse');
+}
+
+function emitCellRules(assembler: Assembler): void {
+  emitOnly(assembler, 'unshare', 0, UNSHARE_SETS);
+  emitOnly(assembler, 'setns', 1, SETNS_TYPES);
+  emitOnly(assembler, 'mount', 3, MOUNT_FLAGS);
+  assembler.label('arguments-madvise');
+  assembler.load(SECCOMP_DATA.argumentLow(2));
+  // V8 marks memory so that a fork leaves it out; a copy needs all of it.
+  assembler.jumpIfEqual(MADV_DONTFORK, 'pretend');
+  assembler.jump('allow');
+}
+
+/** Lets `name` through if its argument is one of `values`. */
+function emitOnly(assembler: Assembler, name: SyscallName, index: number, values: readonly number[]): void {
+  assembler.label(`arguments-${name}`);
+  assembler.load(SECCOMP_DATA.argumentLow(index));
+  for (const value of values) assembler.jumpIfEqual(value, 'allow');
   assembler.jump('refuse');
 }
 

@@ -1,0 +1,169 @@
+// What runs inside a stem cell: boots the runtime, waits for the function whose zygote it becomes, initialises it, and
+// forks copies of itself on demand. The frames are drawn in src/wire/zygote-frame.ts.
+//
+// A copy goes on in this process image, past the loop of its zygote: see copy.cjs. The order of what happens here is
+// what makes a copy cheap: whatever can be done once is done before the fork.
+'use strict';
+
+const { openSync, writeSync } = require('node:fs');
+const ffi = require('./ffi.cjs');
+const own = require('./own.cjs');
+const channel = require('./channel.cjs');
+const logs = require('./log.cjs');
+const { loadHandler } = require('./handler.cjs');
+const { becomeCopy } = require('./copy.cjs');
+const descriptors = require('./descriptors.cjs');
+const serve = require('./serve.cjs');
+const separate = require('./separate.cjs');
+const uncopyable = require('./uncopyable.cjs');
+
+const IN = 3;
+const OUT = 4;
+const HEADER_BYTES = 16;
+const CLONE_NEWPID = 0x20000000;
+
+const Kind = {
+  adopt: 2,
+  fork: 3,
+  reap: 4,
+  cell: 32,
+  initialised: 33,
+  initError: 34,
+  uncopyable: 35,
+  exited: 36,
+  log: 37,
+};
+
+const message = ffi.makeMessage(own.allocate(HEADER_BYTES));
+const pidNamespace = openSync('/proc/self/ns/pid', 'r');
+/** Descriptors that copies may not keep. */
+let stale = [];
+/** Numbers of the copies that live, by process id. */
+const copies = new Map();
+
+function send(kind, copy, body) {
+  const frame = own.allocate(HEADER_BYTES + own.byteLength(body, 'latin1'));
+  frame.fill(0, 0, HEADER_BYTES);
+  own.writeUInt32LE(frame, frame.length - HEADER_BYTES, 0);
+  frame[4] = kind;
+  own.writeUInt32LE(frame, copy, 8);
+  frame.write(body, HEADER_BYTES, 'latin1');
+  for (let at = 0; at < frame.length;) at += writeSync(OUT, frame, at);
+}
+
+function sendText(kind, text) {
+  send(kind, 0, Buffer.from(text).toString('latin1'));
+}
+
+/** Waits for the next frame. The agent's end ends this process too. */
+function receive() {
+  const rights = [];
+  let filled = 0;
+  const header = message.bytes;
+  while (filled < HEADER_BYTES) {
+    // One frame at a time: descriptors belong to the header that they came with.
+    const count = ffi.receive(IN, filled === 0 ? message : rest(header, filled), HEADER_BYTES - filled, rights);
+    if (count === 0) own.exit(0);
+    filled += count;
+  }
+  const body = own.allocate(own.readUInt32LE(header, 0));
+  for (let at = 0; at < body.length;) {
+    const count = ffi.receive(IN, ffi.makeMessage(body.subarray(at)), body.length - at, rights);
+    if (count === 0) own.exit(0);
+    at += count;
+  }
+  return { kind: header[4], flags: header[5], copy: own.readUInt32LE(header, 8), body, rights };
+}
+
+function rest(header, filled) {
+  return ffi.makeMessage(header.subarray(filled));
+}
+
+/** What is right already is left alone: to set TZ makes V8 read its time zones anew, which takes 20 ms. */
+function setEnvironment(env) {
+  for (const name of Object.keys(process.env)) if (!(name in env)) delete process.env[name];
+  for (const [name, value] of Object.entries(env)) if (process.env[name] !== value) process.env[name] = value;
+}
+
+async function adopt(frame) {
+  setEnvironment(own.parseJson(own.utf8Slice(frame.body, 0, frame.body.length)).env);
+  process.chdir(process.env.LAMBDA_TASK_ROOT);
+  const before = uncopyable.baseline();
+  serve.configure();
+  const say = (text) => sendText(Kind.initError, text);
+  serve.guard(say);
+  try {
+    serve.use(await loadHandler(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER));
+  } catch (error) {
+    serve.failInit(error);
+  }
+  // What initialisation closed is seen to be closed one turn later.
+  own.setImmediate(() => own.setImmediate(() => offer(before)));
+}
+
+function offer(before) {
+  const reasons = uncopyable.reasons(before);
+  if (reasons.length > 0) {
+    sendText(Kind.uncopyable, reasons.join('\n'));
+    return void receive();
+  }
+  // Rehearsed here, the code of the path is compiled once for all copies.
+  serve.rehearse(() => {
+    send(Kind.initialised, 0, '');
+    logs.useKind(channel.Kind.log);
+    forkOnDemand();
+  });
+}
+
+/** Returns in copies alone. */
+function forkOnDemand() {
+  for (;;) {
+    const frame = receive();
+    if (frame.kind === Kind.fork && fork(frame)) return;
+    for (let ended = ffi.reap(); ended !== null; ended = ffi.reap()) report(ended);
+  }
+}
+
+/** True in the copy. */
+function fork(frame) {
+  let id;
+  try {
+    ffi.unshare(CLONE_NEWPID);
+    id = ffi.fork();
+    if (id === 0) {
+      becomeCopy(frame, { pidNamespace, stale });
+      return true;
+    }
+    copies.set(id, frame.copy);
+    ffi.setns(pidNamespace, CLONE_NEWPID);
+  } finally {
+    // The agent sees the end of a copy that never was when nobody holds its descriptors any more.
+    if (id !== 0) for (const descriptor of frame.rights) ffi.close(descriptor);
+  }
+  return false;
+}
+
+function report([id, status]) {
+  const copy = copies.get(id);
+  if (copy === undefined) return;
+  copies.delete(id);
+  const body = own.allocate(4);
+  own.writeUInt32LE(body, status >>> 0, 0);
+  send(Kind.exited, copy, body.toString('latin1'));
+}
+
+function boot() {
+  separate.prepare();
+  logs.useKind(Kind.log);
+  // Makes the streams of standard output, which are no function's doing.
+  logs.install();
+  stale = descriptors.findStale();
+  serve.rehearse(() => {
+    send(Kind.cell, 0, '');
+    const frame = receive();
+    if (frame.kind !== Kind.adopt) own.exit(1);
+    void adopt(frame);
+  });
+}
+
+boot();

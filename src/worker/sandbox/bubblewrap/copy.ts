@@ -1,0 +1,148 @@
+/**
+ * A copy of a zygote as a sandbox. It is no child of ours: what we hold of it is its descriptors and its cgroup, and
+ * that decides. Its end is seen when its answers end, which happens when its process 1, and with it its process namespace, goes;
+ * it is over when its cgroup is empty. What its zygote says of its exit status is only used to say how it ended.
+ */
+import { closeSync } from 'node:fs';
+import { Socket } from 'node:net';
+import type { Readable, Writable } from 'node:stream';
+import { Pinner } from '../affinity.ts';
+import type { Cgroup } from '../cgroup/cgroup.ts';
+import type { ExitReason, Sandbox } from '../contract.ts';
+import type { DescriptorPassing } from '../descriptor-passing.ts';
+import { reasonOfStatus } from '../exit-status.ts';
+
+const POLL_MS_MAX = 16;
+/** How long a zygote may take to say how its copy ended. */
+const STATUS_WAIT_MS = 250;
+/** How long the last output may take to be read. */
+const DRAIN_MS = 250;
+const SIGNAL_MASK = 0x7f;
+
+/** Our ends, and those for the copy. */
+export interface CopyDescriptors {
+  readonly channel: number;
+  readonly answers: number;
+  readonly output: number;
+  /** Channel, answers, output, as FORK sends them. */
+  readonly theirs: readonly number[];
+}
+
+export function makeDescriptors(passing: DescriptorPassing): CopyDescriptors {
+  const made: number[] = [];
+  try {
+    for (let count = 0; count < 3; count++) made.push(...passing.pair());
+  } catch (error) {
+    for (const descriptor of made) closeSync(descriptor);
+    throw error;
+  }
+  const [channel, channelThere, answers, answersThere, output, outputThere] = made as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  return { channel, answers, output, theirs: [channelThere, answersThere, outputThere] };
+}
+
+export interface CopyOptions {
+  readonly descriptors: CopyDescriptors;
+  readonly cgroup: Cgroup;
+  /** Its status as wait(2) gives it, from its zygote. */
+  readonly askStatus: () => Promise<number | null>;
+  readonly gone: () => void;
+}
+
+export class CopySandbox implements Sandbox {
+  readonly channel: Writable;
+  readonly answers: Readable;
+  readonly output: readonly Readable[];
+  readonly #options: CopyOptions;
+  readonly #pinner: Pinner;
+  readonly #listeners: ((reason: ExitReason) => void)[] = [];
+  #killed = false;
+  #oomBeforeKill = false;
+  #ending = false;
+  #memoryPeakBytes = 0;
+
+  constructor(options: CopyOptions) {
+    const { descriptors, cgroup } = options;
+    this.#options = options;
+    this.#pinner = new Pinner(() => cgroup.taskIds());
+    this.channel = new Socket({ fd: descriptors.channel, readable: false, writable: true });
+    this.answers = new Socket({ fd: descriptors.answers, readable: true, writable: false });
+    this.output = [new Socket({ fd: descriptors.output, readable: true, writable: false })];
+    for (const stream of [this.channel, this.answers, ...this.output]) stream.on('error', ignore);
+    this.answers.once('end', () => void this.#end());
+    this.answers.once('close', () => void this.#end());
+  }
+
+  pin(cpus: readonly number[]): boolean {
+    return !this.#ending && this.#pinner.pin(cpus);
+  }
+
+  freeze(): void {
+    if (!this.#killed && !this.#ending) this.#options.cgroup.freeze();
+  }
+
+  thaw(): void {
+    this.#options.cgroup.thaw();
+  }
+
+  kill(): void {
+    if (this.#killed) return;
+    this.#killed = true;
+    this.#oomBeforeKill = this.#options.cgroup.oomKillCount() > 0;
+    this.#options.cgroup.killAll();
+    void this.#end();
+  }
+
+  memoryPeakBytes(): number {
+    return Math.max(this.#memoryPeakBytes, this.#options.cgroup.memoryPeakBytes());
+  }
+
+  onExit(listener: (reason: ExitReason) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  async #end(): Promise<void> {
+    if (this.#ending) return;
+    this.#ending = true;
+    const { cgroup } = this.#options;
+    for (let waitMs = 0; cgroup.processIds().length > 0; waitMs = Math.min(waitMs * 2 + 1, POLL_MS_MAX)) {
+      if (this.#killed) cgroup.killAll();
+      await delay(waitMs);
+    }
+    await Promise.race([Promise.all(this.output.map(ended)), delay(DRAIN_MS)]);
+    const reason = await this.#reason();
+    this.#memoryPeakBytes = this.memoryPeakBytes();
+    cgroup.release();
+    for (const stream of [this.channel, this.answers, ...this.output]) stream.destroy();
+    this.#options.gone();
+    for (const listener of this.#listeners) listener(reason);
+  }
+
+  async #reason(): Promise<ExitReason> {
+    const oom = this.#options.cgroup.oomKillCount() > 0;
+    if (this.#killed) return oom && this.#oomBeforeKill ? { kind: 'oom' } : { kind: 'killed' };
+    const status = await Promise.race([this.#options.askStatus(), delay(STATUS_WAIT_MS).then(() => null)]);
+    if (status === null) return oom ? { kind: 'oom' } : { kind: 'killed' };
+    const signal = status & SIGNAL_MASK;
+    // As a shell tells a signal, and so as bubblewrap tells it of a process of its own.
+    const reason = reasonOfStatus(signal === 0 ? (status >> 8) & 0xff : 128 + signal);
+    return oom && reason.kind === 'signal' && reason.signal === 'SIGKILL' ? { kind: 'oom' } : reason;
+  }
+}
+
+function ignore(): void {}
+
+function delay(ms: number): Promise<void> {
+  return ms === 0 ? new Promise((resolve) => setImmediate(resolve)) : new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function ended(stream: Readable): Promise<void> {
+  if (stream.closed || stream.readableEnded) return Promise.resolve();
+  return new Promise((resolve) => stream.once('close', resolve).once('end', resolve));
+}

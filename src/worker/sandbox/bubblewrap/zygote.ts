@@ -1,0 +1,171 @@
+/**
+ * A stem cell, then zygote, under bubblewrap: a host sandbox whose channel carries the frames of wire/zygote-frame.ts, and
+ * descriptors for its copies. FORK and ADOPT are written by hand, since descriptors go along; both are small enough for
+ * the socket's buffer, and a zygote that does not read is dead to us.
+ */
+import { closeSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { FORK_ONCE, ZYGOTE_HEADER_BYTES, ZygoteKind } from '../../../wire/zygote-frame.ts';
+import type { Cgroup, CgroupTree } from '../cgroup/cgroup.ts';
+import type { AdoptSpec, CopySpec, ExitReason, Sandbox, Zygote, ZygoteReport } from '../contract.ts';
+import type { DescriptorPassing } from '../descriptor-passing.ts';
+import { failedSandbox } from '../host-sandbox.ts';
+import { CopySandbox, makeDescriptors } from './copy.ts';
+import { type ZygoteFrame, ZygoteReports } from './zygote-reports.ts';
+
+export interface ZygoteOptions {
+  /** Its process, whose channel and answers are the two ends of the frames. */
+  readonly sandbox: Sandbox;
+  /** The descriptor behind `sandbox.channel`. */
+  readonly control: number;
+  readonly cgroup: Cgroup;
+  readonly cgroups: CgroupTree;
+  readonly passing: DescriptorPassing;
+  /** Makes the function's folders appear inside; answers the environment with its placeholders filled in. */
+  readonly fill: (spec: AdoptSpec) => Readonly<Record<string, string>>;
+}
+
+export class ZygoteSandbox implements Zygote {
+  readonly output: readonly Readable[];
+  readonly #options: ZygoteOptions;
+  readonly #reports: ZygoteReports;
+  readonly #listeners: ((report: ZygoteReport) => void)[] = [];
+  /** Who waits to hear how a copy ended, by its number. */
+  readonly #statuses = new Map<number, (status: number) => void>();
+  #copyCount = 0;
+  #frozen = false;
+  #gone = false;
+
+  constructor(options: ZygoteOptions) {
+    const { sandbox } = options;
+    this.#options = options;
+    this.output = sandbox.output;
+    this.#reports = new ZygoteReports(
+      (frame) => this.#frame(frame),
+      (message) => this.#report({ kind: 'breach', message }),
+    );
+    sandbox.answers.on('data', (chunk: Buffer) => this.#reports.push(chunk));
+    sandbox.onExit(() => {
+      this.#gone = true;
+      this.#reports.stop();
+    });
+  }
+
+  onReport(listener: (report: ZygoteReport) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  adopt(spec: AdoptSpec): void {
+    try {
+      this.#options.cgroup.limitMemory(spec.memoryMb);
+      const env = this.#options.fill(spec);
+      this.#send(ZygoteKind.adopt, { body: Buffer.from(JSON.stringify({ env })) });
+    } catch (error) {
+      this.#report({
+        kind: 'breach',
+        message: `the function could not be given to its cell: ${(error as Error).message}`,
+      });
+    }
+  }
+
+  fork(spec: CopySpec): Sandbox {
+    const { cgroups, passing } = this.#options;
+    const copy = ++this.#copyCount;
+    try {
+      const cgroup = cgroups.slot(spec.slot);
+      cgroup.prepare(spec.memoryMb);
+      const descriptors = makeDescriptors(passing);
+      const sandbox = new CopySandbox({
+        descriptors,
+        cgroup,
+        askStatus: () => this.#askStatus(copy),
+        gone: () => this.#statuses.delete(copy),
+      });
+      const flags = spec.once ? FORK_ONCE : 0;
+      this.#send(ZygoteKind.fork, { copy, flags, rights: [...descriptors.theirs, ...cgroup.attachDescriptors()] });
+      for (const descriptor of descriptors.theirs) closeSync(descriptor);
+      return sandbox;
+    } catch (error) {
+      return failedSandbox(`a copy could not be made: ${(error as Error).message}`);
+    }
+  }
+
+  pin(cpus: readonly number[]): boolean {
+    return this.#options.sandbox.pin(cpus);
+  }
+
+  freeze(): void {
+    this.#frozen = true;
+    this.#options.sandbox.freeze();
+  }
+
+  thaw(): void {
+    this.#frozen = false;
+    this.#options.sandbox.thaw();
+  }
+
+  kill(): void {
+    this.#options.sandbox.kill();
+  }
+
+  memoryBytes(): number {
+    return this.#options.cgroup.memoryBytes();
+  }
+
+  onExit(listener: (reason: ExitReason) => void): void {
+    this.#options.sandbox.onExit(listener);
+  }
+
+  #askStatus(copy: number): Promise<number> {
+    return new Promise((resolve) => {
+      this.#statuses.set(copy, resolve);
+      if (this.#gone) return;
+      // It reaps what has ended after each frame.
+      if (this.#frozen) this.#options.sandbox.thaw();
+      try {
+        this.#send(ZygoteKind.reap, {});
+      } catch {
+        // Then nobody says how it ended.
+      }
+    });
+  }
+
+  #send(kind: number, more: { copy?: number; flags?: number; body?: Buffer; rights?: readonly number[] }): void {
+    const body = more.body ?? Buffer.alloc(0);
+    const header = Buffer.alloc(ZYGOTE_HEADER_BYTES);
+    header.writeUInt32LE(body.length, 0);
+    header[4] = kind;
+    header[5] = more.flags ?? 0;
+    header.writeUInt32LE(more.copy ?? 0, 8);
+    this.#options.passing.send(this.#options.control, Buffer.concat([header, body]), more.rights ?? []);
+  }
+
+  #report(report: ZygoteReport): void {
+    for (const listener of this.#listeners) listener(report);
+  }
+
+  #frame({ kind, copy, body }: ZygoteFrame): void {
+    switch (kind) {
+      case ZygoteKind.cell:
+        return this.#report({ kind: 'cell' });
+      case ZygoteKind.initialised:
+        return this.#report({ kind: 'initialised' });
+      case ZygoteKind.initError:
+        return this.#report({ kind: 'init-error', payload: Buffer.from(body) });
+      case ZygoteKind.uncopyable:
+        return this.#report({ kind: 'uncopyable', reasons: body.toString('utf8').split('\n') });
+      case ZygoteKind.exited:
+        return this.#exited(copy, body);
+      default:
+        return this.#report({ kind: 'log', text: body.toString('utf8'), bytes: body.length });
+    }
+  }
+
+  #exited(copy: number, body: Buffer): void {
+    if (body.length !== 4)
+      return this.#report({ kind: 'breach', message: 'the zygote sent a status of the wrong size' });
+    this.#statuses.get(copy)?.(body.readUInt32LE(0));
+    this.#statuses.delete(copy);
+    if (this.#frozen && this.#statuses.size === 0) this.#options.sandbox.freeze();
+  }
+}
