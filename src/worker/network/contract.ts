@@ -1,0 +1,53 @@
+/**
+ * The network of instances, as the sandbox backends see it. `host` is no business of this room: such an instance stays in
+ * the namespace of the server.
+ */
+import type { Finding } from '../sandbox/contract.ts';
+
+/** What a namespace of an instance's own is connected to. */
+export type OwnNetworkPolicy = 'none' | 'outbound';
+
+/** One namespace, connected. */
+export interface Connection {
+  readonly policy: OwnNetworkPolicy;
+  /** The instance's IPv4 address, as in 10.192.0.7; '' with `none`. */
+  readonly address: string;
+  /**
+   * Gives the address back, and takes the way out away unless it has gone already with its namespace. The removal itself
+   * runs on another thread. Idempotent.
+   */
+  close(): void;
+}
+
+export interface Network {
+  /** '' where the policy can be kept here; else why not and what to do, for the operator. */
+  fault(policy: OwnNetworkPolicy): string;
+  /**
+   * Gives a new network namespace its loopback and, with `outbound`, its way out. The descriptor is that of the namespace
+   * (an open /proc/PID/ns/net) and stays the caller's; the connection does not keep the namespace alive. To be called
+   * once per namespace. Synchronous. A text says what failed; nothing is left of it then.
+   */
+  connect(namespaceDescriptor: number, policy: OwnNetworkPolicy): Connection | string;
+  /** Of /etc/resolv.conf inside. */
+  resolvConf(policy: OwnNetworkPolicy): string;
+  check(): readonly Finding[];
+  /** Removes what `openNetwork` made, connections included. */
+  close(): void;
+}
+
+/** An IPv4 address or range that `outbound` does not reach. */
+export interface Refusal {
+  /** 192.0.2.7, or 192.0.2.0/24. */
+  readonly range: string;
+  /** Of TCP and UDP; undefined: all, and all protocols. */
+  readonly port?: number;
+  readonly why: string;
+}
+
+export interface NetworkOptions {
+  /** How many connections may be open at once. */
+  readonly connectionCountMax: number;
+  /** Besides the built-in ones: internal ports of the platform, peers of the cluster. */
+  readonly refusals?: readonly Refusal[];
+  readonly log: { warn(text: string): void };
+}
