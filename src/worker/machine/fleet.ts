@@ -1,4 +1,37 @@
-import { Actions, type SlotState } from './fleet-actions.ts';
+/**
+ * The worker machine: what runs in which slot and on which core, and what is done about it. Pure; the agent is its shell.
+ *
+ * A core is idle, or holds one lease from `assign` until the action `release`. slots.ts draws what a slot goes through.
+ *
+ * Invariants, asserted in the parts and checked by properties:
+ * - exclusive: a core has at most one instance that is starting, busy, or dying from its lease;
+ * - exactly one result for each assignment: one action `complete`, and before the core's `release`;
+ * - a core is released only when its instance has answered and lives, or is gone, or never was (its lease awaited a
+ *   zygote that failed); never while it may still run;
+ * - clean: an instance of a fresh version is killed after its first answer, and its core held until it is gone;
+ * - memory is bounded: what all slots may use together stays within the budget, but for those being killed;
+ * - a refused lease hears of it when it may fit: the action `roomAvailable`;
+ * - what rests (idle instances, cells, zygotes) for two ticks is frozen, and thawed before it is used: what it left
+ *   behind (children, native threads) uses a core that others hold for that long at most.
+ *
+ * Idle instances are taken last-in-first-out per version (the most recent has the warmest caches). What goes when memory or
+ * slots are needed is for keep-alive.ts to say.
+ *
+ * Hot path: `assign` of an idle instance and `answered`. Nothing is allocated in any event.
+ */
+import { assert } from '../../base/assert.ts';
+import { Ahead } from './ahead.ts';
+import { Actions, Ending, Kill, SlotState } from './fleet-actions.ts';
+import { checkFleet } from './invariants.ts';
+import { Leases } from './leases.ts';
+import { Fit, Room } from './room.ts';
+import { After, Rest, Slots } from './slots.ts';
+import { type VersionProperties, Versions } from './versions.ts';
+import { Zygotes } from './zygotes.ts';
+
+export type { VersionProperties } from './versions.ts';
+
+const NONE = -1;
 
 export interface WorkerLimits {
   readonly coreCount: number;
@@ -14,58 +47,101 @@ export interface WorkerLimits {
   readonly copiesAheadMax: number;
 }
 
-export interface VersionProperties {
-  readonly memoryMb: number;
-  readonly timeoutUs: number;
-  /** Every invocation gets an instance that has run none before. */
-  readonly fresh: boolean;
-  /** Which cells its runtime uses; -1: its runtime has none, and every instance is a process of its own. */
-  readonly cellKind: number;
-}
-
 export class WorkerMachine {
   /** What the shell has to do; it drains this after each event. */
   readonly actions: Actions;
-  readonly limits: WorkerLimits;
+  readonly #limits: WorkerLimits;
+  readonly #versions: Versions;
+  readonly #slots: Slots;
+  readonly #leases: Leases;
+  readonly #room: Room;
+  readonly #zygotes: Zygotes;
+  readonly #ahead: Ahead;
 
   constructor(limits: WorkerLimits) {
-    this.limits = limits;
-    this.actions = new Actions(limits.slotCount * 4 + limits.coreCount * 8 + 64);
+    // With a slot for each core, a lease is refused for slots only while something is on its way out.
+    assert(limits.slotCount >= limits.coreCount, `${limits.slotCount} slots for ${limits.coreCount} cores`);
+    this.#limits = limits;
+    // A tick or the end can touch every slot, with a few actions for each; assignments re-enter while they are carried out.
+    const actions = new Actions(limits.slotCount * 6 + limits.coreCount * 8 + 64);
+    const versions = new Versions(limits.versionCount);
+    const slots = new Slots(limits.slotCount, limits.cellTargets.length, versions, actions);
+    const leases = new Leases(limits.coreCount, slots, versions, actions);
+    const room = new Room(limits.memoryMb, slots, versions, leases);
+    const zygotes = new Zygotes(limits.initTimeoutUs, slots, { versions, leases, actions });
+    this.actions = actions;
+    this.#versions = versions;
+    this.#slots = slots;
+    this.#leases = leases;
+    this.#room = room;
+    this.#zygotes = zygotes;
+    this.#ahead = new Ahead(limits, slots, { versions, room, zygotes, actions });
   }
 
   // --- versions -----------------------------------------------------------------------------------------------
 
   /** Before the first `assign` or `provision` of the version. An index may be used again after `dropVersion`. */
-  setVersion(_versionIndex: number, _properties: VersionProperties): void {}
+  setVersion(versionIndex: number, properties: VersionProperties): void {
+    assert(properties.memoryMb > 0, `version ${versionIndex} has ${properties.memoryMb} MB`);
+    assert(properties.cellKind < this.#limits.cellTargets.length, `no such kind of cell: ${properties.cellKind}`);
+    this.#versions.set(versionIndex, properties);
+  }
 
   /**
    * Nobody asks for the version again: its idle and readying instances go now, busy ones when they answer, its zygote
    * with the last of them. Its provisioned count is 0.
    */
-  dropVersion(_versionIndex: number): void {}
+  dropVersion(versionIndex: number): void {
+    const slots = this.#slots;
+    const zygote = this.#versions.zygote[versionIndex]!;
+    this.#versions.dropped[versionIndex] = 1;
+    this.#versions.provision(versionIndex, 0);
+    this.#versions.zygote[versionIndex] = NONE;
+    for (let slot = 0; slot < slots.count; slot++) {
+      if (slots.version[slot] !== versionIndex || slots.state[slot] === SlotState.dying) continue;
+      const state = slots.state[slot];
+      if (state === SlotState.idle || state === SlotState.readying) slots.kill(slot, Kill.evicted);
+      else slots.after[slot] = After.dropped;
+    }
+    if (zygote !== NONE) this.#zygotes.endIfUnused(zygote);
+    this.#leases.noteCold(versionIndex);
+    this.#leases.noteRoom();
+  }
 
   /**
    * Keep so many instances of the version, waiting or busy, whatever else has to go for it; 0 ends it. It happens at
    * the next ticks: tick while `awakeCount` is above 0. Returns how many it will try to keep: no more than the slots
    * that not even a lease on each core would need.
    */
-  provision(_versionIndex: number, _count: number): number {
-    return 0;
+  provision(versionIndex: number, count: number): number {
+    const versions = this.#versions;
+    assert(versions.memoryMb[versionIndex]! > 0, `version ${versionIndex} is provisioned and was not set`);
+    const others = versions.provisionedTotal - versions.provisioned[versionIndex]!;
+    const granted = Math.min(count, Math.max(0, this.#slots.count - this.#limits.coreCount - others));
+    versions.provision(versionIndex, versions.dropped[versionIndex] === 1 ? 0 : granted);
+    this.#leases.noteRoom();
+    return versions.provisioned[versionIndex]!;
   }
 
   /** How many instances of the version are initialised: idle or busy. */
-  provisionedReady(_versionIndex: number): number {
-    return 0;
+  provisionedReady(versionIndex: number): number {
+    const { count, state, version } = this.#slots;
+    let ready = 0;
+    for (let slot = 0; slot < count; slot++) {
+      if (version[slot] !== versionIndex) continue;
+      if (state[slot] === SlotState.idle || state[slot] === SlotState.busy) ready++;
+    }
+    return ready;
   }
 
-  /** The last instance that was to be made ahead for the version failed; it is tried again later. */
-  provisionedFailed(_versionIndex: number): boolean {
-    return false;
+  /** The last instance or zygote of the provisioned version failed to initialise; it is tried again later. */
+  provisionedFailed(versionIndex: number): boolean {
+    return this.#versions.provisionFailures[versionIndex]! > 0;
   }
 
   /** It turned out that its zygote cannot be copied: every instance is a process of its own. */
-  isPlainOnly(_versionIndex: number): boolean {
-    return false;
+  isPlainOnly(versionIndex: number): boolean {
+    return this.#versions.plainOnly[versionIndex] === 1;
   }
 
   // --- events -------------------------------------------------------------------------------------------------
@@ -74,103 +150,333 @@ export class WorkerMachine {
    * A lease to carry out. False: the core is busy, or there is neither slot nor memory for now, even though something
    * may have been evicted for it: `roomAvailable` follows when to try again.
    */
-  assign(_core: number, _sequence: number, _versionIndex: number, _nowUs: number): boolean {
-    return false;
+  assign(core: number, sequence: number, versionIndex: number, nowUs: number): boolean {
+    assert(core >= 0 && core < this.#limits.coreCount, `no such core: ${core}`);
+    if (this.#leases.slot[core] !== NONE) return false;
+    const slots = this.#slots;
+    const versions = this.#versions;
+    slots.nowUs = nowUs;
+    const slot = slots.idle.head(versionIndex);
+    if (slot === NONE) {
+      if (!this.#assignCold(core, sequence, versionIndex, nowUs)) return false;
+    } else {
+      slots.thaw(slot, core);
+      slots.endIdle(slot);
+      this.#leases.begin(core, sequence, slot);
+      this.#run(slot, core, nowUs);
+    }
+    versions.invoked[versionIndex] = 1;
+    slots.keepAlive.count(versionIndex);
+    if (versions.fresh[versionIndex] === 1) this.#ahead.fillVersion(versionIndex, nowUs);
+    return true;
   }
 
   /** The stem cell can adopt a function. */
-  booted(_slot: number): void {}
+  booted(slot: number): void {
+    if (this.#slots.state[slot] !== SlotState.booting) return;
+    this.#slots.beCell(slot);
+    this.#ahead.cellBooted(this.#slots.cellKind[slot]!);
+  }
 
   /** The zygote can be copied. `memoryMb`: what it was seen to use; 0 where that is unknown. */
-  initialised(_slot: number, _memoryMb: number, _nowUs: number): void {}
+  initialised(slot: number, memoryMb: number, nowUs: number): void {
+    if (this.#slots.state[slot] !== SlotState.initialising) return;
+    const version = this.#slots.version[slot]!;
+    this.#slots.nowUs = nowUs;
+    this.#zygotes.initialised(slot, memoryMb, nowUs);
+    this.#zygotes.endIfUnused(slot);
+    this.#ahead.fillVersion(version, nowUs);
+    this.#ahead.fill(nowUs);
+    this.#leases.noteRoom();
+  }
 
   /** The zygote's function failed to initialise: so do all leases that await it. */
-  initFailed(_slot: number): void {}
+  initFailed(slot: number): void {
+    if (this.#slots.state[slot] !== SlotState.initialising) return;
+    this.#endInitialising(slot, Ending.initFailed, Kill.ended);
+  }
 
   /** The zygote's function holds what a copy cannot have: every instance is a process of its own from now on. */
-  uncopyable(_slot: number, _nowUs: number): void {}
+  uncopyable(slot: number, nowUs: number): void {
+    if (this.#slots.state[slot] !== SlotState.initialising) return;
+    this.#zygotes.uncopyable(slot, nowUs);
+    this.#leases.noteRoom();
+  }
 
   /** The instance has initialised, or the copy has rehearsed. */
-  ready(_slot: number, _nowUs: number): void {}
+  ready(slot: number, nowUs: number): void {
+    const slots = this.#slots;
+    const state = slots.state[slot];
+    if (state !== SlotState.starting && state !== SlotState.readying) return;
+    const version = slots.version[slot]!;
+    slots.nowUs = nowUs;
+    if (slots.after[slot] !== After.dropped) {
+      slots.learnCost(slot, nowUs);
+      this.#ahead.versionReady(version);
+    }
+    if (state === SlotState.starting) this.#run(slot, slots.core[slot]!, nowUs);
+    else slots.beIdle(slot);
+    this.#ahead.fillVersion(version, nowUs);
+  }
 
   /** The instance answered its invocation, or said that it failed to initialise. `last`: it said that it ends now. */
-  answered(_slot: number, _last: boolean): void {}
+  answered(slot: number, last: boolean): void {
+    const slots = this.#slots;
+    const state = slots.state[slot]!;
+    if (state === SlotState.dying) return;
+    if (state !== SlotState.busy) return this.#initAnswered(slot);
+    const core = slots.core[slot]!;
+    this.#leases.complete(core, slot, Ending.answered);
+    if (last) return slots.kill(slot, Kill.ended);
+    const after = slots.after[slot];
+    if (after !== After.kept) return slots.kill(slot, after === After.spent ? Kill.spent : Kill.evicted);
+    slots.beIdle(slot);
+    this.#leases.release(core, slots.version[slot]!);
+  }
 
   /** Whatever is in the slot broke its protocol, or its channel failed. */
-  broke(_slot: number): void {}
+  broke(slot: number): void {
+    this.#endNow(slot, Ending.broke, Kill.broke);
+  }
 
   /** Its channel ended. If it rests, it is not used again; otherwise its exit follows and says why. */
-  lost(_slot: number): void {}
+  lost(slot: number): void {
+    const state = this.#slots.state[slot];
+    if (state !== SlotState.idle && state !== SlotState.cell && state !== SlotState.zygote) return;
+    this.#endNow(slot, Ending.broke, Kill.lost);
+  }
 
   /** Every process in the slot is gone. */
-  exited(_slot: number, _nowUs: number): void {}
+  exited(slot: number, nowUs: number): void {
+    const slots = this.#slots;
+    const state = slots.state[slot]!;
+    assert(state !== SlotState.free && state !== SlotState.awaiting, `slot ${slot} exited in state ${state}`);
+    slots.nowUs = nowUs;
+    const version = slots.version[slot]!;
+    const core = slots.core[slot]!;
+    const zygote = slots.zygote[slot]!;
+    this.#noteFailure(slot);
+    if (state === SlotState.initialising) this.#zygotes.endAwaiting(slot, Ending.exited);
+    if (slots.children[slot]! > 0) this.#zygotes.orphan(slot);
+    slots.free(slot);
+    if (zygote !== NONE) this.#zygotes.endIfUnused(zygote);
+    if (core !== NONE) {
+      this.#leases.complete(core, slot, Ending.exited);
+      this.#leases.release(core, version);
+    }
+    if (version !== NONE) {
+      this.#leases.noteCold(version);
+      this.#ahead.fillVersion(version, nowUs);
+    }
+    // Cells pause while somebody was refused, so the room is still there when the shell tries again.
+    this.#leases.noteRoom();
+    this.#ahead.fill(nowUs);
+  }
 
   /**
    * Kills what has passed its deadline, freezes what has rested since the tick before the last one, and makes ahead what
    * is missing: call it once at the beginning, for the first cells. Returns the next deadline, microseconds; Infinity if
    * there is none.
    */
-  tick(_nowUs: number): number {
-    return Infinity;
+  tick(nowUs: number): number {
+    const { deadlineUs, count } = this.#slots;
+    this.#slots.nowUs = nowUs;
+    this.#slots.freezeResting();
+    for (let slot = 0; slot < count; slot++) {
+      if (deadlineUs[slot]! > nowUs) continue;
+      const ending = this.#slots.state[slot] === SlotState.busy ? Ending.timedOut : Ending.initTimedOut;
+      this.#endNow(slot, ending, Kill.timedOut);
+    }
+    this.#ahead.tick(nowUs);
+    let nextUs = Infinity;
+    for (let slot = 0; slot < count; slot++) {
+      if (deadlineUs[slot]! < nextUs) nextUs = deadlineUs[slot]!;
+    }
+    return nextUs;
   }
 
   /** Kills everything, with a result for what runs. For the platform's own end: nothing is assigned after it. */
-  stop(): void {}
+  stop(): void {
+    const { state, count } = this.#slots;
+    this.#ahead.stop();
+    for (let slot = 0; slot < count; slot++) {
+      if (state[slot] !== SlotState.awaiting) this.#endNow(slot, Ending.exited, Kill.evicted);
+    }
+  }
 
   // --- what is where ------------------------------------------------------------------------------------------
 
   /** The core whose lease the instance serves; -1 between two invocations, once it is gone, and for cells and zygotes. */
-  coreOf(_slot: number): number {
-    return -1;
+  coreOf(slot: number): number {
+    return this.#slots.core[slot]!;
   }
 
   /** What holds the core's lease; -1 if it has none. */
-  slotOf(_core: number): number {
-    return -1;
+  slotOf(core: number): number {
+    return this.#leases.slot[core]!;
   }
 
-  stateOf(_slot: number): SlotState {
-    return 0;
+  stateOf(slot: number): SlotState {
+    return this.#slots.state[slot]! as SlotState;
   }
 
   /** -1 for a stem cell, and a free slot. */
-  versionOf(_slot: number): number {
-    return -1;
+  versionOf(slot: number): number {
+    return this.#slots.version[slot]!;
   }
 
   /** The zygote that it was forked from, or awaits; -1 if it has none. */
-  zygoteOf(_slot: number): number {
-    return -1;
+  zygoteOf(slot: number): number {
+    return this.#slots.zygote[slot]!;
   }
 
   /** The core of a lease that awaits this zygote, for its log; -1 if there is none. */
-  awaitingCore(_zygoteSlot: number): number {
-    return -1;
+  awaitingCore(zygoteSlot: number): number {
+    return this.#zygotes.awaitingCore(zygoteSlot);
   }
 
-  isFrozen(_slot: number): boolean {
-    return false;
+  isFrozen(slot: number): boolean {
+    const state = this.#slots.state[slot];
+    const rests = state === SlotState.idle || state === SlotState.cell || state === SlotState.zygote;
+    return rests && this.#slots.rest[slot] === Rest.frozen;
   }
 
   get residentMb(): number {
-    return 0;
+    return this.#slots.residentMb;
   }
 
   /** Slots that are not free. */
   get residentCount(): number {
-    return 0;
+    return this.#slots.count - this.#slots.freeCount;
   }
 
   /** Idle instances. */
   get idleCount(): number {
-    return 0;
+    return this.#slots.idle.count;
   }
 
   /** What needs ticks besides leases: what a later tick will freeze, make ahead, or give up waiting for. */
   get awakeCount(): number {
-    return 0;
+    const { resting, frozenCount, pendingCount } = this.#slots;
+    return resting.count - frozenCount + pendingCount + this.#ahead.waitingCount;
   }
 
   /** For tests: everything that must hold between two events. */
-  checkInvariants(): void {}
+  checkInvariants(): void {
+    checkFleet(this.#limits.memoryMb, this.#slots, this.#leases, this.#versions);
+  }
+
+  // --- how --------------------------------------------------------------------------------------------------
+
+  #assignCold(core: number, sequence: number, version: number, nowUs: number): boolean {
+    assert(this.#versions.memoryMb[version]! > 0, `version ${version} is assigned and was not set`);
+    if (this.#ahead.isStopping) return false;
+    const readying = this.#oldestReadying(version);
+    if (readying !== NONE) {
+      this.#slots.takeReadying(readying);
+      this.#leases.begin(core, sequence, readying);
+      this.actions.take(readying, core);
+      return true;
+    }
+    const slot = this.#place(core, version, nowUs);
+    if (slot === NONE) {
+      this.#leases.refused = true;
+      this.#ahead.pause();
+      return false;
+    }
+    this.#leases.begin(core, sequence, slot);
+    this.#ahead.resume();
+    this.#ahead.fill(nowUs);
+    return true;
+  }
+
+  /** A slot for the lease: a copy of the zygote there is or will be, else a process of its own; -1: no room. */
+  #place(core: number, version: number, nowUs: number): number {
+    const memoryMb = this.#versions.memoryMb[version]!;
+    let zygote = this.#versions.zygote[version]!;
+    let fit: Fit = Fit.never;
+    if (zygote !== NONE) fit = this.#room.make(memoryMb, zygote);
+    else if (this.#versions.isForkable(version) && this.#ahead.mayAdopt) {
+      const cell = this.#zygotes.cell(this.#versions.cellKind[version]!);
+      if (cell !== NONE) fit = this.#room.make(this.#ahead.adoptionMb(version), cell);
+      if (cell !== NONE && fit === Fit.now) {
+        this.#zygotes.adopt(cell, core, version, nowUs);
+        zygote = cell;
+      }
+    }
+    if (fit === Fit.later) return NONE;
+    if (fit === Fit.now) return this.#placeCopy(zygote, core, version, nowUs);
+    if (this.#room.make(memoryMb, NONE) !== Fit.now) return NONE;
+    const slot = this.#slots.takeInstance(version, SlotState.starting);
+    this.#zygotes.start(slot, core, nowUs);
+    return slot;
+  }
+
+  #placeCopy(zygote: number, core: number, version: number, nowUs: number): number {
+    const awaits = this.#slots.state[zygote] === SlotState.initialising;
+    const slot = this.#slots.takeInstance(version, awaits ? SlotState.awaiting : SlotState.starting);
+    this.#slots.adoptChild(zygote, slot);
+    if (!awaits) this.#zygotes.fork(slot, core, nowUs);
+    return slot;
+  }
+
+  /** The one that will be ready first. */
+  #oldestReadying(versionIndex: number): number {
+    const { count, state, version, sinceUs } = this.#slots;
+    if (this.#versions.ahead[versionIndex] === 0) return NONE;
+    let oldest = NONE;
+    for (let slot = 0; slot < count; slot++) {
+      if (state[slot] !== SlotState.readying || version[slot] !== versionIndex) continue;
+      if (oldest === NONE || sinceUs[slot]! < sinceUs[oldest]!) oldest = slot;
+    }
+    return oldest;
+  }
+
+  #run(slot: number, core: number, nowUs: number): void {
+    this.#slots.state[slot] = SlotState.busy;
+    this.#slots.deadlineUs[slot] = nowUs + this.#slots.timeoutUs[slot]!;
+    this.actions.run(slot, core);
+  }
+
+  /** The instance said that it failed to initialise. */
+  #initAnswered(slot: number): void {
+    const state = this.#slots.state[slot]!;
+    assert(state === SlotState.starting || state === SlotState.readying, `slot ${slot} answered in state ${state}`);
+    this.#endNow(slot, Ending.answered, Kill.ended);
+  }
+
+  /** Kills whatever is in the slot; its lease, or those that await it, end so. */
+  #endNow(slot: number, ending: Ending, why: Kill): void {
+    const slots = this.#slots;
+    const state = slots.state[slot]!;
+    if (state === SlotState.free || state === SlotState.dying || state === SlotState.awaiting) return;
+    if (state === SlotState.initialising) return this.#endInitialising(slot, ending, why);
+    const version = slots.version[slot]!;
+    const core = slots.core[slot]!;
+    if (core !== NONE) this.#leases.complete(core, slot, ending);
+    if (!this.#ahead.isStopping) this.#noteFailure(slot);
+    if (state === SlotState.zygote) this.#zygotes.end(slot, why);
+    else slots.kill(slot, why);
+    if (version !== NONE) this.#leases.noteCold(version);
+  }
+
+  #endInitialising(zygote: number, ending: Ending, why: Kill): void {
+    this.#noteFailure(zygote);
+    this.#zygotes.endAwaiting(zygote, ending);
+    this.#slots.kill(zygote, why);
+  }
+
+  /** What ends in this state did not become what it should have. */
+  #noteFailure(slot: number): void {
+    const { state, version, cellKind } = this.#slots;
+    switch (state[slot]) {
+      case SlotState.booting:
+      case SlotState.cell:
+        return this.#ahead.cellFailed(cellKind[slot]!);
+      case SlotState.starting:
+      case SlotState.readying:
+      case SlotState.initialising:
+        return this.#ahead.versionFailed(version[slot]!);
+    }
+  }
 }

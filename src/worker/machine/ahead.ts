@@ -1,0 +1,234 @@
+/**
+ * What is made before anybody asks: stem cells, copies of fresh versions, and provisioned instances.
+ *
+ * - Of each kind so many cells boot or wait as `cellTargets` says.
+ * - A fresh version that has had an invocation keeps 1 + (its leases) instances waiting, up to `copiesAheadMax`: each
+ *   invocation uses one up.
+ * - A provisioned version keeps its count of instances, waiting or not.
+ *
+ * The first two use only what is free; provisioned instances may evict as a lease does. Where a lease was refused, or a
+ * provisioned instance has to wait, what becomes free is for those: the first two pause until something was placed, or
+ * for `PAUSE_TICKS`. Without this a cell would boot in the very slot that another one was evicted from.
+ *
+ * What fails does not loop. A fresh version makes nothing ahead until one of its leases has had an instance; a
+ * provisioned one, and a kind of cells, is tried again after a number of ticks that doubles with each failure.
+ */
+import { type Actions, SlotState } from './fleet-actions.ts';
+import { Fit, type Room } from './room.ts';
+import type { Slots } from './slots.ts';
+import { backoffTicks, type Versions } from './versions.ts';
+import type { Zygotes } from './zygotes.ts';
+
+const NONE = -1;
+const PAUSE_TICKS = 10;
+/** A provisioned instance for which there is no room is tried again after so many ticks. */
+const ROOM_TICKS = 10;
+
+export interface AheadLimits {
+  readonly coreCount: number;
+  readonly initTimeoutUs: number;
+  readonly cellTargets: readonly number[];
+  readonly cellMemoryMb: number;
+  readonly copiesAheadMax: number;
+}
+
+export class Ahead {
+  readonly #limits: AheadLimits;
+  readonly #slots: Slots;
+  readonly #versions: Versions;
+  readonly #room: Room;
+  readonly #zygotes: Zygotes;
+  readonly #actions: Actions;
+  /** Consecutive failures of each kind of cell, and the tick before which none is booted. */
+  readonly #cellFailures: Int32Array;
+  readonly #cellTick: Float64Array;
+  #tickCount = 0;
+  #pausedUntilTick = 0;
+  #stopping = false;
+
+  constructor(
+    limits: AheadLimits,
+    slots: Slots,
+    parts: { versions: Versions; room: Room; zygotes: Zygotes; actions: Actions },
+  ) {
+    this.#limits = limits;
+    this.#slots = slots;
+    this.#versions = parts.versions;
+    this.#room = parts.room;
+    this.#zygotes = parts.zygotes;
+    this.#actions = parts.actions;
+    this.#cellFailures = new Int32Array(limits.cellTargets.length);
+    this.#cellTick = new Float64Array(limits.cellTargets.length);
+  }
+
+  get isStopping(): boolean {
+    return this.#stopping;
+  }
+
+  /** What a later tick may make that no other event would. */
+  get waitingCount(): number {
+    if (this.#stopping) return 0;
+    let count = 0;
+    for (let index = 0; index < this.#versions.provisionedCount; index++) {
+      if (this.#lacksProvisioned(this.#versions.provisionedAt(index))) count++;
+    }
+    for (let kind = 0; kind < this.#limits.cellTargets.length; kind++) {
+      if (this.#lacksCells(kind) && (this.#isPaused || this.#cellTick[kind]! > this.#tickCount)) count++;
+    }
+    return count;
+  }
+
+  stop(): void {
+    this.#stopping = true;
+  }
+
+  /** A lease was refused. */
+  pause(): void {
+    this.#pausedUntilTick = this.#tickCount + PAUSE_TICKS;
+  }
+
+  /** A lease was placed where there was no warm instance. */
+  resume(): void {
+    this.#pausedUntilTick = 0;
+  }
+
+  tick(nowUs: number): void {
+    this.#tickCount++;
+    this.fill(nowUs);
+  }
+
+  /** Provisioned instances and cells, as far as there is room. */
+  fill(nowUs: number): void {
+    if (this.#stopping) return;
+    for (let index = 0; index < this.#versions.provisionedCount; index++) {
+      this.#fillProvisioned(this.#versions.provisionedAt(index), nowUs);
+    }
+    this.#fillCells(nowUs);
+  }
+
+  /** Copies ahead of the version's next invocations. */
+  fillVersion(version: number, nowUs: number): void {
+    const { fresh, invoked, aheadFailed, dropped, live, ahead } = this.#versions;
+    if (this.#stopping || this.#isPaused || dropped[version] === 1) return;
+    if (fresh[version] === 0 || invoked[version] === 0 || aheadFailed[version] === 1) return;
+    const leases = live[version]! - ahead[version]!;
+    const target = Math.min(this.#limits.copiesAheadMax, 1 + leases);
+    while (ahead[version]! < target && this.#makeOne(version, false, nowUs));
+  }
+
+  /** An instance or zygote of the version failed to initialise. */
+  versionFailed(version: number): void {
+    const { aheadFailed, provisioned, provisionFailures, provisionTick } = this.#versions;
+    aheadFailed[version] = 1;
+    if (provisioned[version] === 0) return;
+    provisionFailures[version]! += 1;
+    provisionTick[version] = this.#tickCount + backoffTicks(provisionFailures[version]!);
+  }
+
+  versionReady(version: number): void {
+    this.#versions.aheadFailed[version] = 0;
+    this.#versions.provisionFailures[version] = 0;
+  }
+
+  /** A cell did not boot, or ended by itself. */
+  cellFailed(kind: number): void {
+    this.#cellFailures[kind]! += 1;
+    this.#cellTick[kind] = this.#tickCount + backoffTicks(this.#cellFailures[kind]!);
+  }
+
+  cellBooted(kind: number): void {
+    this.#cellFailures[kind] = 0;
+    this.#cellTick[kind] = 0;
+  }
+
+  /** One more zygote would still leave a slot for a lease on every core, beside all that is provisioned. */
+  get mayAdopt(): boolean {
+    return this.#slots.zygoteCount + this.#versions.provisionedTotal < this.#slots.count - this.#limits.coreCount;
+  }
+
+  /** What a cell needs beyond what it is counted with, to become the version's zygote and have one copy. */
+  adoptionMb(version: number): number {
+    return 2 * this.#versions.memoryMb[version]! - this.#limits.cellMemoryMb;
+  }
+
+  get #isPaused(): boolean {
+    return this.#pausedUntilTick > this.#tickCount;
+  }
+
+  #lacksProvisioned(version: number): boolean {
+    return this.#versions.live[version]! < this.#versions.provisioned[version]!;
+  }
+
+  #fillProvisioned(version: number, nowUs: number): void {
+    while (this.#lacksProvisioned(version) && this.#versions.provisionTick[version]! <= this.#tickCount) {
+      if (!this.#makeOne(version, true, nowUs)) return;
+    }
+  }
+
+  #lacksCells(kind: number): boolean {
+    return this.#slots.cellCount[kind]! < this.#limits.cellTargets[kind]!;
+  }
+
+  #fillCells(nowUs: number): void {
+    if (this.#isPaused) return;
+    const { cellTargets, cellMemoryMb, initTimeoutUs } = this.#limits;
+    for (let kind = 0; kind < cellTargets.length; kind++) {
+      if (this.#cellTick[kind]! > this.#tickCount) continue;
+      while (this.#lacksCells(kind) && this.#room.isFree(cellMemoryMb)) {
+        const slot = this.#slots.takeCell(kind, cellMemoryMb, nowUs + initTimeoutUs);
+        this.#actions.boot(slot, kind);
+      }
+    }
+  }
+
+  /** One more instance of the version. False: there is no room, or its zygote has to be initialised first. */
+  #makeOne(version: number, mayEvict: boolean, nowUs: number): boolean {
+    const copy = this.#makeCopy(version, mayEvict, nowUs);
+    if (copy !== Fit.never) return copy === Fit.now;
+    const fit = this.#fit(this.#versions.memoryMb[version]!, NONE, mayEvict);
+    if (fit !== Fit.now) {
+      this.#waitForRoom(version, fit);
+      return false;
+    }
+    this.#zygotes.start(this.#slots.takeInstance(version, SlotState.readying), NONE, nowUs);
+    return true;
+  }
+
+  /** `never`: it has to be a process of its own. */
+  #makeCopy(version: number, mayEvict: boolean, nowUs: number): Fit {
+    const zygote = this.#versions.zygote[version]!;
+    if (zygote === NONE) {
+      const mayFork = this.#versions.isForkable(version) && this.mayAdopt;
+      return mayFork ? this.#makeZygote(version, mayEvict, nowUs) : Fit.never;
+    }
+    if (this.#slots.state[zygote] === SlotState.initialising) return Fit.later;
+    const fit = this.#fit(this.#versions.memoryMb[version]!, zygote, mayEvict);
+    // A process of its own may fit in the place of the zygote.
+    if (fit !== Fit.now) return mayEvict && fit === Fit.never ? Fit.never : this.#waitForRoom(version, fit);
+    const slot = this.#slots.takeInstance(version, SlotState.readying);
+    this.#slots.adoptChild(zygote, slot);
+    this.#zygotes.fork(slot, NONE, nowUs);
+    return Fit.now;
+  }
+
+  #makeZygote(version: number, mayEvict: boolean, nowUs: number): Fit {
+    const kind = this.#versions.cellKind[version]!;
+    const cell = this.#zygotes.cell(kind);
+    if (cell === NONE) return this.#slots.cellCount[kind]! > 0 ? Fit.later : Fit.never;
+    const fit = this.#fit(this.adoptionMb(version), cell, mayEvict);
+    if (fit !== Fit.now) return mayEvict && fit === Fit.never ? Fit.never : this.#waitForRoom(version, fit);
+    this.#zygotes.adopt(cell, NONE, version, nowUs);
+    return Fit.later;
+  }
+
+  #fit(memoryMb: number, keep: number, mayEvict: boolean): Fit {
+    if (mayEvict) return this.#room.make(memoryMb, keep);
+    return this.#room.isFree(memoryMb) ? Fit.now : Fit.never;
+  }
+
+  #waitForRoom(version: number, fit: Fit): Fit {
+    if (this.#versions.provisioned[version]! > 0) this.#versions.provisionTick[version] = this.#tickCount + ROOM_TICKS;
+    if (fit === Fit.later) this.pause();
+    return Fit.later;
+  }
+}

@@ -1,0 +1,105 @@
+/** Everything that must hold in the worker machine between two events; for tests. */
+import { assert } from '../../base/assert.ts';
+import { SlotState } from './fleet-actions.ts';
+import type { Leases } from './leases.ts';
+import { Rest, type Slots } from './slots.ts';
+import type { Versions } from './versions.ts';
+
+const NONE = -1;
+
+const LEASED: readonly number[] = [SlotState.starting, SlotState.awaiting, SlotState.busy];
+const AHEAD: readonly number[] = [SlotState.readying, SlotState.idle];
+const RESTING: readonly number[] = [SlotState.idle, SlotState.cell, SlotState.zygote];
+const ZYGOTES: readonly number[] = [SlotState.initialising, SlotState.zygote];
+const PENDING: readonly number[] = [SlotState.booting, SlotState.initialising, SlotState.readying];
+const TIMED: readonly number[] = [...PENDING, SlotState.starting, SlotState.busy];
+
+export function checkFleet(memoryMb: number, slots: Slots, leases: Leases, versions: Versions): void {
+  for (let slot = 0; slot < slots.count; slot++) checkSlot(slot, slots, leases);
+  for (let core = 0; core < leases.coreCount; core++) {
+    const slot = leases.slot[core]!;
+    assert(slot === NONE || slots.core[slot] === core, `core ${core} and slot ${slot} disagree`);
+  }
+  for (let version = 0; version < versions.count; version++) checkVersion(version, slots, versions);
+  checkResting(slots);
+  checkCounts(slots);
+  assert(slots.residentMb <= memoryMb, `resident memory ${slots.residentMb} exceeds ${memoryMb}`);
+}
+
+function countOf(slots: Slots, holds: (slot: number, state: number) => boolean): number {
+  let count = 0;
+  for (let slot = 0; slot < slots.count; slot++) if (holds(slot, slots.state[slot]!)) count++;
+  return count;
+}
+
+function checkSlot(slot: number, slots: Slots, leases: Leases): void {
+  const state = slots.state[slot]!;
+  const core = slots.core[slot]!;
+  const zygote = slots.zygote[slot]!;
+  if (LEASED.includes(state)) assert(core !== NONE, `slot ${slot} runs without a core`);
+  else if (state !== SlotState.dying) assert(core === NONE, `slot ${slot} has no lease and holds core ${core}`);
+  if (core !== NONE) assert(leases.slot[core] === slot, `slot ${slot} and core ${core} disagree`);
+  assert(TIMED.includes(state) === slots.deadlineUs[slot]! < Infinity, `slot ${slot}, state ${state}: its deadline`);
+  if (state === SlotState.awaiting)
+    assert(slots.state[zygote] === SlotState.initialising, `slot ${slot} awaits what does not initialise`);
+  if (zygote !== NONE) {
+    const there = ZYGOTES.includes(slots.state[zygote]!) || slots.state[zygote] === SlotState.dying;
+    assert(there, `slot ${slot} is a copy of slot ${zygote}, which is no zygote`);
+    assert(slots.version[zygote] === slots.version[slot], `slot ${slot} is a copy of another version`);
+    if (AHEAD.includes(state)) assert(slots.state[zygote] === SlotState.zygote, `slot ${slot} outlives its zygote`);
+  }
+  const children = countOf(slots, (child) => slots.zygote[child] === slot);
+  assert(children === slots.children[slot], `slot ${slot}: ${slots.children[slot]} copies kept, ${children} found`);
+}
+
+function checkVersion(version: number, slots: Slots, versions: Versions): void {
+  const all = countOf(slots, (slot) => slots.version[slot] === version);
+  assert(all === versions.slots[version], `version ${version}: ${versions.slots[version]} slots kept, ${all} found`);
+  const ahead = countOf(slots, (slot, state) => slots.version[slot] === version && AHEAD.includes(state));
+  assert(
+    ahead === versions.ahead[version],
+    `version ${version}: ${versions.ahead[version]} ahead kept, ${ahead} found`,
+  );
+  const leased = countOf(slots, (slot, state) => slots.version[slot] === version && LEASED.includes(state));
+  assert(ahead + leased === versions.live[version], `version ${version}: live instances`);
+  if (versions.dropped[version] === 1) assert(ahead === 0, `version ${version} was dropped and has instances ahead`);
+  const zygote = versions.zygote[version]!;
+  if (zygote === NONE) return;
+  assert(ZYGOTES.includes(slots.state[zygote]!), `version ${version}: slot ${zygote} is no zygote`);
+  assert(slots.version[zygote] === version, `version ${version}: slot ${zygote} is another's zygote`);
+}
+
+function checkResting(slots: Slots): void {
+  let frozen = 0;
+  for (let slot = slots.resting.head(0); slot !== NONE; slot = slots.resting.after(slot)) {
+    assert(RESTING.includes(slots.state[slot]!), `slot ${slot} rests in state ${slots.state[slot]}`);
+    if (slots.rest[slot] === Rest.frozen) frozen++;
+    else assert(frozen === 0, 'a frozen slot is newer than one that is awake');
+  }
+  assert(frozen === slots.frozenCount, `frozen: ${slots.frozenCount} kept, ${frozen} found`);
+  const resting = countOf(slots, (_, state) => RESTING.includes(state));
+  assert(resting === slots.resting.count, `resting: ${slots.resting.count} kept, ${resting} found`);
+  const idle = countOf(slots, (_, state) => state === SlotState.idle);
+  assert(idle === slots.idle.count, `idle: ${slots.idle.count} kept, ${idle} found`);
+}
+
+function checkCounts(slots: Slots): void {
+  const of = (...states: number[]): number => countOf(slots, (_, state) => states.includes(state));
+  assert(of(SlotState.free) === slots.freeCount, `free: ${slots.freeCount} kept`);
+  assert(of(SlotState.dying) === slots.dyingCount, `dying: ${slots.dyingCount} kept`);
+  assert(of(...ZYGOTES) === slots.zygoteCount, `zygotes: ${slots.zygoteCount} kept`);
+  assert(of(...PENDING) === slots.pendingCount, `pending: ${slots.pendingCount} kept`);
+  let residentMb = 0;
+  for (let slot = 0; slot < slots.count; slot++) {
+    const state = slots.state[slot];
+    if (state !== SlotState.free && state !== SlotState.dying) residentMb += slots.memoryMb[slot]!;
+  }
+  assert(residentMb === slots.residentMb, `resident memory: ${slots.residentMb} kept, ${residentMb} found`);
+  for (const [kind, kept] of slots.cellCount.entries()) {
+    const cells = countOf(
+      slots,
+      (slot, state) => (state === SlotState.booting || state === SlotState.cell) && slots.cellKind[slot] === kind,
+    );
+    assert(cells === kept, `cells of kind ${kind}: ${kept} kept, ${cells} found`);
+  }
+}
