@@ -219,6 +219,10 @@ export const FUNCTION_ERRORS = {
     meaning: 'The instance wrote something to the platform that is not in its protocol, and was killed.',
     action: 'Do not write to file descriptors that the function did not open.',
   },
+  'Runtime.WasmTrap': {
+    meaning: 'The WebAssembly module trapped: unreachable, memory out of bounds, stack exhausted, an uncaught exception.',
+    action: 'Correct the module at the function that the trace names.',
+  },
   'Sandbox.StartError': {
     meaning: 'The sandbox of the function could not be started.',
     action: 'Run `perch doctor`; the log of the platform says what happened.',

@@ -2,11 +2,12 @@ import type { RuntimeName } from '../../store/store.ts';
 import { nodeRuntime } from './node/runtime.ts';
 import { pythonRuntimes } from './python/runtime.ts';
 import { providedRuntime } from './provided/runtime.ts';
+import { wasmRuntime } from './wasm/runtime.ts';
 import type { Runtime, RuntimeFinding } from './runtime.ts';
 
 export type { Runtime } from './runtime.ts';
 
-export const RUNTIME_FOLDERS: readonly Runtime[] = [nodeRuntime, ...pythonRuntimes, providedRuntime];
+export const RUNTIME_FOLDERS: readonly Runtime[] = [nodeRuntime, ...pythonRuntimes, providedRuntime, wasmRuntime];
 
 const BY_NAME = new Map<RuntimeName, Runtime>(
   RUNTIME_FOLDERS.flatMap((runtime) => runtime.names.map((name) => [name, runtime])),

@@ -1,0 +1,117 @@
+// What runs inside the sandbox of a WebAssembly function: compiles the module, then answers one invocation after the
+// other, each with a fresh instance. No code of the function runs outside of its instance, but nothing here relies on
+// it: the agent checks every frame, and everything else is the sandbox's task.
+'use strict';
+
+const { isUtf8 } = require('node:buffer');
+const { Kind, FLAG_LAST, receive, send } = require('./channel.cjs');
+const { TypedError, errorBytes } = require('./errors.cjs');
+const { Host, memoryMbMax } = require('./instance.cjs');
+const log = require('./log.cjs');
+const { loadModule } = require('./module.cjs');
+const wasi = require('./wasi.cjs');
+
+const EXIT_INIT_ERROR = 1;
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * Memory of dead instances that may wait for the collector. By itself V8 lets it grow to many times this before it
+ * collects, since the handle of a memory is small: 40 MB memories piled up to 700 MB.
+ */
+const deadBytesMax = (memoryMbMax * 1024 * 1024) / 2;
+
+let loaded;
+/** The instance of the next invocation. */
+let waiting = null;
+let deadBytes = 0;
+
+/** An instance that cannot be made ahead, for want of memory, is tried again when its invocation is there. */
+function prepare() {
+  try {
+    waiting = new Host(loaded);
+  } catch (error) {
+    if (!(error instanceof TypedError)) throw error;
+    waiting = null;
+  }
+}
+
+/** Between two invocations, so that no invocation pays for what the last one left. */
+function collect(bytes) {
+  deadBytes += bytes;
+  if (deadBytes + bytes < deadBytesMax) return;
+  globalThis.gc({ type: 'major' });
+  deadBytes = 0;
+}
+
+function badPayload(payload) {
+  if (!isUtf8(payload)) return 'the payload is not UTF-8';
+  try {
+    JSON.parse(payload.utf8Slice());
+    return null;
+  } catch (error) {
+    return error.message;
+  }
+}
+
+function answer(invocation, host) {
+  const { sequence } = invocation;
+  try {
+    const result = host.run(invocation);
+    log.flush();
+    send(Kind.response, 0, sequence, result);
+  } catch (error) {
+    if (!(error instanceof TypedError)) throw error;
+    const body = errorBytes(error);
+    log.line('ERROR', `Invoke Error\t${body.toString('utf8')}`);
+    send(Kind.error, 0, sequence, body);
+  }
+}
+
+function serve() {
+  const invocation = receive();
+  if (invocation === null) process.reallyExit(0);
+  log.enter(invocation.requestId, invocation.sequence);
+  const fault = badPayload(invocation.payload);
+  if (fault !== null) {
+    send(Kind.badPayload, 0, invocation.sequence, Buffer.from(fault));
+  } else {
+    const host = waiting ?? make(invocation);
+    waiting = null;
+    if (host !== null) {
+      answer(invocation, host);
+      wasi.enter(null);
+      collect(host.memoryBytes);
+    }
+  }
+  if (waiting === null) prepare();
+  // V8 has chores (freeing code, say) that it does only between two turns of the event loop.
+  setImmediate(serve);
+}
+
+/** Null where it answered that there can be none. */
+function make(invocation) {
+  try {
+    return new Host(loaded);
+  } catch (error) {
+    if (!(error instanceof TypedError)) throw error;
+    send(Kind.error, 0, invocation.sequence, errorBytes(error));
+    return null;
+  }
+}
+
+function boot() {
+  try {
+    loaded = loadModule(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER, wasi.functions);
+    waiting = new Host(loaded);
+  } catch (error) {
+    if (!(error instanceof TypedError)) throw error;
+    const body = errorBytes(error);
+    log.line('ERROR', `Init Error\t${body.toString('utf8')}`);
+    send(Kind.initError, FLAG_LAST, 0, body);
+    process.reallyExit(EXIT_INIT_ERROR);
+  }
+  send(Kind.ready, 0, 0, NOTHING);
+  setImmediate(serve);
+}
+
+boot();

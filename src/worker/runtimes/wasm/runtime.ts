@@ -1,0 +1,28 @@
+/** WebAssembly: the pinned Node with boot.cjs, which gives each invocation a fresh instance of the function's module. */
+import { fileURLToPath } from 'node:url';
+import type { Runtime } from '../runtime.ts';
+
+/** What Node and this runtime need for themselves, of the memory of the function. */
+const RUNTIME_SHARE_MB = 56;
+const PAGES_PER_MB = 16;
+/** What 32-bit addresses reach. */
+const PAGES_MAX = 65_536;
+
+export const wasmRuntime: Runtime = {
+  label: 'wasm',
+  names: ['wasm'],
+  dir: fileURLToPath(new URL('.', import.meta.url)),
+  interpreter: () => process.execPath,
+  args: (memoryMb) => [
+    // The instance owns one core: helper threads would only take turns with it.
+    '--single-threaded',
+    '--v8-pool-size=0',
+    '--disable-sigusr1',
+    '--expose-gc',
+    `--wasm-max-mem-pages=${Math.min((memoryMb - RUNTIME_SHARE_MB) * PAGES_PER_MB, PAGES_MAX)}`,
+    '{runtime}/boot.cjs',
+  ],
+  env: () => ({ PERCH_MEMORY_SHARE_MB: String(RUNTIME_SHARE_MB) }),
+  cellArgs: () => null,
+  check: () => ({ ok: true, detail: `WebAssembly of Node ${process.version}`, fix: '' }),
+};

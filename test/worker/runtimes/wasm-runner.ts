@@ -1,0 +1,151 @@
+/** A WebAssembly function in a process of its own but without a sandbox, as the agent sees it. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { Duplex, Readable } from 'node:stream';
+import { after } from 'node:test';
+import { FrameKind } from '../../../src/wire/instance-frame.ts';
+import type { Invocation } from '../../../src/worker/agent/contract.ts';
+import { type Answer, Instance } from '../../../src/worker/agent/instance.ts';
+import { wasmRuntime } from '../../../src/worker/runtimes/wasm/runtime.ts';
+import type { ExitReason, Sandbox } from '../../../src/worker/sandbox/contract.ts';
+
+export const RESPONSE_BYTES_MAX = 100_000;
+export const FUNCTION_ARN = 'arn:aws:lambda:us-east-1:000000000000:function:f';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'perch-wasm-'));
+after(() => rmSync(folder, { recursive: true }));
+
+export interface Outcome {
+  readonly kind: 'response' | 'error' | 'badPayload' | 'initError' | 'exit';
+  readonly value: any;
+  readonly text: string;
+  readonly log: string;
+}
+
+export interface Setup {
+  readonly memoryMb?: number;
+  readonly env?: Record<string, string>;
+}
+
+export class WasmRunner {
+  readonly ready: Promise<Outcome | null>;
+  readonly pid: number;
+  log = '';
+  readonly #instance: Instance;
+  readonly #kill: () => void;
+  #settle: ((outcome: Outcome) => void) | null = null;
+
+  constructor(files: Record<string, Uint8Array | string>, handler: string, setup: Setup = {}) {
+    const codeDir = mkdtempSync(path.join(folder, 'code-'));
+    for (const [file, bytes] of Object.entries(files)) {
+      mkdirSync(path.dirname(path.join(codeDir, file)), { recursive: true });
+      writeFileSync(path.join(codeDir, file), bytes);
+    }
+    const memoryMb = setup.memoryMb ?? 128;
+    const args = wasmRuntime.args(memoryMb).map((argument) => argument.replace('{runtime}', wasmRuntime.dir));
+    const child = spawn(wasmRuntime.interpreter(), args, {
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+      env: {
+        LAMBDA_TASK_ROOT: codeDir,
+        _HANDLER: handler,
+        AWS_LAMBDA_FUNCTION_NAME: 'f',
+        AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(memoryMb),
+        PERCH_RESPONSE_BYTES_MAX: String(RESPONSE_BYTES_MAX),
+        PERCH_FUNCTION_ARN: FUNCTION_ARN,
+        ...wasmRuntime.env('wasm'),
+        ...setup.env,
+      },
+    });
+    this.pid = child.pid!;
+    this.#kill = () => child.kill('SIGKILL');
+    let onReady: (outcome: Outcome | null) => void = () => {};
+    this.ready = new Promise((resolve) => (onReady = resolve));
+    const settle = (outcome: Outcome): void => {
+      onReady(outcome);
+      this.#settle?.(outcome);
+    };
+    this.#instance = new Instance(
+      { slot: 0, versionIndex: 0, functionName: 'f', startedUs: 0 },
+      sandboxOf(child.stdio, this.#kill, (listener) => {
+        child.on('close', (exitCode, signal) =>
+          listener(signal === null ? { kind: 'exit', code: exitCode ?? -1 } : { kind: 'signal', signal }),
+        );
+      }),
+      {
+        ready: () => onReady(null),
+        answer: (_, answer) => settle(this.#outcome(answer)),
+        log: (_, text) => (this.log += text),
+        lost: () => {},
+        broke: (_, message) => assert.fail(message),
+        exited: (_, reason) => settle({ kind: 'exit', value: reason, text: '', log: this.log }),
+      },
+      { responseBytesMax: RESPONSE_BYTES_MAX, logBytesMax: 256 * 1024 },
+    );
+  }
+
+  /** `event`: anything for JSON, or the payload itself as bytes. */
+  async invoke(event: unknown = {}, more: Partial<Invocation> = {}): Promise<Outcome> {
+    const initial = await this.ready;
+    if (initial !== null) return initial;
+    this.log = '';
+    const answered = new Promise<Outcome>((resolve) => (this.#settle = resolve));
+    const invocation = {
+      requestId: randomUUID(),
+      clientContext: '',
+      traceId: '',
+      invokedArn: '',
+      payload: Buffer.isBuffer(event) ? event : Buffer.from(JSON.stringify(event)),
+      ...more,
+    } as Invocation;
+    this.#instance.invoke(invocation, Date.now() + 3000);
+    return answered;
+  }
+
+  stop(): void {
+    this.#kill();
+  }
+
+  #outcome(answer: Answer): Outcome {
+    const text = answer.body.toString('utf8');
+    const kind = Object.entries(FrameKind).find(([, value]) => value === answer.kind)![0] as Outcome['kind'];
+    if (kind !== 'initError') assert.equal(answer.sequence, this.#instance.sequence);
+    return { kind, value: kind === 'badPayload' ? text : JSON.parse(text), text, log: this.log };
+  }
+}
+
+function sandboxOf(
+  stdio: readonly unknown[],
+  kill: () => void,
+  onExit: (listener: (reason: ExitReason) => void) => void,
+): Sandbox {
+  return {
+    channel: stdio[3] as Duplex,
+    answers: stdio[4] as Duplex,
+    output: [stdio[1] as Readable, stdio[2] as Readable],
+    pin: () => false,
+    freeze: () => {},
+    thaw: () => {},
+    kill,
+    memoryPeakBytes: () => 0,
+    onExit,
+  };
+}
+
+/** One invocation of a process of its own; its failed initialisation, if it fails. */
+export async function once(
+  files: Record<string, Uint8Array | string>,
+  handler: string,
+  event: unknown = {},
+  setup: Setup = {},
+): Promise<Outcome> {
+  const runner = new WasmRunner(files, handler, setup);
+  try {
+    return await runner.invoke(event);
+  } finally {
+    runner.stop();
+  }
+}
