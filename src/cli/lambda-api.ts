@@ -27,6 +27,22 @@ export interface FunctionConfiguration {
   readonly Environment?: { readonly Variables?: Readonly<Record<string, string>> };
 }
 
+export interface Provisioned {
+  readonly version: string;
+  readonly requested: number;
+  readonly available: number;
+  readonly status: string;
+  readonly reason: string;
+}
+
+interface ProvisionedItem {
+  readonly FunctionArn: string;
+  readonly RequestedProvisionedConcurrentExecutions: number;
+  readonly AvailableProvisionedConcurrentExecutions?: number;
+  readonly Status: string;
+  readonly StatusReason?: string;
+}
+
 /** What an update may change; absent fields keep their value. */
 export interface ConfigurationChange {
   readonly Runtime?: string;
@@ -110,6 +126,47 @@ export async function getConcurrency(client: Client, name: string): Promise<numb
   const path = `${CONCURRENCY_READ_ROOT}/${encodeURIComponent(name)}/concurrency`;
   const answer = await client.json<{ ReservedConcurrentExecutions?: number }>('GET', path);
   return answer.ReservedConcurrentExecutions ?? null;
+}
+
+/** Instances kept ready, by version. */
+export async function listProvisioned(client: Client, name: string): Promise<readonly Provisioned[]> {
+  const provisioned: Provisioned[] = [];
+  let marker = '';
+  do {
+    const query = marker === '' ? '' : `&Marker=${encodeURIComponent(marker)}`;
+    const path = `${provisionedPath(name)}?List=ALL${query}`;
+    const page = await client.json<{ ProvisionedConcurrencyConfigs: ProvisionedItem[]; NextMarker?: string }>(
+      'GET',
+      path,
+    );
+    for (const item of page.ProvisionedConcurrencyConfigs) {
+      provisioned.push({
+        version: item.FunctionArn.slice(item.FunctionArn.lastIndexOf(':') + 1),
+        requested: item.RequestedProvisionedConcurrentExecutions,
+        available: item.AvailableProvisionedConcurrentExecutions ?? 0,
+        status: item.Status,
+        reason: item.StatusReason ?? '',
+      });
+    }
+    marker = page.NextMarker ?? '';
+  } while (marker !== '');
+  return provisioned;
+}
+
+/** Null lifts it. */
+export async function setProvisioned(
+  client: Client,
+  name: string,
+  version: string,
+  count: number | null,
+): Promise<void> {
+  const path = `${provisionedPath(name)}?Qualifier=${encodeURIComponent(version)}`;
+  if (count === null) await client.json('DELETE', path);
+  else await client.json('PUT', path, { ProvisionedConcurrentExecutions: count });
+}
+
+function provisionedPath(name: string): string {
+  return `${CONCURRENCY_READ_ROOT}/${encodeURIComponent(name)}/provisioned-concurrency`;
 }
 
 /** Null lifts the reservation. */

@@ -1,10 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { LIMITS } from '../../base/limits.ts';
+import { ISOLATIONS, NETWORKS } from '../../store/settings.ts';
 import { Client } from '../client.ts';
-import { MANIFEST, nameOf, sourceAt } from '../deploy/plan.ts';
+import { MANIFEST, nameOf, perchVariables, sourceAt } from '../deploy/plan.ts';
 import type { Plan } from '../deploy/plan.ts';
 import type { Deployed, Packed } from '../deploy/upload.ts';
 import { upload } from '../deploy/upload.ts';
@@ -25,6 +26,9 @@ interface DeployOptions extends EndpointOptions {
   readonly description?: string;
   /** 'none' and not null, which commander takes for a value that is missing. */
   readonly concurrency?: number | 'none';
+  readonly provisioned?: number | 'none';
+  readonly isolation?: string;
+  readonly network?: string;
   readonly external?: readonly string[];
   readonly publish?: boolean;
   readonly bundle: boolean;
@@ -34,6 +38,12 @@ const HELP = `
 A FILE is bundled with what it imports; its handler is the export named 'handler', or the default one.
 A FOLDER is one with perch.json (all its functions, or the one that --name picks), with a main in package.json, or
 with an index file. With --no-bundle a folder is packed as it is, as for AWS Lambda; a .zip is uploaded as it is.
+
+A .py file is packed with the folder it lies in; install what it needs there (pip install --target FOLDER PACKAGE).
+A file named bootstrap, or a folder with one, runs as provided.al2023. A .wasm file is a WASI command, or exports its
+handler. Which of them a folder is, its files tell, or --runtime.
+
+A version is published where --provisioned asks for instances of it; invoke that version by its number to use them.
 
 What you do not mention keeps its value when the function exists already; --env and --env-file replace all variables.
 
@@ -49,13 +59,20 @@ export function register(program: Command): void {
     .argument('<path>', 'file or folder')
     .option('--name <name>', 'the name of the function (default: that of the file or folder)')
     .option('--handler <export>', 'the export to call')
-    .option('--runtime <runtime>', 'nodejs24.x (default), nodejs22.x or nodejs20.x')
+    .option('--runtime <runtime>', 'such as nodejs24.x, python3.12, provided.al2023 or wasm (default: by the code)')
     .option('--env <key=value>', 'an environment variable; can be given many times', collect)
     .option('--env-file <file>', 'environment variables from a file, one KEY=VALUE a line')
     .option('--memory <mb>', 'memory in MB (default 128)', wholeNumber(LIMITS.memoryMbMin, LIMITS.memoryMbMax))
     .option('--timeout <s>', 'timeout in seconds (default 3)', wholeNumber(1, LIMITS.timeoutSMax))
     .option('--description <text>', 'what it is for')
     .option('--concurrency <count>', "most invocations at once, reserved; 'none' lifts it", parseConcurrency)
+    .option('--provisioned <count>', "instances kept ready; publishes a version; 'none' lifts it", parseProvisioned)
+    .addOption(
+      new Option('--isolation <kind>', 'one instance for many invocations, or a clean copy for each').choices(
+        ISOLATIONS,
+      ),
+    )
+    .addOption(new Option('--network <reach>', 'what the function reaches').choices(NETWORKS))
     .option('--external <package>', 'pack this npm package as it is; can be given many times', collect)
     .option('--publish', 'publish a numbered version')
     .option('--no-bundle', 'pack the folder as it is')
@@ -65,6 +82,10 @@ export function register(program: Command): void {
 
 function parseConcurrency(text: string): number | 'none' {
   return text === 'none' ? text : wholeNumber(0, 1_000_000)(text);
+}
+
+function parseProvisioned(text: string): number | 'none' {
+  return text === 'none' ? text : wholeNumber(1, 1_000_000)(text);
 }
 
 async function deploy(path: string, options: DeployOptions): Promise<void> {
@@ -125,15 +146,19 @@ function print(
   failed: readonly { readonly name: string; readonly error: CliError }[],
   options: DeployOptions,
 ): void {
-  const url = (name: string): string => new URL(invokePath(name), client.endpoint).href;
+  const url = ({ configuration, provisioned }: Deployed): string => {
+    const { FunctionName: name, Version: version } = configuration;
+    // Only that version has the instances that are kept ready.
+    return new URL(invokePath(name, provisioned ? version : undefined), client.endpoint).href;
+  };
   if (options.json === true) {
     return printJson({
-      functions: done.map(({ configuration, status }) => ({
-        name: configuration.FunctionName,
-        version: configuration.Version,
-        status,
-        url: url(configuration.FunctionName),
-        codeSha256: configuration.CodeSha256,
+      functions: done.map((each) => ({
+        name: each.configuration.FunctionName,
+        version: each.configuration.Version,
+        status: each.status,
+        url: url(each),
+        codeSha256: each.configuration.CodeSha256,
       })),
       failed: failed.map(({ name, error }) => ({ name, error: error.message })),
     });
@@ -145,7 +170,7 @@ function print(
         { title: 'FUNCTION', value: ({ configuration }) => configuration.FunctionName },
         { title: 'VERSION', value: ({ configuration }) => configuration.Version },
         { title: 'STATUS', value: ({ status }) => status },
-        { title: 'URL', value: ({ configuration }) => url(configuration.FunctionName) },
+        { title: 'URL', value: url },
       ],
       done,
     ),
@@ -169,7 +194,19 @@ async function planAll(path: string, options: DeployOptions): Promise<readonly P
   const [only] = plans;
   if (plans.length === 1 && only !== undefined) return [override(only, options)];
   const setting = (
-    ['handler', 'runtime', 'env', 'envFile', 'memory', 'timeout', 'description', 'concurrency'] as const
+    [
+      'handler',
+      'runtime',
+      'env',
+      'envFile',
+      'memory',
+      'timeout',
+      'description',
+      'concurrency',
+      'provisioned',
+      'isolation',
+      'network',
+    ] as const
   ).find((key) => options[key] !== undefined);
   if (setting !== undefined) {
     throw new CliError(
@@ -181,7 +218,7 @@ async function planAll(path: string, options: DeployOptions): Promise<readonly P
 }
 
 function planOne(path: string, options: DeployOptions): Plan {
-  const source = sourceAt(path, !options.bundle);
+  const source = sourceAt(path, { asIs: !options.bundle, runtime: options.runtime });
   const name = options.name ?? nameOf(path);
   return { name, source, external: [], settings: {} };
 }
@@ -195,6 +232,10 @@ function override(plan: Plan, options: DeployOptions): Plan {
     ...(options.concurrency !== undefined && {
       concurrency: options.concurrency === 'none' ? null : options.concurrency,
     }),
+    ...(options.provisioned !== undefined && {
+      provisioned: options.provisioned === 'none' ? null : options.provisioned,
+    }),
+    perchVariables: { ...plan.perchVariables, ...perchVariables(options) },
     external: [...plan.external, ...(options.external ?? [])],
     settings: {
       ...plan.settings,

@@ -3,9 +3,10 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { z } from 'zod';
 import { LIMITS } from '../../base/limits.ts';
+import { ISOLATIONS, NETWORKS } from '../../store/settings.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import type { Plan } from './plan.ts';
-import { sourceAt } from './plan.ts';
+import { perchVariables, sourceAt } from './plan.ts';
 
 const functionSchema = z.strictObject({
   entry: z.string().min(1),
@@ -16,6 +17,9 @@ const functionSchema = z.strictObject({
   timeout: z.int().min(1).max(LIMITS.timeoutSMax).optional(),
   environment: z.record(z.string(), z.string()).optional(),
   concurrency: z.int().min(0).nullable().optional(),
+  provisioned: z.int().min(1).nullable().optional(),
+  isolation: z.enum(ISOLATIONS).optional(),
+  network: z.enum(NETWORKS).optional(),
   external: z.array(z.string()).optional(),
   bundle: z.boolean().optional(),
 });
@@ -49,7 +53,7 @@ export function readManifest(file: string): readonly Plan[] {
 function toPlan(name: string, entry: FunctionEntry, folder: string): Plan {
   return {
     name,
-    source: sourceAt(join(folder, entry.entry), entry.bundle === false),
+    source: sourceAt(join(folder, entry.entry), { asIs: entry.bundle === false, runtime: entry.runtime }),
     ...(entry.handler !== undefined && { handler: entry.handler }),
     external: entry.external ?? [],
     settings: {
@@ -59,7 +63,9 @@ function toPlan(name: string, entry: FunctionEntry, folder: string): Plan {
       ...(entry.timeout !== undefined && { Timeout: entry.timeout }),
       ...(entry.environment !== undefined && { Environment: { Variables: entry.environment } }),
     },
+    perchVariables: perchVariables(entry),
     ...(entry.concurrency !== undefined && { concurrency: entry.concurrency }),
+    ...(entry.provisioned !== undefined && { provisioned: entry.provisioned }),
   };
 }
 

@@ -1,52 +1,82 @@
 /** Brings one packed function to the platform: creates it, or changes what differs. */
 import { createHash } from 'node:crypto';
+import { ISOLATION_VARIABLE, NETWORK_VARIABLE } from '../../store/settings.ts';
 import type { Client } from '../client.ts';
 import type { ConfigurationChange, FunctionConfiguration } from '../lambda-api.ts';
 import {
   createFunction,
   getConcurrency,
   getConfiguration,
+  listProvisioned,
   publishVersion,
   repairCode,
   setConcurrency,
+  setProvisioned,
   updateCode,
   updateConfiguration,
   waitUntilActive,
 } from '../lambda-api.ts';
+import { RUNTIME_DEFAULT, familyOf } from './runtime-family.ts';
 
 export interface Packed {
   readonly name: string;
   readonly zip: Buffer;
   /** Handler included. */
   readonly settings: ConfigurationChange;
+  /** For a new function, and for one that had other code; null where the code does not tell. */
+  readonly runtimeDefault: string | null;
+  /** Go beside whatever variables the function has. */
+  readonly perchVariables: Readonly<Record<string, string>>;
   readonly concurrency?: number | null;
+  readonly provisioned?: number | null;
 }
 
 export interface Deployed {
   readonly configuration: FunctionConfiguration;
   readonly status: 'created' | 'updated' | 'unchanged';
+  /** The version of `configuration` has instances kept ready. */
+  readonly provisioned: boolean;
 }
 
 export async function upload(client: Client, packed: Packed, publish: boolean): Promise<Deployed> {
   const existing = await getConfiguration(client, packed.name);
   const status = existing === null ? await create(client, packed) : await update(client, packed, existing);
-  const reserved = await reserve(client, packed);
   const active = await waitUntilActive(client, packed.name);
-  return {
-    status: reserved && status === 'unchanged' ? 'updated' : status,
-    configuration: publish ? await publishVersion(client, packed.name) : active,
-  };
+  const provisioned = typeof packed.provisioned === 'number';
+  const configuration = publish || provisioned ? await publishVersion(client, packed.name) : active;
+  const limited = await limit(client, packed, configuration.Version);
+  return { status: limited && status === 'unchanged' ? 'updated' : status, configuration, provisioned };
 }
 
-/** True if the reserved concurrency is another one now. */
-async function reserve(client: Client, { name, concurrency }: Packed): Promise<boolean> {
-  if (concurrency === undefined || (await getConcurrency(client, name)) === concurrency) return false;
-  await setConcurrency(client, name, concurrency);
-  return true;
+/**
+ * Reserved and provisioned concurrency; true if either is another one now. What is provisioned may never be more than
+ * what is reserved, so it goes first where the reservation shrinks.
+ */
+async function limit(client: Client, packed: Packed, version: string): Promise<boolean> {
+  const { name, concurrency } = packed;
+  if (concurrency === undefined) return provision(client, packed, version);
+  const before = await getConcurrency(client, name);
+  const shrinks = (concurrency ?? Infinity) < (before ?? Infinity);
+  const first = shrinks && (await provision(client, packed, version));
+  if (before !== concurrency) await setConcurrency(client, name, concurrency);
+  const second = !shrinks && (await provision(client, packed, version));
+  return first || second || before !== concurrency;
+}
+
+/** Older versions give theirs back first: there may not be memory for both. */
+async function provision(client: Client, { name, provisioned }: Packed, version: string): Promise<boolean> {
+  if (provisioned === undefined) return false;
+  const before = await listProvisioned(client, name);
+  const wanted = provisioned === null ? [] : before.filter((each) => each.version === version);
+  for (const each of before) if (!wanted.includes(each)) await setProvisioned(client, name, each.version, null);
+  const isThere = provisioned === null || wanted[0]?.requested === provisioned;
+  if (!isThere) await setProvisioned(client, name, version, provisioned);
+  return !isThere || before.length > wanted.length;
 }
 
 async function create(client: Client, packed: Packed): Promise<'created'> {
-  await createFunction(client, packed.name, packed.zip, { Runtime: 'nodejs24.x', ...packed.settings });
+  const runtime = packed.runtimeDefault ?? RUNTIME_DEFAULT.node;
+  await createFunction(client, packed.name, packed.zip, { Runtime: runtime, ...settingsOf(packed, {}) });
   return 'created';
 }
 
@@ -55,7 +85,8 @@ async function update(
   packed: Packed,
   existing: FunctionConfiguration,
 ): Promise<'updated' | 'unchanged'> {
-  const { name, zip, settings } = packed;
+  const { name, zip } = packed;
+  const settings = { ...runtimeOf(packed, existing), ...settingsOf(packed, existing.Environment?.Variables ?? {}) };
   const codeChanged = createHash('sha256').update(zip).digest('base64') !== existing.CodeSha256;
   const settingsChanged = differs(settings, existing);
   if (codeChanged) {
@@ -68,6 +99,24 @@ async function update(
   }
   if (settingsChanged) await updateConfiguration(client, name, settings);
   return codeChanged || settingsChanged ? 'updated' : 'unchanged';
+}
+
+/** The runtime stays unless the code is for another kind of runtime now. */
+function runtimeOf({ runtimeDefault }: Packed, existing: FunctionConfiguration): ConfigurationChange {
+  if (runtimeDefault === null || familyOf(runtimeDefault) === familyOf(existing.Runtime)) return {};
+  return { Runtime: runtimeDefault };
+}
+
+/** Isolation and network are settings of their own to who deploys: other variables do not replace them. */
+function settingsOf(
+  { settings, perchVariables }: Packed,
+  before: Readonly<Record<string, string>>,
+): ConfigurationChange {
+  const given = settings.Environment?.Variables;
+  if (given === undefined && Object.keys(perchVariables).length === 0) return settings;
+  const kept = Object.entries(before).filter(([key]) => key === ISOLATION_VARIABLE || key === NETWORK_VARIABLE);
+  const variables = given === undefined ? before : { ...Object.fromEntries(kept), ...given };
+  return { ...settings, Environment: { Variables: { ...variables, ...perchVariables } } };
 }
 
 function differs(settings: ConfigurationChange, existing: FunctionConfiguration): boolean {
