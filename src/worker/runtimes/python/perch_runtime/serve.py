@@ -96,6 +96,7 @@ class Server:
         finally:
             sender.mute = False
             self._handler = handler
+            log.enter('', 0)
 
 
 def _rehearsal_handler(event, context):

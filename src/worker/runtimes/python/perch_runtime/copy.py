@@ -1,0 +1,66 @@
+# From fork(2) to `ready`: what a copy does before its invocation can come, in this order.
+#
+#   cgroups       it leaves its zygote's limits for its own
+#   namespaces    mounts, System V objects and network of its own; it is process 1 of its own process namespace
+#   /tmp, /proc   new ones
+#   descriptors   its own channel, answers and output; nothing of its zygote's
+#   privileges    none are left
+#   random streams: its own; see separate.py
+#   rehearsal     a dummy invocation through the whole path
+import os
+
+from . import channel, kernel, own, separate
+from .kernel import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REMOUNT
+
+FORK_NEW_NETWORK = 1
+FORK_ENTER_NETWORK = 2
+FORK_ONCE = 4
+
+_TMP_OPTIONS = f'mode=1777,size={os.environ.pop("PERCH_TMP_BYTES_MAX", "50%")}'.encode()
+_FIRST_UNUSED = 5
+_DESCRIPTORS_MAX = os.sysconf('SC_OPEN_MAX')
+
+_duplicate = os.dup2
+_close_range = os.closerange
+
+
+def _join_cgroups(descriptors):
+    for descriptor in descriptors:
+        own.write(descriptor, b'0')
+
+
+def _mount_own():
+    kernel.mount(b'tmpfs', b'/tmp', b'tmpfs', MS_NOSUID | MS_NODEV, _TMP_OPTIONS)
+    kernel.mount(b'proc', b'/proc', b'proc', MS_NOSUID | MS_NODEV | MS_NOEXEC, None)
+    # The user inside owns the settings of its network there, which outlive the copy.
+    kernel.mount(b'/proc/sys', b'/proc/sys', None, MS_BIND, None)
+    flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
+    kernel.mount(b'none', b'/proc/sys', None, flags, None)
+
+
+def _take_descriptors(channel_in, answers, output):
+    # Those that came are numbered from 5: 0 to 4 are the zygote's, and open.
+    _duplicate(channel_in, channel.IN, inheritable=False)
+    _duplicate(answers, channel.OUT, inheritable=False)
+    _duplicate(output, 1)
+    _duplicate(output, 2)
+    _close_range(_FIRST_UNUSED, _DESCRIPTORS_MAX)
+
+
+def become_copy(server, flags, rights):
+    """Called in the child of a fork."""
+    channel_in, answers, output, *others = rights
+    network = others.pop(0) if flags & FORK_ENTER_NETWORK else -1
+    _join_cgroups(others)
+    new_network = kernel.CLONE_NEWNET if flags & FORK_NEW_NETWORK else 0
+    kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC | new_network)
+    if network >= 0:
+        kernel.setns(network, kernel.CLONE_NEWNET)
+    _mount_own()
+    _take_descriptors(channel_in, answers, output)
+    kernel.drop_capabilities()
+    if new_network:
+        channel.send(channel.MADE, 0, 0, b'')
+    separate.separate()
+    server.once = flags & FORK_ONCE != 0
+    server.rehearse()
