@@ -13,8 +13,8 @@ export interface Connection {
   /** The instance's IPv4 address, as in 10.192.0.7; '' with `none`. */
   readonly address: string;
   /**
-   * Gives the address back, and takes the way out away unless it has gone already with its namespace. The removal itself
-   * runs on another thread. Idempotent.
+   * Gives the address back. To be called when every process in the namespace is gone and every descriptor of it closed:
+   * the kernel then removes the way out with the namespace. Idempotent.
    */
   close(): void;
 }
@@ -30,6 +30,11 @@ export interface Network {
   connect(namespaceDescriptor: number, policy: OwnNetworkPolicy): Connection | string;
   /** Of /etc/resolv.conf inside. */
   resolvConf(policy: OwnNetworkPolicy): string;
+  /**
+   * Looks at the routes and name servers of the server again, and puts the rules back where somebody flushed them. Done by
+   * itself every few seconds. '' or what failed.
+   */
+  refresh(): string;
   check(): readonly Finding[];
   /** Removes what `openNetwork` made, connections included. */
   close(): void;

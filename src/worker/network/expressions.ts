@@ -120,7 +120,9 @@ export function connectionsOver(limit: number, setName: string): Expression[] {
 
 export const accept: Expression = verdict(1);
 export const drop: Expression = verdict(0);
-/** ICMP "administratively prohibited": the caller learns at once, as EHOSTUNREACH. */
+/** TCP alone: a reset, so that the caller learns at once, as ECONNREFUSED. */
+export const reset: Expression = expression('reject', attribute(1, u32be(1)), attribute(2, Buffer.from([0])));
+/** ICMP "administratively prohibited", EHOSTUNREACH to the caller; the kernel sends no more than some a second. */
 export const reject: Expression = expression('reject', attribute(1, u32be(2)), attribute(2, Buffer.from([3])));
 export const masquerade: Expression = expression('masq');
 

@@ -132,7 +132,7 @@ function tableOf(spec: FirewallSpec, flags: number): nft.Table {
         rules: [
           [...incoming, ...nft.meta(Meta.family, Family.ipv6), nft.drop],
           [...incoming, ...nft.spoofed(), nft.drop],
-          [...incoming, ...nft.destinationType(AddressType.local), nft.reject],
+          ...refuse(...incoming, ...nft.destinationType(AddressType.local)),
           [...incoming, ...nft.destinationType(AddressType.unicast, true), nft.drop],
         ],
       },
@@ -151,14 +151,14 @@ function forwardRules(spec: FirewallSpec): nft.Expression[][] {
   const outgoing = nft.meta(Meta.outgoingGroup, group);
   const answers = nft.connectionState(ConnectionState.established | ConnectionState.related);
   return [
-    [...incoming, ...outgoing, nft.reject],
+    ...refuse(...incoming, ...outgoing),
     [...incoming, ...answers, nft.accept],
     [...incoming, ...nft.connectionState(ConnectionState.invalid), nft.drop],
-    [...incoming, ...nft.connectionsOver(spec.connectionCountMax, CONNECTIONS), nft.reject],
+    [...incoming, ...nft.connectionsOver(spec.connectionCountMax, CONNECTIONS), nft.drop],
     ...spec.nameservers.flatMap((address) => dnsRules(incoming, parsed(address))),
     ...spec.refusals.flatMap((refusal) => refusalRules(incoming, refusal)),
     ...spec.uplinks.map((index) => [...incoming, ...nft.meta(Meta.outgoingIndex, index), nft.accept]),
-    [...incoming, nft.reject],
+    ...refuse(...incoming),
     [...outgoing, ...answers, nft.accept],
     [...outgoing, nft.drop],
     // Answers to instances that are gone would leave by the default route.
@@ -183,14 +183,19 @@ function dnsRules(incoming: nft.Expression[], { address, length }: Range): nft.E
 function refusalRules(incoming: nft.Expression[], refusal: Refusal): nft.Expression[][] {
   const { address, length } = parsed(refusal.range);
   const to = [...incoming, ...isIpv4(), ...nft.destination(address, length)];
-  if (refusal.port === undefined) return [[...to, nft.reject]];
+  if (refusal.port === undefined) return refuse(...to);
   const port = nft.destinationPort(refusal.port);
-  return [Protocol.tcp, Protocol.udp].map((protocol) => [
-    ...to,
-    ...nft.meta(Meta.protocol, protocol),
-    ...port,
-    nft.reject,
-  ]);
+  return [Protocol.tcp, Protocol.udp].flatMap((protocol) =>
+    refuse(...to, ...nft.meta(Meta.protocol, protocol), ...port),
+  );
+}
+
+/** To be told at once is better than to wait for a timeout, which is billed. */
+function refuse(...matches: readonly nft.Expression[]): nft.Expression[][] {
+  return [
+    [...matches, ...nft.meta(Meta.protocol, Protocol.tcp), nft.reset],
+    [...matches, nft.reject],
+  ];
 }
 
 function isIpv4(): nft.Expression[] {

@@ -40,7 +40,7 @@ class ServerNetwork implements Network {
 
   constructor(opened: Opened) {
     this.#opened = opened;
-    this.#timer = setInterval(() => this.#refresh(), REFRESH_MS).unref();
+    this.#timer = setInterval(() => this.refresh(), REFRESH_MS).unref();
   }
 
   fault(policy: OwnNetworkPolicy): string {
@@ -59,6 +59,15 @@ class ServerNetwork implements Network {
 
   resolvConf(policy: OwnNetworkPolicy): string {
     return policy === 'none' ? '' : resolvConfOf(readResolver());
+  }
+
+  refresh(): string {
+    const { outbound, options } = this.#opened;
+    if (typeof outbound === 'string') return outbound;
+    const failure = outbound.refresh();
+    if (failure !== '' && failure !== this.#said) options.log.warn(`network of instances: ${failure}`);
+    this.#said = failure;
+    return failure;
   }
 
   check(): readonly Finding[] {
@@ -81,14 +90,6 @@ class ServerNetwork implements Network {
     if (result < 0) return `not connected: the loopback: ${errorName(result)}`;
     return { policy: 'none', address: '', close: () => {} };
   }
-
-  #refresh(): void {
-    const { outbound, options } = this.#opened;
-    if (typeof outbound === 'string') return;
-    const failure = outbound.refresh();
-    if (failure !== '' && failure !== this.#said) options.log.warn(`network of instances: ${failure}`);
-    this.#said = failure;
-  }
 }
 
 /** Where nothing can be connected. */
@@ -109,6 +110,10 @@ class NoNetwork implements Network {
 
   resolvConf(policy: OwnNetworkPolicy): string {
     return policy === 'none' ? '' : resolvConfOf(readResolver());
+  }
+
+  refresh(): string {
+    return this.#why;
   }
 
   check(): readonly Finding[] {

@@ -19,6 +19,11 @@ export const SERVER = '203.0.113.2';
 export const METADATA = '169.254.169.254';
 export const PORT = 4000;
 
+/** Where an answer should come, however busy the machine. */
+const ANSWER_MS = 20_000;
+/** Where none should: what would come, comes within a millisecond. */
+const SILENCE_MS = 600;
+
 const CLONE_NEWNET = 0x4000_0000;
 const STATION = fileURLToPath(new URL('./fixtures/station.cjs', import.meta.url));
 
@@ -46,12 +51,19 @@ export class Station {
     return this.line();
   }
 
-  tcp(address: string, port = PORT, from?: string): Promise<string> {
-    return this.ask('tcp', { address, port, from });
+  /** What an answer says, or why there is none: an error's name, or 'silence'. */
+  tcp(address: string, port = PORT): Promise<string> {
+    return this.ask('tcp', { address, port, patienceMs: ANSWER_MS });
   }
 
-  udp(address: string, port = PORT, from?: string): Promise<string> {
-    return this.ask('udp', { address, port, from });
+  udp(address: string, port = PORT): Promise<string> {
+    return this.ask('udp', { address, port, patienceMs: ANSWER_MS });
+  }
+
+  /** For what should not be answered: over both. `from`: an address of its own. */
+  async probe(address: string, from?: string, port = PORT): Promise<{ tcp: string; udp: string }> {
+    const rest = { address, port, from, patienceMs: SILENCE_MS };
+    return { tcp: await this.ask('tcp', rest), udp: await this.ask('udp', rest) };
   }
 
   listen(port = PORT): Promise<string> {
@@ -115,6 +127,11 @@ export function makeNamespace(): number {
   must(libc?.setns(home, CLONE_NEWNET));
   closeSync(home);
   return made;
+}
+
+/** Waits for what will come, however long a busy machine takes. */
+export async function eventually(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 export function run(command: string, ...args: string[]): string {
