@@ -24,6 +24,7 @@ export interface FunctionConfiguration {
   readonly StateReason?: string;
   readonly LastUpdateStatus?: string;
   readonly LastUpdateStatusReason?: string;
+  readonly Layers?: readonly { readonly Arn: string }[];
   readonly Environment?: { readonly Variables?: Readonly<Record<string, string>> };
 }
 
@@ -77,9 +78,14 @@ export async function listFunctions(client: Client): Promise<FunctionConfigurati
   return functions;
 }
 
-/** Null where there is no such function. */
-export async function getConfiguration(client: Client, name: string): Promise<FunctionConfiguration | null> {
-  const answer = await client.send({ method: 'GET', path: `${functionPath(name)}/configuration` });
+/** Null where there is no such function, or no such version. */
+export async function getConfiguration(
+  client: Client,
+  name: string,
+  qualifier?: string,
+): Promise<FunctionConfiguration | null> {
+  const query = qualifier === undefined ? '' : `?Qualifier=${encodeURIComponent(qualifier)}`;
+  const answer = await client.send({ method: 'GET', path: `${functionPath(name)}/configuration${query}` });
   if (answer.status === 404 && String(answer.headers['x-amzn-errortype']).startsWith('ResourceNotFound')) return null;
   if (answer.status >= 300) throw refusal(answer);
   return JSON.parse(answer.body.toString()) as FunctionConfiguration;

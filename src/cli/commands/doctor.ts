@@ -1,43 +1,66 @@
-/** What this machine can and cannot do for Perch, and how to fix it. Needs no platform. */
+/** What this machine can and cannot do for Perch, and how to fix it; or how it is with one function of a platform. */
 import type { Command } from 'commander';
+import { Client } from '../client.ts';
 import type { Diagnosis } from '../doctor/machine.ts';
 import { findCores, findDataFolder, findMemory, findNode, findProgram } from '../doctor/machine.ts';
 
 import { EXIT } from '../exit-codes.ts';
-import { dataFolderDefault } from '../options.ts';
+import { type EndpointOptions, dataFolderDefault, withEndpoint } from '../options.ts';
 import { formatTable, printJson, printLine, style } from '../terminal.ts';
 
-interface DoctorOptions {
+interface DoctorOptions extends EndpointOptions {
   readonly data: string;
-  readonly json?: boolean;
+  readonly qualifier?: string;
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('doctor')
     .description('check what this machine can do, and say how to fix what it cannot')
+    .argument('[name]', 'a function: say how it runs on the platform, and whether it can be copied')
+    .option('--qualifier <version>', 'of that function, another version than the latest')
     .option('--data <folder>', 'the data folder to check', dataFolderDefault())
-    .option('--json', 'print JSON')
-    .addHelpText('after', '\nExits with 0 where functions can run in a sandbox here, with 1 where they cannot.')
-    .action(doctor);
+    .addHelpText(
+      'after',
+      '\nWithout a name it needs no platform, and exits with 0 where functions can run in a sandbox here, with 1 where they cannot.',
+    );
+  withEndpoint(command).action((name: string | undefined, options: DoctorOptions) =>
+    name === undefined ? doctor(options) : examine(name, options),
+  );
 }
 
 async function doctor(options: DoctorOptions): Promise<void> {
-  const { findSandbox } = await import('../doctor/sandbox.ts');
+  const [{ findSandbox }, { findRuntimes }] = await Promise.all([
+    import('../doctor/sandbox.ts'),
+    import('../doctor/runtimes.ts'),
+  ]);
   const diagnoses: readonly Diagnosis[] = [
     findNode(),
     ...(await findSandbox()),
+    ...findRuntimes(),
     findCores(),
     findMemory(),
     findDataFolder(options.data),
     findProgram('clang', 'watching sleep and wake with eBPF (to come)'),
     findProgram('nats-server', 'clusters (to come)'),
-    findProgram('python3', 'functions in Python (to come)'),
   ];
   const ready = diagnoses.every((each) => each.ok || !each.required);
   if (options.json === true) printJson({ ready, findings: diagnoses });
   else print(diagnoses, ready);
   if (!ready) process.exitCode = EXIT.functionFailed;
+}
+
+async function examine(name: string, options: DoctorOptions): Promise<void> {
+  const { examineFunction, reportLines } = await import('../doctor/function.ts');
+  const report = await examineFunction(new Client(options.endpoint), name, options.qualifier);
+  if (options.json === true) {
+    const { configuration, state, provisioned } = report;
+    const { Runtime: runtime, CodeSize: codeBytes, Layers: layers = [] } = configuration;
+    return printJson({ ...state, runtime, codeBytes, layers: layers.map((layer) => layer.Arn), provisioned });
+  }
+  const lines = reportLines(report);
+  const width = Math.max(...lines.map(([what]) => what.length));
+  for (const [what, how] of lines) printLine(`${style('dim', what.padEnd(width))}  ${how}`);
 }
 
 function print(diagnoses: readonly Diagnosis[], ready: boolean): void {

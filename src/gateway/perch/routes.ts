@@ -4,6 +4,7 @@ import { checkQueryInteger } from '../lambda/constraints.ts';
 import { findVersion } from '../lambda/functions.ts';
 import type { Answer, ApiRequest, Route } from '../route.ts';
 import { CODE_PATH } from '../code-urls.ts';
+import { copies, functions } from './functions.ts';
 import { streamLogs } from './logs.ts';
 
 const LINES = 100;
@@ -62,6 +63,8 @@ export const PERCH_ROUTES: readonly Route[] = [
   { method: 'GET', path: '/metrics', operation: 'Metrics', answer: metrics },
   { method: 'GET', path: '/perch/v1/cores', operation: 'Cores', answer: cores },
   { method: 'GET', path: '/perch/v1/info', operation: 'Info', answer: info },
+  { method: 'GET', path: '/perch/v1/functions', operation: 'Functions', answer: functions },
+  { method: 'GET', path: '/perch/v1/functions/:FunctionName/copies', operation: 'Copies', answer: copies },
   { method: 'GET', path: '/perch/v1/logs/:FunctionName', operation: 'Logs', answer: logs },
   { method: 'GET', path: `${CODE_PATH}/:FunctionName`, operation: 'Code', access: 'open', answer: code },
 ];
