@@ -123,6 +123,11 @@ export class WorkerMachine {
     return versions.provisioned[versionIndex]!;
   }
 
+  /** What `provision` granted last. */
+  provisionedCount(versionIndex: number): number {
+    return this.#versions.provisioned[versionIndex]!;
+  }
+
   /** How many instances of the version are initialised: idle or busy. */
   provisionedReady(versionIndex: number): number {
     const { count, state, version } = this.#slots;
@@ -134,9 +139,10 @@ export class WorkerMachine {
     return ready;
   }
 
-  /** The last instance or zygote of the provisioned version failed to initialise; it is tried again later. */
+  /** There are fewer than that, and the last try to make one failed; it is tried again later. */
   provisionedFailed(versionIndex: number): boolean {
-    return this.#versions.provisionFailures[versionIndex]! > 0;
+    if (this.#versions.provisionFailures[versionIndex] === 0) return false;
+    return this.provisionedReady(versionIndex) < this.#versions.provisioned[versionIndex]!;
   }
 
   /** It turned out that its zygote cannot be copied: every instance is a process of its own. */

@@ -52,6 +52,7 @@ export class Leases {
     this.slot[core] = NONE;
     const warm = this.isWarm(version);
     if (warm) this.#versions.toldWarm[version] = 1;
+    else this.noteCold(version);
     this.#actions.release(core, this.#sequence[core]!, warm);
     this.noteRoom();
   }

@@ -27,7 +27,7 @@ const NONE = -1;
 /** How a slot rests: since the last tick, longer, or frozen. */
 export const Rest = { new: 0, seen: 1, frozen: 2 } as const;
 
-/** Whether an instance is used again after its answer. */
+/** Whether an instance is used again after its answer. `dropped`: its version was dropped, or its zygote ended. */
 export const After = { kept: 0, spent: 1, dropped: 2 } as const;
 
 export class Slots {

@@ -94,12 +94,12 @@ export class Zygotes {
     }
   }
 
-  /** Kills an initialised zygote. Its copies go with it: those that rest are not used any more, the others' exits follow. */
+  /** Kills an initialised zygote. Its copies go with it: none is used again, and the exits of those that run follow. */
   end(zygote: number, why: Kill): void {
     const slots = this.#slots;
     slots.kill(zygote, why);
     for (let slot = 0; slot < slots.count; slot++) {
-      if (slots.zygote[slot] === zygote && this.#waitsAhead(slot)) slots.kill(slot, Kill.lost);
+      if (slots.zygote[slot] === zygote) this.#endCopy(slot);
     }
   }
 
@@ -109,7 +109,7 @@ export class Zygotes {
     for (let slot = 0; slot < slots.count && slots.children[zygote]! > 0; slot++) {
       if (slots.zygote[slot] !== zygote) continue;
       slots.leaveZygote(slot);
-      if (this.#waitsAhead(slot)) slots.kill(slot, Kill.lost);
+      this.#endCopy(slot);
     }
   }
 
@@ -132,9 +132,10 @@ export class Zygotes {
     return this.#slots.state[slot] === SlotState.awaiting && this.#slots.zygote[slot] === zygote;
   }
 
-  #waitsAhead(slot: number): boolean {
-    const state = this.#slots.state[slot];
-    return state === SlotState.idle || state === SlotState.readying;
+  #endCopy(slot: number): void {
+    const { state, after } = this.#slots;
+    if (state[slot] === SlotState.idle || state[slot] === SlotState.readying) this.#slots.kill(slot, Kill.lost);
+    else if (after[slot] === After.kept) after[slot] = After.dropped;
   }
 
   #beginWait(slot: number, nowUs: number): void {
