@@ -1,8 +1,8 @@
 /** A function that brings its own bootstrap, in processes of its own but without a sandbox, as the agent sees it. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
@@ -11,7 +11,7 @@ import { FrameKind } from '../../../src/wire/instance-frame.ts';
 import type { Invocation } from '../../../src/worker/agent/contract.ts';
 import { type Answer, Instance } from '../../../src/worker/agent/instance.ts';
 import { providedRuntime } from '../../../src/worker/runtimes/provided/runtime.ts';
-import type { ExitReason, Sandbox } from '../../../src/worker/sandbox/contract.ts';
+import type { ExitReason } from '../../../src/worker/sandbox/contract.ts';
 
 export const RESPONSE_BYTES_MAX = 6_291_556;
 export const FUNCTION_ARN = 'arn:aws:lambda:us-east-1:000000000000:function:f';
@@ -44,6 +44,7 @@ export class Runner {
   exit: ExitReason | null = null;
   readonly #instance: Instance;
   readonly #kill: () => void;
+  readonly #child: ChildProcess;
   #settle: ((outcome: Outcome) => void) | null = null;
   #logAt = 0;
 
@@ -77,6 +78,7 @@ export class Runner {
         ...setup.env,
       },
     });
+    this.#child = child;
     this.#kill = () => {
       try {
         process.kill(-child.pid!, 'SIGKILL');
@@ -90,7 +92,7 @@ export class Runner {
       onReady(outcome);
       this.#settle?.(outcome);
     };
-    const sandbox: Sandbox = {
+    const sandbox = {
       channel: child.stdio[3] as Duplex,
       answers: child.stdio[4] as Duplex,
       output: [child.stdout as Readable, child.stderr as Readable],
@@ -98,8 +100,9 @@ export class Runner {
       freeze: () => {},
       thaw: () => {},
       kill: this.#kill,
+      retire: () => {},
       memoryPeakBytes: () => 0,
-      onExit: (listener) => {
+      onExit: (listener: (reason: ExitReason) => void) => {
         child.on('exit', (exitCode, signal) =>
           // What it sent last is on its way.
           setImmediate(() =>
@@ -108,8 +111,9 @@ export class Runner {
         );
       },
     };
+    const identity = { slot: 0, versionIndex: 0, functionName: 'f', startedUs: 0, once: false };
     this.#instance = new Instance(
-      { slot: 0, versionIndex: 0, functionName: 'f', startedUs: 0 },
+      identity,
       sandbox,
       {
         ready: () => onReady(null),
@@ -124,6 +128,13 @@ export class Runner {
       },
       { responseBytesMax: RESPONSE_BYTES_MAX, logBytesMax: 256 * 1024 },
     );
+    this.#tick();
+  }
+
+  /** The agent listens again to who wrote much, ten milliseconds later. */
+  #tick(): void {
+    const ticking = setInterval(() => this.#instance.tick(), 10);
+    this.#child.on('exit', () => clearInterval(ticking));
   }
 
   async invoke(event: unknown, more: Partial<Invocation> = {}): Promise<Outcome> {
@@ -146,6 +157,17 @@ export class Runner {
     this.#kill();
   }
 
+  /** Ends the channel, as the death of the agent would. */
+  leave(): void {
+    (this.#child.stdio[3] as Duplex).destroy();
+  }
+
+  /** How many processes of its group there are. */
+  survivorCount(): number {
+    const ids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+    return ids.filter((id) => groupOf(id) === this.#child.pid).length;
+  }
+
   #outcome(answer: Answer): Outcome {
     const text = answer.body.toString('utf8');
     const kind = Object.entries(FrameKind).find(([, value]) => value === answer.kind)![0] as Outcome['kind'];
@@ -157,5 +179,16 @@ export class Runner {
       // Any bytes may be a response.
     }
     return { kind, value, bytes: answer.body, log: this.log.slice(this.#logAt) };
+  }
+}
+
+/** -1: it is gone, or dead and not reaped. */
+function groupOf(id: string): number {
+  try {
+    const stat = readFileSync(`/proc/${id}/stat`, 'latin1');
+    const [state, , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return state === 'Z' ? -1 : Number(group);
+  } catch {
+    return -1;
   }
 }

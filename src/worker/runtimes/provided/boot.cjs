@@ -9,11 +9,14 @@
 'use strict';
 
 const { spawn } = require('node:child_process');
+const fs = require('node:fs');
 const http = require('node:http');
+const net = require('node:net');
 const { findBootstrap, invalid } = require('./bootstrap.cjs');
 const channel = require('./channel.cjs');
 const log = require('./log.cjs');
 const { isForeign } = require('./peer.cjs');
+const { makePipe } = require('./pipe.cjs');
 const { RuntimeApi } = require('./runtime-api.cjs');
 
 const { Kind, FLAG_LAST } = channel;
@@ -93,24 +96,30 @@ function onEnd(status, signal) {
   end(SIGNAL_STATUS_BASE + require('node:os').constants.signals[signal]);
 }
 
-function startBootstrap(port) {
+/** `pipe`: null where there is none; its outputs have a socket each then, and their order is lost. */
+function startBootstrap(port, pipe) {
   const { file, error } = findBootstrap([codeFolder, layersFolder]);
   if (file === undefined) return failInit(Buffer.from(JSON.stringify(error)));
+  const output = pipe?.writeEnd ?? 'pipe';
   bootstrap = spawn(file, [], {
     cwd: codeFolder,
     env: { ...ownEnvironment, AWS_LAMBDA_RUNTIME_API: `${HOST}:${port}` },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', output, output],
   });
   bootstrap.on('error', (cause) =>
     failInit(Buffer.from(JSON.stringify(invalid(`fork/exec ${file}: ${cause.message}`)))),
   );
   // Not 'close': a child of its own may hold its output open.
   bootstrap.on('exit', onEnd);
-  log.attach(bootstrap.stdout);
-  log.attach(bootstrap.stderr);
+  if (pipe === null) {
+    for (const stream of [bootstrap.stdout, bootstrap.stderr]) log.attach(stream, stream._handle.fd);
+  } else {
+    fs.closeSync(pipe.writeEnd);
+    log.attach(new net.Socket({ fd: pipe.readEnd, readable: true, writable: false }), pipe.readEnd);
+  }
 }
 
-function serve() {
+function serve(listening) {
   const server = http.createServer(
     { maxHeaderSize: HEADER_BYTES_MAX, keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0, noDelay: true },
     (request, response) => {
@@ -123,7 +132,7 @@ function serve() {
     if (isForeign(socket)) socket.destroy();
   });
   server.on('error', () => server.listen(0, HOST));
-  server.on('listening', () => startBootstrap(server.address().port));
+  server.on('listening', () => listening(server.address().port));
   server.listen(PORT, HOST);
 }
 
@@ -132,4 +141,4 @@ channel.listen(onInvocation, () => {
   bootstrap?.kill('SIGKILL');
   end(0);
 });
-serve();
+makePipe((pipe) => serve((port) => startBootstrap(port, pipe)));

@@ -32,7 +32,11 @@ function faultOf(file) {
     return error.code === 'EACCES' ? 'permission denied' : error.message;
   }
   if (head.latin1Slice(0, 2) === '#!') {
-    const [interpreter] = head.latin1Slice(2).split('\n', 1)[0].trim().split(/[ \t]/, 1);
+    const [interpreter] = head
+      .latin1Slice(2)
+      .split('\n', 1)[0]
+      .replace(/^[ \t]+/, '')
+      .split(/[ \t]/, 1);
     if (interpreter === '') return 'exec format error: the first line names no interpreter';
     if (fs.existsSync(interpreter)) return null;
     const hint = interpreter.endsWith('\r') ? ' (its lines end as on Windows)' : '';

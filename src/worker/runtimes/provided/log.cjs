@@ -33,9 +33,9 @@ function pass(bytes) {
   }
 }
 
-/** Passes on what the stream brings from now on. */
-function attach(stream) {
-  descriptors.push(stream._handle.fd);
+/** Passes on what the stream brings from now on, which does not block. */
+function attach(stream, descriptor) {
+  descriptors.push(descriptor);
   stream.on('data', pass);
   stream.on('error', () => {});
 }
