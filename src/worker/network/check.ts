@@ -2,7 +2,6 @@
 import type { Finding } from '../sandbox/contract.ts';
 import { addressText, rangeOf } from './numbering.ts';
 import { type Outbound, trackedConnectionsMax } from './outbound.ts';
-import { readResolver } from './resolver.ts';
 
 /** Below it, one busy server fills the table. */
 const TRACKED_CONNECTIONS_ENOUGH = 65_536;
@@ -13,7 +12,7 @@ export function findingsOf(outbound: Outbound | string): readonly Finding[] {
     const fix = 'Functions with the network policy outbound do not start. Mend it, or give them another policy.';
     return [{ topic: 'network', ok: false, detail: outbound, fix }];
   }
-  return [wayOut(outbound), firewalls(outbound), nameServers(), connections()];
+  return [wayOut(outbound), firewalls(outbound), nameServers(outbound), connections()];
 }
 
 function wayOut(outbound: Outbound): Finding {
@@ -46,8 +45,8 @@ function firewalls(outbound: Outbound): Finding {
   };
 }
 
-function nameServers(): Finding {
-  const { nameservers } = readResolver();
+function nameServers(outbound: Outbound): Finding {
+  const { nameservers } = outbound.resolver;
   const ok = nameservers.length > 0;
   const detail = ok ? nameservers.join(', ') : 'the name servers of this server are its own, or IPv6: out of reach';
   const fix = ok ? '' : 'Name an IPv4 server beyond this one in /etc/resolv.conf, or let systemd-resolved do so.';

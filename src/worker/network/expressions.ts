@@ -32,7 +32,7 @@ export const Meta = {
 } as const;
 export const ConnectionState = { invalid: 1, established: 2, related: 4 } as const;
 /** Types of address, as routes have them. */
-export const AddressType = { unicast: 1, local: 2 } as const;
+export const AddressType = { local: 2 } as const;
 export const Family = { ipv4: 2, ipv6: 10 } as const;
 export const Protocol = { tcp: 6, udp: 17 } as const;
 
@@ -82,10 +82,10 @@ export function spoofed(): Expression[] {
 }
 
 /** What the destination is to the server. */
-export function destinationType(type: number, differs = false): Expression[] {
+export function destinationType(type: number): Expression[] {
   const FIB_ADDRESS_TYPE = 3;
   const DESTINATION = 2;
-  return [fib(FIB_ADDRESS_TYPE, DESTINATION), compare(u32(type), differs)];
+  return [fib(FIB_ADDRESS_TYPE, DESTINATION), compare(u32(type))];
 }
 
 /** IPv4 alone: to be preceded by `meta(Meta.family, Family.ipv4)`. */

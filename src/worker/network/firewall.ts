@@ -4,7 +4,7 @@
  *
  *   instance ──▶ prerouting ──▶ forward ──▶ postrouting ──▶ uplink
  *                    │             │             └ leaves with the server's address
- *                    │             └ not to another instance, not to what is refused, to nothing but an uplink;
+ *                    │             └ not to what is refused, and to nothing but an uplink;
  *                    │               at most so many connections; nothing comes back but answers
  *                    └ IPv4 with its own source alone; nothing to an address of the server. Before others translate
  *                      addresses, since a published port of a container is one of the server's addresses until then
@@ -133,10 +133,9 @@ function tableOf(spec: FirewallSpec, flags: number): nft.Table {
           [...incoming, ...nft.meta(Meta.family, Family.ipv6), nft.drop],
           [...incoming, ...nft.spoofed(), nft.drop],
           ...refuse(...incoming, ...nft.destinationType(AddressType.local)),
-          [...incoming, ...nft.destinationType(AddressType.unicast, true), nft.drop],
         ],
       },
-      // Also what was redirected to the server on its way.
+      // Broadcasts, and what was redirected to the server on its way.
       { name: 'input', type: 'filter', hook: nft.Hook.input, priority: FILTER, rules: [[...incoming, nft.drop]] },
       { name: 'forward', type: 'filter', hook: nft.Hook.forward, priority: FILTER, rules: forwardRules(spec) },
       { name: 'postrouting', type: 'nat', hook: nft.Hook.postrouting, priority: SOURCE_NAT, rules: [translated] },
@@ -151,13 +150,14 @@ function forwardRules(spec: FirewallSpec): nft.Expression[][] {
   const outgoing = nft.meta(Meta.outgoingGroup, group);
   const answers = nft.connectionState(ConnectionState.established | ConnectionState.related);
   return [
-    ...refuse(...incoming, ...outgoing),
     [...incoming, ...answers, nft.accept],
+    // Would leave untranslated.
     [...incoming, ...nft.connectionState(ConnectionState.invalid), nft.drop],
     [...incoming, ...nft.connectionsOver(spec.connectionCountMax, CONNECTIONS), nft.drop],
     ...spec.nameservers.flatMap((address) => dnsRules(incoming, parsed(address))),
     ...spec.refusals.flatMap((refusal) => refusalRules(incoming, refusal)),
     ...spec.uplinks.map((index) => [...incoming, ...nft.meta(Meta.outgoingIndex, index), nft.accept]),
+    // Other instances, containers and machines of this server.
     ...refuse(...incoming),
     [...outgoing, ...answers, nft.accept],
     [...outgoing, nft.drop],

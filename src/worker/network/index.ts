@@ -7,7 +7,7 @@ import { loopbackMessages } from './links.ts';
 import { Home } from './namespace.ts';
 import { NETLINK_ROUTE, type NetlinkSocket, openNetlink } from './netlink.ts';
 import { type Link, openOutbound, type Outbound } from './outbound.ts';
-import { readResolver, resolvConfOf } from './resolver.ts';
+import { resolvConfOf } from './resolver.ts';
 
 export type { Connection, Network, NetworkOptions, OwnNetworkPolicy, Refusal } from './contract.ts';
 
@@ -58,7 +58,8 @@ class ServerNetwork implements Network {
   }
 
   resolvConf(policy: OwnNetworkPolicy): string {
-    return policy === 'none' ? '' : resolvConfOf(readResolver());
+    const { outbound } = this.#opened;
+    return policy === 'none' || typeof outbound === 'string' ? '' : resolvConfOf(outbound.resolver);
   }
 
   refresh(): string {
@@ -108,8 +109,8 @@ class NoNetwork implements Network {
     return `not connected: ${this.#why}`;
   }
 
-  resolvConf(policy: OwnNetworkPolicy): string {
-    return policy === 'none' ? '' : resolvConfOf(readResolver());
+  resolvConf(): string {
+    return '';
   }
 
   refresh(): string {

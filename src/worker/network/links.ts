@@ -53,6 +53,7 @@ const RTPROT_STATIC = 4;
 const RT_SCOPE_UNIVERSE = 0;
 const RT_SCOPE_LINK = 253;
 const RTN_UNICAST = 1;
+const RTN_LOCAL = 2;
 const RTNH_F_ONLINK = 4;
 
 const NDA_DST = 1;
@@ -93,8 +94,9 @@ export interface Route {
   readonly length: number;
   /** Interfaces that it leads through, and whether each leads on to a gateway. */
   readonly hops: readonly { readonly linkIndex: number; readonly gateway: boolean }[];
-  /** Unicast; not an address of the server itself. */
   readonly unicast: boolean;
+  /** To an address of the server itself. */
+  readonly local: boolean;
 }
 
 /** Host side: the pair with its far end in the namespace, and the way to the instance. No ARP: neighbours are given. */
@@ -187,6 +189,7 @@ function routeOf(body: Buffer): Route {
     address: attributes.get(RTA_DST)?.readUInt32BE(0) ?? 0,
     length: body.readUInt8(1),
     unicast: body.readUInt8(7) === RTN_UNICAST,
+    local: body.readUInt8(7) === RTN_LOCAL,
     hops: linkIndex === undefined ? nextHops(attributes.get(RTA_MULTIPATH)) : [{ linkIndex, gateway }],
   };
 }

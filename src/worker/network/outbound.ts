@@ -27,7 +27,7 @@ import {
   tagOf,
 } from './numbering.ts';
 import { NumberPool } from './pool.ts';
-import { readResolver } from './resolver.ts';
+import { ownAddresses, readResolver, type Resolver } from './resolver.ts';
 import { findUplinks, isForwarding, setForwarding, type Uplink } from './uplinks.ts';
 
 const EEXIST = -17;
@@ -68,6 +68,7 @@ export class Outbound {
   /** Names of the interfaces that did not forward before. */
   readonly #switched = new Set<string>();
   #uplinks: readonly Uplink[] = [];
+  #resolver: Resolver = { nameservers: [], settings: [] };
   #mtu = MTU_MAX;
   #installed = '';
 
@@ -83,12 +84,18 @@ export class Outbound {
     return this.#uplinks;
   }
 
+  /** What instances ask for names. */
+  get resolver(): Resolver {
+    return this.#resolver;
+  }
+
   /** Looks at the server's routes and name servers again, and has the rules follow. '' or what failed. */
   refresh(): string {
     const { route, options } = this.#parts;
     const routes = readRoutes(route);
     if (typeof routes === 'number') return `the routes cannot be read: ${errorName(routes)}`;
     this.#uplinks = findUplinks(route, routes);
+    this.#resolver = readResolver(ownAddresses(routes));
     this.#mtu = Math.min(MTU_MAX, ...this.#uplinks.map(({ mtu }) => mtu));
     for (const { name } of this.#uplinks) {
       if (isForwarding(name)) continue;
@@ -102,7 +109,7 @@ export class Outbound {
       uplinks: this.#uplinks.map(({ index }) => index),
       switched: this.#uplinks.filter(({ name }) => this.#switched.has(name)).map(({ index }) => index),
       refusals: [...BUILT_IN, ...(options.refusals ?? [])],
-      nameservers: readResolver().nameservers,
+      nameservers: this.#resolver.nameservers,
       connectionCountMax: TRACKED_CONNECTIONS_MAX,
     };
     const wanted = JSON.stringify(spec);

@@ -3,8 +3,8 @@
  * of the server; what systemd-resolved asks in its turn is written down by it.
  */
 import { readFileSync } from 'node:fs';
-import os from 'node:os';
-import { parseRange } from './numbering.ts';
+import type { Route } from './links.ts';
+import { addressText, parseRange } from './numbering.ts';
 
 const FILE = '/etc/resolv.conf';
 const UPSTREAM_FILE = '/run/systemd/resolve/resolv.conf';
@@ -18,7 +18,8 @@ export interface Resolver {
   readonly settings: readonly string[];
 }
 
-export function readResolver(files: readonly string[] = [FILE, UPSTREAM_FILE], own = ownAddresses()): Resolver {
+/** `own`: the addresses of the server. */
+export function readResolver(own: ReadonlySet<string>, files: readonly string[] = [FILE, UPSTREAM_FILE]): Resolver {
   const resolvers = files.map((file) => parse(readText(file), own));
   return resolvers.find(({ nameservers }) => nameservers.length > 0) ?? { nameservers: [], settings: [] };
 }
@@ -42,9 +43,11 @@ function isReachable(address: string, own: ReadonlySet<string>): boolean {
   return !isLoopback && !own.has(address);
 }
 
-function ownAddresses(): ReadonlySet<string> {
-  const entries = Object.values(os.networkInterfaces()).flatMap((list) => list ?? []);
-  return new Set(entries.map(({ address }) => address));
+/** Taken from its routes: asking for its interfaces takes 24 ms where a thousand instances have one each. */
+export function ownAddresses(routes: readonly Route[]): ReadonlySet<string> {
+  return new Set(
+    routes.filter(({ local, length }) => local && length === 32).map(({ address }) => addressText(address)),
+  );
 }
 
 function readText(file: string): string {

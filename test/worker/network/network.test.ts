@@ -11,6 +11,7 @@ import {
   GATEWAY,
   makeNamespace,
   METADATA,
+  PORT,
   ROOT_ONLY,
   run,
   SERVER,
@@ -118,10 +119,30 @@ describe('the network of instances', { skip: ROOT_ONLY }, () => {
   it('has no IPv6 that leads anywhere', async () => {
     assert.doesNotMatch(one.station.ip('-6', 'addr', 'show', 'dev', 'eth0'), /inet6/);
     assert.doesNotMatch(run('ip', '-6', 'addr', 'show', 'dev', 'perch000-1'), /inet6/);
-    // Not even with addresses of its own, which takes rights that an instance does not have.
+    // Not even with addresses of its own, which takes rights that an instance does not have, on a server that forwards IPv6.
     one.station.ip('addr', 'add', 'fd00:1::2/64', 'dev', 'eth0', 'nodad');
+    one.station.ip('-6', 'route', 'add', 'default', 'via', 'fd00:1::1');
     run('ip', 'addr', 'add', 'fd00:1::1/64', 'dev', 'perch000-1', 'nodad');
+    run('ip', 'addr', 'add', 'fd00:2::2/64', 'dev', 'up0', 'nodad');
+    world.beyond.ip('addr', 'add', 'fd00:2::1/64', 'dev', 'out0', 'nodad');
+    world.beyond.ip('-6', 'route', 'add', 'default', 'via', 'fd00:2::2');
+    writeFileSync('/proc/sys/net/ipv6/conf/all/forwarding', '1');
+    assert.match(await server.tcp('fd00:2::1'), /^seen as/);
     unanswered(await one.station.probe('fd00:1::1'));
+    unanswered(await one.station.probe('fd00:2::1'));
+    writeFileSync('/proc/sys/net/ipv6/conf/all/forwarding', '0');
+  });
+
+  it('keeps the broadcasts of an instance from the server', async () => {
+    await server.ask('received');
+    for (const address of ['255.255.255.255', '224.0.0.1']) {
+      one.station.ip('route', 'add', address, 'dev', 'eth0');
+      assert.equal(await one.station.ask('broadcast', { address, port: PORT }), 'sent');
+    }
+    // What was sent before has arrived when an answer has.
+    assert.match(await one.station.udp(GATEWAY), /^seen as/);
+    assert.match(await server.udp('127.0.0.1'), /^seen as/);
+    assert.deepEqual(await server.ask('received'), ['127.0.0.1']);
   });
 
   it('keeps instances from each other', async () => {
@@ -156,11 +177,13 @@ describe('the network of instances', { skip: ROOT_ONLY }, () => {
 
   it('drops what an instance sends under another address', async () => {
     // As root here; an instance cannot take an address.
+    await world.beyond.ask('received');
     for (const address of [two.connection.address, '192.0.2.77', SERVER]) {
       one.station.ip('addr', 'add', `${address}/32`, 'dev', 'eth0');
       assert.deepEqual(await one.station.probe(GATEWAY, address), { tcp: 'silence', udp: 'silence' }, address);
       one.station.ip('addr', 'del', `${address}/32`, 'dev', 'eth0');
     }
+    assert.deepEqual(await world.beyond.ask('received'), []);
     const own = await one.station.probe(GATEWAY, one.connection.address);
     assert.deepEqual(own, { tcp: `seen as ${SERVER}`, udp: `seen as ${SERVER}` });
   });
