@@ -5,8 +5,9 @@
 
 const { isUtf8 } = require('node:buffer');
 const { Kind, FLAG_LAST, receive, send } = require('./channel.cjs');
+const { collect } = require('./collect.cjs');
 const { TypedError, errorBytes } = require('./errors.cjs');
-const { Host, memoryMbMax } = require('./instance.cjs');
+const { Host } = require('./instance.cjs');
 const log = require('./log.cjs');
 const { loadModule } = require('./module.cjs');
 const wasi = require('./wasi.cjs');
@@ -14,16 +15,9 @@ const wasi = require('./wasi.cjs');
 const EXIT_INIT_ERROR = 1;
 const NOTHING = Buffer.alloc(0);
 
-/**
- * Memory of dead instances that may wait for the collector. By itself V8 lets it grow to many times this before it
- * collects, since the handle of a memory is small: 40 MB memories piled up to 700 MB.
- */
-const deadBytesMax = (memoryMbMax * 1024 * 1024) / 2;
-
 let loaded;
 /** The instance of the next invocation. */
 let waiting = null;
-let deadBytes = 0;
 
 /** An instance that cannot be made ahead, for want of memory, is tried again when its invocation is there. */
 function prepare() {
@@ -33,14 +27,6 @@ function prepare() {
     if (!(error instanceof TypedError)) throw error;
     waiting = null;
   }
-}
-
-/** Between two invocations, so that no invocation pays for what the last one left. */
-function collect(bytes) {
-  deadBytes += bytes;
-  if (deadBytes + bytes < deadBytesMax) return;
-  globalThis.gc({ type: 'major' });
-  deadBytes = 0;
 }
 
 function badPayload(payload) {
@@ -67,27 +53,6 @@ function answer(invocation, host) {
   }
 }
 
-function serve() {
-  const invocation = receive();
-  if (invocation === null) process.reallyExit(0);
-  log.enter(invocation.requestId, invocation.sequence);
-  const fault = badPayload(invocation.payload);
-  if (fault !== null) {
-    send(Kind.badPayload, 0, invocation.sequence, Buffer.from(fault));
-  } else {
-    const host = waiting ?? make(invocation);
-    waiting = null;
-    if (host !== null) {
-      answer(invocation, host);
-      wasi.enter(null);
-      collect(host.memoryBytes);
-    }
-  }
-  if (waiting === null) prepare();
-  // V8 has chores (freeing code, say) that it does only between two turns of the event loop.
-  setImmediate(serve);
-}
-
 /** Null where it answered that there can be none. */
 function make(invocation) {
   try {
@@ -97,6 +62,28 @@ function make(invocation) {
     send(Kind.error, 0, invocation.sequence, errorBytes(error));
     return null;
   }
+}
+
+/** The size of the memory that its instance leaves: when this returns nobody refers to the instance any more. */
+function run(invocation) {
+  const host = waiting ?? make(invocation);
+  waiting = null;
+  if (host === null) return 0;
+  answer(invocation, host);
+  wasi.enter(null);
+  return host.memoryBytes;
+}
+
+function serve() {
+  const invocation = receive();
+  if (invocation === null) process.reallyExit(0);
+  log.enter(invocation.requestId, invocation.sequence);
+  const fault = badPayload(invocation.payload);
+  if (fault === null) collect(run(invocation));
+  else send(Kind.badPayload, 0, invocation.sequence, Buffer.from(fault));
+  if (waiting === null) prepare();
+  // V8 has chores (freeing code, say) that it does only between two turns of the event loop.
+  setImmediate(serve);
 }
 
 function boot() {

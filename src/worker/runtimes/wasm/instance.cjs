@@ -253,4 +253,4 @@ function checkJson(bytes) {
   return body;
 }
 
-module.exports = { Host, memoryMbMax };
+module.exports = { Host };
