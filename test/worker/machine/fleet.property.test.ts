@@ -5,13 +5,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Ending, Shell, SlotState, INIT_TIMEOUT_US, TIMEOUT_US, VERSIONS } from './shell.ts';
+import { checkLeases, checkRested, flourish, perish, stop } from './endings.ts';
+import { Ending, Shell, SlotState, VERSIONS } from './shell.ts';
 
-const KINDS = [
-  ...['assign', 'assign', 'assign', 'booted', 'booted', 'initialised', 'initialised', 'ready', 'ready', 'ready'],
-  ...['answer', 'answer', 'last', 'initFailed', 'uncopyable', 'broke', 'lost', 'exit', 'exit', 'exitAlone', 'wait'],
-  ...['wait', 'tick', 'provision', 'drop'],
-] as const;
+/** What goes on, what goes wrong, and what is asked for; more often what comes first. */
+const ON = ['assign', 'assign', 'booted', 'initialised', 'ready', 'ready', 'answer'] as const;
+const WRONG = ['last', 'initFailed', 'uncopyable', 'broke', 'lost', 'exit', 'exitAlone', 'wait', 'tick'] as const;
+const KINDS = [...ON, ...ON, ...WRONG, 'exit', 'wait', 'provision', 'drop'] as const;
 
 interface Event {
   readonly kind: (typeof KINDS)[number];
@@ -79,74 +79,6 @@ function drop(shell: Shell, version: number, next: number): void {
   shell.drain();
   const used = [...shell.leases.values()].some((lease) => lease.version === version);
   if (!used) shell.setVersion(version, VERSIONS[next]!);
-}
-
-/** Nothing answers any more: time passes, and what is killed ends. */
-function perish(shell: Shell): void {
-  for (let round = 0; round < 4; round++) {
-    shell.nowUs += INIT_TIMEOUT_US + TIMEOUT_US;
-    shell.tick();
-    for (const slot of shell.slotsIn(SlotState.dying)) shell.exit(slot);
-  }
-}
-
-/** Everything does what it should, until there is nothing left to do. */
-function flourish(shell: Shell): void {
-  for (let round = 0; round < 7000; round++) {
-    for (const slot of shell.slotsIn(SlotState.dying)) shell.exit(slot);
-    for (const slot of shell.slotsIn(SlotState.booting)) shell.booted(slot);
-    for (const slot of shell.slotsIn(SlotState.initialising)) shell.initialised(slot, 50);
-    for (const slot of shell.slotsIn(SlotState.starting, SlotState.readying)) shell.ready(slot);
-    for (const slot of shell.slotsIn(SlotState.busy)) shell.answer(slot);
-    shell.tick();
-    const quiet = shell.leases.size === 0 && shell.machine.awakeCount === 0;
-    if (quiet && shell.slotsIn(SlotState.dying).length === 0) return;
-    if (round > 40 && cannotAllBeProvisioned(shell)) return;
-  }
-  assert.fail('it never comes to rest');
-}
-
-function cannotAllBeProvisioned(shell: Shell): boolean {
-  let memoryMb = 0;
-  for (const [version, properties] of shell.versions.entries()) {
-    const count = shell.machine.provisionedCount(version);
-    // With a zygote beside them, which may need as much as an instance at first.
-    if (count > 0) memoryMb += (count + (properties.cellKind < 0 ? 0 : 1)) * properties.memoryMb;
-  }
-  return memoryMb > shell.limits.memoryMb;
-}
-
-function checkRested(shell: Shell): void {
-  if (cannotAllBeProvisioned(shell)) return;
-  for (const version of shell.versions.keys()) {
-    assert.ok(
-      shell.machine.provisionedReady(version) >= shell.machine.provisionedCount(version),
-      'too few provisioned',
-    );
-    assert.ok(shell.machine.provisionedCount(version) === 0 || !shell.machine.provisionedFailed(version));
-  }
-  for (const slot of shell.processes.keys()) assert.ok(shell.frozen.has(slot), `slot ${slot} is not frozen`);
-  const provisioned = [...shell.versions.keys()].some((version) => shell.machine.provisionedCount(version) > 0);
-  if (!provisioned) assert.ok(!shell.refused, 'a refused lease never heard that there is room');
-}
-
-function checkLeases(shell: Shell): void {
-  assert.equal(shell.leases.size, 0, 'a lease never ended');
-  assert.equal(shell.completedCount, shell.acceptedCount);
-  assert.equal(shell.releasedCount, shell.acceptedCount);
-  for (let slot = 0; slot < shell.limits.slotCount; slot++)
-    assert.notEqual(shell.machine.stateOf(slot), SlotState.awaiting, `slot ${slot} awaits for ever`);
-}
-
-function stop(shell: Shell): void {
-  shell.machine.stop();
-  shell.drain();
-  assert.equal(shell.assign(0, 0), false);
-  assert.equal(shell.machine.awakeCount, 0);
-  while (shell.processes.size > 0) shell.exit([...shell.processes.keys()][0]!);
-  assert.equal(shell.machine.residentCount, 0);
-  assert.equal(shell.machine.residentMb, 0);
-  checkLeases(shell);
 }
 
 const END = { perish: 0, flourish: 1, stop: 2 } as const;
