@@ -43,7 +43,7 @@ const Comparison = { equal: 0, unequal: 1 } as const;
 
 export type Expression = Buffer;
 
-export interface Chain {
+interface Chain {
   readonly name: string;
   readonly type: 'filter' | 'nat';
   readonly hook: number;

@@ -9,7 +9,7 @@ import { NETLINK_ROUTE, type NetlinkSocket, openNetlink } from './netlink.ts';
 import { type Link, openOutbound, type Outbound } from './outbound.ts';
 import { resolvConfOf } from './resolver.ts';
 
-export type { Connection, Network, NetworkOptions, OwnNetworkPolicy, Refusal } from './contract.ts';
+export type { Connection, Network } from './contract.ts';
 
 /** How often routes, name servers and rules are looked at again. */
 const REFRESH_MS = 10_000;

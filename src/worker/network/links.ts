@@ -65,7 +65,7 @@ const LINK_HEADER_BYTES = 16;
 const ROUTE_HEADER_BYTES = 12;
 const NEXT_HOP_BYTES = 8;
 /** The only interface of a new namespace besides its loopback. */
-export const PEER_INDEX = 2;
+const PEER_INDEX = 2;
 
 /**
  * The two ends of a link have fixed hardware addresses, the same for every instance: no two links share a medium, and

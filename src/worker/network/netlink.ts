@@ -34,8 +34,8 @@ const RECEIVE_BYTES = 65_536;
 export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
 
-export const REQUEST = 1;
-export const ACKNOWLEDGE = 4;
+const REQUEST = 1;
+const ACKNOWLEDGE = 4;
 export const EXCLUSIVE = 0x200;
 const DUMP = 0x300;
 export const CREATE = 0x400;
