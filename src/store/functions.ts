@@ -181,6 +181,11 @@ export function versionOf(state: FunctionState, version: string): FunctionVersio
   return version === LATEST ? state.record.latest : (state.published.get(version) ?? null);
 }
 
+/** All that its instances need. */
+export function codeOf(version: FunctionVersion): CodeRef[] {
+  return [version.code, ...version.config.layers.map((layer) => layer.code)];
+}
+
 /** $LATEST comes before 1; NaN for what is no version at all. */
 export function versionNumber(version: string): number {
   if (version === LATEST) return 0;

@@ -1,5 +1,5 @@
 /** Lists by pages. A marker is the last item of the page before, so that what comes and goes in between shifts nothing. */
-import type { FunctionVersion, Page } from './store.ts';
+import type { FunctionVersion, LayerFilter, LayerVersion, Page } from './store.ts';
 import { versionNumber, versionsOf } from './functions.ts';
 import type { FunctionState } from './functions.ts';
 
@@ -16,6 +16,19 @@ export function pageOfVersions(state: FunctionState, marker: string | null, max:
   const rest = versionsOf(state).filter((version) => versionNumber(version.version) > after);
   const items = rest.slice(0, max);
   return { items, nextMarker: rest.length > max ? (items.at(-1)?.version ?? marker) : null };
+}
+
+/** The newest first; markers are numbers. */
+export function pageOfLayerVersions(
+  versions: readonly LayerVersion[],
+  filter: LayerFilter,
+  marker: string | null,
+  max: number,
+): Page<LayerVersion> {
+  const before = marker === null ? Infinity : Number(marker);
+  const rest = versions.filter((each) => each.version < before && filter(each)).toReversed();
+  const items = rest.slice(0, max);
+  return { items, nextMarker: rest.length > max ? String(items.at(-1)!.version) : null };
 }
 
 /** Markers are NAME:VERSION. */

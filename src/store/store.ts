@@ -8,6 +8,7 @@
  * with a `UserError` reject with a `StoreError`.
  */
 import type { UserError } from '../base/errors.ts';
+import type { CodeSource } from './code/code-source.ts';
 
 /** The store itself failed (disk, permissions, another platform on the folder): for the operator, not for a client. */
 export class StoreError extends Error {
@@ -91,6 +92,27 @@ export interface FunctionRecord {
   readonly provisioned: Readonly<Record<string, Provisioned>>;
 }
 
+/** Immutable, like a published version of a function. */
+export interface LayerVersion {
+  readonly layerName: string;
+  /** 1, 2, …; never used again. */
+  readonly version: number;
+  readonly code: CodeRef;
+  /** What its files have together. */
+  readonly unzippedBytes: number;
+  readonly description: string;
+  readonly licenseInfo: string;
+  /** For people and lists; nothing is refused because of them. */
+  readonly compatibleRuntimes: readonly string[];
+  readonly compatibleArchitectures: readonly string[];
+  readonly createdMs: number;
+}
+
+export type PublishLayerVersion = Omit<LayerVersion, 'version' | 'unzippedBytes' | 'createdMs'>;
+
+/** Which versions of layers a list shows. */
+export type LayerFilter = (version: LayerVersion) => boolean;
+
 export interface Page<T> {
   readonly items: readonly T[];
   /** Pass it as `marker` for the next page; null on the last one. */
@@ -139,14 +161,17 @@ export interface PublishVersion {
 
 export interface Store {
   // Code. Content-addressed: the same zip twice is stored once.
-  /** Checks the zip (form, sizes, paths, links), unpacks it, and stores both; nothing stays of one that is refused. */
+  /** Checks the zip (form, sizes, paths, links) and stores it; nothing stays of one that is refused. */
   putCode(zip: Buffer): Promise<CodeRef | UserError>;
-  /**
-   * Folder with the unpacked code: readable by everybody, writable by the platform alone. Code that no version uses
-   * any more stays for LIMITS.codeSweepDelayMs: longer than a request may wait and an invocation may run, and long
-   * enough between putCode and the call that uses what it gave. So nobody has to say that an instance still needs it.
-   */
+  /** Where the unpacked code was, or is going to be. Until everybody acquires it from the worker's code cache. */
   codeDir(code: CodeRef): string;
+  /**
+   * Where workers get zips from. Code that no version uses any more stays for LIMITS.codeSweepDelayMs: longer than a
+   * request may wait, and long enough between putCode and the call that uses what it gave.
+   */
+  readonly codeSource: CodeSource;
+  /** What the files of the code have together. */
+  unzippedBytes(code: CodeRef): Promise<number | UserError>;
   /** InvalidZipFileException where the code was found missing or damaged; ask before the code is run. */
   codeError(code: CodeRef): UserError | null;
   /** The zip as it was uploaded; its hash is checked again. Rejects where it is missing or damaged. */
@@ -172,6 +197,16 @@ export interface Store {
   /** Of a published version; null: none any more. It goes with its version. */
   setProvisioned(functionName: string, version: string, count: number | null): Promise<UserError | null>;
   setTags(functionName: string, tags: Readonly<Record<string, string>>): Promise<UserError | null>;
+
+  // Layers. A version that functions use can be deleted: they keep what it held.
+  publishLayerVersion(request: PublishLayerVersion): Promise<LayerVersion | UserError>;
+  getLayerVersion(layerName: string, version: number): LayerVersion | null;
+  /** The newest first. */
+  listLayerVersions(layerName: string, filter: LayerFilter, marker: string | null, max: number): Page<LayerVersion>;
+  /** The newest version of each layer that the filter lets through, in order of names. */
+  listLayers(filter: LayerFilter, marker: string | null, max: number): Page<LayerVersion>;
+  /** Deleting what is not there is no error. */
+  deleteLayerVersion(layerName: string, version: number): Promise<UserError | null>;
 
   // Asynchronous invocations. Writes of one turn of the event loop share one transaction.
   /** TooManyRequestsException when the queue is full. */

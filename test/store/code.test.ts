@@ -17,12 +17,12 @@ import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import { SimulatedClock } from '../../src/base/clock.ts';
 import { UserError } from '../../src/base/errors.ts';
-import { openEmbeddedStore } from '../../src/store/embedded/embedded-store.ts';
-import type { EmbeddedStore, EmbeddedStoreLimits } from '../../src/store/embedded/embedded-store.ts';
+import type { EmbeddedStoreLimits } from '../../src/store/embedded/embedded-store.ts';
 import type { CodeRef, Store } from '../../src/store/store.ts';
-import { config, ok, refused, smallZip, temporaryFolder } from './fixtures.ts';
+import { config, ok, openWithCache, refused, smallZip, temporaryFolder } from './fixtures.ts';
 import { LINK, REGULAR, makeZip } from './zips.ts';
 import type { ZipEntry } from './zips.ts';
+import type { StoreAndCache } from './fixtures.ts';
 
 const TINY = {
   zipBytesMax: 100_000,
@@ -32,9 +32,8 @@ const TINY = {
   symlinkTargetBytesMax: 50,
 };
 
-interface Scene {
+interface Scene extends StoreAndCache {
   readonly folder: string;
-  readonly store: EmbeddedStore;
   readonly reports: string[];
   readonly clock: SimulatedClock;
 }
@@ -47,9 +46,9 @@ async function open(
   const path = folder ?? temporaryFolder(context);
   const reports: string[] = [];
   const clock = new SimulatedClock(1_000_000);
-  const store = await openEmbeddedStore(path, { limits, clock, report: (message) => void reports.push(message) });
-  context.after(() => store.close());
-  return { folder: path, store, reports, clock };
+  const opened = await openWithCache(path, { limits, clock, report: (message) => void reports.push(message) });
+  context.after(() => opened.store.close());
+  return { ...opened, folder: path, reports, clock };
 }
 
 async function create(store: Store, code: CodeRef, functionName = 'f'): Promise<void> {
@@ -63,7 +62,7 @@ function filesIn(folder: string): string[] {
 
 describe('putCode: what is accepted', () => {
   test('files, folders, executables and links come out as they went in', async (context) => {
-    const { store } = await open(context);
+    const { store, dirOf } = await open(context);
     const binary = randomBytes(5000);
     const code = ok(
       await store.putCode(
@@ -79,7 +78,7 @@ describe('putCode: what is accepted', () => {
         ]),
       ),
     );
-    const folder = store.codeDir(code);
+    const folder = dirOf(code);
     const mode = (path: string): number => statSync(join(folder, path)).mode & 0o7777;
     assert.deepEqual(readFileSync(join(folder, 'a/b/data')), binary);
     assert.deepEqual(readFileSync(join(folder, 'ä €.txt'), 'utf8'), 'no mode');
@@ -115,19 +114,19 @@ describe('putCode: what is accepted', () => {
     );
   });
   test('the same zip many times at once is unpacked once', async (context) => {
-    const { store, folder } = await open(context);
+    const { store, folder, dirOf } = await open(context);
     const zips = Array.from({ length: 20 }, (_, index) => smallZip(index % 3));
     const codes = await Promise.all(zips.map((zip) => store.putCode(zip)));
     assert.equal(new Set(codes.map((code) => ok(code).sha256)).size, 3);
     assert.equal(filesIn(folder).length, 6);
-    for (const code of codes) assert.ok(existsSync(join(store.codeDir(ok(code)), 'index.mjs')));
+    for (const code of codes) assert.ok(existsSync(join(dirOf(ok(code)), 'index.mjs')));
   });
   test('larger ones too, several at once', async (context) => {
-    const { store } = await open(context, {});
+    const { store, dirOf } = await open(context, {});
     const contents = Array.from({ length: 4 }, () => randomBytes(3 * 1024 * 1024));
     const codes = await Promise.all(contents.map((content) => store.putCode(makeZip([{ name: 'big', content }]))));
     for (const [index, code] of codes.entries()) {
-      assert.ok(readFileSync(join(store.codeDir(ok(code)), 'big')).equals(contents[index]!));
+      assert.ok(readFileSync(join(dirOf(ok(code)), 'big')).equals(contents[index]!));
     }
   });
 });
@@ -225,13 +224,14 @@ describe('putCode: what is refused, leaving nothing', () => {
     assert.deepEqual(filesIn(folder), []);
   });
   test('every byte of a good zip cut off or changed: an answer, and nothing half-done', async (context) => {
-    const { store, folder } = await open(context);
+    const scene = await open(context);
+    const { store, folder } = scene;
     const zip = smallZip(1);
     for (let index = 0; index < zip.length; index++) {
       for (const bytes of [zip.subarray(0, index), corrupt(zip, index, index + 1)]) {
         const result = await store.putCode(bytes);
         if (result instanceof UserError) assert.equal(result.code, 'InvalidParameterValueException');
-        else await assertWhole(store, result, bytes);
+        else await assertWhole(scene, result, bytes);
       }
     }
     assert.deepEqual(readdirSync(join(folder, 'tmp')), []);
@@ -318,17 +318,22 @@ describe('damaged code', () => {
   };
   const zipPath = (folder: string, code: CodeRef): string => join(folder, 'zips', `${code.sha256}.zip`);
 
-  test('a changed zip is found at the start, not served, and mended by uploading it again', async (context) => {
+  test('a changed zip is found when it is fetched, not run, and mended by uploading it again', async (context) => {
     const { folder, code } = await scene(context);
     writeFileSync(zipPath(folder, code), corrupt(smallZip(1), 40, 41));
-    const { store, reports } = await open(context, {}, folder);
+    rmSync(join(folder, 'code'), { recursive: true });
+    const { store, cache, reports } = await open(context, {}, folder);
+    assert.equal(store.codeError(code), null, 'nobody has looked');
+    refused(await cache.acquire(store.getFunction('f')!.latest), 'InvalidZipFileException', /does not have its hash/);
     assert.match(reports.join(), new RegExp(`${code.sha256} does not have its hash any more`));
     refused(store.codeError(code), 'InvalidZipFileException', /does not have its hash/);
+    refused(await cache.acquire(store.getFunction('f')!.latest), 'InvalidZipFileException', /does not have its hash/);
     await assert.rejects(store.readZip(code), /does not have its hash/);
     assert.notEqual(store.getFunction('f'), null);
     ok(await store.putCode(smallZip(1)));
     assert.equal(store.codeError(code), null);
     assert.deepEqual(await store.readZip(code), smallZip(1));
+    cache.release(ok(await cache.acquire(store.getFunction('f')!.latest)));
   });
   test('a zip that is gone', async (context) => {
     const { folder, code } = await scene(context);
@@ -355,22 +360,13 @@ describe('damaged code', () => {
     },
   };
   for (const [name, damage] of Object.entries(damages)) {
-    test(`unpacked again at the start: ${name}`, async (context) => {
-      const { folder, code } = await scene(context);
-      damage(join(folder, 'code', code.sha256));
-      const { store, reports } = await open(context, {}, folder);
-      assert.match(reports.join(), /unpacked again/);
-      assert.equal(store.codeError(code), null);
-      await assertWhole(store, code, smallZip(1));
-      assert.equal(readFileSync(join(store.codeDir(code), 'lib/data.txt'), 'utf8'), '1');
-      assert.deepEqual(readdirSync(join(folder, 'tmp')), []);
-    });
     test(`unpacked again when it is uploaded again: ${name}`, async (context) => {
-      const { store, folder, reports } = await open(context);
+      const scene = await open(context);
+      const { store, folder, dirOf, reports } = scene;
       const code = ok(await store.putCode(smallZip(1)));
-      damage(store.codeDir(code));
+      damage(dirOf(code));
       assert.deepEqual(ok(await store.putCode(smallZip(1))), code);
-      await assertWhole(store, code, smallZip(1));
+      await assertWhole(scene, code, smallZip(1));
       assert.match(reports.join(), /missing or damaged/);
       assert.deepEqual(readdirSync(join(folder, 'tmp')), []);
       ok(await store.putCode(smallZip(1)));
@@ -386,9 +382,9 @@ describe('damaged code', () => {
   });
 });
 
-async function assertWhole(store: Store, code: CodeRef, zip: Buffer): Promise<void> {
+async function assertWhole({ store, dirOf }: Scene, code: CodeRef, zip: Buffer): Promise<void> {
   assert.deepEqual(await store.readZip(code), zip);
-  const paths = readdirSync(store.codeDir(code), { recursive: true, withFileTypes: true });
+  const paths = readdirSync(dirOf(code), { recursive: true, withFileTypes: true });
   assert.equal(paths.filter((path) => path.isFile()).length, 2);
 }
 

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openEmbeddedStore } from '../../src/store/embedded/embedded-store.ts';
 import { LogFiles } from '../../src/store/log-files.ts';
-import { asyncInvocation, config, ok, refused, smallZip } from './fixtures.ts';
+import { asyncInvocation, config, ok, openWithCache, refused, smallZip } from './fixtures.ts';
 import { makeZip } from './zips.ts';
 
 const skip = process.getuid?.() === 0 ? false : 'mounting takes root';
@@ -36,13 +36,15 @@ test(
   async (context) => {
     const folder = mountDisk(context, 3);
     if (folder === null) return;
-    const store = await openEmbeddedStore(folder, { report: () => undefined });
+    const { store, cache } = await openWithCache(folder);
     const code = ok(await store.putCode(smallZip(1)));
     ok(await store.createFunction({ functionName: 'f', config: config(), code, tags: {}, publish: false }));
     const large = makeZip([{ name: 'data', content: randomBytes(2_000_000) }]);
     refused(await store.putCode(large), 'ServiceException', /^Cannot store the code in .*ENOSPC/);
     assert.deepEqual(readdirSync(join(folder, 'tmp')), []);
     assert.deepEqual(readdirSync(join(folder, 'code')), [code.sha256]);
+    await cache.close();
+    assert.deepEqual(readdirSync(join(folder, 'unpacking')), []);
 
     writeFileSync(join(folder, 'ballast'), '');
     assert.throws(() => writeFileSync(join(folder, 'ballast'), Buffer.alloc(4_000_000)));

@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { openEmbeddedStore } from '../../src/store/embedded/embedded-store.ts';
 import { StoreError } from '../../src/store/store.ts';
 import { storeContract } from './contract.ts';
-import { asyncInvocation, config, ok, refused, smallZip, temporaryFolder } from './fixtures.ts';
+import { asyncInvocation, config, ok, openWithCache, refused, smallZip, temporaryFolder } from './fixtures.ts';
 
 storeContract({
   name: 'embedded',
@@ -59,16 +59,16 @@ test('the folder is private but for the code', async (context) => {
   const folder = join(temporaryFolder(context), 'data');
   const mask = process.umask(0o077);
   context.after(() => process.umask(mask));
-  const store = await openEmbeddedStore(folder);
+  const { store, dirOf } = await openWithCache(folder);
   const code = ok(await store.putCode(smallZip(1)));
   const mode = (path: string): string => (statSync(path).mode & 0o777).toString(8);
   assert.equal(mode(folder), '700');
   for (const name of ['perch.db', 'perch.db-wal', 'lock', 'pid']) assert.equal(mode(join(folder, name)), '600', name);
-  assert.deepEqual([mode(join(folder, 'zips')), mode(join(folder, 'tmp'))], ['700', '700']);
-  for (const path of [join(folder, 'code'), store.codeDir(code), join(store.codeDir(code), 'lib')]) {
+  for (const name of ['zips', 'tmp', 'unpacking']) assert.equal(mode(join(folder, name)), '700', name);
+  for (const path of [join(folder, 'code'), join(dirOf(code), '..'), dirOf(code), join(dirOf(code), 'lib')]) {
     assert.equal(mode(path), '755');
   }
-  assert.equal(mode(join(store.codeDir(code), 'index.mjs')), '644');
+  assert.equal(mode(join(dirOf(code), 'index.mjs')), '644');
   await store.close();
 });
 

@@ -4,9 +4,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import assert from 'node:assert/strict';
+import { realClock } from '../../src/base/clock.ts';
 import { UserError } from '../../src/base/errors.ts';
+import { LIMITS } from '../../src/base/limits.ts';
+import { openEmbeddedStore } from '../../src/store/embedded/embedded-store.ts';
+import type {
+  EmbeddedStore,
+  EmbeddedStoreLimits,
+  EmbeddedStoreOptions,
+} from '../../src/store/embedded/embedded-store.ts';
 import type { ApiErrorCode } from '../../src/base/errors.ts';
-import type { AsyncInvocation, FunctionConfig } from '../../src/store/store.ts';
+import type { AsyncInvocation, CodeRef, FunctionConfig } from '../../src/store/store.ts';
+import { CodeCache } from '../../src/worker/code/code-cache.ts';
+import type { CodeCacheLimits } from '../../src/worker/code/code-cache.ts';
 import { makeZip } from './zips.ts';
 
 export function temporaryFolder(context: TestContext): string {
@@ -67,4 +77,30 @@ export function refused(value: unknown, code: ApiErrorCode, message?: string | R
   if (typeof message === 'string') assert.equal(value.message, message);
   else if (message) assert.match(value.message, message);
   return value;
+}
+
+export interface StoreAndCache {
+  readonly store: EmbeddedStore;
+  readonly cache: CodeCache;
+  /** Where the cache has the code, once it has. */
+  dirOf(code: CodeRef): string;
+}
+
+/** As `perch up` puts them together; the cache is closed with the store. */
+export async function openWithCache(
+  folder: string,
+  options: Omit<EmbeddedStoreOptions, 'sink' | 'limits'> & {
+    readonly limits?: Partial<EmbeddedStoreLimits & CodeCacheLimits>;
+  } = {},
+): Promise<StoreAndCache> {
+  const { clock = realClock, report = () => undefined } = options;
+  const cache = new CodeCache({ folder, limits: { ...LIMITS, ...options.limits }, clock, report });
+  const store = await openEmbeddedStore(folder, { ...options, sink: cache });
+  await cache.open(store.codeSource);
+  const close = store.close.bind(store);
+  store.close = async () => {
+    await close();
+    await cache.close();
+  };
+  return { store, cache, dirOf: (code) => join(folder, 'code', code.sha256, 'files') };
 }

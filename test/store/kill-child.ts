@@ -6,12 +6,13 @@
 import { writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../../src/base/errors.ts';
-import { openEmbeddedStore } from '../../src/store/embedded/embedded-store.ts';
-import { asyncInvocation, config, ok, smallZip } from './fixtures.ts';
+import { asyncInvocation, config, ok, openWithCache, smallZip } from './fixtures.ts';
 import type { KillStep } from './kill-log.ts';
 
 const [folder, seedText] = process.argv.slice(2);
-const store = await openEmbeddedStore(folder!, { limits: { codeSweepDelayMs: 30 } });
+// Room for about three packages: folders come and go all the time.
+const limits = { codeSweepDelayMs: 30, codeCacheBytesMax: 70_000, codeCacheEntryCountMax: 8 };
+const { store, cache } = await openWithCache(folder!, { limits });
 let state = Number(seedText);
 
 /** Small and repeatable; good enough to choose what to do next. */
@@ -73,12 +74,22 @@ async function dequeue(functionName: string): Promise<void> {
   say('done', step);
 }
 
+/** As an instance that starts does; there may be no room. */
+async function unpack(functionName: string): Promise<void> {
+  const fn = store.getVersion(functionName, '$LATEST');
+  if (fn === null) return sleep(0);
+  const folders = await cache.acquire(fn);
+  await sleep(random(3));
+  if (!(folders instanceof UserError)) cache.release(folders);
+}
+
 async function loop(functionName: string): Promise<never> {
   for (;;) {
-    const choice = random(10);
+    const choice = random(12);
     if (choice < 4) await deploy(functionName);
     else if (choice < 5) await remove(functionName);
     else if (choice < 8) await enqueue(functionName);
+    else if (choice < 10) await unpack(functionName);
     else await dequeue(functionName);
   }
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Store } from '../../src/store/store.ts';
+import type { CodeRef, Store } from '../../src/store/store.ts';
 
 export type KillStep =
   | {
@@ -50,9 +50,9 @@ export class KillModel {
   }
 
   /** Takes what is there as the truth for the next round, once it is one of the possibilities. */
-  checkAndSettle(store: Store): void {
+  checkAndSettle(store: Store, dirOf: (code: CodeRef) => string): void {
     for (const [functionName, possible] of this.#functions) {
-      const found = foundFunction(store, functionName);
+      const found = foundFunction(store, functionName, dirOf);
       const match = possible.values.find((value) => describe(value) === found);
       assert.notEqual(
         match,
@@ -107,10 +107,10 @@ function describe(value: Deployed): string {
   return value ? `${value.sha256} with ${value.content}, timeout ${value.timeoutS}` : 'absent';
 }
 
-function foundFunction(store: Store, functionName: string): string {
+function foundFunction(store: Store, functionName: string, dirOf: (code: CodeRef) => string): string {
   const version = store.getVersion(functionName, '$LATEST');
   if (!version) return 'absent';
-  const content = readFileSync(join(store.codeDir(version.code), 'lib/data.txt'), 'utf8');
+  const content = readFileSync(join(dirOf(version.code), 'lib/data.txt'), 'utf8');
   assert.equal(store.codeError(version.code), null);
   return `${version.code.sha256} with ${content}, timeout ${version.config.timeoutS}`;
 }

@@ -10,9 +10,8 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openEmbeddedStore } from '../../src/store/embedded/embedded-store.ts';
 import type { Store } from '../../src/store/store.ts';
-import { temporaryFolder } from './fixtures.ts';
+import { ok, openWithCache, temporaryFolder } from './fixtures.ts';
 import { KillModel } from './kill-log.ts';
 
 const KILL_COUNT = Number(process.env['PERCH_KILL_COUNT'] ?? 20);
@@ -24,10 +23,13 @@ test(`killed ${KILL_COUNT} times at random moments`, async (context) => {
     const seed = randomInt(2 ** 31);
     model.read(await runUntilKilled(folder, seed, randomInt(250)));
     const reports: string[] = [];
-    const store = await openEmbeddedStore(folder, { report: (message) => void reports.push(message) });
+    const opened = await openWithCache(folder, { report: (message) => void reports.push(message) });
+    const { store, cache, dirOf } = opened;
     try {
-      model.checkAndSettle(store);
+      for (const fn of store.listAllVersions(null, 10_000).items) cache.release(ok(await cache.acquire(fn)));
+      model.checkAndSettle(store, dirOf);
       assert.deepEqual(reports, []);
+      cache.checkInvariants();
       assertNoOrphans(folder, store);
     } catch (error) {
       context.diagnostic(`seed ${seed}, round ${round}`);

@@ -219,3 +219,8 @@ async function reading<T>(promise: Promise<T>): Promise<T | ZipRefusal> {
     return cannotUnzip(error instanceof Error ? error.message : String(error));
   }
 }
+
+/** Of the files, as the zip says; what unpacks to more is refused. */
+export function unzippedBytesOf(plan: ZipPlan): number {
+  return plan.files.reduce((sum, file) => sum + file.entry.uncompressedSize, 0);
+}

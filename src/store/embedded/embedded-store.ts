@@ -7,9 +7,11 @@ import { realClock } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';
 import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
+import type { CodeSink, CodeSource } from '../code/code-source.ts';
 import { CodeStore } from '../code/code-store.ts';
 import type { CodeLimits } from '../code/code-store.ts';
 import {
+  codeOf,
   createFunction,
   deleteVersion,
   notFound,
@@ -18,17 +20,22 @@ import {
   setReservedConcurrency,
   updateFunction,
   versionOf,
+  versionsOf,
 } from '../functions.ts';
 import type { Change, Fresh, FunctionState } from '../functions.ts';
-import { pageAfter, pageOfAllVersions, pageOfVersions } from '../pages.ts';
+import { pageAfter, pageOfAllVersions, pageOfLayerVersions, pageOfVersions } from '../pages.ts';
 import { StoreError } from '../store.ts';
 import type {
   AsyncInvocation,
   CodeRef,
   CreateFunction,
+  FunctionConfig,
   FunctionRecord,
   FunctionVersion,
+  LayerFilter,
+  LayerVersion,
   Page,
+  PublishLayerVersion,
   PublishVersion,
   Store,
   UpdateFunction,
@@ -37,6 +44,7 @@ import { AsyncQueue } from './async-queue.ts';
 import { Database } from './database.ts';
 import { FunctionTable } from './function-table.ts';
 import type { Decision } from './function-table.ts';
+import { LayerTable } from './layer-table.ts';
 
 export interface EmbeddedStoreLimits extends CodeLimits {
   readonly asyncQueueMax: number;
@@ -51,6 +59,8 @@ export interface EmbeddedStoreOptions {
   readonly clock?: Clock;
   /** What the operator should know: damaged code, and what was mended. Default: to stderr. */
   readonly report?: (message: string) => void;
+  /** The code cache of a worker on this machine: it is given each zip at its upload. */
+  readonly sink?: CodeSink;
 }
 
 /**
@@ -69,7 +79,7 @@ export async function openEmbeddedStore(folder: string, options: EmbeddedStoreOp
   }
   const database = await Database.open({ folder: path, pageCountMax: limits.databasePageCountMax });
   try {
-    const codes = new CodeStore({ folder: path, limits, clock, report });
+    const codes = new CodeStore({ folder: path, limits, clock, report, sink: options.sink ?? null });
     return await EmbeddedStore.open({ path, limits, clock, report, database, codes });
   } catch (error) {
     await database.close();
@@ -90,6 +100,7 @@ interface Parts {
 export class EmbeddedStore implements Store {
   readonly #parts: Parts;
   readonly #functions: FunctionTable;
+  readonly #layers: LayerTable;
   readonly #queue: AsyncQueue;
   readonly #listeners: ((functionName: string) => void)[] = [];
   #sweepTimer: NodeJS.Timeout | undefined;
@@ -103,6 +114,7 @@ export class EmbeddedStore implements Store {
     this.#functions = new FunctionTable(database, (functionName) => {
       for (const listener of this.#listeners) listener(functionName);
     });
+    this.#layers = new LayerTable(database);
     this.#queue = new AsyncQueue(database, {
       countMax: limits.asyncQueueMax,
       memoryBytesMax: limits.asyncMemoryBytesMax,
@@ -112,7 +124,7 @@ export class EmbeddedStore implements Store {
 
   static async open(parts: Parts): Promise<EmbeddedStore> {
     const store = new EmbeddedStore(parts);
-    await parts.codes.open(store.#functions.versions().map((version) => version.code));
+    await parts.codes.open(store.#usedCode());
     const everyMs = Math.max(1000, parts.limits.codeSweepDelayMs / 4);
     store.#sweepTimer = setInterval(() => void store.sweep(), everyMs).unref();
     return store;
@@ -126,11 +138,19 @@ export class EmbeddedStore implements Store {
   }
 
   codeDir(code: CodeRef): string {
-    return this.#parts.codes.folderOf(code);
+    return join(this.#parts.path, 'code', code.sha256, 'files');
   }
 
   codeError(code: CodeRef): UserError | null {
     return this.#parts.codes.errorOf(code);
+  }
+
+  get codeSource(): CodeSource {
+    return this.#parts.codes;
+  }
+
+  unzippedBytes(code: CodeRef): Promise<number | UserError> {
+    return this.#track(this.#parts.codes.unzippedBytes(code));
   }
 
   readZip(code: CodeRef): Promise<Buffer> {
@@ -141,7 +161,7 @@ export class EmbeddedStore implements Store {
   async sweep(): Promise<void> {
     if (this.#closed) return;
     try {
-      await this.#track(this.#parts.codes.sweep(this.#functions.usedCode()));
+      await this.#track(this.#parts.codes.sweep(new Set(this.#usedCode().map((code) => code.sha256))));
     } catch (error) {
       this.#parts.report(`cannot remove old code from ${this.#parts.path}: ${messageOf(error)}`);
     }
@@ -173,15 +193,16 @@ export class EmbeddedStore implements Store {
   }
 
   createFunction(request: CreateFunction): Promise<FunctionVersion | UserError> {
-    return this.#change(request.functionName, request.code, (before, fresh) => createFunction(before, request, fresh));
+    return this.#change(request, (before, fresh) => createFunction(before, request, fresh));
   }
 
   updateFunction(request: UpdateFunction): Promise<FunctionVersion | UserError> {
-    return this.#change(request.functionName, request.code, (before, fresh) => updateFunction(before, request, fresh));
+    return this.#change(request, (before, fresh) => updateFunction(before, request, fresh));
   }
 
   publishVersion(request: PublishVersion): Promise<FunctionVersion | UserError> {
-    return this.#change(request.functionName, undefined, (before, fresh) => publishVersion(before, request, fresh));
+    const { functionName } = request;
+    return this.#change({ functionName }, (before, fresh) => publishVersion(before, request, fresh));
   }
 
   deleteFunction(functionName: string, version: string | null): Promise<UserError | null> {
@@ -191,8 +212,8 @@ export class EmbeddedStore implements Store {
     if (state instanceof UserError) return Promise.resolve(state);
     if (!before) return Promise.resolve(notFound(functionName));
     // The delay of the sweep begins with the last use, which is now.
-    for (const used of this.#functions.get(functionName)?.published.values() ?? []) this.#parts.codes.use(used.code);
-    this.#parts.codes.use(before.record.latest.code);
+    for (const used of versionsOf(this.#functions.get(functionName) ?? before)) this.#use(used);
+    this.#use(before.record.latest);
     const onTouched = (sequences: readonly number[]): void => this.#queue.removed(sequences);
     const more =
       version === null
@@ -214,6 +235,40 @@ export class EmbeddedStore implements Store {
     return this.#changeState(functionName, (before) =>
       before ? { ...before, record: { ...before.record, tags } } : notFound(functionName),
     );
+  }
+
+  // Layers
+
+  async publishLayerVersion(request: PublishLayerVersion): Promise<LayerVersion | UserError> {
+    const unzippedBytes = await this.unzippedBytes(request.code);
+    if (this.#closed) return shuttingDown();
+    if (unzippedBytes instanceof UserError) return unzippedBytes;
+    if (!this.#parts.codes.use(request.code)) return notStored(request.code);
+    const createdMs = this.#parts.clock.wallMs();
+    return this.#explained(await this.#layers.publish({ ...request, unzippedBytes, createdMs }));
+  }
+
+  getLayerVersion(layerName: string, version: number): LayerVersion | null {
+    return this.#layers.get(layerName, version);
+  }
+
+  listLayerVersions(layerName: string, filter: LayerFilter, marker: string | null, max: number): Page<LayerVersion> {
+    return pageOfLayerVersions(this.#layers.versionsOf(layerName), filter, marker, max);
+  }
+
+  listLayers(filter: LayerFilter, marker: string | null, max: number): Page<LayerVersion> {
+    const newest = (name: string): LayerVersion | undefined => this.#layers.versionsOf(name).findLast(filter);
+    const names = this.#layers.names().filter((name) => newest(name) !== undefined);
+    const { items, nextMarker } = pageAfter(names, marker, max);
+    return { items: items.map((name) => newest(name)!), nextMarker };
+  }
+
+  async deleteLayerVersion(layerName: string, version: number): Promise<UserError | null> {
+    if (this.#closed) return shuttingDown();
+    const before = this.#layers.get(layerName, version);
+    if (before === null) return null;
+    this.#parts.codes.use(before.code);
+    return this.#explained(await this.#layers.delete(layerName, version));
   }
 
   // Asynchronous invocations
@@ -267,8 +322,7 @@ export class EmbeddedStore implements Store {
   }
 
   async #change(
-    functionName: string,
-    code: CodeRef | undefined,
+    { functionName, code, config }: { functionName: string; code?: CodeRef; config?: FunctionConfig },
     decide: (before: FunctionState | undefined, fresh: Fresh) => Change | UserError,
   ): Promise<FunctionVersion | UserError> {
     if (this.#closed) return shuttingDown();
@@ -279,12 +333,21 @@ export class EmbeddedStore implements Store {
       lastNumber: this.#functions.lastNumber(functionName),
     });
     if (change instanceof UserError) return change;
-    if (code && !this.#parts.codes.use(code)) {
-      return new UserError('InvalidParameterValueException', `Code ${code.sha256} is not stored; upload it again.`);
-    }
+    const layers = config?.layers.map((layer) => layer.code) ?? [];
+    const lost = [...(code ? [code] : []), ...layers].find((each) => !this.#parts.codes.use(each));
+    if (lost) return notStored(lost);
     // An update may end the use of the code before; the delay of the sweep begins now.
-    if (before) this.#parts.codes.use(before.record.latest.code);
+    if (before) this.#use(before.record.latest);
     return this.#write({ functionName, ...change });
+  }
+
+  /** The delay of the sweep begins anew for all that it needs. */
+  #use(version: FunctionVersion): void {
+    for (const code of codeOf(version)) this.#parts.codes.use(code);
+  }
+
+  #usedCode(): CodeRef[] {
+    return [...this.#functions.usedCode(), ...Array.from(this.#layers.all(), (layer) => layer.code)];
   }
 
   async #changeState(
@@ -316,7 +379,7 @@ export class EmbeddedStore implements Store {
   }
 }
 
-/** Everything in it is the platform's own; code/ alone is opened up, for the sandboxes. */
+/** Everything in it is the platform's own; code/ alone is opened up by the code cache, for the sandboxes. */
 function prepareFolder(folder: string): void {
   makeParents(folder);
   if (!existsSync(folder)) mkdirSync(folder, { mode: 0o700 });
@@ -344,6 +407,10 @@ function makeEmpty(path: string): void {
 
 function shuttingDown(): UserError {
   return new UserError('ServiceUnavailableException', 'The platform is shutting down.');
+}
+
+function notStored(code: CodeRef): UserError {
+  return new UserError('InvalidParameterValueException', `Code ${code.sha256} is not stored; upload it again.`);
 }
 
 function closedError(): StoreError {

@@ -3,10 +3,10 @@
  * to the disk have decided, which is what the next call decides on. The two share everything that does not differ.
  */
 import { UserError } from '../../base/errors.ts';
-import { versionNumber, versionsOf } from '../functions.ts';
+import { codeOf, versionNumber, versionsOf } from '../functions.ts';
 import type { FunctionState, PublishedAs } from '../functions.ts';
 import { StoreError } from '../store.ts';
-import type { FunctionConfig, FunctionRecord, FunctionVersion } from '../store.ts';
+import type { CodeRef, FunctionConfig, FunctionRecord, FunctionVersion } from '../store.ts';
 import type { Database } from './database.ts';
 import type { Statement } from './schema.ts';
 
@@ -62,17 +62,13 @@ export class FunctionTable {
     return this.#names;
   }
 
-  /** SHA-256 of all code that a version uses, or used until a change that is not on disk yet. */
-  usedCode(): Set<string> {
-    const used = new Set<string>();
+  /** All code that a version uses, or used until a change that is not on disk yet. */
+  usedCode(): CodeRef[] {
+    const used: CodeRef[] = [];
     for (const states of [this.#onDisk, this.#decided]) {
-      for (const state of states.values()) for (const version of versionsOf(state)) used.add(version.code.sha256);
+      for (const state of states.values()) for (const version of versionsOf(state)) used.push(...codeOf(version));
     }
     return used;
-  }
-
-  versions(): FunctionVersion[] {
-    return [...this.#onDisk.values()].flatMap(versionsOf);
   }
 
   change<T>(decision: Decision<T>): Promise<T | UserError> {

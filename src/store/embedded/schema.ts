@@ -30,6 +30,16 @@ export const MIGRATIONS: readonly string[] = [
      due_ms REAL NOT NULL
    ) STRICT;
    CREATE INDEX async_queue_function ON async_queue (function_name, version);`,
+  `CREATE TABLE layer_versions (
+     layer_name TEXT NOT NULL,
+     number INTEGER NOT NULL,
+     body TEXT NOT NULL,           -- JSON
+     PRIMARY KEY (layer_name, number)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE last_layer_numbers ( -- outlives the layer: version numbers are never reused
+     layer_name TEXT PRIMARY KEY,
+     number INTEGER NOT NULL
+   ) STRICT;`,
 ];
 
 export const STATEMENTS = {
@@ -38,6 +48,9 @@ export const STATEMENTS = {
   putVersion: 'INSERT OR REPLACE INTO versions (function_name, number, body) VALUES (?, ?, ?)',
   deleteVersion: 'DELETE FROM versions WHERE function_name = ? AND number = ?',
   putLastNumber: 'INSERT OR REPLACE INTO last_numbers (function_name, number) VALUES (?, ?)',
+  putLayerVersion: 'INSERT OR REPLACE INTO layer_versions (layer_name, number, body) VALUES (?, ?, ?)',
+  deleteLayerVersion: 'DELETE FROM layer_versions WHERE layer_name = ? AND number = ?',
+  putLastLayerNumber: 'INSERT OR REPLACE INTO last_layer_numbers (layer_name, number) VALUES (?, ?)',
   enqueue:
     'INSERT INTO async_queue (sequence, id, function_name, version, payload, client_context, accepted_ms, attempts, due_ms) ' +
     'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',

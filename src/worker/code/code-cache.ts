@@ -354,7 +354,7 @@ export class CodeCache implements CodeSink {
       renameSync(folder, join(this.#root, entry.key));
       Object.assign(entry, { bytes, ...written });
     } finally {
-      if (written === null) void this.#budget.leave(bytes, this.#remove(folder));
+      if (written === null) await this.#budget.leave(bytes, this.#remove(folder));
     }
   }
 
