@@ -21,7 +21,7 @@ const RUNTIME = '../../src/worker/runtimes/wasm/';
 function round({ codeDir, handler, count }: WasmRound): WasmTimes {
   Object.assign(process.env, {
     AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '128',
-    PERCH_MEMORY_SHARE_MB: '72',
+    PERCH_MEMORY_SHARE_MB: '48',
     PERCH_RESPONSE_BYTES_MAX: '6291556',
   });
   const require = createRequire(import.meta.url);

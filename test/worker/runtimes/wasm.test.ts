@@ -265,7 +265,7 @@ test('modules that cannot be run are refused at their initialisation', async (t)
       { 'm.wasm': wasmModule({ memory: { min: 2000 }, functions: [alloc, ECHO] }) },
       'm.handle',
       'Runtime.OutOfMemory',
-      /more memory than .* leaves for it, 56 MB/,
+      /more memory than .* leaves for it, 80 MB/,
     ],
     [
       'a trap in the start section',
@@ -317,8 +317,8 @@ test('memory ends where the memory size of the function does', async () => {
   const functions = [alloc, handler(body, { locals: [I32] })];
   // What a module says it may grow to is not held against it.
   const bytes = wasmModule({ memory: { min: 1, max: 65_536 }, functions });
-  assert.equal((await once({ 'm.wasm': bytes }, 'm.handle')).value, 13);
-  assert.equal((await once({ 'm.wasm': bytes }, 'm.handle', {}, { memoryMb: 256 })).value, 45);
+  assert.equal((await once({ 'm.wasm': bytes }, 'm.handle')).value, 19);
+  assert.equal((await once({ 'm.wasm': bytes }, 'm.handle', {}, { memoryMb: 256 })).value, 51);
 });
 
 test('_initialize runs once for each instance, ahead; what it logs is in the log of the invocation', async () => {
@@ -402,7 +402,7 @@ test('a module that catches its end is ended all the same', async () => {
 });
 
 test('memory stays flat over many invocations that use much of it', async () => {
-  // Fills 20 MB of the 56 MB that it may have.
+  // Fills 20 MB of the 80 MB that it may have.
   const fill = [op.i32(65_536), op.i32(1), op.i32(20 * 1024 * 1024), 0xfc, 0x0b, 0, op.packed(0, 0)];
   const bytes = wasmModule({ memory: { min: 322 }, functions: [alloc, handler(fill)] });
   const runner = new WasmRunner({ 'm.wasm': bytes }, 'm.handle');

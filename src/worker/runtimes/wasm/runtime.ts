@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Runtime } from '../runtime.ts';
 
 /** Of the memory of the function: for Node, this runtime, and the garbage of instances that are gone (see collect.cjs). */
-const RUNTIME_SHARE_MB = 72;
+const RUNTIME_SHARE_MB = 48;
 const PAGES_PER_MB = 16;
 /** What 32-bit addresses reach. */
 const PAGES_MAX = 65_536;
