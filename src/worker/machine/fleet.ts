@@ -161,7 +161,6 @@ export class WorkerMachine {
     if (this.#leases.slot[core] !== NONE) return false;
     const slots = this.#slots;
     const versions = this.#versions;
-    slots.nowUs = nowUs;
     const slot = slots.idle.head(versionIndex);
     if (slot === NONE) {
       if (!this.#assignCold(core, sequence, versionIndex, nowUs)) return false;
@@ -188,7 +187,6 @@ export class WorkerMachine {
   initialised(slot: number, memoryMb: number, nowUs: number): void {
     if (this.#slots.state[slot] !== SlotState.initialising) return;
     const version = this.#slots.version[slot]!;
-    this.#slots.nowUs = nowUs;
     this.#zygotes.initialised(slot, memoryMb, nowUs);
     this.#zygotes.endIfUnused(slot);
     this.#ahead.fillVersion(version, nowUs);
@@ -215,11 +213,8 @@ export class WorkerMachine {
     const state = slots.state[slot];
     if (state !== SlotState.starting && state !== SlotState.readying) return;
     const version = slots.version[slot]!;
-    slots.nowUs = nowUs;
-    if (slots.after[slot] !== After.dropped) {
-      slots.learnCost(slot, nowUs);
-      this.#ahead.versionReady(version);
-    }
+    slots.learnCost(slot, nowUs);
+    this.#ahead.versionReady(version);
     if (state === SlotState.starting) this.#run(slot, slots.core[slot]!, nowUs);
     else slots.beIdle(slot);
     this.#ahead.fillVersion(version, nowUs);
@@ -257,7 +252,6 @@ export class WorkerMachine {
     const slots = this.#slots;
     const state = slots.state[slot]!;
     assert(state !== SlotState.free && state !== SlotState.awaiting, `slot ${slot} exited in state ${state}`);
-    slots.nowUs = nowUs;
     const version = slots.version[slot]!;
     const core = slots.core[slot]!;
     const zygote = slots.zygote[slot]!;
@@ -286,7 +280,6 @@ export class WorkerMachine {
    */
   tick(nowUs: number): number {
     const { deadlineUs, count } = this.#slots;
-    this.#slots.nowUs = nowUs;
     this.#slots.freezeResting();
     for (let slot = 0; slot < count; slot++) {
       if (deadlineUs[slot]! > nowUs) continue;

@@ -67,9 +67,9 @@ export class Slots {
   zygoteCount = 0;
   /** Slots that are booting, initialising or readying: each has a deadline and, most of them, no lease. */
   pendingCount = 0;
-  /** Raised by the shell's events: when a slot was used last. */
-  nowUs = 0;
 
+  /** Microseconds from start, fork or adoption to ready, for each MB that it is counted with. */
+  readonly #worth: Float64Array;
   readonly #freeSlots: Int32Array;
   readonly #versions: Versions;
   readonly #actions: Actions;
@@ -92,6 +92,7 @@ export class Slots {
     this.idle = new SlotList(versions.count, count);
     this.resting = new SlotList(1, count);
     this.keepAlive = new GreedyDual(count, versions.count);
+    this.#worth = new Float64Array(count);
     this.#freeSlots = Int32Array.from({ length: count }, (_, index) => count - 1 - index);
     this.freeCount = count;
     this.#versions = versions;
@@ -202,16 +203,12 @@ export class Slots {
   /** An instance or zygote is used now: its priority to be kept rises. */
   touch(slot: number): void {
     const version = this.version[slot]!;
-    this.keepAlive.touch(slot, version, this.#costUs(slot, version) / this.memoryMb[slot]!);
+    this.keepAlive.touch(slot, version, this.#worth[slot]!);
   }
 
-  /** Learns what it costs to have such a slot again: it is ready now. */
+  /** It is ready now, and that is what it would cost to have it again. */
   learnCost(slot: number, nowUs: number): void {
-    const version = this.version[slot]!;
-    const costUs = nowUs - this.sinceUs[slot]!;
-    if (this.state[slot] === SlotState.initialising) this.#versions.zygoteCostUs[version] = costUs;
-    else if (this.zygote[slot] === NONE) this.#versions.plainCostUs[version] = costUs;
-    else this.#versions.copyCostUs[version] = costUs;
+    this.#worth[slot] = (nowUs - this.sinceUs[slot]!) / this.memoryMb[slot]!;
   }
 
   /** A stem cell is the version's zygote from here on. */
@@ -234,11 +231,12 @@ export class Slots {
     this.beginRest(slot);
   }
 
-  beZygote(slot: number, memoryMb: number): void {
+  beZygote(slot: number, memoryMb: number, nowUs: number): void {
     this.state[slot] = SlotState.zygote;
     this.deadlineUs[slot] = Infinity;
     this.pendingCount--;
     this.setMemory(slot, memoryMb);
+    this.learnCost(slot, nowUs);
     this.beginRest(slot);
     this.touch(slot);
   }
@@ -344,13 +342,8 @@ export class Slots {
     this.residentMb += memoryMb;
     this.after[slot] = After.kept;
     // Until it is touched it is worth as little as anything can be.
+    this.#worth[slot] = 0;
     this.keepAlive.touch(slot, 0, 0);
     return slot;
-  }
-
-  #costUs(slot: number, version: number): number {
-    if (this.state[slot] === SlotState.zygote) return this.#versions.zygoteCostUs[version]!;
-    if (this.zygote[slot] === NONE) return this.#versions.plainCostUs[version]!;
-    return this.#versions.copyCostUs[version]!;
   }
 }

@@ -45,10 +45,6 @@ export class Versions {
   readonly provisionFailures: Int32Array;
   /** Tick before which no provisioned instance is tried again. */
   readonly provisionTick: Float64Array;
-  /** Last seen: from start, from fork, and from adoption, to ready. */
-  readonly plainCostUs: Float64Array;
-  readonly copyCostUs: Float64Array;
-  readonly zygoteCostUs: Float64Array;
 
   /** Versions with a provisioned count, and the sum of these. */
   provisionedCount = 0;
@@ -73,9 +69,6 @@ export class Versions {
     this.provisioned = new Int32Array(count);
     this.provisionFailures = new Int32Array(count);
     this.provisionTick = new Float64Array(count);
-    this.plainCostUs = new Float64Array(count);
-    this.copyCostUs = new Float64Array(count);
-    this.zygoteCostUs = new Float64Array(count);
     this.#provisionedList = new Int32Array(count);
   }
 
@@ -91,9 +84,6 @@ export class Versions {
     this.aheadFailed[version] = 0;
     this.provisionFailures[version] = 0;
     this.provisionTick[version] = 0;
-    this.plainCostUs[version] = 0;
-    this.copyCostUs[version] = 0;
-    this.zygoteCostUs[version] = 0;
   }
 
   provision(version: number, count: number): void {

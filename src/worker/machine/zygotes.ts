@@ -60,8 +60,7 @@ export class Zygotes {
   initialised(zygote: number, memoryMb: number, nowUs: number): void {
     const slots = this.#slots;
     const limitMb = slots.memoryMb[zygote]!;
-    if (slots.after[zygote] === After.kept) slots.learnCost(zygote, nowUs);
-    slots.beZygote(zygote, memoryMb > 0 ? Math.min(memoryMb, limitMb) : limitMb);
+    slots.beZygote(zygote, memoryMb > 0 ? Math.min(memoryMb, limitMb) : limitMb, nowUs);
     for (let slot = 0; slot < slots.count; slot++) {
       if (!this.#awaits(slot, zygote)) continue;
       slots.state[slot] = SlotState.starting;
