@@ -160,8 +160,7 @@ function forwardRules(spec: FirewallSpec): nft.Expression[][] {
     // Other instances, containers and machines of this server.
     ...refuse(...incoming),
     [...outgoing, ...answers, nft.accept],
-    [...outgoing, nft.drop],
-    // Answers to instances that are gone would leave by the default route.
+    // Nothing else comes in; and what is for an instance that is gone does not leave by the default route.
     [...isIpv4(), ...nft.destination(range.address, range.length), nft.drop],
     ...spec.switched.flatMap((from) =>
       spec.switched.map((to) => [...nft.meta(Meta.incomingIndex, from), ...nft.meta(Meta.outgoingIndex, to), nft.drop]),
