@@ -26,6 +26,7 @@ sys.path.remove(_folder)
 
 ADOPT = 2
 FORK = 3
+REAP = 4
 CELL = 32
 INITIALISED = 33
 INIT_ERROR = 34
@@ -34,6 +35,7 @@ EXITED = 36
 LOG = 37
 
 EXIT_COPY_FAILED = 70
+REAP_WAIT_S = 0.02
 STATUS_COPY_FAILED = EXIT_COPY_FAILED << 8
 
 # More than a FORK ever brings.
@@ -48,6 +50,10 @@ _fork = os.fork
 _wait = os.waitpid
 _set_mask = signal.pthread_sigmask
 _set_handler = signal.signal
+_handler_of = signal.getsignal
+_wait_for_signal = signal.sigtimedwait
+_collect = gc.collect
+_freeze = gc.freeze
 
 
 class Control:
@@ -91,6 +97,7 @@ class Zygote:
         self._server = None
         self._child_handler = signal.SIG_DFL
         self._mask = set()
+        self._files = []
 
     def adopt(self):
         kind, _, _, body, _ = self._control.receive()
@@ -110,12 +117,13 @@ class Zygote:
         loaded = self._load(settings)
         log.flush()
         # What nobody holds any more is closed by now.
-        gc.collect()
+        _collect()
         found = uncopyable.reasons(before)
         if found:
             send(UNCOPYABLE, 0, 0, '\n'.join(found).encode('utf-8', 'replace'))
             while True:
                 self._control.receive()
+        self._files = uncopyable.renewable(before)
         self._server = Server(settings, loaded)
         self._settle()
 
@@ -134,14 +142,14 @@ class Zygote:
     def _settle(self):
         """Nothing of the function's runs in the zygote from here on: its handlers of signals are for its copies."""
         self._mask = _set_mask(signal.SIG_BLOCK, _every_signal)
-        self._child_handler = signal.getsignal(signal.SIGCHLD)
+        self._child_handler = _handler_of(signal.SIGCHLD)
         _set_handler(signal.SIGCHLD, signal.SIG_DFL)
         # Rehearsed here, what is made once on that path is made for all copies.
         self._server.rehearse()
         separate.settle()
         log.copying = True
-        gc.collect()
-        gc.freeze()
+        _collect()
+        _freeze()
         send(INITIALISED, 0, 0, b'')
 
     def run(self):
@@ -150,7 +158,7 @@ class Zygote:
             kind, flags, copy, _, rights = self._control.receive()
             if kind == FORK and self._fork(flags, copy, rights):
                 return self._server
-            self._reap()
+            self._reap(REAP_WAIT_S if kind == REAP else 0)
 
     def _fork(self, flags, copy, rights):
         """True in the copy."""
@@ -179,24 +187,34 @@ class Zygote:
             self._control.leave()
             log.use_kind(channel.LOG)
             log.copying = False
-            become_copy(self._server, flags, rights)
+            become_copy(self._server, self._files, flags, rights)
             if self._child_handler not in (signal.SIG_DFL, None):
                 _set_handler(signal.SIGCHLD, self._child_handler)
             _set_mask(signal.SIG_SETMASK, self._mask)
         except BaseException as error:
             _say_last(rights[2], f'a copy could not be made: {error}\n'.encode())
 
-    def _reap(self):
+    def _reap(self, wait_s):
+        # A copy leaves its cgroup, which is what the agent sees, a moment before it can be reaped.
+        while not self._reap_ended() and self._copies and wait_s > 0:
+            if _wait_for_signal((signal.SIGCHLD,), wait_s) is None:
+                wait_s = 0
+
+    def _reap_ended(self):
+        """Whether there were any."""
+        found = False
         while self._copies:
             try:
                 process_id, status = _wait(-1, os.WNOHANG | kernel.WALL)
             except ChildProcessError:
-                return
+                break
             if process_id == 0:
-                return
+                break
             copy = self._copies.pop(process_id, None)
             if copy is not None:
                 self._report(copy, status)
+                found = True
+        return found
 
     def _report(self, copy, status):
         send(EXITED, 0, copy, status.to_bytes(4, 'little'))

@@ -21,6 +21,8 @@ _FIRST_UNUSED = 5
 _DESCRIPTORS_MAX = os.sysconf('SC_OPEN_MAX')
 
 _duplicate = os.dup2
+_open = os.open
+_seek = os.lseek
 _close_range = os.closerange
 
 
@@ -38,17 +40,30 @@ def _mount_own():
     kernel.mount(b'none', b'/proc/sys', None, flags, None)
 
 
-def _take_descriptors(channel_in, answers, output):
+def _take_descriptors(channel_in, answers, output, files):
     # Those that came are numbered from 5: 0 to 4 are the zygote's, and open.
     _duplicate(channel_in, channel.IN, inheritable=False)
     _duplicate(answers, channel.OUT, inheritable=False)
     _duplicate(output, 1)
     _duplicate(output, 2)
-    _close_range(_FIRST_UNUSED, _DESCRIPTORS_MAX)
+    first = _FIRST_UNUSED
+    for number, path, position in files:
+        _close_range(first, number)
+        first = number + 1
+        if path != '':
+            _renew(number, path, position)
+    _close_range(first, _DESCRIPTORS_MAX)
 
 
-def become_copy(server, flags, rights):
-    """Called in the child of a fork."""
+def _renew(number, path, position):
+    opened = _open(path, os.O_RDONLY | os.O_CLOEXEC)
+    _seek(opened, position, os.SEEK_SET)
+    _duplicate(opened, number, inheritable=False)
+    own.close(opened)
+
+
+def become_copy(server, files, flags, rights):
+    """Called in the child of a fork. `files`: what uncopyable.renewable found."""
     channel_in, answers, output, *others = rights
     network = others.pop(0) if flags & FORK_ENTER_NETWORK else -1
     _join_cgroups(others)
@@ -57,7 +72,7 @@ def become_copy(server, flags, rights):
     if network >= 0:
         kernel.setns(network, kernel.CLONE_NEWNET)
     _mount_own()
-    _take_descriptors(channel_in, answers, output)
+    _take_descriptors(channel_in, answers, output, files)
     kernel.drop_capabilities()
     if new_network:
         channel.send(channel.MADE, 0, 0, b'')

@@ -1,9 +1,12 @@
 # Finds what a copy of an initialised function could not have for itself: open descriptors, threads, other processes,
 # alarms, shared memory, files in /tmp. The reasons are read by the function's owner. It looks from within, so it finds what
 # was left by chance; a function that hides something on purpose hides it from its own copies alone.
+import fcntl
 import signal
+import stat
 import threading
-from os import fstat, getcwd, getpid, listdir, readlink
+from os import O_ACCMODE, O_RDONLY, SEEK_CUR, fstat, getcwd, getpid, listdir, lseek, major, minor, readlink
+from os import stat as stat_path
 from time import monotonic, sleep
 
 NAMES_MAX = 5
@@ -65,6 +68,10 @@ def _shared_mappings():
     return found
 
 
+_get_flags = fcntl.fcntl
+_get_timer = signal.getitimer
+
+
 class Baseline:
     """What is there before the function is."""
 
@@ -73,6 +80,37 @@ class Baseline:
         self.threads = _threads()
         self.processes = _processes()
         self.mappings = _shared_mappings()
+
+
+# /dev/null, zero, full, random and urandom: nothing of what a process does with them is seen by another.
+_MEMORY_DEVICES = 1
+_STATELESS = {3, 5, 7, 8, 9}
+
+
+def _is_stateless(number):
+    status = fstat(number)
+    return stat.S_ISCHR(status.st_mode) and major(status.st_rdev) == _MEMORY_DEVICES and minor(status.st_rdev) in _STATELESS
+
+
+def _is_renewable(number, path):
+    """A file that nobody can change, open for reading: a copy opens it anew, for a position of its own."""
+    if not path.startswith(_IMMUTABLE) or _get_flags(number, fcntl.F_GETFL) & O_ACCMODE != O_RDONLY:
+        return False
+    status = fstat(number)
+    try:
+        now = stat_path(path)
+    except OSError:  # removed
+        return False
+    return stat.S_ISREG(status.st_mode) and (status.st_dev, status.st_ino) == (now.st_dev, now.st_ino)
+
+
+def renewable(before):
+    """Of the new descriptors: number, path and position, or no path where it can stay as it is."""
+    return sorted(
+        (number, '', 0) if _is_stateless(number) else (number, target, lseek(number, 0, SEEK_CUR))
+        for number, target in _descriptors().items()
+        if before.descriptors.get(number) != target
+    )
 
 
 def _socket_kind(target):
@@ -125,7 +163,7 @@ def _names(values):
 
 def _timers():
     for name, words in _TIMERS:
-        if signal.getitimer(getattr(signal, name))[0] > 0:
+        if _get_timer(getattr(signal, name))[0] > 0:
             yield f'an alarm that is set ({words})'
     if _read('/proc/self/timers') != '':
         yield 'a timer that is set (timer_create)'
@@ -148,7 +186,7 @@ def reasons(before):
     found = [
         _describe_descriptor(number, target)
         for number, target in _descriptors().items()
-        if before.descriptors.get(number) != target
+        if before.descriptors.get(number) != target and not _is_stateless(number) and not _is_renewable(number, target)
     ]
     found += [f'a descriptor of the platform that was closed ({number})' for number in range(5) if not _is_open(number)]
     threads = _new_threads(before)
