@@ -203,6 +203,10 @@ export const FUNCTION_ERRORS = {
     meaning: 'The handler setting has not the form file.export.',
     action: 'Correct the handler setting.',
   },
+  'Runtime.InvalidEntrypoint': {
+    meaning: 'There is no bootstrap in the package or its layers, or it cannot be executed.',
+    action: 'Put an executable file named bootstrap at the root of the package, made for this processor.',
+  },
   'Runtime.UnhandledPromiseRejection': {
     meaning: 'A promise was rejected and nobody handled it.',
     action: 'Await the promise, or catch its rejection.',
@@ -220,7 +224,8 @@ export const FUNCTION_ERRORS = {
     action: 'Do not write to file descriptors that the function did not open.',
   },
   'Runtime.WasmTrap': {
-    meaning: 'The WebAssembly module trapped: unreachable, memory out of bounds, stack exhausted, an uncaught exception.',
+    meaning:
+      'The WebAssembly module trapped: unreachable, memory out of bounds, stack exhausted, an uncaught exception.',
     action: 'Correct the module at the function that the trace names.',
   },
   'Sandbox.StartError': {
