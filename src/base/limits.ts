@@ -62,6 +62,11 @@ export const LIMITS = {
 
   // Agent
   instanceCountMax: 1024,
+  /** Stem cells that wait for each runtime, and what one may use before it has a function. */
+  stemCellCount: 2,
+  stemCellMemoryMb: 96,
+  /** Copies of one function that wait ahead of their invocations. */
+  copiesAheadMax: 64,
   initTimeoutMs: 10_000,
   logTailBytesMax: 4096,
   logBytesPerInvocationMax: 1024 * 1024,

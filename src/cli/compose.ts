@@ -20,8 +20,9 @@ import { type Store, StoreError } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { Agent, type AgentEvents } from '../worker/agent/agent.ts';
-import { NoopProvisioner } from '../worker/agent/noop-provisioner.ts';
+import type { CodeSupply } from '../worker/agent/contract.ts';
 import type { Topology } from '../worker/agent/topology.ts';
+import { CodeCache } from '../worker/code/code-cache.ts';
 import { findRuntime } from '../worker/runtimes/index.ts';
 import type { SandboxBackend } from '../worker/sandbox/contract.ts';
 import { SANDBOX_UIDS } from '../worker/sandbox/identity.ts';
@@ -39,6 +40,8 @@ export interface PlatformOptions {
   readonly allowHostNetwork: boolean;
   /** What all instances may use together, MB. */
   readonly memoryMb: number;
+  /** Disk for unpacked code, MB. */
+  readonly codeCacheMb: number;
   /** Secret by access key id; empty: loopback only. */
   readonly keys: ReadonlyMap<string, string>;
   readonly region: string;
@@ -54,6 +57,7 @@ export interface RunningPlatform {
 
 /** Instances together get this share of the machine's memory, unless told otherwise. */
 const MEMORY_SHARE = 0.75;
+const MB = 1024 * 1024;
 /** At the end: for writing the last answers, before connections are cut. */
 const ANSWER_GRACE_MS = 2000;
 
@@ -91,8 +95,11 @@ async function open(options: PlatformOptions, closers: (() => Promise<void>)[]):
   const { dataDir, topology, log } = options;
   const metrics = new Metrics();
   const report = (message: string): void => log.warn(message);
-  const store = await openEmbeddedStore(dataDir, { report });
+  const codeCache = makeCodeCache(options, report);
+  closers.push(() => codeCache.close());
+  const store = await openEmbeddedStore(dataDir, { report, sink: codeCache });
   closers.push(() => store.close());
+  await codeCache.open(store.codeSource);
   const logs = new LogFiles(path.join(dataDir, 'logs'), { report });
   closers.push(() => logs.close());
   const backend = createBackend(options.sandbox, {
@@ -118,14 +125,14 @@ async function open(options: PlatformOptions, closers: (() => Promise<void>)[]):
   );
   const agent = makeAgent(
     options,
-    { store, logs, metrics, backend },
+    { codes: codeCache, logs, metrics, backend },
     {
       released: (core, sequence, warm) => dispatcher.released(core, sequence, warm),
       evicted: (versionIndex) => scheduler.evicted(versionIndex),
       memoryAvailable: () => scheduler.memoryAvailable(),
     },
   );
-  dispatcher.attach(agent, new NoopProvisioner());
+  dispatcher.attach(agent);
 
   const runner = makeAsyncRunner(dispatcher, { store, metrics, log });
   const cores = (): readonly CoreView[] => coreViews(scheduler, dispatcher, topology);
@@ -144,6 +151,7 @@ async function open(options: PlatformOptions, closers: (() => Promise<void>)[]):
   });
   closers.push(() => endInvocations(gateway, runner, agent));
   const { url } = await gateway.listen();
+  agent.start();
   runner.wake();
   return url;
 }
@@ -156,6 +164,11 @@ async function endInvocations(gateway: Gateway, runner: AsyncRunner, agent: Agen
   runner.abandon();
   await agent.stop();
   await answered;
+}
+
+function makeCodeCache(options: PlatformOptions, report: (message: string) => void): CodeCache {
+  const limits = { ...LIMITS, codeCacheBytesMax: options.codeCacheMb * MB };
+  return new CodeCache({ folder: path.resolve(options.dataDir), limits, clock: realClock, report });
 }
 
 function makeScheduler(options: PlatformOptions, metrics: Metrics): LocalScheduler {
@@ -183,7 +196,7 @@ function requestCountMax(topology: Topology): number {
 }
 
 interface AgentNeeds {
-  readonly store: Store;
+  readonly codes: CodeSupply;
   readonly logs: LogFiles;
   readonly metrics: Metrics;
   readonly backend: SandboxBackend;
@@ -199,6 +212,9 @@ function makeAgent(options: PlatformOptions, needs: AgentNeeds, events: AgentEve
     logLineBytesMax: LIMITS.logLineBytesMax,
     logBytesPerInvocationMax: LIMITS.logBytesPerInvocationMax,
     logTailBytesMax: LIMITS.logTailBytesMax,
+    cellCount: LIMITS.stemCellCount,
+    cellMemoryMb: LIMITS.stemCellMemoryMb,
+    copiesAheadMax: LIMITS.copiesAheadMax,
   };
   const setting = { topology: options.topology, limits, account: options };
   return new Agent(setting, { ...needs, clock: realClock, log: options.log }, events);

@@ -13,8 +13,7 @@ import { type LocalScheduler, outcome, type Outcome } from '../scheduler/server/
 import type { FunctionVersion, Store } from '../store/store.ts';
 import type { Counter, Metrics } from '../telemetry/metrics.ts';
 import type { Agent } from '../worker/agent/agent.ts';
-import type { CopyState, InvocationResult, ProvisionedState, Provisioner } from '../worker/agent/contract.ts';
-import { NOTHING_COPIED, NOTHING_PROVISIONED } from '../worker/agent/noop-provisioner.ts';
+import type { CopyState, InvocationResult, ProvisionedState } from '../worker/agent/contract.ts';
 import type { Admission } from './admission.ts';
 import type { InvokeRequest, InvokeResult } from './platform.ts';
 import { Provisioning } from './provisioning.ts';
@@ -68,7 +67,6 @@ export class Dispatcher {
   readonly #coreUse: CoreUse[];
   readonly #refusals: Record<RefusalReason, Counter>;
   #agent: Agent | null = null;
-  #provisioner: Provisioner | null = null;
   #provisioning: Provisioning | null = null;
 
   constructor(options: DispatcherOptions, doors: DispatcherDoors) {
@@ -85,7 +83,10 @@ export class Dispatcher {
     }));
     this.#versions = new VersionTable(store, options.versionCountMax, {
       refuse: (fn) => doors.admission.refuseVersion(fn),
-      added: (entry) => scheduler.setVersion(entry.index, entry.functionIndex, entry.fn.config.memoryMb),
+      added: (entry) => {
+        scheduler.setVersion(entry.index, entry.functionIndex, entry.fn.config.memoryMb);
+        this.#agent?.setVersion({ versionIndex: entry.index, fn: entry.fn, isolation: entry.isolation });
+      },
       retired: (entry) => {
         this.#agent?.dropVersion(entry.index);
         scheduler.removeVersion(entry.index);
@@ -104,19 +105,20 @@ export class Dispatcher {
   }
 
   /** The agent is made after the dispatcher, since each tells the other something. */
-  attach(agent: Agent, provisioner: Provisioner): void {
+  attach(agent: Agent): void {
     this.#agent = agent;
-    this.#provisioner = provisioner;
-    this.#provisioning = new Provisioning(this.#doors.store, this.#versions, provisioner);
+    this.#provisioning = new Provisioning(this.#doors.store, this.#versions, agent);
   }
 
   provisionedState(fn: FunctionVersion): ProvisionedState {
-    return this.#provisioning?.stateOf(fn) ?? NOTHING_PROVISIONED;
+    return this.#provisioning?.stateOf(fn) ?? { allocated: 0, available: 0, failed: null };
   }
 
   copyState(fn: FunctionVersion): CopyState {
     const entry = this.#versions.find(fn);
-    return entry === null || this.#provisioner === null ? NOTHING_COPIED : this.#provisioner.copyState(entry.index);
+    return entry === null || this.#agent === null
+      ? { copyable: null, reasons: [], zygote: 'none', waiting: 0 }
+      : this.#agent.copyState(entry.index);
   }
 
   /** `done` is called exactly once, perhaps before this returns. The function returned withdraws what still waits. */
@@ -218,8 +220,6 @@ export class Dispatcher {
         requestId: request.requestId,
         versionIndex: entry.index,
         fn: entry.fn,
-        codeDir: entry.codeDir,
-        isolation: entry.isolation,
         payload: request.payload,
         clientContext: request.clientContext,
         traceId: request.traceId,

@@ -87,7 +87,6 @@ export class Provisioning {
   }
 
   #provision(entry: VersionEntry, count: number): void {
-    const { index: versionIndex, fn, codeDir, isolation } = entry;
-    this.#provisioner.provision({ versionIndex, fn, codeDir, isolation }, count);
+    this.#provisioner.provision(entry.index, count);
   }
 }

@@ -14,7 +14,6 @@ export interface VersionEntry {
   readonly index: number;
   readonly functionIndex: number;
   readonly fn: FunctionVersion;
-  readonly codeDir: string;
   readonly isolation: Isolation;
   /** Requests that wait, leases that are not over, and one where the version is provisioned. */
   userCount: number;
@@ -108,7 +107,6 @@ export class VersionTable {
       index,
       functionIndex: owner.index,
       fn,
-      codeDir: this.#store.codeDir(fn.code),
       isolation: this.#isolationOf(fn),
       userCount: 0,
       outdated: current !== fn,

@@ -46,6 +46,8 @@ export const METRICS = {
   perch_instances_memory_bytes: { type: 'gauge', help: 'Memory that the living instances may use together.' },
   perch_instances_started_total: { type: 'counter', help: 'Instances started.' },
   perch_instances_ended_total: { type: 'counter', help: 'Instances ended, by reason.', label: 'reason' },
+  perch_copies_made_total: { type: 'counter', help: 'Copies forked from zygotes.' },
+  perch_cells_started_total: { type: 'counter', help: 'Stem cells started.' },
   perch_pins_total: { type: 'counter', help: 'Times an instance was moved to another core.' },
   perch_log_bytes_total: { type: 'counter', help: 'Log output of functions, bytes.' },
   perch_log_dropped_bytes_total: { type: 'counter', help: 'Log output of functions beyond its limit, bytes.' },

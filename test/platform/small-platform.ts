@@ -16,8 +16,8 @@ import { createLog } from '../../src/telemetry/log.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 import { FRAME_HEADER_BYTES, FrameKind, INVOKE_FIXED_BYTES } from '../../src/wire/instance-frame.ts';
 import { Agent } from '../../src/worker/agent/agent.ts';
+import type { CodeSupply } from '../../src/worker/agent/contract.ts';
 import { findRuntime } from '../../src/worker/runtimes/index.ts';
-import { NoopProvisioner } from '../../src/worker/agent/noop-provisioner.ts';
 import { FakeBackend, type FakeInstance } from '../../src/worker/sandbox/fake/index.ts';
 import { SafeBackend } from '../../src/worker/sandbox/safe.ts';
 
@@ -182,6 +182,8 @@ const NO_LOGS: LogStore = {
   close: async () => {},
 };
 
+const CODES: CodeSupply = { acquire: () => ({ codeDir: '/code', layersDir: '' }), release: () => {} };
+
 export class SmallPlatform {
   readonly clock: SimulatedClock = new SimulatedClock();
   readonly store: SmallStore = new SmallStore();
@@ -242,17 +244,20 @@ export class SmallPlatform {
           logLineBytesMax: 1000,
           logBytesPerInvocationMax: 2000,
           logTailBytesMax: 100,
+          cellCount: 1,
+          cellMemoryMb: 1,
+          copiesAheadMax: 2,
         },
         account: DEFAULT_ACCOUNT,
       },
-      { backend: this.#backend, clock, logs: NO_LOGS, metrics, log: createLog('silent') },
+      { backend: this.#backend, codes: CODES, clock, logs: NO_LOGS, metrics, log: createLog('silent') },
       {
         released: (core, sequence, warm) => this.dispatcher.released(core, sequence, warm),
         evicted: (versionIndex) => this.scheduler.evicted(versionIndex),
         memoryAvailable: () => this.scheduler.memoryAvailable(),
       },
     );
-    this.dispatcher.attach(this.agent, new NoopProvisioner());
+    this.dispatcher.attach(this.agent);
   }
 
   open(): Promise<void> {

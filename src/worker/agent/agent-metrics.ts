@@ -1,10 +1,10 @@
 /** The agent's handles on its metrics. */
 import type { Counter, Metrics } from '../../telemetry/metrics.ts';
 import type { Histogram } from '../../base/histogram.ts';
-import { Ending, Kill } from '../machine/actions.ts';
-import type { WorkerMachine } from '../machine/worker.ts';
+import { Ending, Kill } from '../machine/fleet-actions.ts';
+import type { WorkerMachine } from '../machine/fleet.ts';
 import type { ExitReason } from '../sandbox/contract.ts';
-import type { InvocationRecord } from './contract.ts';
+import type { InvocationRecord, StartKind } from './contract.ts';
 
 const RESULTS = ['response', 'error', 'timeout', 'exit', 'init-timeout', 'broke-protocol', 'bad-payload'] as const;
 type Result = (typeof RESULTS)[number];
@@ -15,6 +15,7 @@ const RESULT_OF_ENDING: Record<Ending, Result> = {
   [Ending.timedOut]: 'timeout',
   [Ending.initTimedOut]: 'init-timeout',
   [Ending.broke]: 'broke-protocol',
+  [Ending.initFailed]: 'error',
 };
 
 const KILLS: Record<Kill, string> = {
@@ -23,17 +24,20 @@ const KILLS: Record<Kill, string> = {
   [Kill.broke]: 'broke-protocol',
   [Kill.ended]: 'error',
   [Kill.lost]: 'lost',
+  [Kill.spent]: 'spent',
+  [Kill.uncopyable]: 'uncopyable',
 };
 
 export class AgentMetrics {
   readonly started: Counter;
+  readonly copiesMade: Counter;
+  readonly cellsStarted: Counter;
   readonly pins: Counter;
   readonly logBytes: Counter;
   readonly logDropped: Counter;
   readonly #metrics: Metrics;
   readonly #results: Record<Result, Counter>;
-  readonly #warm: { starts: Counter; us: Histogram };
-  readonly #cold: { starts: Counter; us: Histogram };
+  readonly #starts: Record<StartKind, { starts: Counter; us: Histogram }>;
   readonly #queue: Histogram;
   readonly #run: Histogram;
   readonly #total: Histogram;
@@ -41,6 +45,8 @@ export class AgentMetrics {
   constructor(metrics: Metrics, machine: WorkerMachine) {
     this.#metrics = metrics;
     this.started = metrics.counter('perch_instances_started_total');
+    this.copiesMade = metrics.counter('perch_copies_made_total');
+    this.cellsStarted = metrics.counter('perch_cells_started_total');
     this.pins = metrics.counter('perch_pins_total');
     this.logBytes = metrics.counter('perch_log_bytes_total');
     this.logDropped = metrics.counter('perch_log_dropped_bytes_total');
@@ -50,8 +56,7 @@ export class AgentMetrics {
       starts: metrics.counter('perch_invocation_starts_total', label),
       us: metrics.histogram('perch_start_seconds', label),
     });
-    this.#warm = start('warm');
-    this.#cold = start('cold');
+    this.#starts = { warm: start('warm'), copy: start('copy'), cold: start('cold') };
     this.#queue = metrics.histogram('perch_queue_seconds');
     this.#run = metrics.histogram('perch_run_seconds');
     this.#total = metrics.histogram('perch_total_seconds');
@@ -68,7 +73,7 @@ export class AgentMetrics {
 
   ended(kind: 'response' | 'error', ending: Ending, record: InvocationRecord): void {
     this.result(kind === 'response' ? 'response' : RESULT_OF_ENDING[ending]);
-    const start = record.start === 'warm' ? this.#warm : this.#cold;
+    const start = this.#starts[record.start];
     start.starts.add();
     start.us.record(record.startUs);
     this.#queue.record(record.queuedUs);

@@ -1,6 +1,6 @@
 /**
- * The agent: the worker machine's shell. It starts and kills instances, pins each to the core of its lease, carries
- * payloads to it and answers back, and says when a lease is over.
+ * The agent: the worker machine's shell. It starts and kills instances, cells and zygotes, pins each to the core of its
+ * lease, carries payloads to it and answers back, and says when a lease is over.
  *
  * Hot path: `assign` of a warm instance and the answer to it. One write and one read of a socket, one record; a
  * system call to pin only when the instance changes cores. Checked by `npm run bench -- invoke`.
@@ -8,25 +8,39 @@
 import type { Account } from '../../base/arn.ts';
 import { assert } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
+import { UserError } from '../../base/errors.ts';
 import { FrameKind } from '../../wire/instance-frame.ts';
 import type { LogStore } from '../../store/logs.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
-import { type ActionHandler, Ending, type Kill, SlotState } from '../machine/actions.ts';
-import { WorkerMachine } from '../machine/worker.ts';
-import { runtimeOf } from '../runtimes/index.ts';
-import type { ExitReason, SandboxBackend } from '../sandbox/contract.ts';
-import type { Invocation, InvocationRecord, InvocationResult, Lease } from './contract.ts';
-import { instanceEnvironment } from './environment.ts';
-import { type Answer, Instance } from './instance.ts';
+import { type ActionHandler, Ending, Kill, SlotState } from '../machine/fleet-actions.ts';
+import { WorkerMachine } from '../machine/fleet.ts';
+import type { ExitReason, Sandbox, SandboxBackend } from '../sandbox/contract.ts';
+import { Cell, type CellEvents } from './cell.ts';
+import type {
+  CodeSupply,
+  CopyState,
+  Invocation,
+  InvocationResult,
+  Lease,
+  ProvisionedState,
+  Provisioner,
+  StartKind,
+  VersionTarget,
+} from './contract.ts';
+import { type Answer, Instance, type InstanceEvents } from './instance.ts';
 import { InvocationLog } from './invocation-log.ts';
+import { Launcher } from './launcher.ts';
+import { Pending } from './pending.ts';
 import { PlatformCpus } from './platform-cpus.ts';
+import { payloadOf, recordOf, type Running } from './results.ts';
 import type { Topology } from './topology.ts';
 import { AgentMetrics } from './agent-metrics.ts';
-import { errorPayload, exitError, timeoutText } from './report.ts';
+import { VersionBook } from './version-book.ts';
 
 /** Deadlines are looked at this often; a timeout is late by this at most. */
 const TICK_MS = 10;
+const NONE = -1;
 
 export interface AgentLimits {
   readonly slotCount: number;
@@ -37,6 +51,10 @@ export interface AgentLimits {
   readonly logLineBytesMax: number;
   readonly logBytesPerInvocationMax: number;
   readonly logTailBytesMax: number;
+  /** Stem cells kept waiting for each runtime that has them. */
+  readonly cellCount: number;
+  readonly cellMemoryMb: number;
+  readonly copiesAheadMax: number;
 }
 
 export interface AgentSetting {
@@ -46,7 +64,9 @@ export interface AgentSetting {
 }
 
 export interface AgentDoors {
+  /** Open. */
   readonly backend: SandboxBackend;
+  readonly codes: CodeSupply;
   readonly clock: Clock;
   readonly logs: LogStore;
   readonly metrics: Metrics;
@@ -56,33 +76,27 @@ export interface AgentDoors {
 /** What the agent tells the scheduler. */
 export interface AgentEvents {
   released(core: number, sequence: number, warm: boolean): void;
-  /** The last idle instance of the version is gone. */
+  /** Neither an idle instance nor a zygote of the version is left. */
   evicted(versionIndex: number): void;
-  /** An instance is gone: what had no slot or memory before may have it now. */
+  /** What had no slot or memory before may have it now. */
   memoryAvailable(): void;
 }
 
-/** What a core runs: from `assign` until its lease is released. */
-interface Running {
-  readonly lease: Lease;
-  readonly invocation: Invocation;
-  readonly grantedUs: number;
-  readonly log: InvocationLog;
-  startedUs: number;
-  cold: boolean;
-  /** The instance's answer, for the `complete` that follows it. */
-  answer: Answer | null;
-}
+/** Whatever is in a slot. */
+type Resident = Instance | Cell | Pending;
 
-export class Agent {
+export class Agent implements Provisioner {
   readonly #machine: WorkerMachine;
   readonly #doors: AgentDoors;
   readonly #limits: AgentLimits;
   readonly #events: AgentEvents;
-  readonly #account: Account;
+  readonly #launcher: Launcher;
+  readonly #book: VersionBook;
   readonly #cpusOf: readonly (readonly number[])[];
+  /** Where what no lease asked for runs. */
+  readonly #aheadCpus: readonly number[];
   readonly #platformCpus: PlatformCpus;
-  readonly #instances: (Instance | null)[];
+  readonly #residents: (Resident | null)[];
   readonly #running: (Running | null)[];
   readonly #metrics: AgentMetrics;
   /** Results that the current actions came to, each beside its receiver; see #drain. */
@@ -95,25 +109,50 @@ export class Agent {
   #onEmpty: (() => void) | null = null;
   readonly #carryOut: ActionHandler = {
     start: (slot, core, versionIndex) => this.#start(slot, core, versionIndex),
+    boot: (slot, kind) => this.#boot(slot, kind),
+    adopt: (slot, core, versionIndex) => this.#adopt(slot, core, versionIndex),
+    fork: (slot, zygoteSlot, core) => this.#fork(slot, zygoteSlot, core),
+    take: (slot, core) => this.#take(slot, core),
     run: (slot, core) => this.#run(slot, core),
     complete: (core, slot, ending) => this.#complete(core, slot, ending),
     release: (core, sequence, warm) => this.#release(core, sequence, warm),
     kill: (slot, why) => this.#kill(slot, why),
-    freeze: (slot) => this.#instances[slot]!.freeze(),
+    freeze: (slot) => this.#residents[slot]!.freeze(),
     thaw: (slot, core) => this.#thaw(slot, core),
     evicted: (versionIndex) => this.#events.evicted(versionIndex),
+    roomAvailable: () => this.#events.memoryAvailable(),
+  };
+  readonly #instanceEvents: InstanceEvents = {
+    ready: (instance) => this.#onReady(instance),
+    answer: (instance, answer) => this.#onAnswer(instance, answer),
+    log: (instance, text, bytes) => this.#onLog(instance, this.#machine.coreOf(instance.slot), text, bytes),
+    lost: (instance) => this.#onLost(instance),
+    broke: (instance, message) => this.#onBroke(instance, message),
+    exited: (instance, reason) => this.#onExited(instance, reason),
+  };
+  readonly #cellEvents: CellEvents = {
+    booted: (cell) => this.#feed(() => this.#machine.booted(cell.slot)),
+    initialised: (cell) => this.#onInitialised(cell),
+    initFailed: (cell) => this.#feed(() => this.#machine.initFailed(cell.slot)),
+    uncopyable: (cell, reasons) => this.#onUncopyable(cell, reasons),
+    log: (cell, text, bytes) => this.#onLog(cell, this.#machine.awaitingCore(cell.slot), text, bytes),
+    broke: (cell, message) => this.#onBroke(cell, message),
+    exited: (cell, reason) => this.#onExited(cell, reason),
   };
 
   constructor(setting: AgentSetting, doors: AgentDoors, events: AgentEvents) {
     const { topology, limits, account } = setting;
     const cpusOf = topology.cores;
     this.#cpusOf = cpusOf;
+    this.#aheadCpus = topology.known ? topology.platformCpus : [];
     this.#platformCpus = new PlatformCpus(topology);
     this.#limits = limits;
     this.#doors = doors;
     this.#events = events;
-    this.#account = account;
-    this.#instances = new Array<Instance | null>(limits.slotCount).fill(null);
+    const { responseBytesMax, cellMemoryMb } = limits;
+    this.#launcher = new Launcher(doors.backend, { account, responseBytesMax, cellMemoryMb });
+    this.#book = new VersionBook(limits.versionCount, doors.codes, limits.slotCount);
+    this.#residents = new Array<Resident | null>(limits.slotCount).fill(null);
     this.#running = new Array<Running | null>(cpusOf.length).fill(null);
     this.#machine = new WorkerMachine({
       coreCount: cpusOf.length,
@@ -121,17 +160,37 @@ export class Agent {
       versionCount: limits.versionCount,
       memoryMb: limits.memoryMb,
       initTimeoutUs: limits.initTimeoutMs * 1000,
+      cellTargets: this.#launcher.cellRuntimes.map(() => limits.cellCount),
+      cellMemoryMb,
+      copiesAheadMax: limits.copiesAheadMax,
     });
     this.#metrics = new AgentMetrics(doors.metrics, this.#machine);
+  }
+
+  /** Makes the first stem cells. */
+  start(): void {
+    this.#tick();
+    this.#keepTicking();
+  }
+
+  /** Before the version's first `assign` or `provision`. */
+  setVersion(target: VersionTarget): void {
+    const { versionIndex, fn, isolation } = target;
+    const { kind, reasons } = this.#launcher.cellKindOf(fn);
+    this.#book.set(target, reasons);
+    this.#machine.setVersion(versionIndex, {
+      memoryMb: fn.config.memoryMb,
+      timeoutUs: fn.config.timeoutS * 1e6,
+      fresh: isolation === 'fresh',
+      cellKind: kind,
+    });
   }
 
   /** Runs the invocation on the core of its lease; its `done` is called exactly once. */
   assign(lease: Lease, invocation: Invocation): void {
     if (this.#stopping) return invocation.done({ kind: 'refused', why: 'stopping' });
     if (this.#running[lease.core] !== null) return invocation.done({ kind: 'refused', why: 'stale-lease' });
-    const { timeoutS, memoryMb } = invocation.fn.config;
     const nowUs = this.#doors.clock.nowUs();
-    const run = { versionIndex: invocation.versionIndex, memoryMb, timeoutUs: timeoutS * 1e6 };
     // The core's entry is there before the actions that look it up.
     this.#running[lease.core] = {
       lease,
@@ -139,23 +198,40 @@ export class Agent {
       grantedUs: nowUs,
       log: new InvocationLog(invocation, this.#doors.logs, this.#limits),
       startedUs: 0,
-      cold: false,
+      start: 'warm',
+      initUs: 0,
       answer: null,
     };
     this.#runningCount++;
-    if (!this.#machine.assign(lease.core, lease.sequence, run, nowUs)) {
+    if (!this.#machine.assign(lease.core, lease.sequence, invocation.versionIndex, nowUs)) {
       this.#running[lease.core] = null;
       this.#runningCount--;
       this.#drain();
       return invocation.done({ kind: 'refused', why: 'no-memory' });
     }
-    this.#ticking ??= this.#doors.clock.every(TICK_MS, () => this.#tick());
+    const slot = this.#machine.slotOf(lease.core);
+    if (this.#machine.stateOf(slot) === SlotState.awaiting) this.#running[lease.core]!.start = 'cold';
+    this.#keepTicking();
     this.#drain();
   }
 
   dropVersion(versionIndex: number): void {
-    this.#machine.dropVersion(versionIndex);
+    this.#feed(() => this.#machine.dropVersion(versionIndex));
+  }
+
+  provision(versionIndex: number, count: number): void {
+    this.#book.provision(versionIndex, count, this.#machine.provision(versionIndex, count));
+    this.#keepTicking();
     this.#drain();
+  }
+
+  provisionedState(versionIndex: number): ProvisionedState {
+    const failed = this.#machine.provisionedFailed(versionIndex);
+    return this.#book.provisionedState(versionIndex, this.#machine.provisionedReady(versionIndex), failed);
+  }
+
+  copyState(versionIndex: number): CopyState {
+    return this.#book.copyState(versionIndex, this.#machine);
   }
 
   /** Resolves when nothing runs, or `graceMs` are over. What is assigned meanwhile runs too. */
@@ -196,14 +272,21 @@ export class Agent {
       runningCount + this.#machine.awakeCount === 0 || this.#ticking !== null || this.#stopping,
       'something runs or is to be frozen, and nobody looks at the time',
     );
-    for (const [slot, instance] of this.#instances.entries()) {
-      const free = this.#machine.stateOf(slot) === SlotState.free;
-      assert((instance === null) === free, `slot ${slot}: machine and agent disagree`);
+    for (const [slot, resident] of this.#residents.entries()) {
+      const state = this.#machine.stateOf(slot);
+      const empty = state === SlotState.free || state === SlotState.awaiting;
+      assert((resident === null) === empty, `slot ${slot}: machine and agent disagree`);
     }
   }
 
   get residentCount(): number {
     return this.#machine.residentCount;
+  }
+
+  /** An event, and what the machine makes of it. */
+  #feed(event: () => void): void {
+    event();
+    this.#drain();
   }
 
   /**
@@ -222,13 +305,17 @@ export class Agent {
     this.#results.push(result);
   }
 
+  #keepTicking(): void {
+    this.#ticking ??= this.#doors.clock.every(TICK_MS, () => this.#tick());
+  }
+
   #tick(): void {
-    for (const instance of this.#instances) instance?.tick();
+    for (const resident of this.#residents) resident?.tick();
     const nowUs = this.#doors.clock.nowUs();
     this.#machine.tick(nowUs);
     this.#drain();
     this.#platformCpus.update((core) => this.#heldUs(core, nowUs));
-    if (this.#runningCount > 0 || this.#machine.awakeCount > 0) return;
+    if (this.#runningCount > 0 || this.#machine.awakeCount > 0) return this.#keepTicking();
     this.#ticking?.();
     this.#ticking = null;
   }
@@ -238,47 +325,113 @@ export class Agent {
     return running === null ? 0 : nowUs - running.grantedUs;
   }
 
-  // --- actions of the machine -------------------------------------------------------------------------------
-
-  #start(slot: number, core: number, versionIndex: number): void {
-    const running = this.#on(core);
-    const { fn, codeDir } = running.invocation;
-    const runtime = runtimeOf(fn.config.runtime);
-    running.cold = true;
-    const sandbox = this.#doors.backend.start({
-      slot,
-      codeDir,
-      layersDir: '',
-      runtimeDir: runtime.dir,
-      interpreter: runtime.interpreter(),
-      args: runtime.args(fn.config.memoryMb),
-      env: instanceEnvironment(fn, runtime, this.#account, this.#limits.responseBytesMax),
-      memoryMb: fn.config.memoryMb,
-      cpus: this.#cpusOf[core]!,
-      network: 'host',
-    });
-    this.#metrics.started.add();
-    const identity = { slot, versionIndex, functionName: fn.functionName, startedUs: this.#doors.clock.nowUs() };
-    const limits = { responseBytesMax: this.#limits.responseBytesMax, logBytesMax: this.#limits.logLineBytesMax };
-    const instance = new Instance(
-      identity,
-      sandbox,
-      {
-        ready: () => this.#onReady(instance),
-        answer: (_, answer) => this.#onAnswer(instance, answer),
-        log: (_, text, bytes) => this.#onLog(instance, text, bytes),
-        lost: () => this.#onLost(instance),
-        broke: (_, message) => this.#onBroke(instance, message),
-        exited: (_, reason) => this.#onExited(instance, reason),
-      },
-      limits,
-    );
-    this.#instances[slot] = instance;
+  #cpus(core: number): readonly number[] {
+    return core === NONE ? this.#aheadCpus : this.#cpusOf[core]!;
   }
+
+  // --- actions of the machine: what starts ------------------------------------------------------------------
+
+  /** A process of its own. */
+  #start(slot: number, core: number, versionIndex: number): void {
+    this.#noteStart(core, 'cold');
+    const { fn } = this.#book.target(versionIndex);
+    this.#withCode(slot, versionIndex, (folders) => {
+      const more = { cpus: this.#cpus(core), provisioned: this.#book.isProvisioned(versionIndex) };
+      this.#addInstance(slot, versionIndex, this.#launcher.start(slot, fn, folders, more), false);
+      return this.#residents[slot]!;
+    });
+  }
+
+  #boot(slot: number, kind: number): void {
+    this.#residents[slot] = new Cell(slot, this.#launcher.boot(slot, kind, this.#aheadCpus), this.#cellEvents);
+    this.#metrics.cellsStarted.add();
+  }
+
+  #adopt(slot: number, core: number, versionIndex: number): void {
+    this.#noteStart(core, 'cold');
+    const cell = this.#residents[slot] as Cell;
+    const { fn } = this.#book.target(versionIndex);
+    cell.functionName = fn.functionName;
+    cell.versionIndex = versionIndex;
+    this.#withCode(slot, versionIndex, (folders) => {
+      this.#pin(cell, core);
+      const provisioned = this.#book.isProvisioned(versionIndex);
+      cell.adopt(this.#launcher.adoption(fn, folders, provisioned), this.#doors.clock.nowUs());
+      return cell;
+    });
+  }
+
+  /**
+   * Has `use` put its resident into the slot once the code is there: now, or later, with a place-holder in an empty slot until
+   * then. Whoever was killed meanwhile does not come.
+   */
+  #withCode(
+    slot: number,
+    versionIndex: number,
+    use: (folders: { codeDir: string; layersDir: string }) => Resident,
+  ): void {
+    const found = this.#doors.codes.acquire(this.#book.target(versionIndex).fn);
+    if (!(found instanceof Promise)) {
+      this.#book.holdCode(slot, found);
+      use(found);
+      return;
+    }
+    const holder =
+      this.#residents[slot] ?? new Pending(slot, versionIndex, (pending, reason) => this.#onExited(pending, reason));
+    this.#residents[slot] = holder;
+    void found.then((folders) => {
+      const isThere = this.#residents[slot] === holder && this.#machine.stateOf(slot) !== SlotState.dying;
+      if (folders instanceof UserError) {
+        if (isThere) this.#onCodeMissing(holder, folders);
+        return;
+      }
+      if (!isThere) return this.#doors.codes.release(folders);
+      this.#book.holdCode(slot, folders);
+      use(folders);
+    });
+  }
+
+  #onCodeMissing(holder: Resident, error: UserError): void {
+    this.#doors.log.error({ slot: holder.slot, message: error.message }, 'the code of a function is not there');
+    if (holder instanceof Pending) return holder.end({ kind: 'start-failed', message: error.message });
+    holder.kill();
+  }
+
+  #fork(slot: number, zygoteSlot: number, core: number): void {
+    if (core !== NONE && this.#on(core).start !== 'cold') this.#noteStart(core, 'copy');
+    const zygote = this.#residents[zygoteSlot] as Cell;
+    const { fn, isolation } = this.#book.target(zygote.versionIndex);
+    this.#pin(zygote, core);
+    const once = isolation === 'fresh';
+    const copy = zygote.fork({ slot, memoryMb: fn.config.memoryMb, once });
+    if (core !== NONE) this.#on(core).initUs = zygote.initUs;
+    this.#addInstance(slot, zygote.versionIndex, copy, once);
+    this.#metrics.copiesMade.add();
+  }
+
+  #take(slot: number, core: number): void {
+    this.#noteStart(core, 'copy');
+    const resident = this.#residents[slot]!;
+    if (resident instanceof Instance) this.#pin(resident, core);
+  }
+
+  #addInstance(slot: number, versionIndex: number, sandbox: Sandbox, once: boolean): void {
+    const { functionName } = this.#book.target(versionIndex).fn;
+    const identity = { slot, versionIndex, functionName, startedUs: this.#doors.clock.nowUs(), once };
+    const limits = { responseBytesMax: this.#limits.responseBytesMax, logBytesMax: this.#limits.logLineBytesMax };
+    this.#residents[slot] = new Instance(identity, sandbox, this.#instanceEvents, limits);
+    this.#metrics.started.add();
+  }
+
+  #noteStart(core: number, start: StartKind): void {
+    if (core !== NONE) this.#on(core).start = start;
+  }
+
+  // --- actions of the machine: what runs and ends -----------------------------------------------------------
 
   #run(slot: number, core: number): void {
     const running = this.#on(core);
-    const instance = this.#instances[slot]!;
+    const instance = this.#residents[slot] as Instance;
     const { clock } = this.#doors;
     this.#pin(instance, core);
     running.startedUs = clock.nowUs();
@@ -288,25 +441,29 @@ export class Agent {
 
   /** Where it was before, another instance may run by now. */
   #thaw(slot: number, core: number): void {
-    const instance = this.#instances[slot]!;
-    this.#pin(instance, core);
-    instance.thaw();
+    const resident = this.#residents[slot]!;
+    this.#pin(resident, core);
+    resident.thaw();
   }
 
-  #pin(instance: Instance, core: number): void {
-    if (instance.pin(core, this.#cpusOf[core]!)) this.#metrics.pins.add();
+  #pin(resident: Resident, core: number): void {
+    if (resident.pin(core, this.#cpus(core))) this.#metrics.pins.add();
   }
 
   #complete(core: number, slot: number, ending: Ending): void {
     const running = this.#on(core);
-    const instance = this.#instances[slot] ?? null;
+    const resident = this.#residents[slot] ?? null;
     const { invocation } = running;
     if (ending === Ending.answered && running.answer!.kind === FrameKind.badPayload) {
       this.#metrics.result('bad-payload');
       return this.#deliver(invocation, { kind: 'bad-payload', message: running.answer!.body.toString('utf8') });
     }
-    const record = this.#record(running, instance);
-    const { kind, payload } = this.#payload(running, instance, ending);
+    const { clock } = this.#doors;
+    const nowUs = clock.nowUs();
+    const record = recordOf(running, resident, nowUs);
+    const initError = resident instanceof Cell ? resident.initError : null;
+    const moment = { nowUs, wallMs: clock.wallMs(), initTimeoutMs: this.#limits.initTimeoutMs };
+    const { kind, payload } = payloadOf(running, ending, { exit: resident?.exit ?? null, initError }, moment);
     running.log.end(record);
     this.#metrics.ended(kind, ending, record);
     this.#deliver(invocation, { kind, payload, record, tail: running.log.tail() });
@@ -319,126 +476,94 @@ export class Agent {
   }
 
   #kill(slot: number, why: Kill): void {
-    const instance = this.#instances[slot]!;
+    const resident = this.#residents[slot]!;
     this.#metrics.killed(why);
-    instance.kill();
+    if (why === Kill.spent) resident.retire();
+    else resident.kill();
   }
 
-  // --- what instances do ------------------------------------------------------------------------------------
+  // --- what instances, cells and zygotes do -----------------------------------------------------------------
 
   #onReady(instance: Instance): void {
-    if (this.#machine.stateOf(instance.slot) !== SlotState.starting) {
+    const state = this.#machine.stateOf(instance.slot);
+    if (state !== SlotState.starting && state !== SlotState.readying)
       return this.#onBroke(instance, 'it was ready before');
-    }
     const nowUs = this.#doors.clock.nowUs();
     instance.initUs = nowUs - instance.startedUs;
-    this.#machine.ready(instance.slot, nowUs);
-    this.#drain();
+    this.#feed(() => this.#machine.ready(instance.slot, nowUs));
+  }
+
+  #onInitialised(cell: Cell): void {
+    const nowUs = this.#doors.clock.nowUs();
+    cell.noteInitialised(nowUs);
+    this.#book.noteCopyable(cell.versionIndex);
+    this.#feed(() => this.#machine.initialised(cell.slot, cell.memoryMb(), nowUs));
+  }
+
+  #onUncopyable(cell: Cell, reasons: readonly string[]): void {
+    const { versionIndex, functionName } = cell;
+    if (this.#machine.stateOf(cell.slot) !== SlotState.initialising) return;
+    const shown = this.#book.noteUncopyable(versionIndex, reasons);
+    const at = new Date(this.#doors.clock.wallMs()).toISOString();
+    const text = `${at} PERCH ${functionName} runs in processes of its own, and cannot be copied: ${shown}\n`;
+    this.#doors.logs.append(functionName, text);
+    this.#doors.log.info({ function: functionName, reasons: shown }, 'a function cannot be copied');
+    const nowUs = this.#doors.clock.nowUs();
+    this.#feed(() => this.#machine.uncopyable(cell.slot, nowUs));
   }
 
   #onAnswer(instance: Instance, answer: Answer): void {
-    const core = this.#machine.coreOf(instance.slot);
+    const { slot } = instance;
+    const core = this.#machine.coreOf(slot);
     const running = core < 0 ? null : this.#running[core]!;
+    const state = this.#machine.stateOf(slot);
     // Before it is ready it can only fail to become so; it was told no invocation yet.
-    const isInit = this.#machine.stateOf(instance.slot) === SlotState.starting;
+    const isInit = state === SlotState.starting || state === SlotState.readying;
     const known = isInit === (answer.kind === FrameKind.initError) && answer.sequence === instance.sequence;
-    if (running === null || !known || running.answer !== null) {
+    const expected = running === null ? state === SlotState.readying : running.answer === null;
+    if (!known || !expected) {
       return this.#onBroke(instance, `an answer to nothing: kind ${answer.kind}, sequence ${answer.sequence}`);
     }
-    running.answer = answer;
-    this.#machine.answered(instance.slot, answer.last);
-    this.#drain();
+    if (running !== null) running.answer = answer;
+    this.#feed(() => this.#machine.answered(slot, answer.last && !instance.once));
   }
 
-  #onLog(instance: Instance, text: string, bytes: number): void {
-    const core = this.#machine.coreOf(instance.slot);
+  /** `core`: of the invocation that it belongs to, or is initialised for; -1: none. */
+  #onLog(resident: Instance | Cell, core: number, text: string, bytes: number): void {
     this.#metrics.logBytes.add(bytes);
-    // Between two invocations only children and native code can write: it belongs to the function all the same.
-    if (core < 0) return;
-    if (!this.#on(core).log.write(text, bytes)) this.#metrics.logDropped.add(bytes);
+    if (core >= 0) {
+      if (!this.#on(core).log.write(text, bytes)) this.#metrics.logDropped.add(bytes);
+      return;
+    }
+    // Made ahead, or left behind by an invocation: the function's all the same, within the bound of one invocation.
+    resident.loggedBytes += bytes;
+    const fits = resident.loggedBytes <= this.#limits.logBytesPerInvocationMax;
+    if (fits && resident.functionName !== '') this.#doors.logs.append(resident.functionName, text);
+    else this.#metrics.logDropped.add(bytes);
   }
 
-  #onBroke(instance: Instance, message: string): void {
-    this.#doors.log.warn(
-      { function: instance.functionName, slot: instance.slot, message },
-      'an instance broke its protocol',
-    );
-    this.#machine.broke(instance.slot);
-    this.#drain();
+  #onBroke(resident: Instance | Cell, message: string): void {
+    const { slot, functionName } = resident;
+    this.#doors.log.warn({ function: functionName, slot, message }, 'an instance broke its protocol');
+    this.#feed(() => this.#machine.broke(slot));
   }
 
   #onLost(instance: Instance): void {
-    this.#machine.lost(instance.slot);
-    this.#drain();
+    this.#feed(() => this.#machine.lost(instance.slot));
   }
 
-  #onExited(instance: Instance, reason: ExitReason): void {
-    const { slot } = instance;
-    const entry = { function: instance.functionName, slot, reason };
+  #onExited(resident: Resident, reason: ExitReason): void {
+    const { slot } = resident;
+    const entry = { function: resident.functionName, slot, reason };
     if (reason.kind === 'start-failed') this.#doors.log.error(entry, 'a sandbox did not start');
     else this.#doors.log.debug(entry, 'an instance ended');
     this.#metrics.exited(reason);
-    this.#machine.exited(slot);
+    this.#book.releaseCode(slot);
+    this.#machine.exited(slot, this.#doors.clock.nowUs());
     this.#drain();
-    // The core's next invocation may have started another instance in the slot already.
-    if (this.#instances[slot] === instance) this.#instances[slot] = null;
-    this.#events.memoryAvailable();
+    // The slot may have another resident already.
+    if (this.#residents[slot] === resident) this.#residents[slot] = null;
     if (this.#machine.residentCount === 0) this.#onEmpty?.();
-  }
-
-  // --- results ----------------------------------------------------------------------------------------------
-
-  #payload(
-    running: Running,
-    instance: Instance | null,
-    ending: Ending,
-  ): { kind: 'response' | 'error'; payload: Buffer } {
-    const { requestId, fn } = running.invocation;
-    const { log } = running;
-    switch (ending) {
-      case Ending.answered: {
-        const { kind, body } = running.answer!;
-        return { kind: kind === FrameKind.response ? 'response' : 'error', payload: body };
-      }
-      case Ending.timedOut: {
-        const what = timeoutText(fn.config.timeoutS);
-        log.note(`${new Date(this.#doors.clock.wallMs()).toISOString()} ${requestId} ${what}\n`);
-        return { kind: 'error', payload: errorPayload('Sandbox.Timedout', requestId, what) };
-      }
-      case Ending.initTimedOut: {
-        const what = `Initialisation took longer than ${this.#limits.initTimeoutMs} ms`;
-        return { kind: 'error', payload: errorPayload('Runtime.InitTimeout', requestId, what) };
-      }
-      case Ending.broke:
-        return {
-          kind: 'error',
-          payload: errorPayload('Runtime.InvalidProtocol', requestId, 'The instance broke the protocol of its channel'),
-        };
-      case Ending.exited: {
-        const { type, what } = exitError(instance?.exit ?? { kind: 'killed' });
-        log.note(`RequestId: ${requestId} Error: ${what}\n${type}\n`);
-        return { kind: 'error', payload: errorPayload(type, requestId, what) };
-      }
-    }
-  }
-
-  #record(running: Running, instance: Instance | null): InvocationRecord {
-    const nowUs = this.#doors.clock.nowUs();
-    const started = running.startedUs > 0;
-    const runUs = started ? nowUs - running.startedUs : 0;
-    const initUs = running.cold ? (instance?.initUs ?? 0) : 0;
-    return {
-      core: running.lease.core,
-      start: running.cold ? 'cold' : 'warm',
-      queuedAt: running.invocation.queuedAt,
-      queuedUs: running.grantedUs - running.invocation.acceptedUs,
-      startUs: (started ? running.startedUs : nowUs) - running.grantedUs,
-      initUs,
-      runUs,
-      // Initialisation is billed with the invocation that caused it, as Lambda does since 2025.
-      billedMs: Math.max(1, Math.ceil((runUs + initUs) / 1000)),
-      memoryPeakMb: instance?.memoryPeakMb(nowUs) ?? 0,
-    };
   }
 
   #on(core: number): Running {

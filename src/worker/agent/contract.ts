@@ -1,4 +1,5 @@
 /** What the gateway asks of an agent. On one machine these are calls; across machines, frames. */
+import type { UserError } from '../../base/errors.ts';
 import type { Isolation } from '../../store/settings.ts';
 import type { FunctionVersion } from '../../store/store.ts';
 
@@ -16,8 +17,6 @@ export interface Invocation {
   /** Small integer that stands for (function, version, revision) between gateway, scheduler and agent. */
   readonly versionIndex: number;
   readonly fn: FunctionVersion;
-  readonly codeDir: string;
-  readonly isolation: Isolation;
   readonly payload: Buffer;
   /** JSON text, '' if none. */
   readonly clientContext: string;
@@ -32,18 +31,24 @@ export interface Invocation {
   readonly done: (result: InvocationResult) => void;
 }
 
+/**
+ * What an invocation met. `warm`: an instance or copy that waited. `copy`: one that was forked from the function's zygote,
+ * or was on its way. `cold`: nothing but its code.
+ */
+export type StartKind = 'cold' | 'copy' | 'warm';
+
 /** Times in microseconds. */
 export interface InvocationRecord {
   /** Global index of the core it ran on. */
   readonly core: number;
-  readonly start: 'cold' | 'warm';
+  readonly start: StartKind;
   /** The scheduler shard in whose queue it waited; -1 if a core was granted at once. */
   readonly queuedAt: number;
   /** From acceptance to grant. */
   readonly queuedUs: number;
   /** From grant to the handler's start: sandbox, boot, initialisation; near zero when warm. */
   readonly startUs: number;
-  /** Of that, the function's own initialisation; 0 when warm. */
+  /** Of that, the function's own initialisation; 0 unless cold. */
   readonly initUs: number;
   readonly runUs: number;
   /** Milliseconds, rounded up, as Lambda bills. */
@@ -60,12 +65,25 @@ export type InvocationResult =
   /** The agent had no memory for it, or no longer knows the lease; the handler did not run. Ask the scheduler again. */
   | { readonly kind: 'refused'; readonly why: 'no-memory' | 'stale-lease' | 'stopping' };
 
-/** What the agent has to know of a version to make instances of it without an invocation. */
+/** What the agent is told of a version before its first invocation. */
 export interface VersionTarget {
   readonly versionIndex: number;
   readonly fn: FunctionVersion;
-  readonly codeDir: string;
   readonly isolation: Isolation;
+}
+
+/** Where a function's files lie on this worker. */
+export interface CodeFolders {
+  readonly codeDir: string;
+  /** '' where the function has no layers. */
+  readonly layersDir: string;
+}
+
+/** The worker's code cache, as the agent uses it. */
+export interface CodeSupply {
+  /** At once where they are here, else when they are. What is given is there until it is released. */
+  acquire(fn: FunctionVersion): CodeFolders | Promise<CodeFolders | UserError>;
+  release(folders: CodeFolders): void;
 }
 
 /** How far the agent is with what `provision` asked for. */
@@ -91,7 +109,7 @@ export interface CopyState {
 /** Instances made ahead of invocations. The gateway holds the version's index from `provision` until it provisions 0. */
 export interface Provisioner {
   /** From now on `count` instances of the version are kept ready; 0: no more than any other version's. */
-  provision(target: VersionTarget, count: number): void;
+  provision(versionIndex: number, count: number): void;
   provisionedState(versionIndex: number): ProvisionedState;
   copyState(versionIndex: number): CopyState;
 }

@@ -97,6 +97,7 @@ export class FrameReader {
   #bytesMax(kind: number): number {
     switch (kind) {
       case FrameKind.ready:
+      case FrameKind.made:
         return 0;
       case FrameKind.log:
         return this.#limits.logBytesMax;

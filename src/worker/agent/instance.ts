@@ -14,15 +14,15 @@ const PEAK_INTERVAL_US = 100_000;
 const NOWHERE = -1;
 
 export interface InstanceEvents {
-  ready(slot: number): void;
-  /** An answer, to be checked against what the slot runs. */
-  answer(slot: number, answer: Answer): void;
+  ready(instance: Instance): void;
+  /** An answer, to be checked against what the instance runs. */
+  answer(instance: Instance, answer: Answer): void;
   /** `bytes`: the length of the text in UTF-8. */
-  log(slot: number, text: string, bytes: number): void;
+  log(instance: Instance, text: string, bytes: number): void;
   /** It closed its side of the channel, as a process does that ends. */
-  lost(slot: number): void;
-  broke(slot: number, message: string): void;
-  exited(slot: number, reason: ExitReason): void;
+  lost(instance: Instance): void;
+  broke(instance: Instance, message: string): void;
+  exited(instance: Instance, reason: ExitReason): void;
 }
 
 export interface Answer {
@@ -40,6 +40,10 @@ export class Instance {
   readonly startedUs: number;
   initUs = 0;
   exit: ExitReason | null = null;
+  /** Bytes that it has logged while it served no invocation. */
+  loggedBytes = 0;
+  /** It ends by itself after its one answer, and says so in the answer. */
+  readonly once: boolean;
   /**
    * How many invocations it was given: names the last one on its channel. Leases are numbered for each core, and an
    * instance changes cores, so a late second answer could bear the number of the next lease.
@@ -58,7 +62,7 @@ export class Instance {
   #peakReadUs = -Infinity;
 
   constructor(
-    identity: { slot: number; versionIndex: number; functionName: string; startedUs: number },
+    identity: { slot: number; versionIndex: number; functionName: string; startedUs: number; once: boolean },
     sandbox: Sandbox,
     events: InstanceEvents,
     limits: FrameLimits,
@@ -67,12 +71,13 @@ export class Instance {
     this.versionIndex = identity.versionIndex;
     this.functionName = identity.functionName;
     this.startedUs = identity.startedUs;
+    this.once = identity.once;
     this.#sandbox = sandbox;
     this.#events = events;
     this.#reader = new FrameReader(
       {
         frame: (kind, last, sequence, body) => this.#frame({ kind, last, sequence, body }),
-        breach: (message) => this.#events.broke(this.slot, message),
+        breach: (message) => this.#events.broke(this, message),
       },
       limits,
     );
@@ -99,6 +104,13 @@ export class Instance {
     this.#killed = true;
     this.#reader.stop();
     this.#sandbox.kill();
+  }
+
+  /** The same for one that has given its last answer: it may end by itself. */
+  retire(): void {
+    this.#killed = true;
+    this.#reader.stop();
+    this.#sandbox.retire();
   }
 
   /** `deadlineMs`: epoch milliseconds. */
@@ -145,7 +157,7 @@ export class Instance {
     const sandbox = this.#sandbox;
     sandbox.answers.on('data', (chunk: Buffer) => this.#reader.push(chunk));
     sandbox.answers.on('end', () => {
-      if (!this.#killed && this.exit === null) this.#events.lost(this.slot);
+      if (!this.#killed && this.exit === null) this.#events.lost(this);
     });
     // The exit that follows says it all.
     sandbox.channel.on('error', () => {});
@@ -160,19 +172,20 @@ export class Instance {
       // What it still has on the way belongs to a slot that may be another instance's by then.
       this.#reader.stop();
       this.exit = reason;
-      this.#events.exited(this.slot, reason);
+      this.#events.exited(this, reason);
     });
   }
 
   #frame(answer: Answer): void {
     this.#hear(FRAME_HEADER_BYTES);
     if (answer.kind === FrameKind.log) this.#log(answer.body.toString('utf8'), answer.body.length);
-    else if (answer.kind === FrameKind.ready) this.#events.ready(this.slot);
-    else this.#events.answer(this.slot, answer);
+    else if (answer.kind === FrameKind.ready) this.#events.ready(this);
+    else if (answer.kind === FrameKind.made) return;
+    else this.#events.answer(this, answer);
   }
 
   #log(text: string, bytes: number): void {
-    this.#events.log(this.slot, text, bytes);
+    this.#events.log(this, text, bytes);
     this.#hear(bytes);
   }
 

@@ -127,6 +127,8 @@ export interface Sandbox {
   thaw(): void;
   /** Ends every process in the sandbox. Idempotent; `onExit` follows. */
   kill(): void;
+  /** It has given its last answer: it may end by itself, if it does so at once, else it is killed. `onExit` follows. */
+  retire(): void;
   /** Highest resident memory of all processes in it so far, bytes; 0 where it is unknown. */
   memoryPeakBytes(): number;
   /**
@@ -154,8 +156,10 @@ export interface SandboxBackend {
   open(): Promise<void>;
   /** Returns at once; what goes wrong arrives in `onExit` as `start-failed`. */
   start(spec: SandboxSpec): Sandbox;
-  /** Null where it cannot fork copies on this machine; then every instance is a process of its own. */
-  startCell(spec: CellSpec): Zygote | null;
+  /** Whether this machine can fork copies, once it is open; without, every instance is a process of its own. */
+  canCopy(): boolean;
+  /** Only where it can. */
+  startCell(spec: CellSpec): Zygote;
   /** After every sandbox is gone: removes what `open` made. */
   close(): Promise<void>;
 }

@@ -115,6 +115,10 @@ class HostSandbox implements Sandbox {
     cgroup?.killAll();
   }
 
+  retire(): void {
+    this.kill();
+  }
+
   memoryPeakBytes(): number {
     if (!this.#gone) this.#memoryPeakBytes = Math.max(this.#memoryPeakBytes, this.#readPeak());
     return this.#memoryPeakBytes;
@@ -190,6 +194,8 @@ class FailedSandbox implements Sandbox {
   thaw(): void {}
 
   kill(): void {}
+
+  retire(): void {}
 
   memoryPeakBytes(): number {
     return 0;

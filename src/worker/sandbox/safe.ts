@@ -55,11 +55,14 @@ export class SafeBackend implements SandboxBackend {
     return this.#add(spec.slot, () => this.#startInner(spec));
   }
 
-  /** Null also before `open` and after `close`: whoever asked then starts instances, and hears why not. */
-  startCell(spec: CellSpec): Zygote | null {
+  canCopy(): boolean {
+    return this.#phase === 'open' && this.#backend.canCopy();
+  }
+
+  startCell(spec: CellSpec): Zygote {
     this.#checkSlot(spec.slot);
-    const inner = this.#phase === 'open' ? this.#backend.startCell(spec) : null;
-    if (inner === null) return null;
+    assert(this.#phase === 'open', `a cell was started while the backend is ${this.#phase}`);
+    const inner = this.#backend.startCell(spec);
     const zygote = new SafeZygote(
       inner,
       () => this.#remove(spec.slot),
@@ -169,6 +172,13 @@ class SafeSandbox implements Sandbox {
     if (this.#killed || this.#reason !== undefined) return;
     this.#killed = true;
     this.#inner?.kill();
+  }
+
+  /** After it as after `kill`, which may still follow for one that does not end. */
+  retire(): void {
+    if (this.#killed || this.#reason !== undefined) return;
+    this.#killed = true;
+    this.#inner?.retire();
   }
 
   memoryPeakBytes(): number {

@@ -11,21 +11,34 @@ import { type VersionEntry, VersionTable } from '../../../src/gateway/versions.t
 import { eachFunction } from '../../../src/store/each-function.ts';
 import { openEmbeddedStore } from '../../../src/store/embedded/embedded-store.ts';
 import type { CodeRef, FunctionVersion, Store } from '../../../src/store/store.ts';
-import type { Provisioner, VersionTarget } from '../../../src/worker/agent/contract.ts';
-import { NoopProvisioner } from '../../../src/worker/agent/noop-provisioner.ts';
+import type { CopyState, ProvisionedState, Provisioner, VersionTarget } from '../../../src/worker/agent/contract.ts';
 import { config, ok, smallZip } from '../../store/fixtures.ts';
 
 const folders: string[] = [];
 after(() => folders.forEach((folder) => rmSync(folder, { recursive: true })));
 
 /** An agent that remembers what it was asked for. */
-class Remembering extends NoopProvisioner implements Provisioner {
+class Remembering implements Provisioner {
   readonly wanted = new Map<number, { target: VersionTarget; count: number }>();
+  readonly told = new Map<number, VersionTarget>();
 
-  override provision(target?: VersionTarget, count = 0): void {
+  setVersion(target: VersionTarget): void {
+    this.told.set(target.versionIndex, target);
+  }
+
+  provision(versionIndex: number, count: number): void {
+    const target = this.told.get(versionIndex);
     assert.ok(target !== undefined);
-    if (count === 0) assert.ok(this.wanted.delete(target.versionIndex), 'what was never provisioned is given up');
-    else this.wanted.set(target.versionIndex, { target, count });
+    if (count === 0) assert.ok(this.wanted.delete(versionIndex), 'what was never provisioned is given up');
+    else this.wanted.set(versionIndex, { target, count });
+  }
+
+  provisionedState(): ProvisionedState {
+    return { allocated: 0, available: 0, failed: null };
+  }
+
+  copyState(): CopyState {
+    return { copyable: null, reasons: [], zygote: 'none', waiting: 0 };
   }
 
   /** As 'name:version isolation count', in order. */
@@ -49,7 +62,7 @@ class Scene {
     this.code = code;
     this.versions = new VersionTable(store, indexCountMax, {
       refuse: () => (this.refused === null ? null : new UserError('InvalidRuntimeException', this.refused)),
-      added: () => {},
+      added: ({ index: versionIndex, fn, isolation }) => this.agent.setVersion({ versionIndex, fn, isolation }),
       retired: (entry) => assert.ok(!this.agent.wanted.has(entry.index), 'retired, and still provisioned'),
       concurrency: () => {},
     });

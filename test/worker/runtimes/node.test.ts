@@ -61,6 +61,7 @@ class Runner {
       freeze: () => {},
       thaw: () => {},
       kill: this.#kill,
+      retire: this.#kill,
       memoryPeakBytes: () => 0,
       onExit: (listener) => {
         child.on('close', (exitCode, signal) =>
@@ -71,7 +72,7 @@ class Runner {
     let onReady: (outcome: Outcome | null) => void = () => {};
     this.ready = new Promise((resolve) => (onReady = resolve));
     this.#instance = new Instance(
-      { slot: 0, versionIndex: 0, functionName: 'f', startedUs: 0 },
+      { slot: 0, versionIndex: 0, functionName: 'f', startedUs: 0, once: false },
       sandbox,
       {
         ready: () => onReady(null),

@@ -69,7 +69,7 @@ export class WasmRunner {
       this.#settle?.(outcome);
     };
     this.#instance = new Instance(
-      { slot: 0, versionIndex: 0, functionName: 'f', startedUs: 0 },
+      { slot: 0, versionIndex: 0, functionName: 'f', startedUs: 0, once: false },
       sandboxOf(child.stdio, this.#kill, (listener) => {
         child.on('close', (exitCode, signal) =>
           listener(signal === null ? { kind: 'exit', code: exitCode ?? -1 } : { kind: 'signal', signal }),
@@ -130,6 +130,7 @@ function sandboxOf(
     freeze: () => {},
     thaw: () => {},
     kill,
+    retire: kill,
     memoryPeakBytes: () => 0,
     onExit,
   };

@@ -50,7 +50,10 @@ test('an exception at start is a reason', async () => {
     check: async () => [],
     open: async () => {},
     close: async () => {},
-    startCell: () => null,
+    canCopy: () => false,
+    startCell() {
+      throw new Error('no cells');
+    },
     start() {
       throw new Error('no more sand');
     },

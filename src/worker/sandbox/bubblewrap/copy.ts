@@ -15,6 +15,8 @@ import { reasonOfStatus } from '../exit-status.ts';
 const POLL_MS_MAX = 16;
 /** How long a zygote may take to say how its copy ended. */
 const STATUS_WAIT_MS = 250;
+/** How long one that retires may take to end. */
+const RETIRE_MS = 50;
 /** How long the last output may take to be read. */
 const DRAIN_MS = 250;
 const SIGNAL_MASK = 0x7f;
@@ -63,6 +65,8 @@ export class CopySandbox implements Sandbox {
   readonly #pinner: Pinner;
   readonly #listeners: ((reason: ExitReason) => void)[] = [];
   #killed = false;
+  #retired = false;
+  #over = false;
   #oomBeforeKill = false;
   #ending = false;
   #memoryPeakBytes = 0;
@@ -92,11 +96,17 @@ export class CopySandbox implements Sandbox {
   }
 
   kill(): void {
-    if (this.#killed) return;
+    if (this.#killed || this.#over) return;
     this.#killed = true;
     this.#oomBeforeKill = this.#options.cgroup.oomKillCount() > 0;
     this.#options.cgroup.killAll();
     void this.#end();
+  }
+
+  /** Its end is under way: the descriptors close when it is nearly over. */
+  retire(): void {
+    this.#retired = true;
+    setTimeout(() => this.kill(), RETIRE_MS).unref();
   }
 
   memoryPeakBytes(): number {
@@ -115,9 +125,10 @@ export class CopySandbox implements Sandbox {
       if (this.#killed) cgroup.killAll();
       await delay(waitMs);
     }
-    await Promise.race([Promise.all(this.output.map(ended)), delay(DRAIN_MS)]);
+    if (!this.output.every(isEnded)) await Promise.race([Promise.all(this.output.map(ended)), delay(DRAIN_MS)]);
     const reason = await this.#reason();
     this.#memoryPeakBytes = this.memoryPeakBytes();
+    this.#over = true;
     cgroup.release();
     for (const stream of [this.channel, this.answers, ...this.output]) stream.destroy();
     this.#options.gone();
@@ -125,6 +136,7 @@ export class CopySandbox implements Sandbox {
   }
 
   async #reason(): Promise<ExitReason> {
+    if (this.#retired) return this.#killed ? { kind: 'killed' } : { kind: 'exit', code: 0 };
     const oom = this.#options.cgroup.oomKillCount() > 0;
     if (this.#killed) return oom && this.#oomBeforeKill ? { kind: 'oom' } : { kind: 'killed' };
     const status = await Promise.race([this.#options.askStatus(), delay(STATUS_WAIT_MS).then(() => null)]);
@@ -142,7 +154,11 @@ function delay(ms: number): Promise<void> {
   return ms === 0 ? new Promise((resolve) => setImmediate(resolve)) : new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+function isEnded(stream: Readable): boolean {
+  return stream.closed || stream.readableEnded;
+}
+
 function ended(stream: Readable): Promise<void> {
-  if (stream.closed || stream.readableEnded) return Promise.resolve();
+  if (isEnded(stream)) return Promise.resolve();
   return new Promise((resolve) => stream.once('close', resolve).once('end', resolve));
 }

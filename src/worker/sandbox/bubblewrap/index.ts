@@ -107,10 +107,13 @@ export class BubblewrapBackend implements SandboxBackend {
     }
   }
 
-  /** Null where the machine cannot fork copies. */
-  startCell(spec: CellSpec): Zygote | null {
+  canCopy(): boolean {
+    return this.#opened !== undefined && typeof this.#opened.cells !== 'string';
+  }
+
+  startCell(spec: CellSpec): Zygote {
     const opened = this.#opened;
-    if (opened === undefined || typeof opened.cells === 'string') return null;
+    if (opened === undefined || typeof opened.cells === 'string') throw new SandboxError('this machine cannot copy');
     const runtimeDir = opened.staging.translate(spec.runtimeDir);
     const interpreter = interpreterPath(opened.staging, spec.interpreter);
     if (runtimeDir === undefined || interpreter === undefined)

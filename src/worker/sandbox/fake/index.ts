@@ -51,8 +51,12 @@ export class FakeBackend implements SandboxBackend {
     return sandbox;
   }
 
-  startCell(): null {
-    return null;
+  canCopy(): boolean {
+    return false;
+  }
+
+  startCell(): never {
+    throw new Error('the fake cannot copy');
   }
 
   async close(): Promise<void> {}
@@ -117,6 +121,10 @@ class FakeSandbox implements Sandbox {
 
   kill(): void {
     this.#end({ kind: 'killed' });
+  }
+
+  retire(): void {
+    this.kill();
   }
 
   memoryPeakBytes(): number {

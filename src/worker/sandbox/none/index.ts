@@ -78,8 +78,12 @@ export class NoneBackend implements SandboxBackend {
     }
   }
 
-  startCell(): null {
-    return null;
+  canCopy(): boolean {
+    return false;
+  }
+
+  startCell(): never {
+    throw new Error('without a sandbox nothing is copied');
   }
 
   async close(): Promise<void> {

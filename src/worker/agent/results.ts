@@ -1,0 +1,96 @@
+/** What an invocation came to: the payload for its caller, and its record. */
+import { FrameKind } from '../../wire/instance-frame.ts';
+import { Ending } from '../machine/fleet-actions.ts';
+import type { ExitReason } from '../sandbox/contract.ts';
+import type { Invocation, InvocationRecord, Lease, StartKind } from './contract.ts';
+import type { Answer } from './instance.ts';
+import type { InvocationLog } from './invocation-log.ts';
+import { errorPayload, exitError, timeoutText } from './report.ts';
+
+/** What a core runs: from `assign` until its lease is released. */
+export interface Running {
+  readonly lease: Lease;
+  readonly invocation: Invocation;
+  readonly grantedUs: number;
+  readonly log: InvocationLog;
+  startedUs: number;
+  start: StartKind;
+  /** Of the zygote that it was forked from; 0 where there was none. */
+  initUs: number;
+  /** The instance's answer, for the `complete` that follows it. */
+  answer: Answer | null;
+}
+
+/** What is known of whatever served it, or failed to: an instance, or the zygote that it waited for. */
+export interface Server {
+  readonly initUs: number;
+  readonly exit: ExitReason | null;
+  memoryPeakMb(nowUs: number): number;
+}
+
+export interface Payload {
+  readonly kind: 'response' | 'error';
+  readonly payload: Buffer;
+}
+
+export interface Moment {
+  readonly nowUs: number;
+  readonly wallMs: number;
+  readonly initTimeoutMs: number;
+}
+
+/** `initError`: what the zygote said. Notes in the log what the instance could not. */
+export function payloadOf(
+  running: Running,
+  ending: Ending,
+  { exit, initError }: { exit: ExitReason | null; initError: Buffer | null },
+  moment: Moment,
+): Payload {
+  const { requestId, fn } = running.invocation;
+  const { log } = running;
+  const error = (...values: Parameters<typeof errorPayload>): Payload => ({
+    kind: 'error',
+    payload: errorPayload(...values),
+  });
+  switch (ending) {
+    case Ending.answered: {
+      const { kind, body } = running.answer!;
+      return { kind: kind === FrameKind.response ? 'response' : 'error', payload: body };
+    }
+    case Ending.initFailed:
+      return { kind: 'error', payload: initError ?? Buffer.from('{}') };
+    case Ending.timedOut: {
+      const what = timeoutText(fn.config.timeoutS);
+      log.note(`${new Date(moment.wallMs).toISOString()} ${requestId} ${what}\n`);
+      return error('Sandbox.Timedout', requestId, what);
+    }
+    case Ending.initTimedOut:
+      return error('Runtime.InitTimeout', requestId, `Initialisation took longer than ${moment.initTimeoutMs} ms`);
+    case Ending.broke:
+      return error('Runtime.InvalidProtocol', requestId, 'The instance broke the protocol of its channel');
+    case Ending.exited: {
+      const { type, what } = exitError(exit ?? { kind: 'killed' });
+      log.note(`RequestId: ${requestId} Error: ${what}\n${type}\n`);
+      return error(type, requestId, what);
+    }
+  }
+}
+
+export function recordOf(running: Running, server: Server | null, nowUs: number): InvocationRecord {
+  const started = running.startedUs > 0;
+  const runUs = started ? nowUs - running.startedUs : 0;
+  // That of a copy is its rehearsal, which is the platform's.
+  const initUs = running.start === 'cold' ? running.initUs || (server?.initUs ?? 0) : 0;
+  return {
+    core: running.lease.core,
+    start: running.start,
+    queuedAt: running.invocation.queuedAt,
+    queuedUs: running.grantedUs - running.invocation.acceptedUs,
+    startUs: (started ? running.startedUs : nowUs) - running.grantedUs,
+    initUs,
+    runUs,
+    // Initialisation is billed with the invocation that caused it, as Lambda does since 2025.
+    billedMs: Math.max(1, Math.ceil((runUs + initUs) / 1000)),
+    memoryPeakMb: server?.memoryPeakMb(nowUs) ?? 0,
+  };
+}

@@ -1,0 +1,95 @@
+/** What the agent knows of the versions that it was told of, beside what the machine decides by. */
+import { assert } from '../../base/assert.ts';
+import { SlotState } from '../machine/fleet-actions.ts';
+import type { WorkerMachine } from '../machine/fleet.ts';
+import type { CodeFolders, CodeSupply, CopyState, ProvisionedState, VersionTarget } from './contract.ts';
+
+const REASON_COUNT_MAX = 16;
+const REASON_LENGTH_MAX = 256;
+
+interface Page {
+  readonly target: VersionTarget;
+  copyable: boolean | null;
+  /** Why it is not copied; the platform's own, or the zygote's. */
+  reasons: readonly string[];
+  provisioned: number;
+  /** Of those, what the worker can hold. */
+  granted: number;
+}
+
+export class VersionBook {
+  readonly #pages: (Page | null)[];
+  readonly #codes: CodeSupply;
+  /** What each slot's process is shown, until that is gone. */
+  readonly #held: (CodeFolders | null)[];
+
+  constructor(versionCount: number, codes: CodeSupply, slotCount: number) {
+    this.#pages = new Array<Page | null>(versionCount).fill(null);
+    this.#codes = codes;
+    this.#held = new Array<CodeFolders | null>(slotCount).fill(null);
+  }
+
+  set(target: VersionTarget, reasons: readonly string[]): void {
+    const copyable = reasons.length > 0 ? false : null;
+    this.#pages[target.versionIndex] = { target, copyable, reasons, provisioned: 0, granted: 0 };
+  }
+
+  target(versionIndex: number): VersionTarget {
+    return this.#page(versionIndex).target;
+  }
+
+  holdCode(slot: number, folders: CodeFolders): void {
+    assert(this.#held[slot] === null, `slot ${slot} holds code already`);
+    this.#held[slot] = folders;
+  }
+
+  releaseCode(slot: number): void {
+    const folders = this.#held[slot] ?? null;
+    this.#held[slot] = null;
+    if (folders !== null) this.#codes.release(folders);
+  }
+
+  noteCopyable(versionIndex: number): void {
+    this.#page(versionIndex).copyable = true;
+  }
+
+  /** The reasons come from the function itself: they are bounded, and on one line each. Returns them in one. */
+  noteUncopyable(versionIndex: number, reasons: readonly string[]): string {
+    const page = this.#page(versionIndex);
+    page.copyable = false;
+    page.reasons = reasons
+      .slice(0, REASON_COUNT_MAX)
+      .map((reason) => reason.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ').slice(0, REASON_LENGTH_MAX));
+    return page.reasons.join('; ');
+  }
+
+  provision(versionIndex: number, count: number, granted: number): void {
+    Object.assign(this.#page(versionIndex), { provisioned: count, granted });
+  }
+
+  isProvisioned(versionIndex: number): boolean {
+    return this.#page(versionIndex).provisioned > 0;
+  }
+
+  provisionedState(versionIndex: number, ready: number, hasFailed: boolean): ProvisionedState {
+    const { provisioned, granted } = this.#page(versionIndex);
+    const lacking = granted < provisioned ? `This worker keeps at most ${granted} instances of it ready.` : null;
+    const failed = hasFailed ? 'Its initialisation failed; the log of the function says why.' : lacking;
+    return { allocated: granted, available: Math.min(ready, provisioned), failed };
+  }
+
+  copyState(versionIndex: number, machine: WorkerMachine): CopyState {
+    const { copyable, reasons } = this.#page(versionIndex);
+    const slots = Array.from(this.#held.keys()).filter((slot) => machine.versionOf(slot) === versionIndex);
+    const has = (state: SlotState): boolean => slots.some((slot) => machine.stateOf(slot) === state);
+    const zygote = has(SlotState.zygote) ? 'ready' : has(SlotState.initialising) ? 'initialising' : 'none';
+    const waiting = slots.filter((slot) => machine.stateOf(slot) === SlotState.idle).length;
+    return { copyable, reasons, zygote, waiting };
+  }
+
+  #page(versionIndex: number): Page {
+    const page = this.#pages[versionIndex] ?? null;
+    assert(page !== null, `the agent was not told of version ${versionIndex}`);
+    return page;
+  }
+}
