@@ -19,6 +19,7 @@ export interface BadInput {
   readonly send: () => Sent | Promise<Sent>;
 }
 
+const LAYER_ARN = 'arn:aws:lambda:us-east-1:000000000000:layer:l';
 const FUNCTIONS = '/2015-03-31/functions';
 /** The function that is there all along; it answers with what it was sent. */
 export const ECHO = 'echo';
@@ -74,7 +75,16 @@ const REQUESTS: readonly BadInput[] = [
   row('an empty Code', 'InvalidParameterValueException', /provide a source/, () => creation('bad', { Code: {} })),
   row('code in S3', 'InvalidParameterValueException', /ZipFile/, () => creation('bad', { Code: { S3Bucket: 'bucket', S3Key: 'key' } })),
   row('a container image', 'InvalidParameterValueException', /ImageUri/, () => creation('bad', { Code: { ImageUri: 'image' } })),
-  row('a layer', 'InvalidParameterValueException', /Layers/, () => creation('bad', { Layers: ['arn:aws:lambda:us-east-1:000000000000:layer:l:1'] })),
+  row('a layer that is not there', 'InvalidParameterValueException', /Layer version .*:layer:l:1 does not exist/, () => creation('bad', { Layers: [`${LAYER_ARN}:1`] })),
+  row('a layer of another region', 'InvalidParameterValueException', /expected to be in region us-east-1/, () => creation('bad', { Layers: ['arn:aws:lambda:eu-west-1:000000000000:layer:l:1'] })),
+  row('a layer without its version', 'ValidationException', /at 'layers'/, () => creation('bad', { Layers: [LAYER_ARN] })),
+  row('six layers', 'InvalidParameterValueException', /more than 5 layers/, () => creation('bad', { Layers: Array.from({ length: 6 }, (_, index) => `${LAYER_ARN}:${index + 1}`) })),
+  row('a version of a layer that is not there', 'ResourceNotFoundException', /does not exist/, async () => ({ method: 'GET', path: '/2018-10-31/layers/nobody/versions/1' })),
+  row('the version 0 of a layer', 'InvalidParameterValueException', /less than 1/, async () => ({ method: 'GET', path: '/2018-10-31/layers/l/versions/0' })),
+  row('a version of a layer that is no number', 'SerializationException', /versionNumber/, async () => ({ method: 'DELETE', path: '/2018-10-31/layers/l/versions/one' })),
+  row('a name of a layer with a dot', 'ValidationException', /layerName/, async () => ({ method: 'GET', path: '/2018-10-31/layers/a.b/versions' })),
+  row('a layer in S3', 'InvalidParameterValueException', /ZipFile/, async () => ({ method: 'POST', path: '/2018-10-31/layers/l/versions', body: '{"Content":{"S3Bucket":"bucket","S3Key":"key"}}' })),
+  row('a layer without content', 'ValidationException', /Value null at 'content'/, async () => ({ method: 'POST', path: '/2018-10-31/layers/l/versions', body: '{}' })),
   row('an unknown runtime', 'InvalidParameterValueException', /Value cobol at 'runtime'.*nodejs24\.x/, () => creation('bad', { Runtime: 'cobol' })),
   row('no handler', 'InvalidParameterValueException', /Runtime and Handler are mandatory/, () => creation('bad', { Handler: undefined })),
   row('a handler with a space', 'ValidationException', /'a b' at 'handler'.*\[\^\\s\]\+/, () => creation('bad', { Handler: 'a b' })),

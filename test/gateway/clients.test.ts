@@ -263,7 +263,7 @@ test(
     await aws(['delete-function-concurrency', '--function-name', name]);
     await aws(['delete-function', '--function-name', name]);
     await awsRefused('ResourceNotFoundException', ['get-function', '--function-name', name]);
-    await awsRefused('UnknownOperationException', ['list-layers']);
+    await awsRefused('UnknownOperationException', ['list-event-source-mappings']);
   },
 );
 

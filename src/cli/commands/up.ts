@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { LIMITS } from '../../base/limits.ts';
 import type { PlatformOptions, RunningPlatform } from '../compose.ts';
 import { parseCpuList } from '../../worker/agent/topology.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
@@ -15,6 +16,7 @@ interface UpOptions {
   readonly cores?: number[];
   readonly sandbox: 'bubblewrap' | 'none';
   readonly memory?: number;
+  readonly codeCacheMb: number;
   readonly allowHostNetwork?: boolean;
   readonly keys?: string;
   readonly region: string;
@@ -23,6 +25,7 @@ interface UpOptions {
 }
 
 const DEFAULT_PORT = 9400;
+const MB = 1024 * 1024;
 const REGION_LENGTH_MAX = 32;
 const SERVICE_DATA_DIR = '/var/lib/perch';
 
@@ -50,6 +53,12 @@ export function register(program: Command): void {
       new Option('--sandbox <kind>', 'what separates functions from each other and from you')
         .choices(['bubblewrap', 'none'])
         .default('bubblewrap'),
+    )
+    .option(
+      '--code-cache-mb <MB>',
+      'disk for unpacked code',
+      wholeNumber(LIMITS.codeCacheBytesMin / MB, 2 ** 31 - 1),
+      LIMITS.codeCacheBytesMax / MB,
     )
     .option('--allow-host-network', 'let functions ask for the network of this machine (PERCH_NETWORK=host)')
     .option('--keys <file>', 'access keys of the callers (see below)')
@@ -94,6 +103,7 @@ async function start(options: UpOptions): Promise<RunningPlatform> {
     sandbox: options.sandbox,
     allowHostNetwork: options.allowHostNetwork === true,
     memoryMb: options.memory ?? defaultMemoryMb(),
+    codeCacheMb: options.codeCacheMb,
     keys: readKeys(options.keys),
     region: options.region,
     accountId: '000000000000',

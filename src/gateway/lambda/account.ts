@@ -2,6 +2,7 @@
 import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { eachFunction } from '../../store/each-function.ts';
+import { codeOf } from '../../store/functions.ts';
 import type { FunctionVersion, Store } from '../../store/store.ts';
 import type { Answer, ApiRequest } from '../route.ts';
 import { runtimeVersionArn } from './configuration.ts';
@@ -37,7 +38,11 @@ const PAGE_ITEMS = 1000;
 /** Each code once, however many versions share it. */
 function codeBytes(store: Store): number {
   const sizes = new Map<string, number>();
-  for (const fn of allVersions(store)) sizes.set(fn.code.sha256, fn.code.zipBytes);
+  for (const fn of allVersions(store)) for (const code of codeOf(fn)) sizes.set(code.sha256, code.zipBytes);
+  for (const { layerName } of store.listLayers(() => true, null, Infinity).items) {
+    const { items } = store.listLayerVersions(layerName, () => true, null, Infinity);
+    for (const { code } of items) sizes.set(code.sha256, code.zipBytes);
+  }
   let bytes = 0;
   for (const size of sizes.values()) bytes += size;
   return bytes;

@@ -131,7 +131,6 @@ function nulIn(variables: Readonly<Record<string, string>>): UserError | null {
 /** What would change how the function runs, and Perch cannot do. Empty values are what clients send to say "none". */
 function unsupported(fields: ConfigFields): UserError | null {
   const asked: readonly (readonly [string, boolean])[] = [
-    ['Layers', (fields.Layers?.length ?? 0) > 0],
     ['FileSystemConfigs', (fields.FileSystemConfigs?.length ?? 0) > 0],
     ['VpcConfig', (fields.VpcConfig?.SubnetIds?.length ?? 0) + (fields.VpcConfig?.SecurityGroupIds?.length ?? 0) > 0],
     ['SnapStart', fields.SnapStart?.ApplyOn === 'PublishedVersions'],

@@ -1,6 +1,7 @@
 /** A version of a function as the Lambda API shows it, with every field that AWS always returns. */
 import { createHash } from 'node:crypto';
-import type { FunctionVersion } from '../../store/store.ts';
+import type { FunctionVersion, LayerUse } from '../../store/store.ts';
+import { layerVersionArn } from './layer-names.ts';
 import { versionArn } from './names.ts';
 import type { Account } from './names.ts';
 
@@ -24,6 +25,7 @@ export function toConfiguration(account: Account, fn: FunctionVersion, qualified
     Version: fn.version,
     ...(config.deadLetterTargetArn === '' ? {} : { DeadLetterConfig: { TargetArn: config.deadLetterTargetArn } }),
     ...(hasEnvironment ? { Environment: { Variables: config.environment } } : {}),
+    ...(config.layers.length === 0 ? {} : { Layers: config.layers.map((layer) => layerSummary(account, layer)) }),
     TracingConfig: { Mode: config.tracingMode },
     RevisionId: fn.revisionId,
     // A function is usable as soon as it is on disk: there is nothing to wait for.
@@ -38,12 +40,16 @@ export function toConfiguration(account: Account, fn: FunctionVersion, qualified
   };
 }
 
+function layerSummary(account: Account, layer: LayerUse): Record<string, unknown> {
+  return { Arn: layerVersionArn(account, layer), CodeSize: layer.code.zipBytes };
+}
+
 /** Names the runtime and the Node that it is here. */
 export function runtimeVersionArn(account: Account, runtime: string): string {
   const hash = createHash('sha256').update(`${runtime} ${process.version}`).digest('hex');
   return `arn:aws:lambda:${account.region}::runtime:${hash}`;
 }
 
-function timestamp(ms: number): string {
+export function timestamp(ms: number): string {
   return new Date(ms).toISOString().replace('Z', '+0000');
 }

@@ -1,6 +1,7 @@
 /** The shapes of the requests that Perch understands, from the service model of Lambda (2015-03-31). */
 import { LIMITS } from '../../base/limits.ts';
 import type { FieldSpec, FieldsOf } from './constraints.ts';
+import { LAYER_VERSION_ARN } from './layer-names.ts';
 import { FUNCTION_NAME } from './names.ts';
 
 const ANY = { type: 'string' } as const;
@@ -13,9 +14,11 @@ const TAGS = {
 
 const CODE = { ZipFile: ANY, S3Bucket: ANY, S3Key: ANY, S3ObjectVersion: ANY, ImageUri: ANY } as const;
 
+export const ARCHITECTURE = { type: 'string', values: ['x86_64', 'arm64'] } as const;
+
 const ARCHITECTURES = {
   type: 'list',
-  item: { type: 'string', values: ['x86_64', 'arm64'] },
+  item: ARCHITECTURE,
   countMin: 1,
   countMax: 1,
 } as const;
@@ -47,8 +50,8 @@ const CONFIG = {
       LogGroup: { type: 'string', lengthMin: 1, lengthMax: 512, pattern: '[\\.\\-_/#A-Za-z0-9]+' },
     },
   },
+  Layers: { type: 'list', item: LAYER_VERSION_ARN },
   // What Perch does not have. Named, so that a request for it is refused rather than half done.
-  Layers: { type: 'list', item: ANY },
   FileSystemConfigs: { type: 'list', item: { type: 'structure', fields: {} } },
   VpcConfig: {
     type: 'structure',
@@ -105,6 +108,17 @@ export const PUT_PROVISIONED = {
 } as const satisfies Record<string, FieldSpec>;
 
 export const TAG_RESOURCE = { Tags: { ...TAGS, required: true } } as const satisfies Record<string, FieldSpec>;
+
+/** Any name: layers may be for runtimes that this Perch has not. */
+export const LAYER_RUNTIME = { type: 'string', lengthMin: 1, lengthMax: 64, pattern: '[a-z0-9.]+' } as const;
+
+export const PUBLISH_LAYER = {
+  Description: { type: 'string', lengthMax: LIMITS.descriptionLengthMax },
+  Content: { type: 'structure', required: true, fields: CODE },
+  CompatibleRuntimes: { type: 'list', item: LAYER_RUNTIME, countMax: 15 },
+  LicenseInfo: { type: 'string', lengthMax: 512 },
+  CompatibleArchitectures: { type: 'list', item: ARCHITECTURE, countMax: 2 },
+} as const satisfies Record<string, FieldSpec>;
 
 export type ConfigFields = FieldsOf<typeof CONFIG>;
 export type CodeFields = FieldsOf<typeof CODE>;

@@ -2,6 +2,7 @@
 import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { CodeRef, FunctionConfig, FunctionVersion } from '../../store/store.ts';
+import { CODE_PATH } from '../code-urls.ts';
 import type { Answer, ApiRequest } from '../route.ts';
 import { decodeBase64, parseFields } from './body.ts';
 import { defaultConfig, isFilled, mergeConfig, notOffered } from './config.ts';
@@ -9,7 +10,8 @@ import { toConfiguration } from './configuration.ts';
 import { checkQueryInteger, checkString } from './constraints.ts';
 import type { FieldsOf } from './constraints.ts';
 import { CREATE_FUNCTION, UPDATE_CODE, UPDATE_CONFIGURATION } from './fields.ts';
-import type { CodeFields } from './fields.ts';
+import type { CodeFields, ConfigFields } from './fields.ts';
+import { findLayers, tooLargeTogether } from './function-layers.ts';
 import { LATEST, functionArn, notFound, parseFunctionRef, parseUnqualified } from './names.ts';
 import { badTags } from './tags.ts';
 
@@ -42,15 +44,17 @@ export async function createFunction(request: ApiRequest): Promise<Answer> {
   if (functionName instanceof UserError) return functionName;
   const refusal = refuseCreation(fields);
   if (refusal !== null) return refusal;
-  const config = withArchitecture(mergeConfig(defaultConfig(), fields), fields.Architectures);
+  const config = withArchitecture(mergeAll(request, defaultConfig(), fields), fields.Architectures);
   if (config instanceof UserError) return config;
   if (platform.store.getFunction(functionName) !== null) {
     return new UserError('ResourceConflictException', `Function already exist: ${functionName}`);
   }
   const notAdmitted = platform.admission.refuseConfig(config, null);
   if (notAdmitted !== null) return notAdmitted;
-  const code = await storeCode(request, fields.Code);
+  const code = await storeCode(request, fields.Code, 'code');
   if (code instanceof UserError) return code;
+  const tooLarge = await tooLargeTogether(platform.store, code, config.layers);
+  if (tooLarge !== null) return tooLarge;
   const tags = fields.Tags ?? {};
   const fn = await platform.store.createFunction({
     functionName,
@@ -60,6 +64,18 @@ export async function createFunction(request: ApiRequest): Promise<Answer> {
     publish: fields.Publish === true,
   });
   return fn instanceof UserError ? fn : { status: 201, json: toConfiguration(account, fn, false) };
+}
+
+/** With the layers that the ARNs mean. */
+function mergeAll(
+  request: ApiRequest,
+  base: FunctionConfig,
+  fields: ConfigFields & { readonly Role?: string | undefined },
+): FunctionConfig | UserError {
+  const config = mergeConfig(base, fields);
+  if (config instanceof UserError || fields.Layers === undefined || fields.Layers === null) return config;
+  const layers = findLayers(request.context, fields.Layers);
+  return layers instanceof UserError ? layers : { ...config, layers };
 }
 
 function refuseCreation(fields: FieldsOf<typeof CREATE_FUNCTION>): UserError | null {
@@ -83,7 +99,7 @@ function withArchitecture(
   return config instanceof UserError || architecture === undefined ? config : { ...config, architecture };
 }
 
-function refuseCode(code: CodeFields): UserError | null {
+export function refuseCode(code: CodeFields): UserError | null {
   if ((code.ImageUri ?? '') !== '') return notOffered('ImageUri (container images)');
   if ((code.S3Bucket ?? '') !== '' || (code.S3Key ?? '') !== '') {
     return new UserError(
@@ -96,9 +112,11 @@ function refuseCode(code: CodeFields): UserError | null {
     : null;
 }
 
-async function storeCode(request: ApiRequest, code: CodeFields): Promise<CodeRef | UserError> {
+/** `field`: where in the request it is, for messages. */
+export async function storeCode(request: ApiRequest, code: CodeFields, field: string): Promise<CodeRef | UserError> {
   const zip = decodeBase64(code.ZipFile ?? '');
-  if (zip === null) return new UserError('SerializationException', "ZipFile is not valid base64 (at 'code.zipFile')");
+  if (zip === null)
+    return new UserError('SerializationException', `ZipFile is not valid base64 (at '${field}.zipFile')`);
   return request.context.platform.store.putCode(zip);
 }
 
@@ -109,13 +127,14 @@ export function getFunction(request: ApiRequest): Answer {
   const { fn } = found;
   const record = platform.store.getFunction(fn.functionName);
   const baseUrl = `http://${request.headers.host ?? ''}`;
+  const owner = { path: CODE_PATH, name: fn.functionName, version: fn.version } as const;
   const reserved = record?.reservedConcurrency ?? null;
   const tags = record?.tags ?? {};
   return {
     status: 200,
     json: {
       Configuration: toConfiguration(account, fn, found.qualified),
-      Code: { RepositoryType: 'S3', Location: codeUrls.make(baseUrl, fn.functionName, fn.version, Date.now()) },
+      Code: { RepositoryType: 'S3', Location: codeUrls.make(baseUrl, owner, Date.now()) },
       ...(isFilled(tags) ? { Tags: tags } : {}),
       ...(reserved === null ? {} : { Concurrency: { ReservedConcurrentExecutions: reserved } }),
     },
@@ -170,11 +189,13 @@ export async function updateFunctionCode(request: ApiRequest): Promise<Answer> {
   if (fields instanceof UserError) return fields;
   const refusal = refuseCode(fields) ?? staleRevision(request, functionName, fields.RevisionId);
   if (refusal !== null) return refusal;
-  const code = await storeCode(request, fields);
+  const code = await storeCode(request, fields, 'code');
   if (code instanceof UserError) return code;
   const latest = platform.store.getFunction(functionName)?.latest;
   if (latest === undefined) return notFound(account, { functionName, qualifier: null });
   const config = withArchitecture(latest.config, fields.Architectures) as FunctionConfig;
+  const tooLarge = await tooLargeTogether(platform.store, code, latest.config.layers);
+  if (tooLarge !== null) return tooLarge;
   if (fields.DryRun === true)
     return { status: 200, json: toConfiguration(account, { ...latest, code, config }, false) };
   const fn = await platform.store.updateFunction({
@@ -195,10 +216,13 @@ export async function updateFunctionConfiguration(request: ApiRequest): Promise<
   if (fields instanceof UserError) return fields;
   const latest = platform.store.getFunction(functionName)?.latest;
   if (latest === undefined) return notFound(account, { functionName, qualifier: null });
-  const config = mergeConfig(latest.config, fields);
+  const config = mergeAll(request, latest.config, fields);
   if (config instanceof UserError) return config;
   const notAdmitted = platform.admission.refuseConfig(config, latest.config);
   if (notAdmitted !== null) return notAdmitted;
+  const tooLarge =
+    config.layers === latest.config.layers ? null : await tooLargeTogether(platform.store, latest.code, config.layers);
+  if (tooLarge !== null) return tooLarge;
   const fn = await platform.store.updateFunction({
     functionName,
     config,

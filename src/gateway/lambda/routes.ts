@@ -23,6 +23,7 @@ import {
   getProvisionedConcurrencyConfig,
   putProvisionedConcurrencyConfig,
 } from './provisioned.ts';
+import { deleteLayerVersion, getLayerVersion, listLayerVersions, listLayers, publishLayerVersion } from './layers.ts';
 import { listTags, tagResource, untagResource } from './tags.ts';
 import { listVersionsByFunction, publishVersion } from './versions.ts';
 
@@ -32,6 +33,8 @@ const CODE_BODY = LIMITS.apiRequestBytesMax;
 const FUNCTIONS = '/2015-03-31/functions';
 const FUNCTION = `${FUNCTIONS}/:FunctionName`;
 const PROVISIONED = '/2019-09-30/functions/:FunctionName/provisioned-concurrency';
+const LAYERS = '/2018-10-31/layers';
+const LAYER = `${LAYERS}/:LayerName/versions`;
 const TAGS = '/2017-03-31/tags/:Resource';
 
 // oxfmt-ignore
@@ -52,6 +55,11 @@ export const LAMBDA_ROUTES: readonly Route[] = [
   { method: 'PUT', path: PROVISIONED, operation: 'PutProvisionedConcurrencyConfig', bodyBytesMax: BODY, answer: putProvisionedConcurrencyConfig },
   { method: 'GET', path: PROVISIONED, operation: 'GetProvisionedConcurrencyConfig', answer: getProvisionedConcurrencyConfig },
   { method: 'DELETE', path: PROVISIONED, operation: 'DeleteProvisionedConcurrencyConfig', answer: deleteProvisionedConcurrencyConfig },
+  { method: 'POST', path: LAYER, operation: 'PublishLayerVersion', bodyBytesMax: CODE_BODY, answer: publishLayerVersion },
+  { method: 'GET', path: LAYER, operation: 'ListLayerVersions', answer: listLayerVersions },
+  { method: 'GET', path: `${LAYER}/:VersionNumber`, operation: 'GetLayerVersion', answer: getLayerVersion },
+  { method: 'DELETE', path: `${LAYER}/:VersionNumber`, operation: 'DeleteLayerVersion', answer: deleteLayerVersion },
+  { method: 'GET', path: LAYERS, operation: 'ListLayers', answer: listLayers },
   { method: 'POST', path: TAGS, operation: 'TagResource', bodyBytesMax: BODY, answer: tagResource },
   { method: 'DELETE', path: TAGS, operation: 'UntagResource', answer: untagResource },
   { method: 'GET', path: TAGS, operation: 'ListTags', answer: listTags },

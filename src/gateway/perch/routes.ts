@@ -3,7 +3,9 @@ import { UserError } from '../../base/errors.ts';
 import { checkQueryInteger } from '../lambda/constraints.ts';
 import { findVersion } from '../lambda/functions.ts';
 import type { Answer, ApiRequest, Route } from '../route.ts';
-import { CODE_PATH } from '../code-urls.ts';
+import { CODE_PATH, LAYER_PATH } from '../code-urls.ts';
+import type { CodeOwner } from '../code-urls.ts';
+import type { CodeRef } from '../../store/store.ts';
 import { copies, functions } from './functions.ts';
 import { streamLogs } from './logs.ts';
 
@@ -43,19 +45,31 @@ async function lastLines(request: ApiRequest, query: { functionName: string; lin
   return { status: 200, contentType: 'text/plain; charset=utf-8', bytes };
 }
 
-/** What GetFunction's Location points to. */
-async function code(request: ApiRequest): Promise<Answer> {
+/** What the Location of GetFunction and GetLayerVersion points to. */
+async function zip(request: ApiRequest, owner: CodeOwner, code: CodeRef | undefined): Promise<Answer> {
   const { codeUrls, platform } = request.context;
-  const functionName = request.params['FunctionName'] ?? '';
-  if (!codeUrls.check(functionName, request.query, Date.now())) {
+  if (!codeUrls.check(owner, request.query, Date.now())) {
     return new UserError(
       'AccessDeniedException',
-      'This address is wrong or too old: ask for a new one with GetFunction.',
+      'This address is wrong or too old: ask for a new one with GetFunction or GetLayerVersion.',
     );
   }
-  const fn = platform.store.getVersion(functionName, request.query.get('version') ?? '');
-  if (fn === null) return new UserError('ResourceNotFoundException', `Function not found: ${functionName}`);
-  return { status: 200, contentType: 'application/zip', bytes: await platform.store.readZip(fn.code) };
+  if (code === undefined) return new UserError('ResourceNotFoundException', `There is no ${owner.name} any more.`);
+  return { status: 200, contentType: 'application/zip', bytes: await platform.store.readZip(code) };
+}
+
+function functionZip(request: ApiRequest): Promise<Answer> {
+  const name = request.params['FunctionName'] ?? '';
+  const version = request.query.get('version') ?? '';
+  const fn = request.context.platform.store.getVersion(name, version);
+  return zip(request, { path: CODE_PATH, name, version }, fn?.code);
+}
+
+function layerZip(request: ApiRequest): Promise<Answer> {
+  const name = request.params['LayerName'] ?? '';
+  const version = request.query.get('version') ?? '';
+  const layer = request.context.platform.store.getLayerVersion(name, Number(version));
+  return zip(request, { path: LAYER_PATH, name, version }, layer?.code);
 }
 
 export const PERCH_ROUTES: readonly Route[] = [
@@ -66,5 +80,6 @@ export const PERCH_ROUTES: readonly Route[] = [
   { method: 'GET', path: '/perch/v1/functions', operation: 'Functions', answer: functions },
   { method: 'GET', path: '/perch/v1/functions/:FunctionName/copies', operation: 'Copies', answer: copies },
   { method: 'GET', path: '/perch/v1/logs/:FunctionName', operation: 'Logs', answer: logs },
-  { method: 'GET', path: `${CODE_PATH}/:FunctionName`, operation: 'Code', access: 'open', answer: code },
+  { method: 'GET', path: `${CODE_PATH}/:FunctionName`, operation: 'Code', access: 'open', answer: functionZip },
+  { method: 'GET', path: `${LAYER_PATH}/:LayerName`, operation: 'LayerCode', access: 'open', answer: layerZip },
 ];
