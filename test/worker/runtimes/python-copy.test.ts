@@ -260,6 +260,7 @@ def handler(event, context):
       "mount": tried(lambda: libc.mount(b"none", b"/tmp", b"tmpfs", 6, None)),
       "unshare": tried(lambda: libc.unshare(0x28000000 | 0x20000)), "user": tried(lambda: libc.unshare(0x10000000)),
       "sys": writes("/proc/sys/kernel/hostname"), "code": writes("/var/task/x"), "usr": writes("/usr/x"),
+      "terminals": os.listdir("/dev/pts"), "terminal": writes("/dev/pts/0"),
       "environment": [name for name in os.environ if name.startswith("PERCH")]}`);
   for (let index = 0; index < 2; index++) {
     assert.deepEqual(await valueOf(cell), {
@@ -276,6 +277,8 @@ def handler(event, context):
       sys: 'OSError',
       code: 'OSError',
       usr: 'OSError',
+      terminals: [],
+      terminal: 'PermissionError',
       environment: [],
     });
   }

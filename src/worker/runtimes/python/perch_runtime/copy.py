@@ -2,7 +2,7 @@
 #
 #   cgroups       it leaves its zygote's limits for its own
 #   namespaces    mounts, System V objects and network of its own; it is process 1 of its own process namespace
-#   /tmp, /proc   new ones
+#   /tmp, /proc   new ones; no terminals
 #   descriptors   its own channel, answers and output; nothing of its zygote's
 #   privileges    none are left
 #   random streams: its own; see separate.py
@@ -38,6 +38,8 @@ def _mount_own():
     kernel.mount(b'/proc/sys', b'/proc/sys', None, MS_BIND, None)
     flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
     kernel.mount(b'none', b'/proc/sys', None, flags, None)
+    # The terminals that one copy makes there could be opened by all others: a copy has none.
+    kernel.mount(b'tmpfs', b'/dev/pts', b'tmpfs', MS_NOSUID | MS_NODEV, b'mode=555,nr_inodes=1')
 
 
 def _take_descriptors(channel_in, answers, output, files):
