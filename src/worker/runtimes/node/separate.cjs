@@ -5,6 +5,7 @@
 
 const crypto = require('node:crypto');
 const { syncBuiltinESMExports } = require('node:module');
+const { constants } = require('node:os');
 const { performance } = require('node:perf_hooks');
 const ffi = require('./ffi.cjs');
 const own = require('./own.cjs');
@@ -12,6 +13,10 @@ const own = require('./own.cjs');
 /** crypto keeps random bytes in store for so many calls. */
 const UUID_CACHE = 128;
 const INT_CACHE = 1024;
+
+const SIGNAL_STATUS = 128;
+/** They do not end a process. */
+const HARMLESS = new Set(['SIGCHLD', 'SIGCONT', 'SIGURG', 'SIGWINCH', 'SIGSTOP', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU']);
 
 const random = { a: 1, b: 2, c: 3, d: 4 };
 
@@ -53,6 +58,24 @@ let clockOffsetMs = 0;
 let timeOrigin = performance.timeOrigin;
 let uptimeOffsetS = 0;
 
+/**
+ * A copy is process 1 of its namespace, and the kernel keeps signals that process 1 sends itself from ending it. As a
+ * shell would, it ends with the status that stands for the signal.
+ */
+function replaceKill(kill) {
+  return (id, signal) => {
+    const name = typeof signal === 'number' ? nameOf(signal) : (signal ?? 'SIGTERM');
+    const isSelf = Number(id) === process.pid && process.pid === 1;
+    if (isSelf && !HARMLESS.has(name) && process.listenerCount(name) === 0 && constants.signals[name] !== undefined)
+      ffi.exit(SIGNAL_STATUS + constants.signals[name]);
+    return kill(id, signal);
+  };
+}
+
+function nameOf(number) {
+  return Object.keys(constants.signals).find((name) => constants.signals[name] === number);
+}
+
 function prepare() {
   seed();
   Math.random = () => ((next32() >>> 5) * 67108864 + (next32() >>> 6)) / 9007199254740992;
@@ -67,7 +90,8 @@ function prepare() {
   // Node's own way out waits for threads that a copy does not have.
   process.reallyExit = ffi.exit;
   own.exit = ffi.exit;
-  process.abort = () => ffi.exit(134);
+  process.abort = () => ffi.exit(SIGNAL_STATUS + constants.signals.SIGABRT);
+  process.kill = replaceKill(process.kill.bind(process));
   syncBuiltinESMExports();
 }
 

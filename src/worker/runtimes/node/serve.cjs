@@ -123,10 +123,14 @@ function onEmptyLoop() {
 }
 
 function onFatal(thrown, code, label) {
-  const text = errorText(thrown);
-  logs.log('ERROR', label, text);
-  if (handler === undefined) sendInitError(text);
-  else if (current !== null) send(Kind.error, FLAG_LAST, current.sequence, text);
+  try {
+    const text = errorText(thrown);
+    logs.log('ERROR', label, text);
+    if (handler === undefined) sendInitError(text);
+    else if (current !== null) send(Kind.error, FLAG_LAST, current.sequence, text);
+  } catch {
+    // The function has closed the channel: its end says the rest.
+  }
   own.exit(code);
 }
 
