@@ -163,8 +163,6 @@ export interface Store {
   // Code. Content-addressed: the same zip twice is stored once.
   /** Checks the zip (form, sizes, paths, links) and stores it; nothing stays of one that is refused. */
   putCode(zip: Buffer): Promise<CodeRef | UserError>;
-  /** Where the unpacked code was, or is going to be. Until everybody acquires it from the worker's code cache. */
-  codeDir(code: CodeRef): string;
   /**
    * Where workers get zips from. Code that no version uses any more stays for LIMITS.codeSweepDelayMs: longer than a
    * request may wait, and long enough between putCode and the call that uses what it gave.

@@ -152,6 +152,26 @@ test('two versions of one layer, and more than 250 MB together, are refused', as
   await assert.rejects(client.send(changed), /combined with layers/);
 });
 
+test('the handler finds its layers at /opt, merged, also when they were deleted', async () => {
+  const reads = `import { readFileSync } from 'node:fs';
+    export const handler = async () => ['/opt/a', '/opt/b'].map((file) => readFileSync(file, 'utf8'));`;
+  const one = await publish('opt-one', await makeZip({ a: '1', b: '1' }));
+  const two = await publish('opt-two', await makeZip({ b: '2' }));
+  const layers = [one, two].map((layer) => layer.LayerVersionArn ?? '');
+  await create('reads', layers, await makeZip({ 'index.mjs': reads }));
+  const invoke = async (): Promise<unknown> => {
+    const answer = await client.send(new sdk.InvokeCommand({ FunctionName: 'reads' }));
+    return JSON.parse(answer.Payload?.transformToString() ?? '');
+  };
+  assert.deepEqual(await invoke(), ['1', '2']);
+  for (const LayerName of ['opt-one', 'opt-two']) {
+    await client.send(new sdk.DeleteLayerVersionCommand({ LayerName, VersionNumber: 1 }));
+  }
+  // Another revision: instances are started anew.
+  await client.send(new sdk.UpdateFunctionConfigurationCommand({ FunctionName: 'reads', Timeout: 9 }));
+  assert.deepEqual(await invoke(), ['1', '2']);
+});
+
 test('a refused package of a layer leaves no version', async () => {
   await assert.rejects(publish('bad', randomBytes(100)), /Could not unzip uploaded file/);
   const versions = await client.send(new sdk.ListLayerVersionsCommand({ LayerName: 'bad' }));

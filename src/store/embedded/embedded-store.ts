@@ -137,10 +137,6 @@ export class EmbeddedStore implements Store {
     return this.#track(this.#parts.codes.put(zip));
   }
 
-  codeDir(code: CodeRef): string {
-    return join(this.#parts.path, 'code', code.sha256, 'files');
-  }
-
   codeError(code: CodeRef): UserError | null {
     return this.#parts.codes.errorOf(code);
   }

@@ -295,8 +295,8 @@ export class CodeCache implements CodeSink {
     const { directories, files, links } = plan;
     const sizes = files.map((file) => file.entry.uncompressedSize);
     const count = directories.length + files.length + links.length;
-    const bytes = this.#atLeast(diskBytes(directories.length + 2, count, sizes));
-    if (!(await this.#budget.take(bytes))) return 'full';
+    const bytes = diskBytes(directories.length + 2, count, sizes);
+    if (!(await this.#budget.take(this.#atLeast(bytes)))) return 'full';
     const startUs = this.#options.clock.nowUs();
     let refusal: ZipRefusal | null = null;
     await this.#make(entry, bytes, async (folder) => {
@@ -321,8 +321,8 @@ export class CodeCache implements CodeSink {
       if (failed !== undefined) return failed;
       const startUs = this.#options.clock.nowUs();
       const plan = await planMerge(parts.map((part) => part.files));
-      const bytes = this.#atLeast(diskBytes(plan.folders.length + 2, plan.folders.length + plan.files.length, []));
-      if (!(await this.#budget.take(bytes))) return this.#full();
+      const bytes = diskBytes(plan.folders.length + 2, plan.folders.length + plan.files.length, []);
+      if (!(await this.#budget.take(this.#atLeast(bytes)))) return this.#full();
       await this.#make(entry, bytes, async (folder) => {
         await writeMerge(plan, folder);
         const keys = [...new Set(parts.map((part) => part.key))];
@@ -352,9 +352,9 @@ export class CodeCache implements CodeSink {
       // Where it is mended, what was there before makes room in the same breath.
       void this.#budget.leave(entry.bytes, this.#discard(entry.key));
       renameSync(folder, join(this.#root, entry.key));
-      Object.assign(entry, { bytes, ...written });
+      Object.assign(entry, { bytes: this.#atLeast(bytes), ...written });
     } finally {
-      if (written === null) await this.#budget.leave(bytes, this.#remove(folder));
+      if (written === null) await this.#budget.leave(this.#atLeast(bytes), this.#remove(folder));
     }
   }
 
