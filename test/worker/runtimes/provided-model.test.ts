@@ -112,10 +112,10 @@ class Model {
   readonly waiting: Promise<{ status: number; id: string }>[] = [];
 
   async step(subject: Subject, step: Step): Promise<void> {
-    if (step.kind === 'next') await this.#next(subject);
+    if (step.kind === 'answer') await this.#answer(subject, step);
+    else if (step.kind === 'next') await this.#next(subject);
     else if (step.kind === 'give') await this.#give(subject);
-    else if (step.kind === 'initError') await this.#initError(subject);
-    else await this.#answer(subject, step);
+    else await this.#initError(subject);
     assert.deepEqual(subject.events, this.events);
   }
 
