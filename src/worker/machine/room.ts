@@ -1,8 +1,8 @@
 /**
  * Room for one more: a slot and memory, at the cost of what the keep-alive rule gives up first.
  *
- * May go: idle and readying instances but for as many as are provisioned, zygotes without copies whose version is not
- * provisioned, and, after all these, stem cells. Memory is there as soon as its holder is killed; a slot only once it is
+ * May go: idle and readying instances but for as many as are provisioned, zygotes without copies, and, after all these,
+ * stem cells. Memory is there as soon as its holder is killed; a slot only once it is
  * gone, and the same holds for a zygote whose copies have to go first.
  */
 import { Kill, SlotState } from './fleet-actions.ts';
@@ -56,7 +56,7 @@ export class Room {
 
   /** Whether it would fit with everything gone that may go, now or once its copies are gone. */
   #everFits(memoryMb: number, keep: number): boolean {
-    const { state, zygote, memoryMb: memoryOf, count } = this.#slots;
+    const { state, zygote, children, memoryMb: memoryOf, count } = this.#slots;
     const versions = this.#versions;
     const needed = this.#needed.fill(0);
     if (keep !== NONE) needed[keep] = 1;
@@ -73,7 +73,8 @@ export class Room {
       const kept = versions.ahead[version]! - Math.max(0, versions.spareCount(version));
       heldMb += kept * versions.memoryMb[version]!;
       heldCount += kept;
-      if (versions.zygote[version] !== NONE) needed[versions.zygote[version]!] = 1;
+      const parent = versions.zygote[version]!;
+      if (kept > 0 && parent !== NONE && children[parent]! > 0) needed[parent] = 1;
     }
     for (let slot = 0; slot < count; slot++) {
       if (needed[slot] === 0 || state[slot] === SlotState.dying) continue;
@@ -110,15 +111,13 @@ export class Room {
   }
 
   #mayGo(slot: number, keep: number): boolean {
-    const version = this.#slots.version[slot]!;
     switch (this.#slots.state[slot]) {
       case SlotState.idle:
       case SlotState.readying:
-        return this.#versions.spareCount(version) > 0;
+        return this.#versions.spareCount(this.#slots.version[slot]!) > 0;
       case SlotState.initialising:
       case SlotState.zygote:
-        if (slot === keep || this.#slots.children[slot]! > 0) return false;
-        return this.#versions.provisioned[version] === 0 || this.#versions.zygote[version] !== slot;
+        return slot !== keep && this.#slots.children[slot] === 0;
       default:
         return false;
     }
