@@ -33,6 +33,8 @@ export class AgentMetrics {
   readonly copiesMade: Counter;
   readonly cellsStarted: Counter;
   readonly pins: Counter;
+  /** Fork to ready of a copy for one invocation, microseconds. */
+  readonly copy: Histogram;
   readonly logBytes: Counter;
   readonly logDropped: Counter;
   readonly #metrics: Metrics;
@@ -41,13 +43,17 @@ export class AgentMetrics {
   readonly #queue: Histogram;
   readonly #run: Histogram;
   readonly #total: Histogram;
+  readonly #exit: Histogram;
 
-  constructor(metrics: Metrics, machine: WorkerMachine) {
+  /** `cellLabels`: of the runtimes that have cells, in the order of their kinds. */
+  constructor(metrics: Metrics, machine: WorkerMachine, cellLabels: readonly string[]) {
     this.#metrics = metrics;
     this.started = metrics.counter('perch_instances_started_total');
     this.copiesMade = metrics.counter('perch_copies_made_total');
     this.cellsStarted = metrics.counter('perch_cells_started_total');
     this.pins = metrics.counter('perch_pins_total');
+    this.copy = metrics.histogram('perch_copy_seconds');
+    this.#exit = metrics.histogram('perch_exit_seconds');
     this.logBytes = metrics.counter('perch_log_bytes_total');
     this.logDropped = metrics.counter('perch_log_dropped_bytes_total');
     const results = RESULTS.map((result) => [result, metrics.counter('perch_invocations_total', result)] as const);
@@ -64,6 +70,9 @@ export class AgentMetrics {
       idle: machine.idleCount,
       busy: machine.residentCount - machine.idleCount,
     }));
+    metrics.read('perch_cells', () =>
+      Object.fromEntries(cellLabels.map((label, kind) => [label, machine.waitingCells(kind)])),
+    );
     metrics.read('perch_instances_memory_bytes', () => machine.residentMb * 1024 * 1024);
   }
 
@@ -83,6 +92,11 @@ export class AgentMetrics {
 
   killed(why: Kill): void {
     this.#metrics.counter('perch_instances_ended_total', KILLS[why]).add();
+  }
+
+  /** It ended as it was meant to, `us` after its answer; counted with its reason when it answered. */
+  spent(us: number): void {
+    this.#exit.record(us);
   }
 
   exited(reason: ExitReason): void {

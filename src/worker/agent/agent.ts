@@ -164,7 +164,8 @@ export class Agent implements Provisioner {
       cellMemoryMb,
       copiesAheadMax: limits.copiesAheadMax,
     });
-    this.#metrics = new AgentMetrics(doors.metrics, this.#machine);
+    const cellLabels = this.#launcher.cellRuntimes.map(({ label }) => label);
+    this.#metrics = new AgentMetrics(doors.metrics, this.#machine, cellLabels);
   }
 
   /** Makes the first stem cells. */
@@ -478,8 +479,9 @@ export class Agent implements Provisioner {
   #kill(slot: number, why: Kill): void {
     const resident = this.#residents[slot]!;
     this.#metrics.killed(why);
-    if (why === Kill.spent) resident.retire();
-    else resident.kill();
+    if (why !== Kill.spent) return resident.kill();
+    if (resident instanceof Instance) resident.answeredUs = this.#doors.clock.nowUs();
+    resident.retire();
   }
 
   // --- what instances, cells and zygotes do -----------------------------------------------------------------
@@ -490,6 +492,7 @@ export class Agent implements Provisioner {
       return this.#onBroke(instance, 'it was ready before');
     const nowUs = this.#doors.clock.nowUs();
     instance.initUs = nowUs - instance.startedUs;
+    if (instance.once) this.#metrics.copy.record(instance.initUs);
     this.#feed(() => this.#machine.ready(instance.slot, nowUs));
   }
 
@@ -557,7 +560,9 @@ export class Agent implements Provisioner {
     const entry = { function: resident.functionName, slot, reason };
     if (reason.kind === 'start-failed') this.#doors.log.error(entry, 'a sandbox did not start');
     else this.#doors.log.debug(entry, 'an instance ended');
-    this.#metrics.exited(reason);
+    if (resident instanceof Instance && resident.answeredUs > 0)
+      this.#metrics.spent(this.#doors.clock.nowUs() - resident.answeredUs);
+    else this.#metrics.exited(reason);
     this.#book.releaseCode(slot);
     this.#machine.exited(slot, this.#doors.clock.nowUs());
     this.#drain();

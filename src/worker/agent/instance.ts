@@ -39,6 +39,8 @@ export class Instance {
   /** For lines that it writes outside of an invocation. */
   readonly startedUs: number;
   initUs = 0;
+  /** When it gave the one answer that it was made for; 0 before. */
+  answeredUs = 0;
   exit: ExitReason | null = null;
   /** Bytes that it has logged while it served no invocation. */
   loggedBytes = 0;

@@ -354,6 +354,16 @@ export class WorkerMachine {
     return this.#slots.idle.count;
   }
 
+  /** Stem cells of the kind that have booted and wait for a function. */
+  waitingCells(cellKind: number): number {
+    const { resting, state, cellKind: kinds } = this.#slots;
+    let count = 0;
+    for (let slot = resting.head(0); slot !== NONE; slot = resting.after(slot)) {
+      if (state[slot] === SlotState.cell && kinds[slot] === cellKind) count++;
+    }
+    return count;
+  }
+
   /** What needs ticks besides leases: what a later tick will freeze, make ahead, or give up waiting for. */
   get awakeCount(): number {
     const { resting, frozenCount, pendingCount } = this.#slots;
