@@ -4,6 +4,7 @@ import { refusal } from './client.ts';
 import { CliError, EXIT } from './exit-codes.ts';
 
 const ROOT = '/2015-03-31/functions';
+const LAYERS_ROOT = '/2018-10-31/layers';
 const CONCURRENCY_ROOT = '/2017-10-31/functions';
 const CONCURRENCY_READ_ROOT = '/2019-09-30/functions';
 
@@ -51,6 +52,8 @@ export interface ConfigurationChange {
   readonly Description?: string;
   readonly Timeout?: number;
   readonly MemorySize?: number;
+  /** ARNs of their versions. */
+  readonly Layers?: readonly string[];
   readonly Environment?: { readonly Variables: Readonly<Record<string, string>> };
 }
 
@@ -121,6 +124,26 @@ export function updateConfiguration(
   change: ConfigurationChange,
 ): Promise<FunctionConfiguration> {
   return client.json('PUT', `${functionPath(name)}/configuration`, change);
+}
+
+export interface LayerVersion {
+  readonly LayerVersionArn: string;
+  /** Of the zip, base64. */
+  readonly Content: { readonly CodeSha256: string };
+}
+
+/** Null where the layer has no version. */
+export async function newestLayerVersion(client: Client, name: string): Promise<LayerVersion | null> {
+  const list = await client.json<{ LayerVersions: readonly { Version: number }[] }>(
+    'GET',
+    `${LAYERS_ROOT}/${name}/versions?MaxItems=1`,
+  );
+  const [newest] = list.LayerVersions;
+  return newest === undefined ? null : client.json('GET', `${LAYERS_ROOT}/${name}/versions/${newest.Version}`);
+}
+
+export function publishLayerVersion(client: Client, name: string, zip: Buffer): Promise<LayerVersion> {
+  return client.json('POST', `${LAYERS_ROOT}/${name}/versions`, { Content: { ZipFile: zip.toString('base64') } });
 }
 
 export function publishVersion(client: Client, name: string): Promise<FunctionConfiguration> {

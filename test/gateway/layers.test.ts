@@ -221,7 +221,13 @@ test('the aws command line', { skip: existsSync(AWS) ? false : 'no aws' }, async
   const settings = ['--runtime', 'nodejs24.x', '--handler', 'index.handler', '--role', ROLE];
   const created = await aws(
     'create-function',
-    ...['--function-name', 'cli', ...settings, '--zip-file', `fileb://${folder}/code.zip`, '--layers', arn],
+    '--function-name',
+    'cli',
+    ...settings,
+    '--zip-file',
+    `fileb://${folder}/code.zip`,
+    '--layers',
+    arn,
   );
   assert.deepEqual(created['Layers'], [{ Arn: arn, CodeSize: (layer['Content'] as { CodeSize: number }).CodeSize }]);
   await aws('update-function-configuration', '--function-name', 'cli', '--layers');

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { LIMITS } from '../../base/limits.ts';
 import { ISOLATIONS, NETWORKS } from '../../store/settings.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
+import { layerAt } from './layers.ts';
 import type { Plan } from './plan.ts';
 import { perchVariables, sourceAt } from './plan.ts';
 
@@ -20,6 +21,7 @@ const functionSchema = z.strictObject({
   provisioned: z.int().min(1).nullable().optional(),
   isolation: z.enum(ISOLATIONS).optional(),
   network: z.enum(NETWORKS).optional(),
+  layers: z.array(z.string().min(1)).max(LIMITS.layersPerFunctionMax).optional(),
   external: z.array(z.string()).optional(),
   bundle: z.boolean().optional(),
 });
@@ -64,6 +66,7 @@ function toPlan(name: string, entry: FunctionEntry, folder: string): Plan {
       ...(entry.environment !== undefined && { Environment: { Variables: entry.environment } }),
     },
     perchVariables: perchVariables(entry),
+    ...(entry.layers !== undefined && { layers: entry.layers.map((layer) => layerAt(layer, folder)) }),
     ...(entry.concurrency !== undefined && { concurrency: entry.concurrency }),
     ...(entry.provisioned !== undefined && { provisioned: entry.provisioned }),
   };

@@ -6,6 +6,7 @@ import { LIMITS } from '../../base/limits.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import type { PackageFiles } from './archive.ts';
 import { addFile, addFolder, makeZip } from './archive.ts';
+import { packLayer } from './layers.ts';
 import { type Plan, type Source, familyOfSource } from './plan.ts';
 import { pythonHandler } from './python.ts';
 import { RUNTIME_DEFAULT, familyOf } from './runtime-family.ts';
@@ -32,6 +33,7 @@ export async function packPlan(plan: Plan): Promise<Packed> {
     settings: { ...plan.settings, Handler: handler },
     runtimeDefault: family === null ? null : RUNTIME_DEFAULT[family],
     perchVariables: plan.perchVariables ?? {},
+    ...(plan.layers !== undefined && { layers: await Promise.all(plan.layers.map(packLayer)) }),
     ...(plan.concurrency !== undefined && { concurrency: plan.concurrency }),
     ...(plan.provisioned !== undefined && { provisioned: plan.provisioned }),
   };

@@ -4,6 +4,7 @@ import { basename, dirname, extname, join, resolve } from 'node:path';
 import { ISOLATION_VARIABLE, NETWORK_VARIABLE } from '../../store/settings.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import type { ConfigurationChange } from '../lambda-api.ts';
+import type { LayerSource } from './layers.ts';
 import { pythonEntryOf } from './python.ts';
 import { type Family, checkFamily, familyOf } from './runtime-family.ts';
 
@@ -26,6 +27,8 @@ export interface Plan {
   readonly settings: Omit<ConfigurationChange, 'Handler'>;
   /** Environment variables that are Perch's settings; they leave all others as they are. */
   readonly perchVariables?: Readonly<Record<string, string>>;
+  /** Undefined leaves them. */
+  readonly layers?: readonly LayerSource[];
   /** Reserved concurrency; null lifts it; undefined leaves it. */
   readonly concurrency?: number | null;
   /** Provisioned concurrency of the version that this publishes; null: of none; undefined leaves it. */

@@ -16,6 +16,8 @@ import {
   updateConfiguration,
   waitUntilActive,
 } from '../lambda-api.ts';
+import type { PackedLayer } from './layers.ts';
+import { bringLayers } from './layers.ts';
 import { RUNTIME_DEFAULT, familyOf } from './runtime-family.ts';
 
 export interface Packed {
@@ -27,6 +29,8 @@ export interface Packed {
   readonly runtimeDefault: string | null;
   /** Go beside whatever variables the function has. */
   readonly perchVariables: Readonly<Record<string, string>>;
+  /** Undefined leaves them. */
+  readonly layers?: readonly PackedLayer[];
   readonly concurrency?: number | null;
   readonly provisioned?: number | null;
 }
@@ -38,7 +42,8 @@ export interface Deployed {
   readonly provisioned: boolean;
 }
 
-export async function upload(client: Client, packed: Packed, publish: boolean): Promise<Deployed> {
+export async function upload(client: Client, asked: Packed, publish: boolean): Promise<Deployed> {
+  const packed = await withLayers(client, asked);
   const existing = await getConfiguration(client, packed.name);
   const status = existing === null ? await create(client, packed) : await update(client, packed, existing);
   const active = await waitUntilActive(client, packed.name);
@@ -46,6 +51,11 @@ export async function upload(client: Client, packed: Packed, publish: boolean): 
   const configuration = publish || provisioned ? await publishVersion(client, packed.name) : active;
   const limited = await limit(client, packed, configuration.Version);
   return { status: limited && status === 'unchanged' ? 'updated' : status, configuration, provisioned };
+}
+
+async function withLayers(client: Client, packed: Packed): Promise<Packed> {
+  if (packed.layers === undefined) return packed;
+  return { ...packed, settings: { ...packed.settings, Layers: await bringLayers(client, packed.layers) } };
 }
 
 /**
@@ -120,8 +130,10 @@ function settingsOf(
 }
 
 function differs(settings: ConfigurationChange, existing: FunctionConfiguration): boolean {
-  const { Environment: environment, ...plain } = settings;
+  const { Environment: environment, Layers: layers, ...plain } = settings;
   if (Object.entries(plain).some(([key, value]) => existing[key as keyof typeof plain] !== value)) return true;
+  const arns = (existing.Layers ?? []).map((layer) => layer.Arn);
+  if (layers !== undefined && JSON.stringify(layers) !== JSON.stringify(arns)) return true;
   return environment !== undefined && sorted(environment.Variables) !== sorted(existing.Environment?.Variables ?? {});
 }
 

@@ -198,9 +198,8 @@ export class CodeCache implements CodeSink {
   async #wait(lease: Lease): Promise<CodeFolders | UserError> {
     this.counts.missCount++;
     const waits = lease.entries.map((entry) => entry.loading);
-    const results = await Promise.all(waits);
-    const failed = results.find((result) => result !== null);
-    if (failed !== undefined) {
+    const failed = await firstFailure(waits);
+    if (failed !== null) {
       this.release(lease);
       return failed;
     }
@@ -316,9 +315,8 @@ export class CodeCache implements CodeSink {
     const parts = layers.map((layer) => this.#entryOf(layer));
     for (const part of parts) part.userCount++;
     try {
-      const results = await Promise.all(parts.map((part) => part.loading));
-      const failed = results.find((result) => result !== null);
-      if (failed !== undefined) return failed;
+      const failed = await firstFailure(parts.map((part) => part.loading));
+      if (failed !== null) return failed;
       const startUs = this.#options.clock.nowUs();
       const plan = await planMerge(parts.map((part) => part.files));
       const bytes = diskBytes(plan.folders.length + 2, plan.folders.length + plan.files.length, []);
@@ -476,4 +474,14 @@ export class CodeCache implements CodeSink {
   #tmpPath(): string {
     return join(this.#options.folder, UNPACKING, String(this.#tmpCount++));
   }
+}
+
+/** When all have ended; null stands for what was there. */
+async function firstFailure(loads: readonly (Promise<UserError | null> | null)[]): Promise<UserError | null> {
+  let failed: UserError | null = null;
+  for (const load of loads) {
+    const result = load === null ? null : await load;
+    failed ??= result;
+  }
+  return failed;
 }

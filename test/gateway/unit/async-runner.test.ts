@@ -17,7 +17,13 @@ import { Metrics } from '../../../src/telemetry/metrics.ts';
 import { makeZip } from '../../lib/zip.ts';
 
 const CONCURRENCY_MAX = 3;
-const CONFIG = { runtime: 'nodejs24.x', handler: 'index.handler', memoryMb: 128, timeoutS: 3 } as FunctionConfig;
+const CONFIG = {
+  runtime: 'nodejs24.x',
+  handler: 'index.handler',
+  memoryMb: 128,
+  timeoutS: 3,
+  layers: [],
+} as Partial<FunctionConfig> as FunctionConfig;
 const REFUSED: InvokeResult = { kind: 'refused', error: new UserError('TooManyRequestsException', 'Rate Exceeded.') };
 
 /** A result of which the runner reads the kind alone. */
