@@ -364,6 +364,14 @@ export class WorkerMachine {
     return count;
   }
 
+  /** Slots in this state; for metrics, not for every step. */
+  countOf(state: SlotState): number {
+    const { count, state: stateOf } = this.#slots;
+    let found = 0;
+    for (let slot = 0; slot < count; slot++) if (stateOf[slot] === state) found++;
+    return found;
+  }
+
   /** What needs ticks besides leases: what a later tick will freeze, make ahead, or give up waiting for. */
   get awakeCount(): number {
     const { resting, frozenCount, pendingCount } = this.#slots;
