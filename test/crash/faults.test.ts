@@ -3,8 +3,8 @@
  * and a neighbour that is called all the while notices nothing.
  */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import { instancesOf } from '../lib/instances.ts';
 import { startTestPlatform, type TestPlatform } from '../lib/platform.ts';
 import { makeZip } from '../lib/zip.ts';
 
@@ -241,11 +241,10 @@ test('an instance killed from outside costs its one invocation, and its core ser
     { Timeout: 20 },
   );
   await invoke('victim');
-  const before = await instancePids();
   const pending = invoke('victim', { ms: 5000 });
   await new Promise((resolve) => setTimeout(resolve, 200));
   const core = (await cores()).find((each) => each.functionName.startsWith('victim'))!.core;
-  for (const pid of before) if (runs(pid, 'event.ms')) process.kill(pid, 'SIGKILL');
+  for (const id of instancesOf(platform.pid, 'event.ms')) process.kill(id, 'SIGKILL');
   const answer = await pending;
   assert.equal(answer.functionError, 'Unhandled');
   assert.equal(answer.value.errorType, 'Runtime.ExitError');
@@ -268,26 +267,4 @@ interface Core {
 async function cores(): Promise<Core[]> {
   const answer = (await (await fetch(`${platform.url}/perch/v1/cores`)).json()) as { cores: Core[] };
   return answer.cores;
-}
-
-async function instancePids(): Promise<number[]> {
-  const marker = `perch-${platform.pid}-`;
-  return readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry) && readText(`/proc/${entry}/cgroup`).includes(marker))
-    .map(Number);
-}
-
-/** An instance (no zygote, nor what surrounds a process of its own) whose code holds the text. */
-function runs(pid: number, text: string): boolean {
-  const isPlain = readText(`/proc/${pid}/cmdline`).includes('boot.cjs');
-  const isCopy = /^NSpid:.*\s1$/m.test(readText(`/proc/${pid}/status`));
-  return (isPlain || isCopy) && readText(`/proc/${pid}/root/var/task/index.mjs`).includes(text);
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'latin1');
-  } catch {
-    return '';
-  }
 }
