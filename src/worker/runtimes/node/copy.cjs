@@ -1,15 +1,16 @@
 // From fork(2) to `ready`: what a copy does before its invocation can come, in this order.
 //
+//   session       a signal to its process group (kill(0, …)) would reach its zygote and every other copy
 //   cgroups       it leaves its zygote's limits for its own
 //   namespaces    mounts, System V objects and network of its own; it is process 1 of its own process namespace
-//   /tmp, /proc   new ones
+//   /tmp, /proc   new ones, also where it stands in one of them; no terminals
 //   descriptors   its own channel, answers and output; nothing of its zygote's
 //   privileges    none are left
 //   loop, random streams, clocks: its own; see separate.cjs
 //   rehearsal     a dummy invocation through the whole path
 'use strict';
 
-const { writeSync } = require('node:fs');
+const { readlinkSync, writeSync } = require('node:fs');
 const ffi = require('./ffi.cjs');
 const channel = require('./channel.cjs');
 const descriptors = require('./descriptors.cjs');
@@ -48,19 +49,25 @@ function mountOwn() {
   ffi.mount('/proc/sys', '/proc/sys', null, MS_BIND, null);
   const flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
   ffi.mount('none', '/proc/sys', null, flags, null);
+  // The terminals that one copy makes there could be opened by all others: a copy has none.
+  ffi.mount('tmpfs', '/dev/pts', 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=555,nr_inodes=1');
 }
 
 /** Called in the child of a fork. `zygote`: what it has that a copy must let go of. */
 function becomeCopy({ flags, rights }, { pidNamespace, stale }) {
   const [channelIn, answers, output, ...others] = rights;
   const network = (flags & FORK_ENTER_NETWORK) === 0 ? -1 : others.shift();
+  ffi.setsid();
   joinCgroups(others);
   ffi.unshare(CLONE_NEWNS | CLONE_NEWIPC | ((flags & FORK_NEW_NETWORK) === 0 ? 0 : CLONE_NEWNET));
   if (network >= 0) {
     ffi.setns(network, CLONE_NEWNET);
     ffi.close(network);
   }
+  const folder = readlinkSync('/proc/self/cwd');
   mountOwn();
+  // By its name: where it stands now may be its zygote's /tmp.
+  ffi.chdir(folder);
   ffi.dup2(channelIn, 3);
   ffi.dup2(answers, 4);
   ffi.dup2(output, 1);

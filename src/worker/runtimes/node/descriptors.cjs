@@ -50,14 +50,29 @@ function findStale() {
   ffi.wait(id);
   const stale = own.parseJson(readFileSync(RESULT, 'utf8'));
   rmSync(RESULT);
-  return stale;
+  return [...stale, ...nulls()];
 }
 
-const nowhere = openSync('/dev/null', 'r+');
+function nulls() {
+  return readdirSync('/proc/self/fd')
+    .map(Number)
+    .filter((descriptor) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${descriptor}`) === '/dev/null';
+      } catch {
+        return false;
+      }
+    });
+}
 
-/** Kept open, so that their numbers are not given to anything else, and leading nowhere. */
+/**
+ * Kept open, so that their numbers are not given to anything else, and leading nowhere: to a nowhere of this copy's own,
+ * since what is set on an open file (fcntl's flags) is seen by all who have inherited it.
+ */
 function close(stale) {
+  const nowhere = openSync('/dev/null', 'r+');
   for (const descriptor of stale) ffi.dup2(nowhere, descriptor);
+  ffi.close(nowhere);
 }
 
 module.exports = { findStale, close };

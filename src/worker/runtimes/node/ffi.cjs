@@ -96,6 +96,8 @@ module.exports = {
   fork: checked('int fork()'),
   unshare: checked('int unshare(int flags)'),
   setns: checked('int setns(int descriptor, int type)'),
+  setsid: checked('int setsid()'),
+  chdir: checked('int chdir(const char *path)'),
   dup2: checked('int dup2(int from, int to)'),
   close: checked('int close(int descriptor)'),
   getpid: libc.func('int getpid()'),

@@ -89,6 +89,7 @@ function reasons(before) {
   for (const id of children()) found.add(`a child process (${id})`);
   for (const [range, name] of sharedMappings())
     if (!before.mappings.has(range)) found.add(`shared memory${name === '' ? '' : ` (${name})`}`);
+  if (readlinkSync('/proc/self/cwd').endsWith(' (deleted)')) found.add('a working folder that was removed');
   const left = readdirSync('/tmp');
   if (left.length > 0) found.add(`files left in /tmp: ${left.slice(0, 5).join(', ')}${left.length > 5 ? ', …' : ''}`);
   return [...found];

@@ -1,5 +1,6 @@
 # From fork(2) to `ready`: what a copy does before its invocation can come, in this order.
 #
+#   session       a signal to its process group (kill(0, …)) would reach its zygote and every other copy
 #   cgroups       it leaves its zygote's limits for its own
 #   namespaces    mounts, System V objects and network of its own; it is process 1 of its own process namespace
 #   /tmp, /proc   new ones; no terminals
@@ -10,6 +11,7 @@
 import os
 
 from . import channel, kernel, own, separate
+from .uncopyable import DEVICE
 from .kernel import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REMOUNT
 
 FORK_NEW_NETWORK = 1
@@ -24,6 +26,7 @@ _duplicate = os.dup2
 _open = os.open
 _seek = os.lseek
 _close_range = os.closerange
+_new_session = os.setsid
 
 
 def _join_cgroups(descriptors):
@@ -48,18 +51,20 @@ def _take_descriptors(channel_in, answers, output, files):
     _duplicate(answers, channel.OUT, inheritable=False)
     _duplicate(output, 1)
     _duplicate(output, 2)
+    # Even /dev/null: what is set on an open file (fcntl's flags) is seen by all who have inherited it.
+    _renew(0, '/dev/null', DEVICE)
     first = _FIRST_UNUSED
     for number, path, position in files:
         _close_range(first, number)
         first = number + 1
-        if path != '':
-            _renew(number, path, position)
+        _renew(number, path, position)
     _close_range(first, _DESCRIPTORS_MAX)
 
 
 def _renew(number, path, position):
-    opened = _open(path, os.O_RDONLY | os.O_CLOEXEC)
-    _seek(opened, position, os.SEEK_SET)
+    opened = _open(path, (os.O_RDWR if position == DEVICE else os.O_RDONLY) | os.O_CLOEXEC)
+    if position != DEVICE:
+        _seek(opened, position, os.SEEK_SET)
     _duplicate(opened, number, inheritable=False)
     own.close(opened)
 
@@ -68,6 +73,7 @@ def become_copy(server, files, flags, rights):
     """Called in the child of a fork. `files`: what uncopyable.renewable found."""
     channel_in, answers, output, *others = rights
     network = others.pop(0) if flags & FORK_ENTER_NETWORK else -1
+    _new_session()
     _join_cgroups(others)
     new_network = kernel.CLONE_NEWNET if flags & FORK_NEW_NETWORK else 0
     kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC | new_network)

@@ -10,6 +10,8 @@ from os import stat as stat_path
 from time import monotonic, sleep
 
 NAMES_MAX = 5
+# In place of a position: a device, which has none.
+DEVICE = -1
 # A thread that has been joined may take a moment to be gone.
 GRACE_S = 0.1
 STEP_S = 0.002
@@ -105,9 +107,9 @@ def _is_renewable(number, path):
 
 
 def renewable(before):
-    """Of the new descriptors: number, path and position, or no path where it can stay as it is."""
+    """Of the new descriptors: number, path and position, or DEVICE for that."""
     return sorted(
-        (number, '', 0) if _is_stateless(number) else (number, target, lseek(number, 0, SEEK_CUR))
+        (number, target, DEVICE) if _is_stateless(number) else (number, target, lseek(number, 0, SEEK_CUR))
         for number, target in _descriptors().items()
         if before.descriptors.get(number) != target
     )
