@@ -20,6 +20,7 @@ const uncopyable = require('./uncopyable.cjs');
 const IN = 3;
 const OUT = 4;
 const HEADER_BYTES = 16;
+const REAP_MS_MAX = 20;
 const CLONE_NEWPID = 0x20000000;
 
 const Kind = {
@@ -38,6 +39,8 @@ const message = ffi.makeMessage(own.allocate(HEADER_BYTES));
 const pidNamespace = openSync('/proc/self/ns/pid', 'r');
 /** Descriptors that copies may not keep. */
 let stale = [];
+/** Nobody ever wakes who waits here. */
+const pause = new Int32Array(new SharedArrayBuffer(4));
 /** Numbers of the copies that live, by process id. */
 const copies = new Map();
 
@@ -120,8 +123,19 @@ function forkOnDemand() {
   for (;;) {
     const frame = receive();
     if (frame.kind === Kind.fork && fork(frame)) return;
-    for (let ended = ffi.reap(); ended !== null; ended = ffi.reap()) report(ended);
+    let reaped = reap();
+    // Who asks has seen a copy close its descriptors, which is a little before it can be reaped.
+    for (let wait = 0; frame.kind === Kind.reap && reaped === 0 && wait < REAP_MS_MAX; wait++) {
+      Atomics.wait(pause, 0, 0, 1);
+      reaped = reap();
+    }
   }
+}
+
+function reap() {
+  let count = 0;
+  for (let ended = ffi.reap(); ended !== null; ended = ffi.reap(), count++) report(ended);
+  return count;
 }
 
 /** True in the copy. */

@@ -32,6 +32,10 @@ export class ZygoteSandbox implements Zygote {
   readonly #listeners: ((report: ZygoteReport) => void)[] = [];
   /** Who waits to hear how a copy ended, by its number. */
   readonly #statuses = new Map<number, (status: number) => void>();
+  /** How copies ended that nobody has asked about yet. */
+  readonly #ended = new Map<number, number>();
+  /** Copies that are not over: what a zygote says of others counts for nothing. */
+  readonly #living = new Set<number>();
   #copyCount = 0;
   #frozen = false;
   #gone = false;
@@ -71,6 +75,7 @@ export class ZygoteSandbox implements Zygote {
   fork(spec: CopySpec): Sandbox {
     const { cgroups, passing } = this.#options;
     const copy = ++this.#copyCount;
+    this.#living.add(copy);
     try {
       const cgroup = cgroups.slot(spec.slot);
       cgroup.prepare(spec.memoryMb);
@@ -79,7 +84,11 @@ export class ZygoteSandbox implements Zygote {
         descriptors,
         cgroup,
         askStatus: () => this.#askStatus(copy),
-        gone: () => this.#statuses.delete(copy),
+        gone: () => {
+          this.#statuses.delete(copy);
+          this.#ended.delete(copy);
+          this.#living.delete(copy);
+        },
       });
       const flags = spec.once ? FORK_ONCE : 0;
       this.#send(ZygoteKind.fork, { copy, flags, rights: [...descriptors.theirs, ...cgroup.attachDescriptors()] });
@@ -117,6 +126,8 @@ export class ZygoteSandbox implements Zygote {
   }
 
   #askStatus(copy: number): Promise<number> {
+    const known = this.#ended.get(copy);
+    if (known !== undefined) return Promise.resolve(known);
     return new Promise((resolve) => {
       this.#statuses.set(copy, resolve);
       if (this.#gone) return;
@@ -164,7 +175,10 @@ export class ZygoteSandbox implements Zygote {
   #exited(copy: number, body: Buffer): void {
     if (body.length !== 4)
       return this.#report({ kind: 'breach', message: 'the zygote sent a status of the wrong size' });
-    this.#statuses.get(copy)?.(body.readUInt32LE(0));
+    const status = body.readUInt32LE(0);
+    const waiting = this.#statuses.get(copy);
+    if (waiting !== undefined) waiting(status);
+    else if (this.#living.has(copy)) this.#ended.set(copy, status);
     this.#statuses.delete(copy);
     if (this.#frozen && this.#statuses.size === 0) this.#options.sandbox.freeze();
   }
