@@ -8,19 +8,17 @@
  * - shared out by the kernel: the same two functions as plain processes, unpinned and without a sandbox, with the load
  *   generator, all free to use both CPUs.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { promisify } from 'node:util';
-import { fileURLToPath } from 'node:url';
+import { type ChildProcess, spawn } from 'node:child_process';
 import type { OpenLoopResult } from './lib/open-loop.ts';
 import type { CoreView } from '../src/gateway/platform.ts';
 import { type BenchOptions, compare, type Figure, figureOf, type Report } from './lib/report.ts';
+import { runOpenLoop } from './lib/run-open-loop.ts';
 import { firstLine, perchServer } from './lib/servers.ts';
 import { wrk } from './lib/wrk.ts';
 import { readTopology } from '../src/worker/agent/topology.ts';
 
 const RATE = 200;
 const WARM_UP_SECONDS = 3;
-const OPEN_LOOP = fileURLToPath(new URL('lib/open-loop.ts', import.meta.url));
 
 /** About 200 µs of work. */
 const SHORT_WORK = 'let x = 1; for (let i = 0; i < 100_000; i++) x = (x * 1103515245 + 12345) & 0x7fffffff;';
@@ -33,13 +31,8 @@ const PLAIN_SHORT = `require('node:http').createServer((request, response) => {
 type Setting = 'alone' | 'beside a burner' | 'plain, alone' | 'plain, shared out by the kernel';
 const SETTINGS: readonly Setting[] = ['alone', 'beside a burner', 'plain, alone', 'plain, shared out by the kernel'];
 
-async function openLoop(url: string, seconds: number, cpu: number | null): Promise<OpenLoopResult> {
-  const command = [process.execPath, OPEN_LOOP, url, String(RATE), String(seconds)];
-  const [file, ...args] = cpu === null ? command : ['taskset', '-c', String(cpu), ...command];
-  const { stdout } = await promisify(execFile)(file!, args);
-  const result = JSON.parse(stdout) as OpenLoopResult;
-  if (result.failed > 0) throw new Error(`${result.failed} requests failed`);
-  return result;
+function openLoop(url: string, seconds: number, cpu: number | null): Promise<OpenLoopResult> {
+  return runOpenLoop(url, { rate: RATE, seconds, cpu });
 }
 
 /** Compilers and caches settle before anything is measured. */

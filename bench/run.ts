@@ -1,4 +1,7 @@
-/** `npm run bench`: lists the benchmarks. `npm run bench -- NAME [--json] [--smoke]`: runs one. */
+/**
+ * `npm run bench`: lists the benchmarks. `npm run bench -- NAME [--json] [--smoke]`: runs one.
+ * `--only PART`, once or more: only these parts of it. `--trace FOLDER`: on a trace of your own, where it replays one.
+ */
 import { readdir } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { describeMachine } from './lib/machine.ts';
@@ -21,12 +24,21 @@ async function load(name: string): Promise<Benchmark> {
 
 async function list(names: readonly string[]): Promise<void> {
   const width = Math.max(...names.map((name) => name.length));
-  for (const name of names) console.log(`${name.padEnd(width)}  ${(await load(name)).summary}`);
+  for (const name of names) {
+    const { summary, parts } = await load(name);
+    console.log(`${name.padEnd(width)}  ${summary}`);
+    if (parts !== undefined) console.log(`${' '.repeat(width)}  --only ${parts.join(', ')}`);
+  }
 }
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'boolean', default: false }, smoke: { type: 'boolean', default: false } },
+  options: {
+    json: { type: 'boolean', default: false },
+    smoke: { type: 'boolean', default: false },
+    only: { type: 'string', multiple: true, default: [] },
+    trace: { type: 'string' },
+  },
 });
 const names = await benchmarkNames();
 const name = positionals[0];
@@ -37,7 +49,19 @@ if (name === undefined) {
   console.error(`There is no benchmark '${name}'. There is: ${names.join(', ')}.`);
   process.exitCode = 2;
 } else {
-  const report = await (await load(name)).run({ smoke: values.smoke });
+  await runOne(name, await load(name));
+}
+
+async function runOne(benchmarkName: string, benchmark: Benchmark): Promise<void> {
+  const parts = benchmark.parts ?? [];
+  const unknown = values.only.filter((part) => !parts.includes(part));
+  if (unknown.length > 0) {
+    const known = parts.length > 0 ? `It has: ${parts.join(', ')}.` : 'It has none.';
+    console.error(`'${benchmarkName}' has no part '${unknown.join("', '")}'. ${known}`);
+    process.exitCode = 2;
+    return;
+  }
+  const report = await benchmark.run({ smoke: values.smoke, only: values.only, trace: values.trace ?? null });
   const machine = describeMachine();
   console.log(values.json ? JSON.stringify({ ...report, machine }) : formatReport(report, machine));
 }

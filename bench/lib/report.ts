@@ -2,6 +2,10 @@
 export interface BenchOptions {
   /** Small and quick: does it still run? Its figures mean nothing. */
   readonly smoke: boolean;
+  /** Only these of its parts; empty: all. For benchmarks that have `parts`. */
+  readonly only: readonly string[];
+  /** A folder with files of a public trace; null: the built-in workload. For benchmarks that replay one. */
+  readonly trace: string | null;
 }
 
 export interface Figure {
@@ -14,6 +18,16 @@ export interface Figure {
   /** The name of the figure that this one is compared with, and value / its value. */
   readonly against?: string;
   readonly ratio?: number;
+  /** What was promised of the value or, where there is one, of the ratio; and whether it came so. */
+  readonly bar?: string;
+  readonly met?: boolean;
+}
+
+/** One part of a benchmark, which can be run alone. */
+export interface Part {
+  readonly name: string;
+  readonly notes: readonly string[];
+  run(options: BenchOptions): Promise<readonly Figure[]>;
 }
 
 export interface Report {
@@ -27,12 +41,29 @@ export interface Report {
 export interface Benchmark {
   /** One line for the list. */
   readonly summary: string;
+  /** Names for `--only`. */
+  readonly parts?: readonly string[];
   run(options: BenchOptions): Promise<Report>;
 }
 
 /** `figure`, compared with `against` in the same unit. */
 export function compare(figure: Figure, against: Figure): Figure {
   return { ...figure, against: against.name, ratio: figure.value / against.value };
+}
+
+/** What was promised: at most this, of the ratio where the figure has one. */
+export function atMost(figure: Figure, limit: number): Figure {
+  return { ...figure, bar: `at most ${limit}`, met: (figure.ratio ?? figure.value) <= limit };
+}
+
+export function atLeast(figure: Figure, limit: number): Figure {
+  return { ...figure, bar: `at least ${limit}`, met: (figure.ratio ?? figure.value) >= limit };
+}
+
+/** Index floor(n × share) of the sorted values: no interpolation, as in the load generators. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
 }
 
 export function figureOf(name: string, unit: string, values: readonly number[]): Figure {
@@ -54,8 +85,9 @@ export function formatReport(report: Report, machine: string): string {
       ? ''
       : `${formatNumber(figure.min)} … ${formatNumber(figure.max)}`,
     figure.ratio === undefined ? '' : `${figure.ratio.toFixed(2)} × ${figure.against}`,
+    figure.bar === undefined ? '' : `${figure.bar}: ${figure.met === true ? 'met' : 'MISSED'}`,
   ]);
-  const header = ['figure', 'median', 'unit', 'min … max', 'compared'];
+  const header = ['figure', 'median', 'unit', 'min … max', 'compared', 'promised'];
   return [
     `${report.name} on ${machine}`,
     '',

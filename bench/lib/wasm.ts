@@ -14,7 +14,7 @@ import { FRAME_HEADER_BYTES, FrameKind, INVOKE_FIXED_BYTES } from '../../src/wir
 import { wasmRuntime } from '../../src/worker/runtimes/wasm/runtime.ts';
 import { I32, I64, op, wasmModule, type Code, type WasmFunction } from '../../test/lib/wasm-module.ts';
 import { runFresh } from './fresh.ts';
-import { figureOf, type BenchOptions, type Figure } from './report.ts';
+import { figureOf, quantile, type BenchOptions, type Figure } from './report.ts';
 import type { WasmRound, WasmTimes } from './wasm-process.ts';
 
 const MEMORY_MB = 128;
@@ -98,11 +98,6 @@ class RuntimeProcess {
     this.#child.kill('SIGKILL');
     await once(this.#child, 'close');
   }
-}
-
-function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
 }
 
 /** Figures of one round by their names, all in microseconds but the rate. */

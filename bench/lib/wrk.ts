@@ -9,6 +9,8 @@ export interface WrkLoad {
   readonly connections: number;
   readonly seconds: number;
   readonly body: string;
+  /** The one CPU that wrk runs on; absent: any. */
+  readonly cpu?: number;
 }
 
 export interface WrkResult {
@@ -34,7 +36,8 @@ export async function wrk(url: string, load: WrkLoad): Promise<WrkResult> {
   writeFileSync(script, SCRIPT(load.body));
   try {
     const args = ['-t1', `-c${load.connections}`, `-d${load.seconds}s`, '-s', script, url];
-    const { stdout } = await promisify(execFile)('wrk', args);
+    const command = load.cpu === undefined ? ['wrk', ...args] : ['taskset', '-c', String(load.cpu), 'wrk', ...args];
+    const { stdout } = await promisify(execFile)(command[0]!, command.slice(1));
     const match = /^RESULT (\d+) (\d+) (\d+) (\d+) (\d+)$/m.exec(stdout);
     if (match === null) throw new Error(`wrk printed no result: ${stdout}`);
     const [requests, durationUs, p50Us, p99Us, errors] = match.slice(1).map(Number) as [

@@ -1,0 +1,73 @@
+/**
+ * What it costs to start from a clean copy: each part is one row, or one group of rows, of what clean copies have to
+ * show. Rivals take turns within a part, so that whatever else the machine does falls on all of them.
+ */
+import { CPU_NOTES } from './lib/cpu-time.ts';
+import type { BenchOptions, Figure, Part, Report } from './lib/report.ts';
+import { firstInvocation } from './lib/start/first.ts';
+import { freshBesideReuse } from './lib/start/fresh-reuse.ts';
+import { NODE, PYTHON } from './lib/start/languages.ts';
+import { sustainedRate } from './lib/start/rate.ts';
+import { throughputOfWork } from './lib/start/work.ts';
+import { benchWasm } from './lib/wasm.ts';
+
+const PARTS: readonly Part[] = [
+  {
+    name: 'fresh-reuse',
+    notes: ['fresh-reuse: a warm no-op over HTTP, open loop at 50/s, latency from the moment each was due.'],
+    run: (options) => freshBesideReuse(NODE, options),
+  },
+  {
+    name: 'rate',
+    notes: [
+      'rate: no-ops one after the other on one connection and on two, wrk on another CPU; "all on one core": gateway and',
+      "scheduler too. Means of fork to ready and answer to reaped are the platform's own metrics under this load.",
+    ],
+    run: (options) => sustainedRate(NODE, options),
+  },
+  {
+    name: 'work',
+    notes: ['work: as many connections as cores; what is 100 ms in a process that has warmed up.'],
+    run: throughputOfWork,
+  },
+  {
+    name: 'first',
+    notes: [
+      'first: a new function with code of its own each time, in the store, a cell waiting; from request to response over',
+      'HTTP. Beside it a new process that loads the same module and prints one line. CPU time includes the next cell.',
+    ],
+    run: (options) => firstInvocation(NODE, options),
+  },
+  {
+    name: 'python',
+    notes: ['python: fresh-reuse, rate and first in Python.'],
+    run: async (options) => [
+      ...(await freshBesideReuse(PYTHON, options)),
+      ...(await sustainedRate(PYTHON, options)),
+      ...(await firstInvocation(PYTHON, options)),
+    ],
+  },
+  {
+    name: 'wasm',
+    notes: ['wasm: a module of 1 MB in its runtime, without the platform around it.'],
+    run: benchWasm,
+  },
+];
+
+async function run(options: BenchOptions): Promise<Report> {
+  const parts = PARTS.filter(({ name }) => options.only.length === 0 || options.only.includes(name));
+  const figures: Figure[] = [];
+  for (const part of parts) figures.push(...(await part.run(options)));
+  const notes = [
+    ...CPU_NOTES,
+    'Medians of rounds in which the rivals take turns.',
+    ...parts.flatMap(({ notes }) => notes),
+  ];
+  return { name: 'start', notes, figures };
+}
+
+export default {
+  summary: 'first invocations and clean copies, beside reuse, processes and threads',
+  parts: PARTS.map(({ name }) => name),
+  run,
+};
