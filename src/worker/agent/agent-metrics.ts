@@ -1,8 +1,8 @@
 /** The agent's handles on its metrics. */
 import type { Counter, Metrics } from '../../telemetry/metrics.ts';
 import type { Histogram } from '../../base/histogram.ts';
-import { Ending, Kill } from '../machine/fleet-actions.ts';
-import type { WorkerMachine } from '../machine/fleet.ts';
+import { Ending, Kill } from '../machine/actions.ts';
+import type { WorkerMachine } from '../machine/worker.ts';
 import type { ExitReason } from '../sandbox/contract.ts';
 import type { InvocationRecord, StartKind } from './contract.ts';
 

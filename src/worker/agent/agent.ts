@@ -13,8 +13,8 @@ import { FrameKind } from '../../wire/instance-frame.ts';
 import type { LogStore } from '../../store/logs.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
-import { type ActionHandler, Ending, Kill, SlotState } from '../machine/fleet-actions.ts';
-import { WorkerMachine } from '../machine/fleet.ts';
+import { type ActionHandler, Ending, Kill, SlotState } from '../machine/actions.ts';
+import { WorkerMachine } from '../machine/worker.ts';
 import type { ExitReason, Sandbox, SandboxBackend } from '../sandbox/contract.ts';
 import { Cell, type CellEvents } from './cell.ts';
 import type {

@@ -1,6 +1,6 @@
 /** What an invocation came to: the payload for its caller, and its record. */
 import { FrameKind } from '../../wire/instance-frame.ts';
-import { Ending } from '../machine/fleet-actions.ts';
+import { Ending } from '../machine/actions.ts';
 import type { ExitReason } from '../sandbox/contract.ts';
 import type { Invocation, InvocationRecord, Lease, StartKind } from './contract.ts';
 import type { Answer } from './instance.ts';

@@ -1,7 +1,7 @@
 /** What the agent knows of the versions that it was told of, beside what the machine decides by. */
 import { assert } from '../../base/assert.ts';
-import { SlotState } from '../machine/fleet-actions.ts';
-import type { WorkerMachine } from '../machine/fleet.ts';
+import { SlotState } from '../machine/actions.ts';
+import type { WorkerMachine } from '../machine/worker.ts';
 import type { CodeFolders, CodeSupply, CopyState, ProvisionedState, VersionTarget } from './contract.ts';
 
 const REASON_COUNT_MAX = 16;

@@ -1,18 +1,37 @@
 /** What the worker machine tells its shell, in a fixed array of integers: nothing is allocated for an action. */
 import { assert } from '../../base/assert.ts';
 
-export const SlotState = { free: 0, starting: 1, busy: 2, idle: 3, dying: 4 } as const;
+/**
+ * What a slot is. An instance (a process of its own, or a copy forked from a zygote) is starting, readying, awaiting,
+ * busy or idle; a stem cell is booting or a cell; once it has adopted a function it is initialising, then a zygote.
+ */
+export const SlotState = {
+  free: 0,
+  /** An instance is being made for a lease. */
+  starting: 1,
+  /** An instance is being made ahead, for no lease yet. */
+  readying: 2,
+  /** Kept for a lease until the zygote is initialised. No process exists. */
+  awaiting: 3,
+  busy: 4,
+  idle: 5,
+  dying: 6,
+  booting: 7,
+  cell: 8,
+  initialising: 9,
+  zygote: 10,
+} as const;
 export type SlotState = (typeof SlotState)[keyof typeof SlotState];
 
 /** How an assignment came to its result. */
-export const Ending = { answered: 0, exited: 1, timedOut: 2, initTimedOut: 3, broke: 4 } as const;
+export const Ending = { answered: 0, exited: 1, timedOut: 2, initTimedOut: 3, broke: 4, initFailed: 5 } as const;
 export type Ending = (typeof Ending)[keyof typeof Ending];
 
-/** Why an instance is killed. */
-export const Kill = { evicted: 0, timedOut: 1, broke: 2, ended: 3, lost: 4 } as const;
+/** Why an instance, cell or zygote is killed. */
+export const Kill = { evicted: 0, timedOut: 1, broke: 2, ended: 3, lost: 4, spent: 5, uncopyable: 6 } as const;
 export type Kill = (typeof Kill)[keyof typeof Kill];
 
-export const ActionKind = {
+const ActionKind = {
   start: 0,
   run: 1,
   complete: 2,
@@ -21,26 +40,46 @@ export const ActionKind = {
   evicted: 5,
   freeze: 6,
   thaw: 7,
+  boot: 8,
+  adopt: 9,
+  fork: 10,
+  take: 11,
+  roomAvailable: 12,
 } as const;
 
 const STRIDE = 4;
 
+/** A core of -1 stands for none: what is made ahead has no lease, and runs wherever the shell wants. */
 export interface ActionHandler {
-  /** Start an instance in the slot, on the core. */
+  /** Start a process of its own for the version in the slot, on the core (-1: ahead). */
   start(slot: number, core: number, versionIndex: number): void;
+  /** Start a stem cell of the kind in the slot. `booted` follows, or `exited`. */
+  boot(slot: number, cellKind: number): void;
+  /** The cell becomes the zygote of the version, and initialises on the core. It is thawed before. */
+  adopt(cellSlot: number, core: number, versionIndex: number): void;
+  /** Fork a copy of the zygote into the slot, to run on the core. The zygote is thawed before. */
+  fork(slot: number, zygoteSlot: number, core: number): void;
+  /** What is being made ahead in the slot is now for the core's lease: pin it there. Its `run` follows `ready`. */
+  take(slot: number, core: number): void;
   /** Pin the instance to the core and hand it the core's invocation. */
   run(slot: number, core: number): void;
-  /** The core's invocation has its result now. */
+  /**
+   * The core's invocation has its result now. Where the lease awaited a zygote that failed, the slot is the zygote's:
+   * what went wrong is found there.
+   */
   complete(core: number, slot: number, ending: Ending): void;
-  /** The lease is over; `warm`: an instance of its version stays. */
+  /** The lease is over; `warm`: an idle instance or an initialised zygote of its version stays. */
   release(core: number, sequence: number, warm: boolean): void;
+  /** End every process in the slot; `exited` follows. A zygote's copies end with it, each with its own `exited`. */
   kill(slot: number, why: Kill): void;
-  /** The idle instance may use no CPU until `thaw`. */
+  /** The idle instance, cell or zygote may use no CPU until `thaw`. */
   freeze(slot: number): void;
-  /** It may run again, on this core alone: pin it first. Its `run` follows. */
+  /** It may run again, on this core alone (-1: anywhere): pin it first. Its `run`, `adopt` or `fork` follows. */
   thaw(slot: number, core: number): void;
-  /** The last idle instance of the version is gone. */
+  /** Neither an idle instance nor an initialised zygote of the version is left, and a release had said warm. */
   evicted(versionIndex: number): void;
+  /** A lease was refused for want of a slot or memory, and something has changed since: it may fit now. */
+  roomAvailable(): void;
 }
 
 export class Actions {
@@ -58,6 +97,22 @@ export class Actions {
 
   start(slot: number, core: number, versionIndex: number): void {
     this.#push(ActionKind.start, slot, core, versionIndex);
+  }
+
+  boot(slot: number, cellKind: number): void {
+    this.#push(ActionKind.boot, slot, cellKind, 0);
+  }
+
+  adopt(cellSlot: number, core: number, versionIndex: number): void {
+    this.#push(ActionKind.adopt, cellSlot, core, versionIndex);
+  }
+
+  fork(slot: number, zygoteSlot: number, core: number): void {
+    this.#push(ActionKind.fork, slot, zygoteSlot, core);
+  }
+
+  take(slot: number, core: number): void {
+    this.#push(ActionKind.take, slot, core, 0);
   }
 
   run(slot: number, core: number): void {
@@ -86,6 +141,10 @@ export class Actions {
 
   evicted(versionIndex: number): void {
     this.#push(ActionKind.evicted, versionIndex, 0, 0);
+  }
+
+  roomAvailable(): void {
+    this.#push(ActionKind.roomAvailable, 0, 0, 0);
   }
 
   /**
@@ -118,6 +177,14 @@ export class Actions {
     switch (this.#buffer[at]) {
       case ActionKind.start:
         return handler.start(a, b, c);
+      case ActionKind.boot:
+        return handler.boot(a, b);
+      case ActionKind.adopt:
+        return handler.adopt(a, b, c);
+      case ActionKind.fork:
+        return handler.fork(a, b, c);
+      case ActionKind.take:
+        return handler.take(a, b);
       case ActionKind.run:
         return handler.run(a, b);
       case ActionKind.complete:
@@ -130,8 +197,10 @@ export class Actions {
         return handler.freeze(a);
       case ActionKind.thaw:
         return handler.thaw(a, b);
-      default:
+      case ActionKind.evicted:
         return handler.evicted(a);
+      default:
+        return handler.roomAvailable();
     }
   }
 }

@@ -13,7 +13,7 @@
  * What fails does not loop. A fresh version makes nothing ahead until one of its leases has had an instance; a
  * provisioned one, and a kind of cells, is tried again after a number of ticks that doubles with each failure.
  */
-import { type Actions, SlotState } from './fleet-actions.ts';
+import { type Actions, SlotState } from './actions.ts';
 import { Fit, type Room } from './room.ts';
 import type { Slots } from './slots.ts';
 import { backoffTicks, type Versions } from './versions.ts';

@@ -1,6 +1,6 @@
 /** Everything that must hold in the worker machine between two events; for tests. */
 import { assert } from '../../base/assert.ts';
-import { SlotState } from './fleet-actions.ts';
+import { SlotState } from './actions.ts';
 import type { Leases } from './leases.ts';
 import { Rest, type Slots } from './slots.ts';
 import type { Versions } from './versions.ts';

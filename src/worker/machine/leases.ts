@@ -3,7 +3,7 @@
  * exactly one action `complete` for it.
  */
 import { assert } from '../../base/assert.ts';
-import { type Actions, type Ending, SlotState } from './fleet-actions.ts';
+import { type Actions, type Ending, SlotState } from './actions.ts';
 import type { Slots } from './slots.ts';
 import type { Versions } from './versions.ts';
 

@@ -5,7 +5,7 @@
  * stem cells. Memory is there as soon as its holder is killed; a slot only once it is
  * gone, and the same holds for a zygote whose copies have to go first.
  */
-import { Kill, SlotState } from './fleet-actions.ts';
+import { Kill, SlotState } from './actions.ts';
 import type { Leases } from './leases.ts';
 import type { Slots } from './slots.ts';
 import type { Versions } from './versions.ts';

@@ -17,7 +17,7 @@
  * Idle instances, cells and zygotes rest, in one list with the newest first. Those of it that are frozen are its oldest.
  */
 import { assert } from '../../base/assert.ts';
-import { type Actions, type Kill, SlotState } from './fleet-actions.ts';
+import { type Actions, type Kill, SlotState } from './actions.ts';
 import { GreedyDual } from './keep-alive.ts';
 import { SlotList } from './slot-list.ts';
 import type { Versions } from './versions.ts';

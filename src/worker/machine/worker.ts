@@ -1,35 +1,37 @@
 /**
- * The worker machine: which instance runs on which core, and what is done about it. Pure; the agent is its shell.
+ * The worker machine: what runs in which slot and on which core, and what is done about it. Pure; the agent is its shell.
  *
- * A core is idle, or holds one lease from `assign` until the action `release`. An instance (a slot) goes
+ * A core is idle, or holds one lease from `assign` until the action `release`. slots.ts draws what a slot goes through.
  *
- *            start            ready              answered
- *     free ────────▶ starting ──────▶ busy ◀──────────────▶ idle
- *       ▲                │             │       assign         │
- *       │    exited      ▼             ▼                      ▼ evicted
- *       └───────────── dying ◀─────────┴──────────────────────┘
- *
- * Invariants, asserted here and checked by properties:
+ * Invariants, asserted in the parts and checked by properties:
  * - exclusive: a core has at most one instance that is starting, busy, or dying from its lease;
  * - exactly one result for each assignment: one action `complete`, and before the core's `release`;
- * - a core is released only when its instance has answered and lives, or is gone; never while it may still run;
- * - warm memory is bounded: what all instances may use together stays within the budget, but for those that are
- *   already being killed to make room.
+ * - a core is released only when its instance has answered and lives, or is gone, or never was (its lease awaited a
+ *   zygote that failed); never while it may still run;
+ * - clean: an instance of a fresh version is killed after its first answer, and its core held until it is gone;
+ * - memory is bounded: what all slots may use together stays within the budget, but for those being killed;
+ * - a refused lease hears of it when it may fit: the action `roomAvailable`;
+ * - what rests (idle instances, cells, zygotes) for two ticks is frozen, and thawed before it is used: what it left
+ *   behind (children, native threads) uses a core that others hold for that long at most.
  *
- * - an instance that has been idle for two ticks is frozen, and thawed before it runs: what it left behind (children,
- *   native threads) uses a core that others hold for that long at most.
+ * Idle instances are taken last-in-first-out per version (the most recent has the warmest caches). What goes when memory or
+ * slots are needed is for keep-alive.ts to say.
  *
- * Warm instances are taken last-in-first-out per version (the most recent has the warmest caches), and the least
- * recently used of all goes first when memory or slots are needed.
+ * Hot path: `assign` of an idle instance and `answered`. Nothing is allocated in any event.
  */
 import { assert } from '../../base/assert.ts';
+import { Ahead } from './ahead.ts';
 import { Actions, Ending, Kill, SlotState } from './actions.ts';
-import { SlotList } from './slot-list.ts';
+import { checkFleet } from './invariants.ts';
+import { Leases } from './leases.ts';
+import { Fit, Room } from './room.ts';
+import { After, Rest, Slots } from './slots.ts';
+import { type VersionProperties, Versions } from './versions.ts';
+import { Zygotes } from './zygotes.ts';
+
+export type { VersionProperties } from './versions.ts';
 
 const NONE = -1;
-
-/** How an idle instance rests: since the last tick, longer, or frozen. */
-const Rest = { new: 0, seen: 1, frozen: 2 } as const;
 
 export interface WorkerLimits {
   readonly coreCount: number;
@@ -37,346 +39,461 @@ export interface WorkerLimits {
   readonly versionCount: number;
   readonly memoryMb: number;
   readonly initTimeoutUs: number;
+  /** How many stem cells to keep waiting, for each kind of cell. */
+  readonly cellTargets: readonly number[];
+  /** What a stem cell is counted with while it is one. */
+  readonly cellMemoryMb: number;
+  /** Most copies that wait ahead of invocations of one version. */
+  readonly copiesAheadMax: number;
 }
 
 export class WorkerMachine {
   /** What the shell has to do; it drains this after each event. */
   readonly actions: Actions;
   readonly #limits: WorkerLimits;
-
-  readonly #coreSlot: Int32Array;
-  readonly #coreSequence: Uint32Array;
-  /** When its instance is killed, microseconds; Infinity while nothing runs. */
-  readonly #coreDeadlineUs: Float64Array;
-  /** 1 once the assignment has had its result. */
-  readonly #coreCompleted: Uint8Array;
-  readonly #coreTimeoutUs: Float64Array;
-
-  readonly #slotState: Uint8Array;
-  readonly #slotVersion: Int32Array;
-  readonly #slotMemoryMb: Int32Array;
-  readonly #slotCore: Int32Array;
-
-  readonly #freeSlots: Int32Array;
-  #freeCount: number;
-  /** Idle slots of each version, newest first. */
-  readonly #warm: SlotList;
-  /** All idle slots, newest first. */
-  readonly #idle: SlotList;
-  /** `Rest` of each idle slot. Those of the idle list that are frozen are its oldest. */
-  readonly #slotRest: Uint8Array;
-  #frozenCount = 0;
-  #residentMb = 0;
-  #idleMb = 0;
+  readonly #versions: Versions;
+  readonly #slots: Slots;
+  readonly #leases: Leases;
+  readonly #room: Room;
+  readonly #zygotes: Zygotes;
+  readonly #ahead: Ahead;
 
   constructor(limits: WorkerLimits) {
-    // With a slot for each core, a lease is refused only while some instance is on its way out: its end brings the next try.
+    // With a slot for each core, a lease is refused for slots only while something is on its way out.
     assert(limits.slotCount >= limits.coreCount, `${limits.slotCount} slots for ${limits.coreCount} cores`);
     this.#limits = limits;
-    this.#coreSlot = new Int32Array(limits.coreCount).fill(NONE);
-    this.#coreSequence = new Uint32Array(limits.coreCount);
-    this.#coreDeadlineUs = new Float64Array(limits.coreCount).fill(Infinity);
-    this.#coreCompleted = new Uint8Array(limits.coreCount);
-    this.#coreTimeoutUs = new Float64Array(limits.coreCount);
-    this.#slotState = new Uint8Array(limits.slotCount);
-    this.#slotVersion = new Int32Array(limits.slotCount).fill(NONE);
-    this.#slotMemoryMb = new Int32Array(limits.slotCount);
-    this.#slotCore = new Int32Array(limits.slotCount).fill(NONE);
-    this.#slotRest = new Uint8Array(limits.slotCount);
-    this.#freeSlots = Int32Array.from({ length: limits.slotCount }, (_, index) => limits.slotCount - 1 - index);
-    this.#freeCount = limits.slotCount;
-    this.#warm = new SlotList(limits.versionCount, limits.slotCount);
-    this.#idle = new SlotList(1, limits.slotCount);
-    // An assignment can evict every idle instance and start one more; a tick can freeze every one.
-    this.actions = new Actions(limits.slotCount * 2 + limits.coreCount * 4 + 8);
+    // A tick or the end can touch every slot, with a few actions for each; assignments re-enter while they are carried out.
+    const actions = new Actions(limits.slotCount * 6 + limits.coreCount * 8 + 64);
+    const versions = new Versions(limits.versionCount);
+    const slots = new Slots(limits.slotCount, limits.cellTargets.length, versions, actions);
+    const leases = new Leases(limits.coreCount, slots, versions, actions);
+    const room = new Room(limits.memoryMb, slots, versions, leases);
+    const zygotes = new Zygotes(limits.initTimeoutUs, slots, { versions, leases, actions });
+    this.actions = actions;
+    this.#versions = versions;
+    this.#slots = slots;
+    this.#leases = leases;
+    this.#room = room;
+    this.#zygotes = zygotes;
+    this.#ahead = new Ahead(limits, slots, { versions, room, zygotes, actions });
+  }
+
+  // --- versions -----------------------------------------------------------------------------------------------
+
+  /** Before the first `assign` or `provision` of the version. An index may be used again after `dropVersion`. */
+  setVersion(versionIndex: number, properties: VersionProperties): void {
+    assert(properties.memoryMb > 0, `version ${versionIndex} has ${properties.memoryMb} MB`);
+    assert(properties.cellKind < this.#limits.cellTargets.length, `no such kind of cell: ${properties.cellKind}`);
+    this.#versions.set(versionIndex, properties);
   }
 
   /**
-   * A lease to carry out. False: the core is busy, or there is neither slot nor memory even with all idle instances
-   * gone; then nothing changed and the scheduler is to be told.
+   * Nobody asks for the version again: its idle and readying instances go now, busy ones when they answer, its zygote
+   * with the last of them. Its provisioned count is 0.
    */
-  assign(
-    core: number,
-    sequence: number,
-    run: { versionIndex: number; memoryMb: number; timeoutUs: number },
-    nowUs: number,
-  ): boolean {
-    assert(core >= 0 && core < this.#limits.coreCount, `no such core: ${core}`);
-    if (this.#coreSlot[core] !== NONE) return false;
-    const warmSlot = this.#takeWarm(run.versionIndex, core);
-    const slot = warmSlot === NONE ? this.#makeRoom(run.memoryMb) : warmSlot;
-    if (slot === NONE) return false;
-    this.#coreSlot[core] = slot;
-    this.#coreSequence[core] = sequence;
-    this.#coreCompleted[core] = 0;
-    this.#coreTimeoutUs[core] = run.timeoutUs;
-    this.#slotCore[slot] = core;
-    if (warmSlot !== NONE) {
-      this.#run(slot, core, nowUs);
-      return true;
+  dropVersion(versionIndex: number): void {
+    const slots = this.#slots;
+    const zygote = this.#versions.zygote[versionIndex]!;
+    this.#versions.dropped[versionIndex] = 1;
+    this.#versions.provision(versionIndex, 0);
+    this.#versions.zygote[versionIndex] = NONE;
+    for (let slot = 0; slot < slots.count; slot++) {
+      if (slots.version[slot] !== versionIndex || slots.state[slot] === SlotState.dying) continue;
+      const state = slots.state[slot];
+      if (state === SlotState.idle || state === SlotState.readying) slots.kill(slot, Kill.evicted);
+      else slots.after[slot] = After.dropped;
     }
-    this.#slotState[slot] = SlotState.starting;
-    this.#slotVersion[slot] = run.versionIndex;
-    this.#slotMemoryMb[slot] = run.memoryMb;
-    this.#residentMb += run.memoryMb;
-    this.#coreDeadlineUs[core] = nowUs + this.#limits.initTimeoutUs;
-    this.actions.start(slot, core, run.versionIndex);
+    if (zygote !== NONE) this.#zygotes.endIfUnused(zygote);
+    this.#leases.noteCold(versionIndex);
+    this.#leases.noteRoom();
+  }
+
+  /**
+   * Keep so many instances of the version, waiting or busy, whatever else has to go for it; 0 ends it. It happens at
+   * the next ticks: tick while `awakeCount` is above 0. Returns how many it will try to keep: no more than the slots
+   * that not even a lease on each core would need.
+   */
+  provision(versionIndex: number, count: number): number {
+    const versions = this.#versions;
+    assert(versions.memoryMb[versionIndex]! > 0, `version ${versionIndex} is provisioned and was not set`);
+    const others = versions.provisionedTotal - versions.provisioned[versionIndex]!;
+    const granted = Math.min(count, Math.max(0, this.#slots.count - this.#limits.coreCount - others));
+    versions.provision(versionIndex, versions.dropped[versionIndex] === 1 ? 0 : granted);
+    this.#leases.noteRoom();
+    return versions.provisioned[versionIndex]!;
+  }
+
+  /** What `provision` granted last. */
+  provisionedCount(versionIndex: number): number {
+    return this.#versions.provisioned[versionIndex]!;
+  }
+
+  /** How many instances of the version are initialised: idle or busy. */
+  provisionedReady(versionIndex: number): number {
+    const { count, state, version } = this.#slots;
+    let ready = 0;
+    for (let slot = 0; slot < count; slot++) {
+      if (version[slot] !== versionIndex) continue;
+      if (state[slot] === SlotState.idle || state[slot] === SlotState.busy) ready++;
+    }
+    return ready;
+  }
+
+  /** There are fewer than that, and the last try to make one failed; it is tried again later. */
+  provisionedFailed(versionIndex: number): boolean {
+    if (this.#versions.provisionFailures[versionIndex] === 0) return false;
+    return this.provisionedReady(versionIndex) < this.#versions.provisioned[versionIndex]!;
+  }
+
+  /** It turned out that its zygote cannot be copied: every instance is a process of its own. */
+  isPlainOnly(versionIndex: number): boolean {
+    return this.#versions.plainOnly[versionIndex] === 1;
+  }
+
+  // --- events -------------------------------------------------------------------------------------------------
+
+  /**
+   * A lease to carry out. False: the core is busy, or there is neither slot nor memory for now, even though something
+   * may have been evicted for it: `roomAvailable` follows when to try again.
+   */
+  assign(core: number, sequence: number, versionIndex: number, nowUs: number): boolean {
+    assert(core >= 0 && core < this.#limits.coreCount, `no such core: ${core}`);
+    if (this.#leases.slot[core] !== NONE) return false;
+    const slots = this.#slots;
+    const versions = this.#versions;
+    const slot = slots.idle.head(versionIndex);
+    if (slot === NONE) {
+      if (!this.#assignCold(core, sequence, versionIndex, nowUs)) return false;
+    } else {
+      slots.thaw(slot, core);
+      slots.endIdle(slot);
+      this.#leases.begin(core, sequence, slot);
+      this.#run(slot, core, nowUs);
+    }
+    versions.invoked[versionIndex] = 1;
+    slots.keepAlive.count(versionIndex);
+    if (versions.fresh[versionIndex] === 1) this.#ahead.fillVersion(versionIndex, nowUs);
     return true;
   }
 
-  /** The instance has initialised. */
+  /** The stem cell can adopt a function. */
+  booted(slot: number): void {
+    if (this.#slots.state[slot] !== SlotState.booting) return;
+    this.#slots.beCell(slot);
+    this.#ahead.cellBooted(this.#slots.cellKind[slot]!);
+  }
+
+  /** The zygote can be copied. `memoryMb`: what it was seen to use; 0 where that is unknown. */
+  initialised(slot: number, memoryMb: number, nowUs: number): void {
+    if (this.#slots.state[slot] !== SlotState.initialising) return;
+    const version = this.#slots.version[slot]!;
+    this.#zygotes.initialised(slot, memoryMb, nowUs);
+    this.#zygotes.endIfUnused(slot);
+    this.#ahead.fillVersion(version, nowUs);
+    this.#ahead.fill(nowUs);
+    this.#leases.noteRoom();
+  }
+
+  /** The zygote's function failed to initialise: so do all leases that await it. */
+  initFailed(slot: number): void {
+    if (this.#slots.state[slot] !== SlotState.initialising) return;
+    this.#endInitialising(slot, Ending.initFailed, Kill.ended);
+  }
+
+  /** The zygote's function holds what a copy cannot have: every instance is a process of its own from now on. */
+  uncopyable(slot: number, nowUs: number): void {
+    if (this.#slots.state[slot] !== SlotState.initialising) return;
+    this.#zygotes.uncopyable(slot, nowUs);
+    this.#leases.noteRoom();
+  }
+
+  /** The instance has initialised, or the copy has rehearsed. */
   ready(slot: number, nowUs: number): void {
-    if (this.#slotState[slot] !== SlotState.starting) return;
-    this.#run(slot, this.#holding(slot), nowUs);
+    const slots = this.#slots;
+    const state = slots.state[slot];
+    if (state !== SlotState.starting && state !== SlotState.readying) return;
+    const version = slots.version[slot]!;
+    slots.learnCost(slot, nowUs);
+    this.#ahead.versionReady(version);
+    if (state === SlotState.starting) this.#run(slot, slots.core[slot]!, nowUs);
+    else slots.beIdle(slot);
+    this.#ahead.fillVersion(version, nowUs);
   }
 
-  /** The instance answered its invocation. `last`: it said that it ends now. */
+  /** The instance answered its invocation, or said that it failed to initialise. `last`: it said that it ends now. */
   answered(slot: number, last: boolean): void {
-    const state = this.#slotState[slot];
+    const slots = this.#slots;
+    const state = slots.state[slot]!;
     if (state === SlotState.dying) return;
-    assert(state === SlotState.busy || state === SlotState.starting, `an instance answered in state ${state}`);
-    const core = this.#holding(slot);
-    this.#complete(core, Ending.answered);
-    if (last || state === SlotState.starting) {
-      this.#kill(slot, Kill.ended);
-      return;
-    }
-    this.#slotState[slot] = SlotState.idle;
-    this.#slotRest[slot] = Rest.new;
-    this.#slotCore[slot] = NONE;
-    this.#warm.push(this.#versionOf(slot), slot);
-    this.#idle.push(0, slot);
-    this.#idleMb += this.#memoryOf(slot);
-    this.#release(core, true);
+    if (state !== SlotState.busy) return this.#initAnswered(slot);
+    const core = slots.core[slot]!;
+    this.#leases.complete(core, slot, Ending.answered);
+    if (last) return slots.kill(slot, Kill.ended);
+    const after = slots.after[slot];
+    if (after !== After.kept) return slots.kill(slot, after === After.spent ? Kill.spent : Kill.evicted);
+    slots.beIdle(slot);
+    this.#leases.release(core, slots.version[slot]!);
   }
 
-  /** The instance broke its protocol, or its channel failed. */
+  /** Whatever is in the slot broke its protocol, or its channel failed. */
   broke(slot: number): void {
-    const state = this.#slotState[slot];
-    if (state === SlotState.dying || state === SlotState.free) return;
-    if (state === SlotState.idle) this.#unlink(slot);
-    else this.#complete(this.#holding(slot), Ending.broke);
-    this.#kill(slot, Kill.broke);
+    this.#endNow(slot, Ending.broke, Kill.broke);
   }
 
-  /** Its channel ended. If it is idle, it is not used again; if it runs, its exit follows and says why. */
+  /** Its channel ended. If it rests, it is not used again; otherwise its exit follows and says why. */
   lost(slot: number): void {
-    if (this.#slotState[slot] !== SlotState.idle) return;
-    this.#unlink(slot);
-    this.#kill(slot, Kill.lost);
+    const state = this.#slots.state[slot];
+    if (state !== SlotState.idle && state !== SlotState.cell && state !== SlotState.zygote) return;
+    this.#endNow(slot, Ending.broke, Kill.lost);
   }
 
-  /** Every process of the instance is gone. */
-  exited(slot: number): void {
-    const state = this.#slotState[slot];
-    assert(state !== SlotState.free, `a free slot exited: ${slot}`);
-    if (state === SlotState.idle) this.#unlink(slot);
-    // A dying slot gave its memory back when it was killed.
-    if (state !== SlotState.dying) this.#residentMb -= this.#memoryOf(slot);
-    const core = this.#slotCore[slot]!;
-    const version = this.#versionOf(slot);
-    this.#slotState[slot] = SlotState.free;
-    this.#slotVersion[slot] = NONE;
-    this.#slotCore[slot] = NONE;
-    this.#freeSlots[this.#freeCount++] = slot;
+  /** Every process in the slot is gone. */
+  exited(slot: number, nowUs: number): void {
+    const slots = this.#slots;
+    const state = slots.state[slot]!;
+    assert(state !== SlotState.free && state !== SlotState.awaiting, `slot ${slot} exited in state ${state}`);
+    const version = slots.version[slot]!;
+    const core = slots.core[slot]!;
+    const zygote = slots.zygote[slot]!;
+    this.#noteFailure(slot);
+    if (state === SlotState.initialising) this.#zygotes.endAwaiting(slot, Ending.exited);
+    if (slots.children[slot]! > 0) this.#zygotes.orphan(slot);
+    slots.free(slot);
+    if (zygote !== NONE) this.#zygotes.endIfUnused(zygote);
     if (core !== NONE) {
-      this.#complete(core, Ending.exited);
-      this.#release(core, false);
+      this.#leases.complete(core, slot, Ending.exited);
+      this.#leases.release(core, version);
     }
-    if (this.#warm.head(version) === NONE) this.actions.evicted(version);
+    if (version !== NONE) {
+      this.#leases.noteCold(version);
+      this.#ahead.fillVersion(version, nowUs);
+    }
+    // Cells pause while somebody was refused, so the room is still there when the shell tries again.
+    this.#leases.noteRoom();
+    this.#ahead.fill(nowUs);
   }
 
   /**
-   * Kills what has passed its deadline, and freezes what has been idle since the tick before the last one.
-   * Returns the next deadline, microseconds; Infinity if there is none.
+   * Kills what has passed its deadline, freezes what has rested since the tick before the last one, and makes ahead what
+   * is missing: call it once at the beginning, for the first cells. Returns the next deadline, microseconds; Infinity if
+   * there is none.
    */
   tick(nowUs: number): number {
-    this.#freezeIdle();
+    const { deadlineUs, count } = this.#slots;
+    this.#slots.freezeResting();
+    for (let slot = 0; slot < count; slot++) {
+      if (deadlineUs[slot]! > nowUs) continue;
+      const ending = this.#slots.state[slot] === SlotState.busy ? Ending.timedOut : Ending.initTimedOut;
+      this.#endNow(slot, ending, Kill.timedOut);
+    }
+    this.#ahead.tick(nowUs);
     let nextUs = Infinity;
-    for (let core = 0; core < this.#limits.coreCount; core++) {
-      const deadlineUs = this.#coreDeadlineUs[core]!;
-      if (deadlineUs > nowUs) {
-        if (deadlineUs < nextUs) nextUs = deadlineUs;
-        continue;
-      }
-      const slot = this.#coreSlot[core]!;
-      this.#complete(core, this.#slotState[slot] === SlotState.starting ? Ending.initTimedOut : Ending.timedOut);
-      this.#kill(slot, Kill.timedOut);
+    for (let slot = 0; slot < count; slot++) {
+      if (deadlineUs[slot]! < nextUs) nextUs = deadlineUs[slot]!;
     }
     return nextUs;
   }
 
-  /** The version is no more: its idle instances go now, its busy ones are not reused because nobody asks for them. */
-  dropVersion(versionIndex: number): void {
-    for (let slot = this.#warm.head(versionIndex); slot !== NONE; slot = this.#warm.head(versionIndex)) {
-      this.#unlink(slot);
-      this.#kill(slot, Kill.evicted);
-    }
-  }
-
-  /** Kills everything, with a result for what runs. For the platform's own end. */
+  /** Kills everything, with a result for what runs. For the platform's own end: nothing is assigned after it. */
   stop(): void {
-    for (let slot = 0; slot < this.#limits.slotCount; slot++) {
-      const state = this.#slotState[slot];
-      if (state === SlotState.free || state === SlotState.dying) continue;
-      if (state === SlotState.idle) this.#unlink(slot);
-      else this.#complete(this.#holding(slot), Ending.exited);
-      this.#kill(slot, Kill.evicted);
+    const { state, count } = this.#slots;
+    this.#ahead.stop();
+    for (let slot = 0; slot < count; slot++) {
+      if (state[slot] !== SlotState.awaiting) this.#endNow(slot, Ending.exited, Kill.evicted);
     }
   }
 
-  /** The core whose lease the instance serves; -1 between two invocations, and once it is gone. */
+  // --- what is where ------------------------------------------------------------------------------------------
+
+  /** The core whose lease the instance serves; -1 between two invocations, once it is gone, and for cells and zygotes. */
   coreOf(slot: number): number {
-    return this.#slotCore[slot]!;
+    return this.#slots.core[slot]!;
+  }
+
+  /** What holds the core's lease; -1 if it has none. */
+  slotOf(core: number): number {
+    return this.#leases.slot[core]!;
   }
 
   stateOf(slot: number): SlotState {
-    return this.#slotState[slot]! as SlotState;
+    return this.#slots.state[slot]! as SlotState;
   }
 
-  /** The instance that serves the core's lease; -1 if it has none. */
-  slotOf(core: number): number {
-    return this.#coreSlot[core]!;
+  /** -1 for a stem cell, and a free slot. */
+  versionOf(slot: number): number {
+    return this.#slots.version[slot]!;
   }
 
-  get residentMb(): number {
-    return this.#residentMb;
+  /** The zygote that it was forked from, or awaits; -1 if it has none. */
+  zygoteOf(slot: number): number {
+    return this.#slots.zygote[slot]!;
   }
 
-  get residentCount(): number {
-    return this.#limits.slotCount - this.#freeCount;
-  }
-
-  /** Idle instances that a later tick will freeze. */
-  get awakeCount(): number {
-    return this.#idle.count - this.#frozenCount;
+  /** The core of a lease that awaits this zygote, for its log; -1 if there is none. */
+  awaitingCore(zygoteSlot: number): number {
+    return this.#zygotes.awaitingCore(zygoteSlot);
   }
 
   isFrozen(slot: number): boolean {
-    return this.#slotState[slot] === SlotState.idle && this.#slotRest[slot] === Rest.frozen;
+    const state = this.#slots.state[slot];
+    const rests = state === SlotState.idle || state === SlotState.cell || state === SlotState.zygote;
+    return rests && this.#slots.rest[slot] === Rest.frozen;
   }
 
+  get residentMb(): number {
+    return this.#slots.residentMb;
+  }
+
+  /** Slots that are not free. */
+  get residentCount(): number {
+    return this.#slots.count - this.#slots.freeCount;
+  }
+
+  /** Idle instances. */
   get idleCount(): number {
-    return this.#idle.count;
+    return this.#slots.idle.count;
+  }
+
+  /** Stem cells of the kind that have booted and wait for a function. */
+  waitingCells(cellKind: number): number {
+    const { resting, state, cellKind: kinds } = this.#slots;
+    let count = 0;
+    for (let slot = resting.head(0); slot !== NONE; slot = resting.after(slot)) {
+      if (state[slot] === SlotState.cell && kinds[slot] === cellKind) count++;
+    }
+    return count;
+  }
+
+  /** Slots in this state; for metrics, not for every step. */
+  countOf(state: SlotState): number {
+    const { count, state: stateOf } = this.#slots;
+    let found = 0;
+    for (let slot = 0; slot < count; slot++) if (stateOf[slot] === state) found++;
+    return found;
+  }
+
+  /** What needs ticks besides leases: what a later tick will freeze, make ahead, or give up waiting for. */
+  get awakeCount(): number {
+    const { resting, frozenCount, pendingCount } = this.#slots;
+    return resting.count - frozenCount + pendingCount + this.#ahead.waitingCount;
   }
 
   /** For tests: everything that must hold between two events. */
   checkInvariants(): void {
-    let residentMb = 0;
-    let idle = 0;
-    let idleMb = 0;
-    let frozen = 0;
-    for (let slot = 0; slot < this.#limits.slotCount; slot++) {
-      const state = this.#slotState[slot]! as SlotState;
-      const core = this.#slotCore[slot]!;
-      if (state === SlotState.free || state === SlotState.idle)
-        assert(core === NONE, `slot ${slot} rests and holds core ${core}`);
-      if (state === SlotState.starting || state === SlotState.busy)
-        assert(core !== NONE, `slot ${slot} runs without a core`);
-      if (core !== NONE) assert(this.#coreSlot[core] === slot, `slot ${slot} and core ${core} disagree`);
-      if (state === SlotState.idle) {
-        idle++;
-        if (this.#slotRest[slot] === Rest.frozen) frozen++;
-        idleMb += this.#memoryOf(slot);
+    checkFleet(this.#limits.memoryMb, this.#slots, this.#leases, this.#versions);
+  }
+
+  // --- how --------------------------------------------------------------------------------------------------
+
+  #assignCold(core: number, sequence: number, version: number, nowUs: number): boolean {
+    assert(this.#versions.memoryMb[version]! > 0, `version ${version} is assigned and was not set`);
+    if (this.#ahead.isStopping) return false;
+    const readying = this.#oldestReadying(version);
+    if (readying !== NONE) {
+      this.#slots.takeReadying(readying);
+      this.#leases.begin(core, sequence, readying);
+      this.actions.take(readying, core);
+      return true;
+    }
+    const slot = this.#place(core, version, nowUs);
+    if (slot === NONE) {
+      this.#leases.refused = true;
+      this.#ahead.pause();
+      return false;
+    }
+    this.#leases.begin(core, sequence, slot);
+    this.#ahead.resume();
+    this.#ahead.fill(nowUs);
+    return true;
+  }
+
+  /** A slot for the lease: a copy of the zygote there is or will be, else a process of its own; -1: no room. */
+  #place(core: number, version: number, nowUs: number): number {
+    const memoryMb = this.#versions.memoryMb[version]!;
+    let zygote = this.#versions.zygote[version]!;
+    let fit: Fit = Fit.never;
+    if (zygote !== NONE) fit = this.#room.make(memoryMb, zygote);
+    else if (this.#versions.isForkable(version) && this.#ahead.mayAdopt) {
+      const cell = this.#zygotes.cell(this.#versions.cellKind[version]!);
+      if (cell !== NONE) fit = this.#room.make(this.#ahead.adoptionMb(version), cell);
+      if (cell !== NONE && fit === Fit.now) {
+        this.#zygotes.adopt(cell, core, version, nowUs);
+        zygote = cell;
       }
-      if (state !== SlotState.free && state !== SlotState.dying) residentMb += this.#memoryOf(slot);
     }
-    for (let core = 0; core < this.#limits.coreCount; core++) {
-      const slot = this.#coreSlot[core]!;
-      if (slot === NONE) assert(this.#coreDeadlineUs[core] === Infinity, `core ${core} rests with a deadline`);
-      else assert(this.#slotCore[slot] === core, `core ${core} and slot ${slot} disagree`);
-    }
-    assert(idle === this.#idle.count, 'the idle list and the states disagree');
-    assert(frozen === this.#frozenCount, `frozen: ${this.#frozenCount} kept, ${frozen} found`);
-    for (let slot = this.#idle.head(0), left = this.awakeCount; slot !== NONE; slot = this.#idle.after(slot), left--)
-      assert((this.#slotRest[slot] === Rest.frozen) === left <= 0, 'a frozen instance is newer than one that is awake');
-    assert(idleMb === this.#idleMb, `idle memory: ${this.#idleMb} kept, ${idleMb} found`);
-    assert(residentMb === this.#residentMb, `resident memory: ${this.#residentMb} kept, ${residentMb} found`);
-    assert(residentMb <= this.#limits.memoryMb, `resident memory ${residentMb} exceeds ${this.#limits.memoryMb}`);
-  }
-
-  #run(slot: number, core: number, nowUs: number): void {
-    this.#slotState[slot] = SlotState.busy;
-    this.#coreDeadlineUs[core] = nowUs + this.#coreTimeoutUs[core]!;
-    this.actions.run(slot, core);
-  }
-
-  #complete(core: number, ending: Ending): void {
-    this.#coreDeadlineUs[core] = Infinity;
-    if (this.#coreCompleted[core] === 1) return;
-    this.#coreCompleted[core] = 1;
-    this.actions.complete(core, this.#coreSlot[core]!, ending);
-  }
-
-  #release(core: number, warm: boolean): void {
-    assert(this.#coreCompleted[core] === 1, `core ${core} is released without a result`);
-    this.#coreSlot[core] = NONE;
-    this.actions.release(core, this.#coreSequence[core]!, warm);
-  }
-
-  #kill(slot: number, why: Kill): void {
-    this.#slotState[slot] = SlotState.dying;
-    this.#residentMb -= this.#memoryOf(slot);
-    this.actions.kill(slot, why);
-  }
-
-  #takeWarm(versionIndex: number, core: number): number {
-    const slot = this.#warm.head(versionIndex);
-    if (slot === NONE) return NONE;
-    if (this.#slotRest[slot] === Rest.frozen) this.actions.thaw(slot, core);
-    this.#unlink(slot);
+    if (fit === Fit.later) return NONE;
+    if (fit === Fit.now) return this.#placeCopy(zygote, core, version, nowUs);
+    if (this.#room.make(memoryMb, NONE) !== Fit.now) return NONE;
+    const slot = this.#slots.takeInstance(version, SlotState.starting);
+    this.#zygotes.start(slot, core, nowUs);
     return slot;
   }
 
-  /** Looks at those that are awake alone. */
-  #freezeIdle(): void {
-    for (let slot = this.#idle.head(0); slot !== NONE; slot = this.#idle.after(slot)) {
-      const rest = this.#slotRest[slot]!;
-      if (rest === Rest.frozen) return;
-      this.#slotRest[slot] = rest + 1;
-      if (rest === Rest.new) continue;
-      this.#frozenCount++;
-      this.actions.freeze(slot);
+  #placeCopy(zygote: number, core: number, version: number, nowUs: number): number {
+    const awaits = this.#slots.state[zygote] === SlotState.initialising;
+    const slot = this.#slots.takeInstance(version, awaits ? SlotState.awaiting : SlotState.starting);
+    this.#slots.adoptChild(zygote, slot);
+    if (!awaits) this.#zygotes.fork(slot, core, nowUs);
+    return slot;
+  }
+
+  /** The one that will be ready first. */
+  #oldestReadying(versionIndex: number): number {
+    const { count, state, version, sinceUs } = this.#slots;
+    if (this.#versions.ahead[versionIndex] === 0) return NONE;
+    let oldest = NONE;
+    for (let slot = 0; slot < count; slot++) {
+      if (state[slot] !== SlotState.readying || version[slot] !== versionIndex) continue;
+      if (oldest === NONE || sinceUs[slot]! < sinceUs[oldest]!) oldest = slot;
     }
+    return oldest;
   }
 
-  /** A free slot, with memory for it; kills idle instances for either, the least recently used first. */
-  #makeRoom(memoryMb: number): number {
-    if (this.#residentMb - this.#idleMb + memoryMb > this.#limits.memoryMb) return NONE;
-    while (this.#residentMb + memoryMb > this.#limits.memoryMb) this.#evictOldest();
-    if (this.#freeCount === 0) {
-      // Its slot is free only once it is gone; the lease is refused for now.
-      if (this.#idle.tail(0) !== NONE) this.#evictOldest();
-      return NONE;
+  #run(slot: number, core: number, nowUs: number): void {
+    this.#slots.state[slot] = SlotState.busy;
+    this.#slots.deadlineUs[slot] = nowUs + this.#slots.timeoutUs[slot]!;
+    this.actions.run(slot, core);
+  }
+
+  /** The instance said that it failed to initialise. */
+  #initAnswered(slot: number): void {
+    const state = this.#slots.state[slot]!;
+    assert(state === SlotState.starting || state === SlotState.readying, `slot ${slot} answered in state ${state}`);
+    this.#endNow(slot, Ending.answered, Kill.ended);
+  }
+
+  /** Kills whatever is in the slot; its lease, or those that await it, end so. */
+  #endNow(slot: number, ending: Ending, why: Kill): void {
+    const slots = this.#slots;
+    const state = slots.state[slot]!;
+    if (state === SlotState.free || state === SlotState.dying || state === SlotState.awaiting) return;
+    if (state === SlotState.initialising) return this.#endInitialising(slot, ending, why);
+    const version = slots.version[slot]!;
+    const core = slots.core[slot]!;
+    if (core !== NONE) this.#leases.complete(core, slot, ending);
+    if (!this.#ahead.isStopping) this.#noteFailure(slot);
+    if (state === SlotState.zygote) this.#zygotes.end(slot, why);
+    else slots.kill(slot, why);
+    if (version !== NONE) this.#leases.noteCold(version);
+  }
+
+  #endInitialising(zygote: number, ending: Ending, why: Kill): void {
+    this.#noteFailure(zygote);
+    this.#zygotes.endAwaiting(zygote, ending);
+    this.#slots.kill(zygote, why);
+  }
+
+  /** What ends in this state did not become what it should have. */
+  #noteFailure(slot: number): void {
+    const { state, version, cellKind } = this.#slots;
+    switch (state[slot]) {
+      case SlotState.booting:
+      case SlotState.cell:
+        return this.#ahead.cellFailed(cellKind[slot]!);
+      case SlotState.starting:
+      case SlotState.readying:
+      case SlotState.initialising:
+        return this.#ahead.versionFailed(version[slot]!);
     }
-    return this.#freeSlots[--this.#freeCount]!;
-  }
-
-  #evictOldest(): void {
-    const slot = this.#idle.tail(0);
-    assert(slot !== NONE, 'nothing is left to evict');
-    this.#unlink(slot);
-    this.#kill(slot, Kill.evicted);
-  }
-
-  #unlink(slot: number): void {
-    this.#warm.remove(this.#versionOf(slot), slot);
-    this.#idle.remove(0, slot);
-    this.#idleMb -= this.#memoryOf(slot);
-    if (this.#slotRest[slot] === Rest.frozen) this.#frozenCount--;
-  }
-
-  #holding(slot: number): number {
-    const core = this.#slotCore[slot]!;
-    assert(core !== NONE, `slot ${slot} has no core`);
-    return core;
-  }
-
-  #versionOf(slot: number): number {
-    return this.#slotVersion[slot]!;
-  }
-
-  #memoryOf(slot: number): number {
-    return this.#slotMemoryMb[slot]!;
   }
 }

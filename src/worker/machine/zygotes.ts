@@ -3,7 +3,7 @@
  * that comes meanwhile awaits the same initialisation in a slot that is kept for it; then each gets a copy. Such a slot
  * has no process, so it is freed at once where the zygote fails; how long it waits is bounded by the zygote's deadline.
  */
-import { type Actions, type Ending, Kill, SlotState } from './fleet-actions.ts';
+import { type Actions, type Ending, Kill, SlotState } from './actions.ts';
 import type { Leases } from './leases.ts';
 import { After, type Slots } from './slots.ts';
 import type { Versions } from './versions.ts';

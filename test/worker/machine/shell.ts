@@ -3,8 +3,8 @@
  * action against what it was told before. Every invariant is checked after every event.
  */
 import assert from 'node:assert/strict';
-import { type ActionHandler, Ending, Kill, SlotState } from '../../../src/worker/machine/fleet-actions.ts';
-import { type VersionProperties, WorkerMachine, type WorkerLimits } from '../../../src/worker/machine/fleet.ts';
+import { type ActionHandler, Ending, Kill, SlotState } from '../../../src/worker/machine/actions.ts';
+import { type VersionProperties, WorkerMachine, type WorkerLimits } from '../../../src/worker/machine/worker.ts';
 
 export const TIMEOUT_US = 1000;
 export const INIT_TIMEOUT_US = 5000;

@@ -1,303 +1,424 @@
-/**
- * Properties of the worker machine: random events against a plain model of what cores and instances do, under tiny
- * limits, with every invariant checked after every event.
- */
+/** The worker machine, case by case. */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import fc from 'fast-check';
-import { type ActionHandler, Ending, SlotState } from '../../../src/worker/machine/actions.ts';
-import { WorkerMachine } from '../../../src/worker/machine/worker.ts';
+import { describe, test } from 'node:test';
+import { checkLeases, checkRested, flourish } from './endings.ts';
+import { Ending, INIT_TIMEOUT_US, Kill, Shell, SlotState, TIMEOUT_US, VERSIONS } from './shell.ts';
 
-const CORES = 3;
-const SLOTS = 5;
-const VERSIONS = 3;
-const MEMORY_MB = 1000;
-const MEMORY_OF = [128, 300, 500];
-const TIMEOUT_US = 1000;
-const INIT_TIMEOUT_US = 5000;
+/** Versions of the shell. */
+const PLAIN = 0;
+const FORKED = 1;
+const FRESH = 2;
+const FRESH_PLAIN = 3;
+const BIG = 4;
 
-/** Carries actions out the way an agent would, and keeps count of what it was told. */
-class Shell implements ActionHandler {
-  readonly machine = new WorkerMachine({
-    coreCount: CORES,
-    slotCount: SLOTS,
-    versionCount: VERSIONS,
-    memoryMb: MEMORY_MB,
-    initTimeoutUs: INIT_TIMEOUT_US,
+/** A shell whose cell waits. */
+function withCell(limits: ConstructorParameters<typeof Shell>[0] = {}): Shell {
+  const shell = new Shell(limits);
+  shell.tick();
+  for (const slot of shell.slotsIn(SlotState.booting)) shell.booted(slot);
+  shell.done();
+  return shell;
+}
+
+/** A shell in which the version has had one invocation on core 0. */
+function warmed(version: number, limits: ConstructorParameters<typeof Shell>[0] = {}): Shell {
+  const shell = withCell(limits);
+  assert.ok(shell.assign(0, version));
+  for (const slot of shell.slotsIn(SlotState.initialising)) shell.initialised(slot, 50);
+  shell.ready(shell.machine.slotOf(0));
+  shell.answer(shell.machine.slotOf(0));
+  for (const slot of shell.slotsIn(SlotState.dying)) shell.exit(slot);
+  for (const slot of shell.slotsIn(SlotState.readying)) shell.ready(slot);
+  shell.done();
+  return shell;
+}
+
+describe('a process of its own', () => {
+  test('an instance is used again by its own version, and its core may be another', () => {
+    const shell = new Shell({ cellTargets: [0] });
+    shell.assign(0, PLAIN);
+    shell.ready(0);
+    shell.answer(0);
+    shell.assign(2, PLAIN);
+    shell.assign(0, FORKED);
+    assert.deepEqual(shell.done(), [
+      'start 0 0 0',
+      'run 0 0',
+      `complete 0 0 ${Ending.answered}`,
+      'release 0 true',
+      'run 0 2',
+      'start 1 0 1',
+    ]);
   });
-  nowUs = 0;
-  sequence = 0;
-  /** Per core: the lease it holds, and whether its result has come. */
-  readonly leases = new Map<number, { sequence: number; version: number; completed: boolean }>();
-  readonly versionOfSlot = new Map<number, number>();
-  readonly endings: Ending[] = [];
-  readonly frozen = new Set<number>();
-  coldCount = 0;
 
-  start(slot: number, core: number, versionIndex: number): void {
-    assert.equal(this.versionOfSlot.has(slot), false, 'a slot is started twice');
-    assert.equal(this.leases.get(core)?.version, versionIndex);
-    this.versionOfSlot.set(slot, versionIndex);
-    this.coldCount++;
-  }
-
-  run(slot: number, core: number): void {
-    const lease = this.leases.get(core);
-    assert.ok(lease !== undefined && !lease.completed);
-    assert.ok(!this.frozen.has(slot), 'a frozen instance runs');
-    assert.equal(this.versionOfSlot.get(slot), lease.version, 'an instance runs another function than its own');
-  }
-
-  complete(core: number, _slot: number, ending: Ending): void {
-    const lease = this.leases.get(core);
-    assert.ok(lease !== undefined && !lease.completed, 'a second result');
-    lease.completed = true;
-    this.endings.push(ending);
-  }
-
-  release(core: number, sequence: number): void {
-    const lease = this.leases.get(core);
-    assert.equal(lease?.sequence, sequence);
-    assert.equal(lease?.completed, true, 'released before its result');
-    this.leases.delete(core);
-  }
-
-  kill(slot: number): void {
-    assert.ok(this.versionOfSlot.has(slot));
-  }
-
-  freeze(slot: number): void {
-    assert.equal(this.machine.stateOf(slot), SlotState.idle);
-    assert.ok(!this.frozen.has(slot), 'frozen twice');
-    this.frozen.add(slot);
-  }
-
-  thaw(slot: number, core: number): void {
-    assert.equal(this.leases.get(core)?.version, this.versionOfSlot.get(slot), 'thawed without a lease');
-    assert.ok(this.frozen.delete(slot), 'thawed, and was not frozen');
-  }
-
-  evicted(versionIndex: number): void {
-    for (const [slot, version] of this.versionOfSlot) {
-      if (version === versionIndex)
-        assert.notEqual(this.machine.stateOf(slot), SlotState.idle, 'said evicted, and one is idle');
+  test('an instance that is used again before the second tick is never frozen', () => {
+    const shell = new Shell({ cellTargets: [0] });
+    shell.assign(0, PLAIN);
+    shell.ready(0);
+    for (let round = 0; round < 3; round++) {
+      shell.answer(0);
+      shell.tick();
+      assert.deepEqual([shell.frozen.size, shell.machine.awakeCount], [0, 1]);
+      assert.ok(shell.assign(0, PLAIN));
     }
-  }
+    shell.answer(0);
+    shell.tick(3);
+    assert.deepEqual([shell.frozen.size, shell.machine.awakeCount], [1, 0]);
+    assert.ok(shell.assign(2, PLAIN));
+    assert.equal(shell.frozen.size, 0);
+  });
 
-  drain(): void {
-    this.machine.actions.drain(this);
-    this.machine.checkInvariants();
-    for (const slot of this.versionOfSlot.keys()) {
-      if (this.machine.stateOf(slot) === SlotState.dying) continue;
-      assert.equal(this.machine.isFrozen(slot), this.frozen.has(slot), `slot ${slot}: frozen or not?`);
-    }
-  }
+  test('an idle instance whose channel ended gets no invocation, and keeps its slot until it is gone', () => {
+    const shell = warmed(PLAIN, { cellTargets: [0] });
+    shell.machine.lost(0);
+    shell.assign(0, PLAIN);
+    assert.deepEqual(shell.done(), [`kill 0 ${Kill.lost}`, 'evicted 0', 'start 1 0 0']);
+    assert.deepEqual([shell.machine.stateOf(0), shell.machine.residentCount], [SlotState.dying, 2]);
+  });
 
-  assign(core: number, version: number): boolean {
-    const sequence = ++this.sequence;
-    const free = !this.leases.has(core);
-    if (free) this.leases.set(core, { sequence, version, completed: false });
-    const taken = this.machine.assign(
-      core,
-      sequence,
-      { versionIndex: version, memoryMb: MEMORY_OF[version]!, timeoutUs: TIMEOUT_US },
-      this.nowUs,
+  test('a core whose invocation timed out is held until the instance is gone', () => {
+    const shell = new Shell({ cellTargets: [0] });
+    shell.assign(0, PLAIN);
+    shell.ready(0);
+    shell.nowUs = TIMEOUT_US;
+    shell.tick();
+    assert.deepEqual(shell.endings, [Ending.timedOut]);
+    assert.equal(shell.assign(0, PLAIN), false);
+    shell.exit(0);
+    assert.equal(shell.assign(0, PLAIN), true);
+  });
+
+  test('a function that asks for more than there is gets no core, and nothing changes', () => {
+    const shell = new Shell({}, [{ ...VERSIONS[PLAIN]!, memoryMb: 1001 }]);
+    assert.equal(shell.assign(0, 0), false);
+    assert.deepEqual(shell.done(), []);
+  });
+});
+
+describe('zygotes', () => {
+  test('the first invocation makes a cell the zygote, and gets a copy of it; the next cell boots', () => {
+    const shell = withCell();
+    assert.ok(shell.assign(1, FORKED));
+    assert.deepEqual(shell.done(), ['adopt 0 1 1', 'boot 2']);
+    assert.deepEqual([shell.machine.stateOf(1), shell.machine.awaitingCore(0)], [SlotState.awaiting, 1]);
+    shell.initialised(0, 50);
+    shell.ready(1);
+    shell.answer(1);
+    assert.deepEqual(shell.done(), ['fork 1 0 1', 'run 1 1', `complete 1 1 ${Ending.answered}`, 'release 1 true']);
+    assert.deepEqual([shell.machine.zygoteOf(1), shell.machine.residentMb], [0, 300 + 50 + 60]);
+  });
+
+  test('invocations that come while it initialises share the one initialisation', () => {
+    const shell = withCell({ memoryMb: 3000 });
+    for (const core of [0, 1, 2]) assert.ok(shell.assign(core, FORKED));
+    shell.initialised(0, 50);
+    assert.deepEqual(
+      shell.done().filter((action) => !action.startsWith('boot')),
+      ['adopt 0 0 1', 'fork 1 0 0', `fork ${shell.machine.slotOf(1)} 0 1`, `fork ${shell.machine.slotOf(2)} 0 2`],
     );
-    if (!free) assert.equal(taken, false, 'a busy core took a second lease');
-    if (free && !taken) this.leases.delete(core);
-    this.drain();
-    return taken;
-  }
+  });
 
-  exit(slot: number): void {
-    this.machine.exited(slot);
-    this.versionOfSlot.delete(slot);
-    this.frozen.delete(slot);
-    this.drain();
-  }
+  test('a second instance costs a fork', () => {
+    const shell = warmed(FORKED);
+    shell.assign(0, FORKED);
+    shell.assign(1, FORKED);
+    assert.deepEqual(shell.done(), ['run 1 0', `fork ${shell.machine.slotOf(1)} 0 1`]);
+  });
 
-  slotsIn(...states: SlotState[]): number[] {
-    return [...this.versionOfSlot.keys()].filter((slot) => states.includes(this.machine.stateOf(slot)));
-  }
-}
-
-type Event = { kind: string; a: number; b: number };
-
-const event = fc.record({
-  kind: fc.constantFrom(
-    'assign',
-    'assign',
-    'ready',
-    'ready',
-    'answer',
-    'answer',
-    'last',
-    'broke',
-    'lost',
-    'exit',
-    'wait',
-    'drop',
-  ),
-  a: fc.nat(20),
-  b: fc.nat(20),
-});
-
-const pick = (slots: number[], at: number): number | undefined => slots[at % Math.max(1, slots.length)];
-
-function apply(shell: Shell, { kind, a, b }: Event): void {
-  const { machine } = shell;
-  const on = (slots: number[], act: (slot: number) => void): void => {
-    const slot = pick(slots, a);
-    if (slot !== undefined) act(slot);
-  };
-  switch (kind) {
-    case 'assign':
-      shell.assign(a % CORES, b % VERSIONS);
-      break;
-    case 'ready':
-      on(shell.slotsIn(SlotState.starting, SlotState.dying), (slot) => machine.ready(slot, shell.nowUs));
-      break;
-    case 'answer':
-      on(shell.slotsIn(SlotState.busy, SlotState.dying), (slot) => machine.answered(slot, false));
-      break;
-    case 'last':
-      on(shell.slotsIn(SlotState.busy, SlotState.starting, SlotState.dying), (slot) => machine.answered(slot, true));
-      break;
-    case 'broke':
-      on([...shell.versionOfSlot.keys()], (slot) => machine.broke(slot));
-      break;
-    case 'lost':
-      on([...shell.versionOfSlot.keys()], (slot) => {
-        const before = machine.stateOf(slot);
-        machine.lost(slot);
-        assert.equal(machine.stateOf(slot), before === SlotState.idle ? SlotState.dying : before);
-      });
-      break;
-    case 'exit':
-      on([...shell.versionOfSlot.keys()], (slot) => shell.exit(slot));
-      break;
-    case 'wait':
-      shell.nowUs += a * 100;
-      machine.tick(shell.nowUs);
-      break;
-    default:
-      machine.dropVersion(a % VERSIONS);
-  }
-  shell.drain();
-}
-
-/** Lets everything end that was begun. */
-function settle(shell: Shell): void {
-  shell.nowUs += INIT_TIMEOUT_US + TIMEOUT_US;
-  shell.machine.tick(shell.nowUs);
-  shell.drain();
-  for (const slot of Array.from(shell.versionOfSlot.keys())) {
-    if (shell.machine.stateOf(slot) === SlotState.dying) shell.exit(slot);
-  }
-  for (let tick = 0; tick < 2; tick++) shell.machine.tick(shell.nowUs);
-  shell.drain();
-}
-
-test('whatever happens, every assignment has one result and every core comes back', () => {
-  fc.assert(
-    fc.property(fc.array(event, { maxLength: 120, size: 'max' }), (events) => {
-      const shell = new Shell();
-      for (const each of events) apply(shell, each);
-      settle(shell);
-      assert.equal(shell.leases.size, 0, 'a lease never ended');
-      for (const slot of shell.versionOfSlot.keys()) {
-        assert.equal(shell.machine.stateOf(slot), SlotState.idle);
-        assert.ok(shell.frozen.has(slot), 'idle for two ticks, and not frozen');
-      }
-      assert.equal(shell.machine.awakeCount, 0);
-    }),
-    { numRuns: Number(process.env['PERCH_PROPERTY_RUNS'] ?? 2000) },
-  );
-});
-
-test('an instance is used again by its own version, and its core may be another', () => {
-  const shell = new Shell();
-  shell.assign(0, 1);
-  shell.machine.ready(0, 0);
-  shell.machine.answered(0, false);
-  shell.drain();
-  shell.assign(2, 1);
-  assert.equal(shell.coldCount, 1);
-  shell.assign(0, 0);
-  assert.equal(shell.coldCount, 2);
-});
-
-test('an instance that is used again before the second tick is never frozen', () => {
-  const shell = new Shell();
-  shell.assign(0, 1);
-  shell.machine.ready(0, 0);
-  for (let round = 0; round < 3; round++) {
-    shell.machine.answered(0, false);
-    shell.machine.tick(0);
-    shell.drain();
-    assert.deepEqual([shell.frozen.size, shell.machine.awakeCount], [0, 1]);
-    assert.ok(shell.assign(0, 1));
-  }
-  shell.machine.answered(0, false);
-  for (let tick = 0; tick < 3; tick++) shell.machine.tick(0);
-  shell.drain();
-  assert.deepEqual([shell.frozen.size, shell.machine.awakeCount], [1, 0]);
-  assert.ok(shell.assign(2, 1));
-  assert.deepEqual([shell.frozen.size, shell.coldCount], [0, 1]);
-});
-
-test('an idle instance whose channel ended gets no invocation, and keeps its slot until it is gone', () => {
-  const shell = new Shell();
-  shell.assign(0, 1);
-  shell.machine.ready(0, 0);
-  shell.machine.answered(0, false);
-  shell.machine.lost(0);
-  shell.drain();
-  shell.assign(0, 1);
-  assert.equal(shell.coldCount, 2);
-  assert.deepEqual([shell.machine.stateOf(0), shell.machine.residentCount], [SlotState.dying, 2]);
-});
-
-test('the least recently used idle instance makes room', () => {
-  const shell = new Shell();
-  for (const [core, version] of [
-    [0, 1],
-    [1, 2],
+  for (const [name, end, ending] of [
+    ['fails', (shell: Shell) => shell.machine.initFailed(0), Ending.initFailed],
+    ['breaks its protocol', (shell: Shell) => shell.machine.broke(0), Ending.broke],
+    ['ends', (shell: Shell) => shell.exit(0), Ending.exited],
+    [
+      'takes too long',
+      (shell: Shell) => void shell.machine.tick((shell.nowUs += INIT_TIMEOUT_US)),
+      Ending.initTimedOut,
+    ],
   ] as const) {
-    shell.assign(core, version);
-    const slot = shell.machine.slotOf(core);
-    shell.machine.ready(slot, 0);
-    shell.machine.answered(slot, false);
-    shell.drain();
+    test(`if its initialisation ${name}, every lease that awaits it ends so at once`, () => {
+      const shell = withCell({ cellTargets: [1], slotCount: 8, memoryMb: 3000 });
+      for (const core of [0, 1, 2]) shell.assign(core, FORKED);
+      shell.done();
+      end(shell);
+      shell.drain();
+      assert.deepEqual(shell.endings, [ending, ending, ending]);
+      const told = shell.done().filter((action) => action.startsWith('complete') || action.startsWith('release'));
+      assert.deepEqual(
+        told,
+        [0, 1, 2].flatMap((core) => [`complete ${core} 0 ${ending}`, `release ${core} false`]),
+      );
+      shell.exit(0);
+      flourish(shell);
+      checkLeases(shell);
+    });
   }
-  // 300 + 500 are resident; 500 more fit only without the 300, which is the older one.
-  shell.assign(0, 2);
-  shell.assign(1, 2);
-  const states = [...shell.versionOfSlot].map(([slot, version]) => [version, shell.machine.stateOf(slot)]);
-  assert.deepEqual(states, [
-    [1, SlotState.dying],
-    [2, SlotState.busy],
-    [2, SlotState.starting],
-  ]);
+
+  test('what cannot be copied runs as processes of their own from then on', () => {
+    const shell = withCell({ memoryMb: 3000 });
+    shell.assign(0, FORKED);
+    shell.assign(1, FORKED);
+    shell.done();
+    shell.machine.uncopyable(0, shell.nowUs);
+    shell.drain();
+    assert.deepEqual(shell.done(), [
+      `start ${shell.machine.slotOf(0)} 0 1`,
+      `start ${shell.machine.slotOf(1)} 1 1`,
+      `kill 0 ${Kill.uncopyable}`,
+    ]);
+    assert.ok(shell.machine.isPlainOnly(FORKED));
+    flourish(shell);
+    shell.done();
+    for (const core of [0, 1, 2]) shell.assign(core, FORKED);
+    assert.ok(!shell.done().some((action) => action.startsWith('adopt') || action.startsWith('fork')));
+  });
+
+  test('without a cell, or without memory for two, it is a process of its own', () => {
+    const none = new Shell();
+    none.assign(0, FORKED);
+    assert.deepEqual(none.done(), ['start 0 0 1', 'boot 1']);
+    const small = withCell({ memoryMb: 900 });
+    small.assign(0, BIG);
+    assert.deepEqual(small.done(), ['start 1 0 4']);
+  });
+
+  test('a zygote that breaks takes its copies with it', () => {
+    const shell = warmed(FORKED);
+    shell.assign(0, FORKED);
+    shell.assign(1, FORKED);
+    shell.ready(shell.machine.slotOf(1));
+    const busy = shell.machine.slotOf(1);
+    shell.answer(shell.machine.slotOf(0));
+    shell.done();
+    shell.machine.broke(0);
+    shell.drain();
+    assert.deepEqual(shell.done(), [`kill 0 ${Kill.broke}`, `kill 1 ${Kill.lost}`, 'evicted 1']);
+    // It may still answer, but nobody gets it after that.
+    shell.answer(busy);
+    assert.deepEqual(shell.done(), [`complete 1 ${busy} ${Ending.answered}`, `kill ${busy} ${Kill.evicted}`]);
+    shell.exit(0);
+    checkLeases(shell);
+  });
+
+  test('a zygote is awake while it forks and reaps, and frozen two ticks later', () => {
+    const shell = warmed(FORKED);
+    shell.tick(3);
+    assert.ok(shell.machine.isFrozen(0));
+    shell.assign(0, FORKED);
+    shell.assign(1, FORKED);
+    assert.ok(!shell.machine.isFrozen(0));
+    shell.tick(5);
+    assert.ok(!shell.machine.isFrozen(0), 'frozen while it forks');
+    shell.ready(shell.machine.slotOf(1));
+    shell.tick(3);
+    assert.ok(shell.machine.isFrozen(0));
+    shell.answer(shell.machine.slotOf(1), true);
+    assert.ok(!shell.machine.isFrozen(0), 'nobody reaps');
+  });
 });
 
-test('a function that asks for more than there is gets no core, and nothing changes', () => {
-  const shell = new Shell();
-  const taken = shell.machine.assign(0, 1, { versionIndex: 0, memoryMb: MEMORY_MB + 1, timeoutUs: 1 }, 0);
-  assert.equal(taken, false);
-  assert.equal(shell.machine.actions.count, 0);
+describe('fresh', () => {
+  test('each invocation has an instance of its own, and the core is held until it is gone', () => {
+    const shell = warmed(FRESH);
+    const first = shell.of(FRESH, SlotState.idle).at(-1)!;
+    shell.assign(0, FRESH);
+    assert.deepEqual(shell.done().slice(0, 1), [`run ${first} 0`]);
+    shell.answer(first);
+    assert.deepEqual(shell.done().slice(-2), [`complete 0 ${first} ${Ending.answered}`, `kill ${first} ${Kill.spent}`]);
+    assert.equal(shell.assign(0, FRESH), false);
+    shell.exit(first);
+    assert.ok(shell.done().includes('release 0 true'), 'its zygote is warm');
+  });
+
+  test('copies wait for the next invocations: one more than there are, up to the limit', () => {
+    const shell = warmed(FRESH, { slotCount: 12, memoryMb: 5000, copiesAheadMax: 3, cellTargets: [1] });
+    const ahead = (): number => shell.of(FRESH, SlotState.idle, SlotState.readying).length;
+    const makeReady = (): void => shell.of(FRESH, SlotState.readying).forEach((slot) => shell.ready(slot));
+    assert.equal(ahead(), 2, 'one for the lease that was, one for the next');
+    for (const [core, expected] of [2, 3, 3].entries()) {
+      shell.assign(core, FRESH);
+      makeReady();
+      assert.equal(ahead(), expected);
+    }
+  });
+
+  test('what is being made ahead is taken over by the lease that comes', () => {
+    const shell = warmed(FRESH_PLAIN, { cellTargets: [0], copiesAheadMax: 1 });
+    const [idle] = shell.of(FRESH_PLAIN, SlotState.idle);
+    shell.assign(0, FRESH_PLAIN);
+    const [readying] = shell.of(FRESH_PLAIN, SlotState.readying);
+    shell.assign(1, FRESH_PLAIN);
+    assert.deepEqual(shell.done().slice(0, 3), [`run ${idle} 0`, `start ${readying} -1 3`, `take ${readying} 1`]);
+    shell.ready(readying!);
+    assert.ok(shell.done().includes(`run ${readying} 1`));
+  });
+
+  test('what is made ahead evicts nothing', () => {
+    const shell = warmed(PLAIN, { cellTargets: [0], memoryMb: 328 });
+    shell.assign(0, FRESH_PLAIN);
+    assert.ok(!shell.done().some((action) => action.startsWith('kill') || action.startsWith('start 2')));
+  });
+
+  test('if what is made ahead fails, nothing more is before the next lease', () => {
+    const shell = warmed(FRESH, { copiesAheadMax: 1 });
+    shell.assign(0, FRESH);
+    shell.exit(shell.of(FRESH, SlotState.readying)[0]!);
+    shell.tick(100);
+    assert.deepEqual(shell.of(FRESH, SlotState.readying, SlotState.idle), []);
+    shell.answer(shell.machine.slotOf(0));
+    for (const slot of shell.slotsIn(SlotState.dying)) shell.exit(slot);
+    assert.deepEqual(shell.of(FRESH, SlotState.readying, SlotState.idle), []);
+    shell.assign(0, FRESH);
+    shell.ready(shell.machine.slotOf(0));
+    assert.equal(shell.of(FRESH, SlotState.readying).length, 1);
+  });
 });
 
-test('a core whose invocation timed out is held until the instance is gone', () => {
-  const shell = new Shell();
-  shell.assign(0, 0);
-  shell.machine.ready(0, 0);
-  shell.drain();
-  shell.nowUs = TIMEOUT_US;
-  shell.machine.tick(shell.nowUs);
-  shell.drain();
-  assert.deepEqual(shell.endings, [Ending.timedOut]);
-  assert.equal(shell.assign(0, 0), false);
-  shell.exit(0);
-  assert.equal(shell.assign(0, 0), true);
+describe('cells', () => {
+  test('a cell that does not boot is tried again after ticks that double', () => {
+    const shell = new Shell();
+    const boots: number[] = [];
+    for (let tick = 0; tick < 400; tick++) {
+      shell.tick();
+      if (shell.done().some((action) => action.startsWith('boot'))) boots.push(tick);
+      for (const slot of shell.slotsIn(SlotState.booting)) shell.exit(slot);
+      assert.ok(shell.machine.awakeCount > 0, 'nobody would tick');
+    }
+    assert.deepEqual(boots, [0, 2, 6, 14, 30, 62, 126, 254]);
+  });
+
+  test('a cell that was evicted does not boot in the slot that a lease waits for', () => {
+    const shell = withCell({ slotCount: 3 });
+    shell.assign(0, PLAIN);
+    shell.assign(1, PLAIN);
+    assert.equal(shell.assign(2, PLAIN), false);
+    shell.done();
+    shell.exit(0);
+    assert.deepEqual(shell.done(), ['roomAvailable']);
+    assert.equal(shell.assign(2, PLAIN), true);
+  });
+});
+
+describe('provisioned', () => {
+  for (const version of [PLAIN, FORKED, FRESH, FRESH_PLAIN]) {
+    test(`version ${version} reaches its count, keeps it, and gives it back`, () => {
+      const shell = withCell({ slotCount: 10, memoryMb: 5000, copiesAheadMax: 0 });
+      assert.equal(shell.machine.provision(version, 3), 3);
+      assert.ok(shell.machine.awakeCount > 0, 'nobody would tick');
+      flourish(shell);
+      checkRested(shell);
+      assert.equal(shell.machine.provisionedReady(version), 3);
+      shell.assign(0, version);
+      shell.assign(1, version);
+      flourish(shell);
+      assert.equal(shell.machine.provisionedReady(version), 3);
+      shell.machine.provision(version, 0);
+      flourish(shell);
+      assert.equal(shell.machine.awakeCount, 0);
+    });
+  }
+
+  test('they are evicted for nobody, and others are for them', () => {
+    const shell = warmed(BIG, { cellTargets: [0] });
+    shell.machine.provision(FORKED, 2);
+    flourish(shell);
+    assert.deepEqual(shell.of(BIG, SlotState.idle), []);
+    assert.equal(shell.machine.provisionedReady(FORKED), 2);
+    assert.equal(shell.assign(0, BIG), false, '600 of 1000 MB are provisioned');
+    shell.machine.provision(FORKED, 1);
+    shell.drain();
+    assert.ok(shell.done().includes('roomAvailable'));
+    assert.equal(shell.assign(0, BIG), true);
+    flourish(shell);
+    assert.equal(shell.machine.provisionedReady(FORKED), 1);
+  });
+
+  test('they leave a slot for a lease on every core', () => {
+    const shell = new Shell({ cellTargets: [0] });
+    assert.equal(shell.machine.provision(PLAIN, 9), 2);
+    assert.equal(shell.machine.provision(FRESH, 9), 0);
+    assert.equal(shell.machine.provision(PLAIN, 1), 1);
+    assert.equal(shell.machine.provision(FRESH, 9), 1);
+  });
+
+  test('what fails is said so, and tried again ever less often', () => {
+    const shell = new Shell({ cellTargets: [0] });
+    shell.machine.provision(PLAIN, 1);
+    let starts = 0;
+    for (let tick = 0; tick < 8192; tick++) {
+      shell.tick();
+      for (const slot of shell.slotsIn(SlotState.readying)) {
+        starts++;
+        shell.exit(slot);
+      }
+    }
+    assert.equal(starts, 13);
+    assert.ok(shell.machine.provisionedFailed(PLAIN));
+    flourish(shell);
+    assert.ok(!shell.machine.provisionedFailed(PLAIN));
+    assert.equal(shell.machine.provisionedReady(PLAIN), 1);
+  });
+});
+
+describe('a dropped version', () => {
+  test('goes at once where it rests, and after its answer where it runs; its zygote goes last', () => {
+    const shell = warmed(FORKED);
+    shell.assign(0, FORKED);
+    shell.assign(1, FORKED);
+    const [first, second] = [shell.machine.slotOf(0), shell.machine.slotOf(1)];
+    shell.answer(first);
+    shell.done();
+    shell.machine.dropVersion(FORKED);
+    shell.drain();
+    assert.deepEqual(shell.done(), [`kill ${first} ${Kill.evicted}`, 'evicted 1']);
+    shell.exit(first);
+    shell.ready(second);
+    shell.answer(second);
+    assert.equal(shell.killed.get(second), Kill.evicted);
+    shell.exit(second);
+    assert.deepEqual(shell.done().slice(-2), [`kill 0 ${Kill.evicted}`, 'release 1 false']);
+  });
+
+  test('another version under its index is not mixed up with it', () => {
+    const shell = withCell();
+    shell.assign(0, FORKED);
+    shell.machine.dropVersion(FORKED);
+    shell.drain();
+    shell.setVersion(FORKED, VERSIONS[PLAIN]!);
+    shell.assign(1, FORKED);
+    assert.match(shell.done().at(-1)!, /^start \d 1 1$/);
+    flourish(shell);
+    checkLeases(shell);
+    assert.equal(shell.of(FORKED, SlotState.idle).length, 1);
+  });
+});
+
+describe('eviction', () => {
+  test('what is cheap to have again for its size goes first', () => {
+    const shell = new Shell({ cellTargets: [0] });
+    for (const [core, version, costUs] of [
+      [0, PLAIN, 400],
+      [1, FORKED, 500],
+    ] as const) {
+      shell.assign(core, version);
+      shell.nowUs += costUs;
+      shell.ready(shell.machine.slotOf(core));
+      shell.answer(shell.machine.slotOf(core));
+    }
+    // 128 MB for 400 µs and 300 MB for 500 µs; 600 MB more fit without either of them.
+    shell.assign(0, BIG);
+    shell.assign(1, FRESH_PLAIN);
+    assert.deepEqual([shell.of(PLAIN, SlotState.idle).length, shell.of(FORKED, SlotState.idle).length], [1, 0]);
+  });
+
+  test('a zygote outlives its copies, and stem cells outlive both', () => {
+    const shell = warmed(FORKED, { slotCount: 3, coreCount: 1, cellTargets: [1] });
+    assert.equal(shell.assign(0, PLAIN), false);
+    assert.deepEqual(
+      [...shell.killed.keys()].map((slot) => shell.processes.get(slot)),
+      ['copy'],
+    );
+    for (const slot of shell.slotsIn(SlotState.dying)) shell.exit(slot);
+    assert.ok(shell.assign(0, PLAIN));
+    assert.equal(shell.slotsIn(SlotState.zygote).length, 1);
+  });
 });
