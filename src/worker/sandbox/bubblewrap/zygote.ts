@@ -36,6 +36,8 @@ export class ZygoteSandbox implements Zygote {
   readonly #ended = new Map<number, number>();
   /** Copies that are not over: what a zygote says of others counts for nothing. */
   readonly #living = new Set<number>();
+  /** It may keep the attach descriptors of its copies' cgroups. */
+  readonly #holder = Symbol('zygote');
   #copyCount = 0;
   #frozen = false;
   #gone = false;
@@ -78,7 +80,7 @@ export class ZygoteSandbox implements Zygote {
     this.#living.add(copy);
     try {
       const cgroup = cgroups.slot(spec.slot);
-      cgroup.prepare(spec.memoryMb);
+      cgroup.prepare(spec.memoryMb, this.#holder);
       const descriptors = makeDescriptors(passing);
       const sandbox = new CopySandbox({
         descriptors,

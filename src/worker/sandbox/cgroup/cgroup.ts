@@ -10,11 +10,15 @@ export interface Cgroup {
   readonly attachFiles: readonly string[];
   /**
    * The same for a process that cannot open them: descriptors to be passed to it, which it writes `0` into as well. They
-   * stay open, and the cgroup's. Made by root, they let in whoever has them.
+   * stay open, and the cgroup's. Made by root, they let in whoever has them: a zygote may keep them, and hostile code in
+   * it may join by them whenever it likes. See `prepare`.
    */
   attachDescriptors(): readonly number[];
-  /** Before each start: limits set, counters at zero. Throws where the kernel refuses. */
-  prepare(memoryMb: number): void;
+  /**
+   * Before each start: limits set, counters at zero. Throws where the kernel refuses. `holder`: whoever gets the attach
+   * descriptors this time, if anybody does. Those that another one got before lead nowhere from here on.
+   */
+  prepare(memoryMb: number, holder?: symbol): void;
   /** Changes the limit of a group that is in use; nothing happens where it is not limited. */
   limitMemory(memoryMb: number): void;
   /** Every thread in the group. */
@@ -31,7 +35,10 @@ export interface Cgroup {
   memoryPeakBytes(): number;
   /** Processes that the kernel killed at the limit since `prepare`. */
   oomKillCount(): number;
-  /** After the last process is gone: gives back what memory the group still holds. */
+  /**
+   * After the last process is gone: gives back what memory the group still holds. Who joins by a descriptor that it kept
+   * can neither run nor use memory until the next `prepare`.
+   */
   release(): void;
 }
 

@@ -62,38 +62,65 @@ function openFreezer(folder: string): string {
 }
 
 class CgroupV1 implements Cgroup {
-  readonly attachFiles: readonly string[];
+  attachFiles: readonly string[] = [];
+  readonly #options: V1Options;
+  readonly #slot: number;
   /** '' without the controller. */
-  readonly #memory: string;
-  readonly #pids: string;
-  readonly #any: string;
-  readonly #freezer: Freezer | undefined;
-  readonly #processCountMax: number;
-  readonly #attach: OpenFiles;
+  #memory = '';
+  #pids = '';
+  #any = '';
+  #folders: readonly string[] = [];
+  #freezer: Freezer | undefined;
+  #attach = new OpenFiles([]);
   #oomKillsBefore = 0;
+  /** Who may still have attach descriptors. */
+  #holder: symbol | undefined;
+  #generation = 0;
 
   constructor(options: V1Options, slot: number) {
-    this.#memory = options.memoryFolder && path.join(options.memoryFolder, `slot-${slot}`);
-    this.#pids = options.pidsFolder && path.join(options.pidsFolder, `slot-${slot}`);
-    this.#any = this.#memory || this.#pids;
-    this.#processCountMax = options.processCountMax;
-    const freezerFolder = options.freezerFolder && path.join(options.freezerFolder, `slot-${slot}`);
-    this.#freezer = freezerFolder === '' ? undefined : new Freezer(freezerFolder);
-    const folders = [this.#memory, this.#pids, freezerFolder].filter((folder) => folder !== '');
-    for (const folder of folders) makeFolder(folder);
-    this.attachFiles = folders.map((folder) => path.join(folder, 'cgroup.procs'));
+    this.#options = options;
+    this.#slot = slot;
+    this.#make();
+  }
+
+  #make(): void {
+    const { memoryFolder, pidsFolder, freezerFolder } = this.#options;
+    const name = this.#generation === 0 ? `slot-${this.#slot}` : `slot-${this.#slot}.${this.#generation}`;
+    const [memory = '', pids = '', freezer = ''] = [memoryFolder, pidsFolder, freezerFolder].map(
+      (folder) => folder && path.join(folder, name),
+    );
+    this.#memory = memory;
+    this.#pids = pids;
+    this.#any = memory || pids;
+    this.#freezer = freezer === '' ? undefined : new Freezer(freezer);
+    this.#folders = [memory, pids, freezer].filter((folder) => folder !== '');
+    for (const folder of this.#folders) makeFolder(folder);
+    this.attachFiles = this.#folders.map((folder) => path.join(folder, 'cgroup.procs'));
     // Joining by `tasks` moves one thread, and does not wait for whoever is being forked meanwhile.
-    const files = folders.map((folder) => path.join(folder, folder === freezerFolder ? 'cgroup.procs' : 'tasks'));
+    const files = this.#folders.map((folder) => path.join(folder, folder === freezer ? 'cgroup.procs' : 'tasks'));
     this.#attach = new OpenFiles(files);
+  }
+
+  /** New folders: a descriptor of one that was removed leads nowhere. */
+  #renew(): void {
+    this.#attach.close();
+    this.#freezer?.release();
+    for (const folder of this.#folders) killProcesses(readIds(folder, 'cgroup.procs'));
+    // Where somebody is still dying, the folder stays until the tree is closed, and nobody else gets it.
+    if (!this.#folders.map(removeFolder).every(Boolean)) this.#generation++;
+    this.#make();
   }
 
   attachDescriptors(): readonly number[] {
     return this.#attach.descriptors();
   }
 
-  prepare(memoryMb: number): void {
+  prepare(memoryMb: number, holder?: symbol): void {
+    if (this.#holder !== undefined && this.#holder !== holder) this.#renew();
+    this.#holder = holder;
+    this.#freezer?.thaw();
     if (this.#pids !== '') {
-      if (!tryWrite(this.#pids, 'pids.max', String(this.#processCountMax)))
+      if (!tryWrite(this.#pids, 'pids.max', String(this.#options.processCountMax)))
         throw new Error('cgroup: cannot set pids.max');
     }
     if (this.#memory === '') return;
@@ -150,8 +177,10 @@ class CgroupV1 implements Cgroup {
 
   /** Page cache that the instance read stays charged to the group and would count against the next one. */
   release(): void {
-    this.#freezer?.release();
+    if (this.#holder === undefined) this.#freezer?.release();
+    else this.#freezer?.freeze();
     if (this.#memory !== '') tryWrite(this.#memory, 'memory.force_empty', '0');
+    if (this.#memory !== '' && this.#holder !== undefined) tryWrite(this.#memory, 'memory.limit_in_bytes', '0');
     // The dead that nobody has reaped yet (they may wait long, where the init of a container is careless) count against
     // the limit too. They do not hold their group, though: a new one starts at zero.
     const unreaped = this.#pids !== '' && Number(readText(this.#pids, 'pids.current')) > 0;

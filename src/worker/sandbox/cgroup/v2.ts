@@ -82,13 +82,16 @@ function tree(options: V2Options, folder: string): CgroupTree {
 }
 
 class CgroupV2 implements Cgroup {
-  readonly attachFiles: readonly string[];
-  readonly #folder: string;
-  readonly #freezer: Freezer;
+  attachFiles: readonly string[] = [];
+  readonly #firstFolder: string;
+  #folder: string;
+  #freezer: Freezer;
   readonly #processCountMax: number;
-  readonly #attach: OpenFiles;
+  #attach: OpenFiles;
+  #generation = 0;
 
   constructor(folder: string, processCountMax: number) {
+    this.#firstFolder = folder;
     this.#folder = folder;
     this.#freezer = new Freezer(folder);
     this.#processCountMax = processCountMax;
@@ -155,7 +158,13 @@ class CgroupV2 implements Cgroup {
   release(): void {
     this.#freezer.release();
     this.#attach.close();
-    removeFolder(this.#folder);
+    if (removeFolder(this.#folder)) return;
+    // Somebody joined by an attach descriptor that it had kept: the folder stays until the tree is closed, and nobody else gets it.
+    this.killAll();
+    this.#folder = `${this.#firstFolder}.${++this.#generation}`;
+    this.#freezer = new Freezer(this.#folder);
+    this.attachFiles = [path.join(this.#folder, 'cgroup.procs')];
+    this.#attach = new OpenFiles(this.attachFiles);
   }
 }
 
