@@ -67,6 +67,8 @@ export const LIMITS = {
   stemCellMemoryMb: 96,
   /** Copies of one function that wait ahead of their invocations. */
   copiesAheadMax: 64,
+  /** Network namespaces that a zygote keeps for later copies. */
+  networkSeatsFreeMax: 16,
   initTimeoutMs: 10_000,
   logTailBytesMax: 4096,
   logBytesPerInvocationMax: 1024 * 1024,

@@ -23,6 +23,15 @@ export interface Network {
   /** '' where the policy can be kept here; else why not and what to do, for the operator. */
   fault(policy: OwnNetworkPolicy): string;
   /**
+   * A new namespace, not connected; its descriptor is the caller's. A text says what failed. It belongs to the server's
+   * root: whoever is born in it has no rights over it, whatever it is in a user namespace of its own.
+   */
+  make(): number | string;
+  /** What `act` starts is born in the namespace: this thread is there meanwhile. Throws where it cannot be. */
+  within<T>(namespaceDescriptor: number, act: () => T): T;
+  /** Whether nothing was sent in the namespace, nor arrived, nor was refused on its way, since it was made. */
+  isUntouched(namespaceDescriptor: number): boolean;
+  /**
    * Gives a new network namespace its loopback and, with `outbound`, its way out. The descriptor is that of the namespace
    * (an open /proc/PID/ns/net) and stays the caller's; the connection does not keep the namespace alive. To be called
    * once per namespace. Synchronous. A text says what failed; nothing is left of it then.

@@ -1,4 +1,5 @@
 /** The network of instances: see README.md beside this file and docs/NETWORK.md. */
+import { closeSync } from 'node:fs';
 import type { Finding } from '../sandbox/contract.ts';
 import { errorName, libc } from '../sandbox/libc.ts';
 import { findingsOf } from './check.ts';
@@ -8,8 +9,9 @@ import { Home } from './namespace.ts';
 import { NETLINK_ROUTE, type NetlinkSocket, openNetlink } from './netlink.ts';
 import { type Link, openOutbound, type Outbound } from './outbound.ts';
 import { resolvConfOf } from './resolver.ts';
+import { readTraces } from './traces.ts';
 
-export type { Connection, Network } from './contract.ts';
+export type { Connection, Network, OwnNetworkPolicy, Refusal } from './contract.ts';
 
 /** How often routes, name servers and rules are looked at again. */
 const REFRESH_MS = 10_000;
@@ -37,6 +39,8 @@ class ServerNetwork implements Network {
   readonly #opened: Opened;
   readonly #timer: NodeJS.Timeout;
   #said = '';
+  /** What every new namespace shows. */
+  #untouched: string | undefined;
 
   constructor(opened: Opened) {
     this.#opened = opened;
@@ -46,6 +50,21 @@ class ServerNetwork implements Network {
   fault(policy: OwnNetworkPolicy): string {
     const { outbound } = this.#opened;
     return policy === 'outbound' && typeof outbound === 'string' ? outbound : '';
+  }
+
+  make(): number | string {
+    const made = this.#opened.home.make();
+    return made < 0 ? `no network namespace: ${errorName(made)}` : made;
+  }
+
+  within<T>(namespaceDescriptor: number, act: () => T): T {
+    return this.#opened.home.within(namespaceDescriptor, act);
+  }
+
+  isUntouched(namespaceDescriptor: number): boolean {
+    const { home } = this.#opened;
+    this.#untouched ??= tracesOfNew(home);
+    return this.#untouched !== '' && home.within(namespaceDescriptor, readTraces) === this.#untouched;
   }
 
   connect(namespaceDescriptor: number, policy: OwnNetworkPolicy): Connection | string {
@@ -105,6 +124,18 @@ class NoNetwork implements Network {
     return this.#why;
   }
 
+  make(): string {
+    return `no network namespace: ${this.#why}`;
+  }
+
+  within<T>(): T {
+    throw new Error(this.#why);
+  }
+
+  isUntouched(): boolean {
+    return false;
+  }
+
   connect(): string {
     return `not connected: ${this.#why}`;
   }
@@ -122,6 +153,14 @@ class NoNetwork implements Network {
   }
 
   close(): void {}
+}
+
+function tracesOfNew(home: Home): string {
+  const namespace = home.make();
+  if (namespace < 0) return '';
+  const traces = home.within(namespace, readTraces);
+  closeSync(namespace);
+  return traces;
 }
 
 function outboundConnection(outbound: Outbound, link: Link): Connection {

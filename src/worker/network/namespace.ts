@@ -1,9 +1,10 @@
 /** The namespace of the platform's main thread, and the way into another one and back. */
 import { closeSync, fstatSync, openSync } from 'node:fs';
-import type { Libc } from '../sandbox/libc.ts';
+import { errorName, type Libc } from '../sandbox/libc.ts';
 import { NETLINK_ROUTE, type NetlinkSocket, openNetlink } from './netlink.ts';
 
 const CLONE_NEWNET = 0x4000_0000;
+const EMFILE = -24;
 
 export class Home {
   readonly #libc: Libc;
@@ -29,9 +30,37 @@ export class Home {
     const entered = this.#libc.setns(descriptor, CLONE_NEWNET);
     if (entered < 0) return entered;
     const socket = openNetlink(this.#libc, NETLINK_ROUTE);
-    // A platform that went on in the network of an instance would serve it its insides.
-    if (this.#libc.setns(this.#descriptor, CLONE_NEWNET) < 0) process.abort();
+    this.#return();
     return socket;
+  }
+
+  /** A new namespace; its descriptor, or an error number. */
+  make(): number {
+    const made = this.#libc.unshare(CLONE_NEWNET);
+    if (made < 0) return made;
+    try {
+      return openSync('/proc/thread-self/ns/net', 'r');
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).errno ?? EMFILE;
+    } finally {
+      this.#return();
+    }
+  }
+
+  /** Throws where the namespace cannot be entered. */
+  within<T>(descriptor: number, act: () => T): T {
+    const entered = this.#libc.setns(descriptor, CLONE_NEWNET);
+    if (entered < 0) throw new Error(`the network namespace cannot be entered: ${errorName(entered)}`);
+    try {
+      return act();
+    } finally {
+      this.#return();
+    }
+  }
+
+  /** A platform that went on in the network of an instance would serve it its insides. */
+  #return(): void {
+    if (this.#libc.setns(this.#descriptor, CLONE_NEWNET) < 0) process.abort();
   }
 
   close(): void {

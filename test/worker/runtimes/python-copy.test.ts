@@ -127,7 +127,7 @@ class Cell {
       layersDir: Object.keys(layers).length === 0 ? '' : folderWith(layers),
       env: { ...environmentOf('{code}', 'index.handler'), ...runtime!.env('python3.11'), TZ: ':UTC', ...env },
       memoryMb: ZYGOTE_MB,
-      network: 'host',
+      network: 'none',
     });
     return this.report();
   }

@@ -13,7 +13,7 @@
  */
 import { lstatSync, readlinkSync } from 'node:fs';
 import { LIMITS } from '../../../base/limits.ts';
-import type { SandboxSpec } from '../contract.ts';
+import type { NetworkPolicy, SandboxSpec } from '../contract.ts';
 import { SANDBOX_UIDS } from '../identity.ts';
 import { PROCESS_LIMIT, RESOURCE_LIMITS } from '../limits.ts';
 import { fillPlaceholders } from '../placeholders.ts';
@@ -25,7 +25,6 @@ export const STATUS_FD = 7;
 
 const SYSTEM_FOLDERS = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/nix/store'];
 const SYSTEM_FILES = [
-  '/etc/resolv.conf',
   '/etc/hosts',
   '/etc/nsswitch.conf',
   '/etc/ssl',
@@ -41,6 +40,9 @@ const INSIDE = { code: '/var/task', layers: '/opt', runtime: '/var/runtime', lan
 /** The library through which a cell calls the kernel, in the staging folder and inside. */
 export const FFI_FILE = 'ffi.node';
 export const FFI_INSIDE = '/var/lang/ffi.node';
+
+/** Of instances with a network of their own, in the staging folder. */
+export const RESOLV_FILES = { none: 'resolv-none', outbound: 'resolv-outbound' } as const;
 
 export interface Tools {
   readonly sh: string;
@@ -124,6 +126,7 @@ export function bubblewrapArguments(machine: Machine, spec: SandboxSpec, paths: 
     ['--die-with-parent', '--new-session', '--cap-drop', 'ALL'],
     use === 'cell' ? ['--cap-add', 'CAP_SYS_ADMIN', '--ro-bind', `${stagingFolder}/${FFI_FILE}`, FFI_INSIDE] : [],
     machine.systemBinds,
+    networkArguments(machine, spec.network),
     ['--ro-bind', `${stagingFolder}/passwd${suffix}`, '/etc/passwd'],
     ['--ro-bind', `${stagingFolder}/group${suffix}`, '/etc/group'],
     ['--proc', '/proc', '--dev', '/dev'],
@@ -141,6 +144,14 @@ export function bubblewrapArguments(machine: Machine, spec: SandboxSpec, paths: 
     ...Object.entries(filled(spec).env).map(([name, value]) => ['--setenv', name, value]),
   ].flat();
   return Buffer.from(`${list.join('\0')}\0`);
+}
+
+/** As root the chain is born in the namespace it belongs to; see networks.ts. */
+function networkArguments({ privileged, stagingFolder }: Machine, policy: NetworkPolicy): string[] {
+  const shares = policy === 'host' || (policy === 'outbound' && !privileged);
+  if (shares) return ['--ro-bind-try', '/etc/resolv.conf', '/etc/resolv.conf'];
+  const resolvConf = ['--ro-bind', `${stagingFolder}/${RESOLV_FILES[policy]}`, '/etc/resolv.conf'];
+  return privileged ? resolvConf : ['--unshare-net', ...resolvConf];
 }
 
 /** Part of the read-only system, so that it is found inside where it is outside. */

@@ -10,10 +10,15 @@ import { type DescriptorPassing, openDescriptorPassing } from '../descriptor-pas
 import { SandboxError } from '../error.ts';
 import { FFI_FILE, FFI_INSIDE, fillEnvironment, type Paths } from './arguments.ts';
 import { CellMounts } from './cell-mounts.ts';
+import type { Seats } from './seats.ts';
 import type { Staging } from './staging.ts';
 import { ZygoteSandbox } from './zygote.ts';
 
-export type SpawnCell = (spec: SandboxSpec, paths: Paths) => Sandbox;
+/** A text says why it could not. */
+export type SpawnCell = (
+  spec: SandboxSpec,
+  paths: Paths,
+) => { readonly sandbox: Sandbox; readonly seats: Seats } | string;
 
 export class Cells {
   readonly #staging: Staging;
@@ -43,9 +48,14 @@ export class Cells {
   start(spec: CellSpec, paths: Omit<Paths, 'codeDir' | 'layersDir'>, spawn: SpawnCell): Zygote {
     const place = this.#mounts.make(spec.slot);
     const env = { ...spec.env, PERCH_FFI: FFI_INSIDE, PERCH_TMP_BYTES_MAX: String(LIMITS.tmpBytesMax) };
-    const whole: SandboxSpec = { ...spec, env, codeDir: place.code, layersDir: place.layers, network: 'host' };
+    const whole: SandboxSpec = { ...spec, env, codeDir: place.code, layersDir: place.layers, network: 'outbound' };
     const cgroup = this.#cgroups.slot(spec.slot);
-    const sandbox = spawn(whole, { ...paths, codeDir: place.code, layersDir: place.layers });
+    const spawned = spawn(whole, { ...paths, codeDir: place.code, layersDir: place.layers });
+    if (typeof spawned === 'string') {
+      this.#mounts.remove(spec.slot);
+      throw new SandboxError(spawned);
+    }
+    const { sandbox, seats } = spawned;
     sandbox.onExit(() => this.#mounts.remove(spec.slot));
     return new ZygoteSandbox({
       sandbox,
@@ -53,6 +63,7 @@ export class Cells {
       cgroup,
       cgroups: this.#cgroups,
       passing: this.#passing,
+      seats,
       fill: (function_) => this.#fill(spec.slot, function_),
     });
   }

@@ -6,6 +6,7 @@
 import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
+import { FRAME_HEADER_BYTES, FrameKind } from '../../../wire/instance-frame.ts';
 import { Pinner } from '../affinity.ts';
 import type { Cgroup } from '../cgroup/cgroup.ts';
 import type { ExitReason, Sandbox } from '../contract.ts';
@@ -52,6 +53,11 @@ export function makeDescriptors(passing: DescriptorPassing): CopyDescriptors {
 export interface CopyOptions {
   readonly descriptors: CopyDescriptors;
   readonly cgroup: Cgroup;
+  /**
+   * Gives it its network, where it makes its namespace itself: called once it has, before anybody reads more of its
+   * answers. '' or what failed. Null where it enters one that is connected.
+   */
+  readonly connect: (() => string) | null;
   /** Its status as wait(2) gives it, from its zygote. */
   readonly askStatus: () => Promise<number | null>;
   readonly gone: () => void;
@@ -70,6 +76,8 @@ export class CopySandbox implements Sandbox {
   #oomBeforeKill = false;
   #ending = false;
   #memoryPeakBytes = 0;
+  /** Why it never came to life. */
+  #failure = '';
 
   constructor(options: CopyOptions) {
     const { descriptors, cgroup } = options;
@@ -79,6 +87,7 @@ export class CopySandbox implements Sandbox {
     this.answers = new Socket({ fd: descriptors.answers, readable: true, writable: false });
     this.output = [new Socket({ fd: descriptors.output, readable: true, writable: false })];
     for (const stream of [this.channel, this.answers, ...this.output]) stream.on('error', ignore);
+    if (options.connect !== null) this.#awaitNamespace(options.connect);
     this.answers.once('end', () => void this.#end());
     this.answers.once('close', () => void this.#end());
   }
@@ -117,6 +126,20 @@ export class CopySandbox implements Sandbox {
     this.#listeners.push(listener);
   }
 
+  /** The first it says is that it has its namespaces. Who reads its answers listens later, and so hears it later. */
+  #awaitNamespace(connect: () => string): void {
+    let head: Buffer = Buffer.alloc(0);
+    const listen = (chunk: Buffer): void => {
+      head = Buffer.concat([head, chunk]);
+      if (head.length < FRAME_HEADER_BYTES) return;
+      this.answers.off('data', listen);
+      if (this.#killed || this.#ending) return;
+      this.#failure = head[4] === FrameKind.made ? connect() : 'the copy has made itself no namespaces';
+      if (this.#failure !== '') this.kill();
+    };
+    this.answers.on('data', listen);
+  }
+
   async #end(): Promise<void> {
     if (this.#ending) return;
     this.#ending = true;
@@ -136,6 +159,7 @@ export class CopySandbox implements Sandbox {
   }
 
   async #reason(): Promise<ExitReason> {
+    if (this.#failure !== '') return { kind: 'start-failed', message: `the network of the instance: ${this.#failure}` };
     if (this.#retired) return this.#killed ? { kind: 'killed' } : { kind: 'exit', code: 0 };
     const oom = this.#options.cgroup.oomKillCount() > 0;
     if (this.#killed) return oom && this.#oomBeforeKill ? { kind: 'oom' } : { kind: 'killed' };

@@ -3,8 +3,10 @@ import { spawn } from 'node:child_process';
 import os from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { LIMITS } from '../../../base/limits.ts';
+import type { Refusal } from '../../network/index.ts';
 import { type Cgroup, type CgroupTree, isTree } from '../cgroup/cgroup.ts';
 import { openCgroups } from '../cgroup/open.ts';
+import { favorQuickMoves } from '../cgroup/quick-moves.ts';
 import type { CellSpec, ExitReason, Finding, Sandbox, SandboxBackend, SandboxSpec, Zygote } from '../contract.ts';
 import { reasonOfStatus } from '../exit-status.ts';
 import { sealDescriptors } from '../descriptors.ts';
@@ -27,6 +29,7 @@ import {
 } from './arguments.ts';
 import { Cells } from './cells.ts';
 import { checkMachine, fixFor, kernelAtLeast, missingTools, toolsOf, bubblewrapVersion } from './check.ts';
+import { Networks } from './networks.ts';
 import { openStaging, type Staging } from './staging.ts';
 
 export interface BackendOptions {
@@ -37,6 +40,8 @@ export interface BackendOptions {
   /** Every spec's interpreter lies in the folder of this one. */
   readonly interpreter: string;
   readonly slotCount: number;
+  /** What functions with a network of their own do not reach, besides what none should. */
+  readonly networkRefusals?: readonly Refusal[];
   readonly log: SandboxLog;
 }
 
@@ -44,6 +49,7 @@ interface Opened {
   readonly machine: Machine;
   readonly staging: Staging;
   readonly cgroups: CgroupTree | undefined;
+  readonly networks: Networks;
   /** Or why there are none. */
   readonly cells: Cells | string;
 }
@@ -86,9 +92,19 @@ export class BubblewrapBackend implements SandboxBackend {
       processLimit: privileged || kernelAtLeast(os.release(), 5, 14),
     };
     const cgroups = isTree(opened) ? opened : undefined;
+    if (!favorQuickMoves())
+      log('copies may take 10 ms longer to make: cgroups are joined quickly as root on Linux 6.0');
     const cells = Cells.open(staging, cgroups, privileged);
     if (typeof cells === 'string') log(`every instance is a process of its own: ${cells}`);
-    this.#opened = { machine, staging, cgroups, cells };
+    const { slotCount, networkRefusals = [] } = this.#options;
+    const networks = Networks.open({
+      privileged,
+      folder: staging.folder,
+      slotCount,
+      refusals: networkRefusals,
+      log: this.#options.log,
+    });
+    this.#opened = { machine, staging, cgroups, networks, cells };
   }
 
   start(spec: SandboxSpec): Sandbox {
@@ -101,7 +117,9 @@ export class BubblewrapBackend implements SandboxBackend {
     const cgroup = opened.cgroups?.slot(spec.slot);
     try {
       cgroup?.prepare(spec.memoryMb);
-      return spawnSandbox({ machine: opened.machine, use: 'instance' }, spec, paths, cgroup);
+      return opened.networks.start(spec.network, () =>
+        spawnSandbox({ machine: opened.machine, use: 'instance' }, spec, paths, cgroup),
+      );
     } catch (error) {
       return failedSandbox(`the sandbox could not be started: ${(error as Error).message}`);
     }
@@ -121,11 +139,12 @@ export class BubblewrapBackend implements SandboxBackend {
     const cgroup = opened.cgroups?.slot(spec.slot);
     cgroup?.prepare(spec.memoryMb);
     return opened.cells.start(spec, { runtimeDir, interpreter }, (whole, paths) =>
-      spawnSandbox({ machine: opened.machine, use: 'cell' }, whole, paths, cgroup),
+      opened.networks.startCell(() => spawnSandbox({ machine: opened.machine, use: 'cell' }, whole, paths, cgroup)),
     );
   }
 
   async close(): Promise<void> {
+    this.#opened?.networks.close();
     this.#opened?.cgroups?.close();
     this.#opened?.staging.close();
     this.#opened = undefined;

@@ -5,12 +5,19 @@
  */
 import { closeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { FORK_ONCE, ZYGOTE_HEADER_BYTES, ZygoteKind } from '../../../wire/zygote-frame.ts';
+import {
+  FORK_ENTER_NETWORK,
+  FORK_NEW_NETWORK,
+  FORK_ONCE,
+  ZYGOTE_HEADER_BYTES,
+  ZygoteKind,
+} from '../../../wire/zygote-frame.ts';
 import type { Cgroup, CgroupTree } from '../cgroup/cgroup.ts';
-import type { AdoptSpec, CopySpec, ExitReason, Sandbox, Zygote, ZygoteReport } from '../contract.ts';
+import type { AdoptSpec, CopySpec, ExitReason, NetworkPolicy, Sandbox, Zygote, ZygoteReport } from '../contract.ts';
 import type { DescriptorPassing } from '../descriptor-passing.ts';
 import { failedSandbox } from '../host-sandbox.ts';
 import { CopySandbox, makeDescriptors } from './copy.ts';
+import type { Seat, Seats } from './seats.ts';
 import { type ZygoteFrame, ZygoteReports } from './zygote-reports.ts';
 
 export interface ZygoteOptions {
@@ -21,6 +28,7 @@ export interface ZygoteOptions {
   readonly cgroup: Cgroup;
   readonly cgroups: CgroupTree;
   readonly passing: DescriptorPassing;
+  readonly seats: Seats;
   /** Makes the function's folders appear inside; answers the environment with its placeholders filled in. */
   readonly fill: (spec: AdoptSpec) => Readonly<Record<string, string>>;
 }
@@ -36,8 +44,6 @@ export class ZygoteSandbox implements Zygote {
   readonly #ended = new Map<number, number>();
   /** Copies that are not over: what a zygote says of others counts for nothing. */
   readonly #living = new Set<number>();
-  /** It may keep the attach descriptors of its copies' cgroups. */
-  readonly #holder = Symbol('zygote');
   #copyCount = 0;
   #frozen = false;
   #gone = false;
@@ -64,6 +70,7 @@ export class ZygoteSandbox implements Zygote {
   adopt(spec: AdoptSpec): void {
     try {
       this.#options.cgroup.limitMemory(spec.memoryMb);
+      this.#connect(spec.network);
       const env = this.#options.fill(spec);
       this.#send(ZygoteKind.adopt, { body: Buffer.from(JSON.stringify({ env })) });
     } catch (error) {
@@ -75,30 +82,61 @@ export class ZygoteSandbox implements Zygote {
   }
 
   fork(spec: CopySpec): Sandbox {
-    const { cgroups, passing } = this.#options;
-    const copy = ++this.#copyCount;
-    this.#living.add(copy);
+    const { cgroups, seats } = this.#options;
+    const seat = seats.take();
     try {
       const cgroup = cgroups.slot(spec.slot);
-      cgroup.prepare(spec.memoryMb, this.#holder);
-      const descriptors = makeDescriptors(passing);
-      const sandbox = new CopySandbox({
-        descriptors,
-        cgroup,
-        askStatus: () => this.#askStatus(copy),
-        gone: () => {
-          this.#statuses.delete(copy);
-          this.#ended.delete(copy);
-          this.#living.delete(copy);
-        },
-      });
-      const flags = spec.once ? FORK_ONCE : 0;
-      this.#send(ZygoteKind.fork, { copy, flags, rights: [...descriptors.theirs, ...cgroup.attachDescriptors()] });
-      for (const descriptor of descriptors.theirs) closeSync(descriptor);
-      return sandbox;
+      cgroup.prepare(spec.memoryMb);
+      return this.#fork(cgroup, seat, spec.once);
     } catch (error) {
+      if (seat !== undefined) seats.give(seat);
       return failedSandbox(`a copy could not be made: ${(error as Error).message}`);
     }
+  }
+
+  #fork(cgroup: Cgroup, entered: Seat | undefined, once: boolean): Sandbox {
+    const { passing, seats } = this.#options;
+    const copy = ++this.#copyCount;
+    const descriptors = makeDescriptors(passing);
+    this.#living.add(copy);
+    let seat = entered;
+    const connect = (): string => {
+      const made = seats.make(() => cgroup.processIds());
+      if (typeof made === 'string') return made;
+      seat = made;
+      return '';
+    };
+    try {
+      const network = entered === undefined ? [] : [entered.descriptor];
+      this.#send(ZygoteKind.fork, {
+        copy,
+        flags: (once ? FORK_ONCE : 0) | (entered === undefined ? FORK_NEW_NETWORK : FORK_ENTER_NETWORK),
+        rights: [...descriptors.theirs, ...network, ...cgroup.attachDescriptors()],
+      });
+    } catch (error) {
+      for (const descriptor of [descriptors.channel, descriptors.answers, descriptors.output]) closeSync(descriptor);
+      throw error;
+    } finally {
+      for (const descriptor of descriptors.theirs) closeSync(descriptor);
+    }
+    return new CopySandbox({
+      descriptors,
+      cgroup,
+      connect: entered === undefined ? connect : null,
+      askStatus: () => this.#askStatus(copy),
+      gone: () => {
+        this.#statuses.delete(copy);
+        this.#ended.delete(copy);
+        this.#living.delete(copy);
+        if (seat !== undefined) seats.give(seat);
+      },
+    });
+  }
+
+  #connect(policy: NetworkPolicy): void {
+    if (policy === 'host') throw new Error('a zygote has a network of its own');
+    const failure = this.#options.seats.connect(policy);
+    if (failure !== '') throw new Error(failure);
   }
 
   pin(cpus: readonly number[]): boolean {
