@@ -2,7 +2,7 @@
 import { lstat, mkdir, open, readdir, readlink, symlink, chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AssertionError } from '../../base/assert.ts';
-import { readEntry } from './zip-entry.ts';
+import { readEntry, readSmallEntry } from './zip-entry.ts';
 import { cannotUnzip, shown } from './zip-plan.ts';
 import type { PlannedFile, ZipPlan, ZipRefusal } from './zip-plan.ts';
 
@@ -41,7 +41,7 @@ export async function unpack(plan: ZipPlan, folder: string): Promise<ZipRefusal 
 export async function verify(plan: ZipPlan): Promise<ZipRefusal | null> {
   for (const file of plan.files) {
     try {
-      await readEntry(plan.zip, file.entry, async () => {});
+      if (readSmallEntry(plan.bytes, file.entry) === null) await readEntry(plan.zip, file.entry, async () => {});
     } catch (error) {
       const refusal = refusalOf(error, file);
       if (!refusal) throw error;
@@ -92,7 +92,9 @@ async function writeFile(job: Job, file: PlannedFile): Promise<void> {
   const handle = await open(join(job.folder, file.path), 'wx', file.mode);
   try {
     await handle.chmod(file.mode);
-    await readEntry(job.plan.zip, file.entry, (chunk) => writeAll(handle, chunk));
+    const small = readSmallEntry(job.plan.bytes, file.entry);
+    if (small !== null) await writeAll(handle, small);
+    else await readEntry(job.plan.zip, file.entry, (chunk) => writeAll(handle, chunk));
   } finally {
     await handle.close();
   }

@@ -9,6 +9,8 @@ declare module 'yauzl' {
     readonly externalFileAttributes: number;
     readonly compressionMethod: number;
     readonly uncompressedSize: number;
+    readonly compressedSize: number;
+    readonly relativeOffsetOfLocalHeader: number;
     readonly crc32: number;
     isEncrypted(): boolean;
     canDecodeFileData(): boolean;

@@ -30,6 +30,8 @@ export interface PlannedLink {
 }
 
 export interface ZipPlan {
+  /** The whole zip. */
+  readonly bytes: Buffer;
   readonly zip: ZipFile;
   /** Parents first. */
   readonly directories: readonly string[];
@@ -60,7 +62,7 @@ export async function planZip(bytes: Buffer, limits: ZipLimits): Promise<ZipPlan
   if (zip instanceof ZipRefusal) return zip;
   if (zip.entryCount === 0) return new ZipRefusal('Uploaded file must be a non-empty zip');
   if (zip.entryCount > limits.zipEntryCountMax) return tooMany(limits);
-  const plan = new Plan(zip, limits);
+  const plan = new Plan(bytes, zip, limits);
   const entries = zip.eachEntry()[Symbol.asyncIterator]();
   for (;;) {
     const step = await reading(entries.next());
@@ -85,6 +87,7 @@ export function shown(path: string): string {
 }
 
 class Plan implements ZipPlan {
+  readonly bytes: Buffer;
   readonly zip: ZipFile;
   readonly directories: string[] = [];
   readonly files: PlannedFile[] = [];
@@ -95,7 +98,8 @@ class Plan implements ZipPlan {
   readonly #explicit = new Set<string>();
   #bytes = 0;
 
-  constructor(zip: ZipFile, limits: ZipLimits) {
+  constructor(bytes: Buffer, zip: ZipFile, limits: ZipLimits) {
+    this.bytes = bytes;
     this.zip = zip;
     this.#limits = limits;
   }
