@@ -44,6 +44,8 @@ export class ZygoteSandbox implements Zygote {
   readonly #ended = new Map<number, number>();
   /** Copies that are not over: what a zygote says of others counts for nothing. */
   readonly #living = new Set<number>();
+  /** It may keep the attach descriptors of its copies' cgroups. */
+  readonly #holder = Symbol('zygote');
   #copyCount = 0;
   #frozen = false;
   #gone = false;
@@ -86,7 +88,7 @@ export class ZygoteSandbox implements Zygote {
     const seat = seats.take();
     try {
       const cgroup = cgroups.slot(spec.slot);
-      cgroup.prepare(spec.memoryMb);
+      cgroup.prepare(spec.memoryMb, this.#holder);
       return this.#fork(cgroup, seat, spec.once);
     } catch (error) {
       if (seat !== undefined) seats.give(seat);
