@@ -167,6 +167,8 @@ function report([id, status]) {
 }
 
 function boot() {
+  // A copy is 1: with another number here OpenSSL notices the fork.
+  if (ffi.getpid() === 1) throw new Error('a cell is not the first process of its namespace');
   separate.prepare();
   logs.useKind(Kind.log);
   // Makes the streams of standard output, which are no function's doing.

@@ -105,5 +105,4 @@ module.exports = {
   dropCapabilities: () => void capset(SYS_CAPSET, capabilityHeader, noCapabilities),
   /** The event loop's own descriptors are still those of the process that was copied. */
   renewLoop: () => void loopFork(defaultLoop()),
-  reseed: node.func('int RAND_poll()'),
 };

@@ -104,7 +104,7 @@ function seed() {
 }
 
 function separate() {
-  ffi.reseed();
+  // OpenSSL notices by itself that the process has another number than the one that seeded it, and seeds anew.
   seed();
   uuid.copied();
   int.copied();
