@@ -22,6 +22,7 @@ import { Metrics } from '../telemetry/metrics.ts';
 import { Agent, type AgentEvents } from '../worker/agent/agent.ts';
 import type { CodeSupply } from '../worker/agent/contract.ts';
 import type { Topology } from '../worker/agent/topology.ts';
+import { codeCacheMetrics } from '../worker/code/code-cache-metrics.ts';
 import { CodeCache } from '../worker/code/code-cache.ts';
 import { findRuntime } from '../worker/runtimes/index.ts';
 import type { SandboxBackend } from '../worker/sandbox/contract.ts';
@@ -100,6 +101,7 @@ async function open(options: PlatformOptions, closers: (() => Promise<void>)[]):
   const store = await openEmbeddedStore(dataDir, { report, sink: codeCache });
   closers.push(() => store.close());
   await codeCache.open(store.codeSource);
+  codeCacheMetrics(codeCache, metrics);
   const logs = new LogFiles(path.join(dataDir, 'logs'), { report });
   closers.push(() => logs.close());
   const backend = createBackend(options.sandbox, {

@@ -51,6 +51,17 @@ export const METRICS = {
   perch_exit_seconds: { type: 'histogram', help: 'From the answer of such a copy until it is gone and reaped.' },
   perch_cells: { type: 'gauge', help: 'Stem cells that wait for a function, by runtime.', label: 'runtime' },
   perch_cells_started_total: { type: 'counter', help: 'Stem cells started.' },
+  perch_code_cache_bytes: { type: 'gauge', help: 'Disk that unpacked code takes.' },
+  perch_code_cache_acquired_total: {
+    type: 'counter',
+    help: 'Times an instance needed unpacked code, by whether it was there.',
+    label: 'result',
+  },
+  perch_code_cache_unpacked_total: { type: 'counter', help: 'Packages unpacked, at their upload or since.' },
+  perch_code_cache_evicted_total: {
+    type: 'counter',
+    help: 'Unpacked packages and merged layers that went to make room.',
+  },
   perch_pins_total: { type: 'counter', help: 'Times an instance was moved to another core.' },
   perch_log_bytes_total: { type: 'counter', help: 'Log output of functions, bytes.' },
   perch_log_dropped_bytes_total: { type: 'counter', help: 'Log output of functions beyond its limit, bytes.' },
