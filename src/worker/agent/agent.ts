@@ -15,6 +15,7 @@ import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { type ActionHandler, Ending, Kill, SlotState } from '../machine/actions.ts';
 import { WorkerMachine } from '../machine/worker.ts';
+import { runtimeOf } from '../runtimes/index.ts';
 import type { ExitReason, Sandbox, SandboxBackend } from '../sandbox/contract.ts';
 import { Cell, type CellEvents } from './cell.ts';
 import type {
@@ -182,7 +183,7 @@ export class Agent implements Provisioner {
     this.#machine.setVersion(versionIndex, {
       memoryMb: fn.config.memoryMb,
       timeoutUs: fn.config.timeoutS * 1e6,
-      fresh: isolation === 'fresh',
+      fresh: isolation === 'fresh' && !runtimeOf(fn.config.runtime).alwaysFresh,
       cellKind: kind,
     });
   }

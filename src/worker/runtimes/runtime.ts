@@ -27,6 +27,8 @@ export interface Runtime {
   env(name: RuntimeName): Readonly<Record<string, string>>;
   /** Of a stem cell; null where the runtime cannot be forked. */
   cellArgs(): readonly string[] | null;
+  /** Every invocation is fresh whatever the isolation, in a process that serves many. */
+  readonly alwaysFresh: boolean;
   /** Whether this machine can run it; `perch doctor` prints it, and a function of a runtime that is not ok is refused with it. */
   check(): RuntimeFinding;
 }

@@ -22,6 +22,7 @@ export const nodeRuntime: Runtime = {
     AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs24.x',
     NODE_PATH: '{layers}/nodejs/node24/node_modules:{layers}/nodejs/node_modules:{code}/node_modules',
   }),
+  alwaysFresh: false,
   cellArgs: () => [...COMMON_FLAGS, '{runtime}/cell.cjs'],
   check: () => ({ ok: true, detail: `Node ${process.version}`, fix: '' }),
 };

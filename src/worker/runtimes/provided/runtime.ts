@@ -22,6 +22,7 @@ export const providedRuntime: Runtime = {
   ],
   // Lambda sets no AWS_EXECUTION_ENV for a runtime that it does not know.
   env: () => ({}),
+  alwaysFresh: false,
   cellArgs: () => null,
   check: () => ({ ok: true, detail: 'any executable file named bootstrap', fix: '' }),
 };

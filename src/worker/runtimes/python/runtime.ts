@@ -45,6 +45,7 @@ function pythonRuntime(label: string, interpreter: string, names: readonly Runti
       AWS_EXECUTION_ENV: `AWS_Lambda_${name}`,
       PYTHONPATH: ['{code}', '{layers}/python', ...sitePackages(name, resolved(interpreter))].join(':'),
     }),
+    alwaysFresh: false,
     cellArgs: () => [...FLAGS, '{runtime}/cell.py'],
     check: () => check(interpreter),
   };

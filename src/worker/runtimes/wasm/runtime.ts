@@ -23,6 +23,7 @@ export const wasmRuntime: Runtime = {
     '{runtime}/boot.cjs',
   ],
   env: () => ({ PERCH_MEMORY_SHARE_MB: String(RUNTIME_SHARE_MB) }),
+  alwaysFresh: true,
   cellArgs: () => null,
   check: () => ({ ok: true, detail: `WebAssembly of Node ${process.version}`, fix: '' }),
 };
