@@ -4,9 +4,13 @@
  */
 import { CPU_NOTES } from './lib/cpu-time.ts';
 import type { BenchOptions, Figure, Part, Report } from './lib/report.ts';
+import { lifeOfACopy } from './lib/start/copy.ts';
+import { elasticity } from './lib/start/elastic.ts';
 import { firstInvocation } from './lib/start/first.ts';
 import { freshBesideReuse } from './lib/start/fresh-reuse.ts';
 import { NODE, PYTHON } from './lib/start/languages.ts';
+import { manyFunctions } from './lib/start/many.ts';
+import { memoryOfCopies } from './lib/start/memory.ts';
 import { sustainedRate } from './lib/start/rate.ts';
 import { throughputOfWork } from './lib/start/work.ts';
 import { benchWasm } from './lib/wasm.ts';
@@ -26,6 +30,13 @@ const PARTS: readonly Part[] = [
     run: (options) => sustainedRate(NODE, options),
   },
   {
+    name: 'copy',
+    notes: [
+      'copy: one zygote in its sandbox, driven as the agent does but alone; one copy after the other, exact samples.',
+    ],
+    run: (options) => lifeOfACopy(NODE, options),
+  },
+  {
     name: 'work',
     notes: ['work: as many connections as cores; what is 100 ms in a process that has warmed up.'],
     run: throughputOfWork,
@@ -39,12 +50,37 @@ const PARTS: readonly Part[] = [
     run: (options) => firstInvocation(NODE, options),
   },
   {
+    name: 'many',
+    notes: [
+      'many: 200 new functions of 1 KB invoked at once, all in the store; beside it 200 processes started at once by one',
+      'parent, from the first start until each has printed its line.',
+    ],
+    run: (options) => manyFunctions(NODE, options),
+  },
+  {
+    name: 'elastic',
+    notes: [
+      'elastic: 1,000 requests of one function that nobody has run, over HTTP at once, a cell waiting; piscina behind',
+      'node:http with as many threads as cores, a new pool each round, nothing isolated from anything.',
+    ],
+    run: elasticity,
+  },
+  {
+    name: 'memory',
+    notes: [
+      'memory: proportional set size of a zygote and its copies, with 20 provisioned less that with one, over 19.',
+    ],
+    run: (options) => memoryOfCopies(NODE, options),
+  },
+  {
     name: 'python',
-    notes: ['python: fresh-reuse, rate and first in Python.'],
+    notes: ['python: fresh-reuse, rate, copy, first and memory in Python.'],
     run: async (options) => [
       ...(await freshBesideReuse(PYTHON, options)),
       ...(await sustainedRate(PYTHON, options)),
+      ...(await lifeOfACopy(PYTHON, options)),
       ...(await firstInvocation(PYTHON, options)),
+      ...(await memoryOfCopies(PYTHON, options)),
     ],
   },
   {

@@ -59,21 +59,22 @@ async function measure(
       urls[isolation] = await platform.create({ name: isolation, language, source: language.hello, isolation });
       await wrk(urls[isolation], { connections: 1, seconds: 1, body: '{}', cpu: more.other });
     }
-    for (const round of rounds(3, smoke)) {
-      for (const connections of smoke ? ([1] as const) : CONNECTIONS) {
-        for (const isolation of inTurns(ISOLATIONS, round)) {
-          const name = `${language.name}, ${setting.name}, ${isolation}`;
-          const before = await counts(platform);
-          const load = { connections, seconds: smoke ? 1 : 2, body: '{}', cpu: more.other };
-          const { requestsPerSecond } = await wrk(urls[isolation]!, load);
-          const spent = since(before, await counts(platform));
-          more.samplers.rate.add(`${name}, rate at ${connections}`, requestsPerSecond);
-          more.samplers.us.add(`${name}, CPU time each at ${connections}`, spent.cpuUs / spent.invoked);
-          if (isolation === 'reuse') continue;
-          more.samplers.us.add(`${name}, fork to ready at ${connections}, mean`, spent.copyUs / spent.copied);
-          more.samplers.us.add(`${name}, answer to reaped at ${connections}, mean`, spent.exitUs / spent.exited);
-        }
-      }
+    const runs = rounds(3, smoke).flatMap((round) =>
+      (smoke ? ([1] as const) : CONNECTIONS).flatMap((connections) =>
+        inTurns(ISOLATIONS, round).map((isolation) => ({ isolation, connections })),
+      ),
+    );
+    for (const { isolation, connections } of runs) {
+      const name = `${language.name}, ${setting.name}, ${isolation}`;
+      const before = await counts(platform);
+      const load = { connections, seconds: smoke ? 1 : 2, body: '{}', cpu: more.other };
+      const { requestsPerSecond } = await wrk(urls[isolation]!, load);
+      const spent = since(before, await counts(platform));
+      more.samplers.rate.add(`${name}, rate at ${connections}`, requestsPerSecond);
+      more.samplers.us.add(`${name}, CPU time each at ${connections}`, spent.cpuUs / spent.invoked);
+      if (isolation === 'reuse') continue;
+      more.samplers.us.add(`${name}, fork to ready at ${connections}, mean`, spent.copyUs / spent.copied);
+      more.samplers.us.add(`${name}, answer to reaped at ${connections}, mean`, spent.exitUs / spent.exited);
     }
   } finally {
     await platform.stop();

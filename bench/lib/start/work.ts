@@ -1,5 +1,6 @@
 /** What a clean copy for each invocation costs a function that works: throughput with every core busy. */
 import { availableParallelism } from 'node:os';
+import { runInThisContext } from 'node:vm';
 import { atLeast, type BenchOptions, type Figure } from '../report.ts';
 import { inTurns, rounds, Samples } from './figures.ts';
 import { NODE } from './languages.ts';
@@ -22,7 +23,7 @@ const WORK = `const work = (turns) => {
 
 /** Turns that take WORK_MS in a process that has warmed up. */
 function turnsOfWork(): number {
-  const work = new Function(`${WORK} return work;`)() as (turns: number) => unknown;
+  const work = runInThisContext(`(() => { ${WORK} return work; })()`) as (turns: number) => unknown;
   const takenMs = Array.from({ length: 9 }, () => {
     const startMs = performance.now();
     work(PROBE_TURNS);
