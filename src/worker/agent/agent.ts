@@ -8,7 +8,6 @@
 import type { Account } from '../../base/arn.ts';
 import { assert } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
-import { UserError } from '../../base/errors.ts';
 import { FrameKind } from '../../wire/instance-frame.ts';
 import type { LogStore } from '../../store/logs.ts';
 import type { Log } from '../../telemetry/log.ts';
@@ -16,7 +15,7 @@ import type { Metrics } from '../../telemetry/metrics.ts';
 import { type ActionHandler, Ending, Kill, SlotState } from '../machine/actions.ts';
 import { WorkerMachine } from '../machine/worker.ts';
 import { runtimeOf } from '../runtimes/index.ts';
-import type { ExitReason, Sandbox, SandboxBackend } from '../sandbox/contract.ts';
+import type { ExitReason, SandboxBackend } from '../sandbox/contract.ts';
 import { Cell, type CellEvents } from './cell.ts';
 import type {
   CodeSupply,
@@ -32,9 +31,9 @@ import type {
 import { type Answer, Instance, type InstanceEvents } from './instance.ts';
 import { InvocationLog } from './invocation-log.ts';
 import { Launcher } from './launcher.ts';
-import { Pending } from './pending.ts';
 import { PlatformCpus } from './platform-cpus.ts';
 import { payloadOf, recordOf, type Running } from './results.ts';
+import { type Resident, Starter } from './starter.ts';
 import type { Topology } from './topology.ts';
 import { AgentMetrics } from './agent-metrics.ts';
 import { VersionBook } from './version-book.ts';
@@ -83,9 +82,6 @@ export interface AgentEvents {
   memoryAvailable(): void;
 }
 
-/** Whatever is in a slot. */
-type Resident = Instance | Cell | Pending;
-
 export class Agent implements Provisioner {
   readonly #machine: WorkerMachine;
   readonly #doors: AgentDoors;
@@ -93,9 +89,7 @@ export class Agent implements Provisioner {
   readonly #events: AgentEvents;
   readonly #launcher: Launcher;
   readonly #book: VersionBook;
-  readonly #cpusOf: readonly (readonly number[])[];
-  /** Where what no lease asked for runs. */
-  readonly #aheadCpus: readonly number[];
+  readonly #starter: Starter;
   readonly #platformCpus: PlatformCpus;
   readonly #residents: (Resident | null)[];
   readonly #running: (Running | null)[];
@@ -110,7 +104,7 @@ export class Agent implements Provisioner {
   #onEmpty: (() => void) | null = null;
   readonly #carryOut: ActionHandler = {
     start: (slot, core, versionIndex) => this.#start(slot, core, versionIndex),
-    boot: (slot, kind) => this.#boot(slot, kind),
+    boot: (slot, kind) => this.#starter.boot(slot, kind),
     adopt: (slot, core, versionIndex) => this.#adopt(slot, core, versionIndex),
     fork: (slot, zygoteSlot, core) => this.#fork(slot, zygoteSlot, core),
     take: (slot, core) => this.#take(slot, core),
@@ -127,7 +121,7 @@ export class Agent implements Provisioner {
     ready: (instance) => this.#onReady(instance),
     answer: (instance, answer) => this.#onAnswer(instance, answer),
     log: (instance, text, bytes) => this.#onLog(instance, this.#machine.coreOf(instance.slot), text, bytes),
-    lost: (instance) => this.#onLost(instance),
+    lost: (instance) => this.#feed(() => this.#machine.lost(instance.slot)),
     broke: (instance, message) => this.#onBroke(instance, message),
     exited: (instance, reason) => this.#onExited(instance, reason),
   };
@@ -143,9 +137,6 @@ export class Agent implements Provisioner {
 
   constructor(setting: AgentSetting, doors: AgentDoors, events: AgentEvents) {
     const { topology, limits, account } = setting;
-    const cpusOf = topology.cores;
-    this.#cpusOf = cpusOf;
-    this.#aheadCpus = topology.known ? topology.platformCpus : [];
     this.#platformCpus = new PlatformCpus(topology);
     this.#limits = limits;
     this.#doors = doors;
@@ -154,9 +145,9 @@ export class Agent implements Provisioner {
     this.#launcher = new Launcher(doors.backend, { account, responseBytesMax, cellMemoryMb });
     this.#book = new VersionBook(limits.versionCount, doors.codes, limits.slotCount);
     this.#residents = new Array<Resident | null>(limits.slotCount).fill(null);
-    this.#running = new Array<Running | null>(cpusOf.length).fill(null);
+    this.#running = new Array<Running | null>(topology.cores.length).fill(null);
     this.#machine = new WorkerMachine({
-      coreCount: cpusOf.length,
+      coreCount: topology.cores.length,
       slotCount: limits.slotCount,
       versionCount: limits.versionCount,
       memoryMb: limits.memoryMb,
@@ -167,6 +158,17 @@ export class Agent implements Provisioner {
     });
     const cellLabels = this.#launcher.cellRuntimes.map(({ label }) => label);
     this.#metrics = new AgentMetrics(doors.metrics, this.#machine, cellLabels);
+    const own = { residents: this.#residents, launcher: this.#launcher, book: this.#book, metrics: this.#metrics };
+    this.#starter = new Starter(
+      { topology, limits },
+      { ...doors, ...own },
+      {
+        instance: this.#instanceEvents,
+        cell: this.#cellEvents,
+        exited: (pending, reason) => this.#onExited(pending, reason),
+        isDying: (slot) => this.#machine.stateOf(slot) === SlotState.dying,
+      },
+    );
   }
 
   /** Makes the first stem cells. */
@@ -323,106 +325,33 @@ export class Agent implements Provisioner {
   }
 
   #heldUs(core: number, nowUs: number): number {
-    const running = this.#running[core] ?? null;
-    return running === null ? 0 : nowUs - running.grantedUs;
-  }
-
-  #cpus(core: number): readonly number[] {
-    return core === NONE ? this.#aheadCpus : this.#cpusOf[core]!;
+    return nowUs - (this.#running[core]?.grantedUs ?? nowUs);
   }
 
   // --- actions of the machine: what starts ------------------------------------------------------------------
 
-  /** A process of its own. */
   #start(slot: number, core: number, versionIndex: number): void {
     this.#noteStart(core, 'cold');
-    const { fn } = this.#book.target(versionIndex);
-    this.#withCode(slot, versionIndex, (folders) => {
-      const more = { cpus: this.#cpus(core), provisioned: this.#book.isProvisioned(versionIndex) };
-      this.#addInstance(slot, versionIndex, this.#launcher.start(slot, fn, folders, more), false);
-      return this.#residents[slot]!;
-    });
-  }
-
-  #boot(slot: number, kind: number): void {
-    this.#residents[slot] = new Cell(slot, this.#launcher.boot(slot, kind, this.#aheadCpus), this.#cellEvents);
-    this.#metrics.cellsStarted.add();
+    this.#starter.start(slot, core, versionIndex);
   }
 
   #adopt(slot: number, core: number, versionIndex: number): void {
     this.#noteStart(core, 'cold');
-    const cell = this.#residents[slot] as Cell;
-    const { fn } = this.#book.target(versionIndex);
-    cell.functionName = fn.functionName;
-    cell.versionIndex = versionIndex;
-    this.#withCode(slot, versionIndex, (folders) => {
-      this.#pin(cell, core);
-      const provisioned = this.#book.isProvisioned(versionIndex);
-      cell.adopt(this.#launcher.adoption(fn, folders, provisioned), this.#doors.clock.nowUs());
-      return cell;
-    });
-  }
-
-  /**
-   * Has `use` put its resident into the slot once the code is there: now, or later, with a place-holder in an empty slot until
-   * then. Whoever was killed meanwhile does not come.
-   */
-  #withCode(
-    slot: number,
-    versionIndex: number,
-    use: (folders: { codeDir: string; layersDir: string }) => Resident,
-  ): void {
-    const found = this.#doors.codes.acquire(this.#book.target(versionIndex).fn);
-    if (!(found instanceof Promise)) {
-      this.#book.holdCode(slot, found);
-      use(found);
-      return;
-    }
-    const holder =
-      this.#residents[slot] ?? new Pending(slot, versionIndex, (pending, reason) => this.#onExited(pending, reason));
-    this.#residents[slot] = holder;
-    void found.then((folders) => {
-      const isThere = this.#residents[slot] === holder && this.#machine.stateOf(slot) !== SlotState.dying;
-      if (folders instanceof UserError) {
-        if (isThere) this.#onCodeMissing(holder, folders);
-        return;
-      }
-      if (!isThere) return this.#doors.codes.release(folders);
-      this.#book.holdCode(slot, folders);
-      use(folders);
-    });
-  }
-
-  #onCodeMissing(holder: Resident, error: UserError): void {
-    this.#doors.log.error({ slot: holder.slot, message: error.message }, 'the code of a function is not there');
-    if (holder instanceof Pending) return holder.end({ kind: 'start-failed', message: error.message });
-    holder.kill();
+    this.#starter.adopt(slot, core, versionIndex);
   }
 
   #fork(slot: number, zygoteSlot: number, core: number): void {
-    if (core !== NONE && this.#on(core).start !== 'cold') this.#noteStart(core, 'copy');
-    const zygote = this.#residents[zygoteSlot] as Cell;
-    const { fn, isolation } = this.#book.target(zygote.versionIndex);
-    this.#pin(zygote, core);
-    const once = isolation === 'fresh';
-    const copy = zygote.fork({ slot, memoryMb: fn.config.memoryMb, once });
-    if (core !== NONE) this.#on(core).initUs = zygote.initUs;
-    this.#addInstance(slot, zygote.versionIndex, copy, once);
-    this.#metrics.copiesMade.add();
+    const { initUs } = this.#starter.fork(slot, zygoteSlot, core);
+    if (core === NONE) return;
+    const running = this.#on(core);
+    running.initUs = initUs;
+    // One that awaited its zygote has its start from then.
+    if (running.start !== 'cold') running.start = 'copy';
   }
 
   #take(slot: number, core: number): void {
     this.#noteStart(core, 'copy');
-    const resident = this.#residents[slot]!;
-    if (resident instanceof Instance) this.#pin(resident, core);
-  }
-
-  #addInstance(slot: number, versionIndex: number, sandbox: Sandbox, once: boolean): void {
-    const { functionName } = this.#book.target(versionIndex).fn;
-    const identity = { slot, versionIndex, functionName, startedUs: this.#doors.clock.nowUs(), once };
-    const limits = { responseBytesMax: this.#limits.responseBytesMax, logBytesMax: this.#limits.logLineBytesMax };
-    this.#residents[slot] = new Instance(identity, sandbox, this.#instanceEvents, limits);
-    this.#metrics.started.add();
+    this.#starter.pin(this.#residents[slot]!, core);
   }
 
   #noteStart(core: number, start: StartKind): void {
@@ -435,7 +364,7 @@ export class Agent implements Provisioner {
     const running = this.#on(core);
     const instance = this.#residents[slot] as Instance;
     const { clock } = this.#doors;
-    this.#pin(instance, core);
+    this.#starter.pin(instance, core);
     running.startedUs = clock.nowUs();
     running.log.start();
     instance.invoke(running.invocation, clock.wallMs() + running.invocation.fn.config.timeoutS * 1000);
@@ -444,12 +373,8 @@ export class Agent implements Provisioner {
   /** Where it was before, another instance may run by now. */
   #thaw(slot: number, core: number): void {
     const resident = this.#residents[slot]!;
-    this.#pin(resident, core);
+    this.#starter.pin(resident, core);
     resident.thaw();
-  }
-
-  #pin(resident: Resident, core: number): void {
-    if (resident.pin(core, this.#cpus(core))) this.#metrics.pins.add();
   }
 
   #complete(core: number, slot: number, ending: Ending): void {
@@ -550,10 +475,6 @@ export class Agent implements Provisioner {
     const { slot, functionName } = resident;
     this.#doors.log.warn({ function: functionName, slot, message }, 'an instance broke its protocol');
     this.#feed(() => this.#machine.broke(slot));
-  }
-
-  #onLost(instance: Instance): void {
-    this.#feed(() => this.#machine.lost(instance.slot));
   }
 
   #onExited(resident: Resident, reason: ExitReason): void {

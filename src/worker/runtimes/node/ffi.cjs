@@ -92,7 +92,7 @@ module.exports = {
   reap,
   wait,
   loopDescriptor: () => backendDescriptor(defaultLoop()),
-  mount: (source, target, type, flags, data) => mount(source, target, type, flags, data),
+  mount,
   fork: checked('int fork()'),
   unshare: checked('int unshare(int flags)'),
   setns: checked('int setns(int descriptor, int type)'),
