@@ -437,8 +437,7 @@ export class Agent implements Provisioner {
     const text = `${at} PERCH ${functionName} runs in processes of its own, and cannot be copied: ${shown}\n`;
     this.#doors.logs.append(functionName, text);
     this.#doors.log.info({ function: functionName, reasons: shown }, 'a function cannot be copied');
-    const nowUs = this.#doors.clock.nowUs();
-    this.#feed(() => this.#machine.uncopyable(cell.slot, nowUs));
+    this.#feed(() => this.#machine.uncopyable(cell.slot, this.#doors.clock.nowUs()));
   }
 
   #onAnswer(instance: Instance, answer: Answer): void {
