@@ -5,7 +5,7 @@ import { NoneBackend } from './none/index.ts';
 import { SafeBackend } from './safe.ts';
 
 export { NO_SANDBOX_WARNING } from './none/index.ts';
-export { FakeBackend, type FakeInstance, type FakeScript } from './fake/index.ts';
+export { FakeBackend, type FakeCell, type FakeInstance, type FakeScript } from './fake/index.ts';
 export { SandboxError } from './error.ts';
 export { SafeBackend } from './safe.ts';
 export type { BackendOptions } from './bubblewrap/index.ts';

@@ -4,12 +4,12 @@
  * - Order: nothing starts before `open` is done or once `close` has begun; `close` waits until every sandbox is gone.
  * - One sandbox per slot at a time; a second one is a bug of the caller and crashes.
  * - Idempotence: `open`, `close`, `freeze`, `thaw` and `kill` may be called again; `onExit` is called once for each listener, also for one that comes late.
- * - Death on first error: an exception at start, or an error on the channel, ends the sandbox, with a reason.
+ * - Death on first error: an exception at start or fork, or an error on the channel, ends the sandbox, with a reason.
  * - After `kill`, `freeze` and `thaw` do nothing: whatever holds a cgroup then lets the dying die.
  * - After death: `pin` is false, the channel is closed, the memory peak keeps its last value.
  */
 import { PassThrough, type Readable, type Writable } from 'node:stream';
-import { assert } from '../../base/assert.ts';
+import { assert, AssertionError } from '../../base/assert.ts';
 import type {
   AdoptSpec,
   CellSpec,
@@ -52,7 +52,7 @@ export class SafeBackend implements SandboxBackend {
   }
 
   start(spec: SandboxSpec): Sandbox {
-    return this.#add(spec.slot, () => this.#startInner(spec));
+    return this.#add(spec.slot, () => attempt('the sandbox', () => this.#backend.start(spec)));
   }
 
   canCopy(): boolean {
@@ -62,12 +62,11 @@ export class SafeBackend implements SandboxBackend {
   startCell(spec: CellSpec): Zygote {
     this.#checkSlot(spec.slot);
     assert(this.#phase === 'open', `a cell was started while the backend is ${this.#phase}`);
-    const inner = this.#backend.startCell(spec);
-    const zygote = new SafeZygote(
-      inner,
-      () => this.#remove(spec.slot),
-      (copy) => this.#add(copy.slot, () => inner.fork(copy)),
-    );
+    const inner = attempt('the cell', () => this.#backend.startCell(spec));
+    const zygote = new SafeZygote(typeof inner === 'string' ? new FailedZygote(inner) : inner, {
+      release: () => this.#remove(spec.slot),
+      add: (slot, fork) => this.#add(slot, fork),
+    });
     this.#live.set(spec.slot, zygote);
     return zygote;
   }
@@ -102,14 +101,6 @@ export class SafeBackend implements SandboxBackend {
     if (this.#phase === 'opening') this.#phase = 'open';
   }
 
-  #startInner(spec: SandboxSpec): Sandbox | string {
-    try {
-      return this.#backend.start(spec);
-    } catch (error) {
-      return `the sandbox could not be started: ${(error as Error).message}`;
-    }
-  }
-
   async #close(): Promise<void> {
     const wasOpened = this.#opening;
     this.#phase = 'closing';
@@ -124,6 +115,16 @@ export class SafeBackend implements SandboxBackend {
     }
     if (wasOpened !== undefined) await this.#backend.close();
     this.#phase = 'closed';
+  }
+}
+
+/** What `make` makes, or why it does not. */
+function attempt<T>(what: string, make: () => T): T | string {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof AssertionError) throw error;
+    return `${what} could not be started: ${(error as Error).message}`;
   }
 }
 
@@ -201,25 +202,32 @@ class SafeSandbox implements Sandbox {
   }
 }
 
+interface ZygoteEvents {
+  /** At its death, before the listeners. */
+  readonly release: () => void;
+  /** Gives a copy its slot. */
+  readonly add: (slot: number, fork: () => Sandbox | string) => Sandbox;
+}
+
 /** Keeps a zygote's slot until it is gone, and hands its copies out as sandboxes like any others. */
 class SafeZygote implements Zygote {
   readonly output: readonly Readable[];
   readonly #inner: Zygote;
-  readonly #fork: (spec: CopySpec) => Sandbox;
+  readonly #events: ZygoteEvents;
   readonly #listeners: ((reason: ExitReason) => void)[] = [];
   #reason: ExitReason | undefined;
   #killed = false;
   #frozen = false;
 
-  constructor(inner: Zygote, release: () => void, fork: (spec: CopySpec) => Sandbox) {
+  constructor(inner: Zygote, events: ZygoteEvents) {
     this.#inner = inner;
-    this.#fork = fork;
+    this.#events = events;
     this.output = inner.output;
     for (const stream of this.output) stream.on('error', () => {});
     inner.onExit((reason) => {
       if (this.#reason !== undefined) return;
       this.#reason = reason;
-      release();
+      events.release();
       for (const listener of this.#listeners.splice(0)) listener(reason);
     });
   }
@@ -236,7 +244,9 @@ class SafeZygote implements Zygote {
 
   /** Of one that is killed: a sandbox that says that it could not be started. */
   fork(spec: CopySpec): Sandbox {
-    return this.#fork(spec);
+    return this.#events.add(spec.slot, () =>
+      this.#isOver ? 'its zygote has ended' : attempt('the copy', () => this.#inner.fork(spec)),
+    );
   }
 
   pin(cpus: readonly number[]): boolean {
@@ -274,4 +284,36 @@ class SafeZygote implements Zygote {
   get #isOver(): boolean {
     return this.#killed || this.#reason !== undefined;
   }
+}
+
+/** What there is of a cell that could not be started. */
+class FailedZygote implements Zygote {
+  readonly output: readonly Readable[] = [];
+  readonly #reason: ExitReason;
+
+  constructor(message: string) {
+    this.#reason = { kind: 'start-failed', message };
+  }
+
+  onExit(listener: (reason: ExitReason) => void): void {
+    process.nextTick(() => listener(this.#reason));
+  }
+
+  fork(): Sandbox {
+    throw new AssertionError('a cell that could not be started was asked for a copy');
+  }
+
+  pin(): boolean {
+    return false;
+  }
+
+  memoryBytes(): number {
+    return 0;
+  }
+
+  onReport(): void {}
+  adopt(): void {}
+  freeze(): void {}
+  thaw(): void {}
+  kill(): void {}
 }

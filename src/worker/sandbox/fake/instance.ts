@@ -1,0 +1,140 @@
+/** One simulated sandbox: a process of its own, or a copy. */
+import { duplexPair, PassThrough, type Readable, type Writable } from 'node:stream';
+import type { CopySpec, ExitReason, Sandbox, SandboxSpec } from '../contract.ts';
+import type { FakeCell } from './cell.ts';
+
+/** What a copy comes from, and as what. */
+export interface FakeOrigin {
+  readonly cell: FakeCell;
+  readonly spec: CopySpec;
+}
+
+/** The instance's side of a fake sandbox, for the script that plays it. */
+export interface FakeInstance {
+  /** Of a copy: what its cell was started with and adopted, with the slot and the memory of its own. */
+  readonly spec: SandboxSpec;
+  /** Null: it is a process of its own. */
+  readonly origin: FakeOrigin | null;
+  /** What a real instance has as descriptor 3. */
+  readonly channel: Readable;
+  /** What a real instance has as descriptor 4. */
+  readonly answers: Writable;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  /** Every set of CPUs that it was pinned to, the one at start included. */
+  readonly pins: readonly (readonly number[])[];
+  /** Whether it may not run at the moment. */
+  readonly frozen: boolean;
+  readonly ended: boolean;
+  /** It ends by itself. Later calls do nothing. */
+  exit(reason: ExitReason): void;
+  setMemoryPeakBytes(bytes: number): void;
+  /** Called once when it ends, whoever ended it: the place to cancel timers. */
+  onEnd(listener: () => void): void;
+}
+
+/** Plays one instance. Called a turn after `start` or `fork`, as a real instance's first sign of life would come. */
+export type FakeScript = (instance: FakeInstance) => void;
+
+export class FakeSandbox implements Sandbox {
+  readonly channel: Writable;
+  readonly answers: Readable;
+  readonly output: readonly Readable[];
+  readonly instance: FakeInstance;
+  ended = false;
+  readonly #once: boolean;
+  readonly #pins: (readonly number[])[] = [];
+  readonly #exitListeners: ((reason: ExitReason) => void)[] = [];
+  readonly #endListeners: (() => void)[] = [];
+  readonly #instanceStreams: readonly Writable[];
+  #memoryPeakBytes = 0;
+  #frozen = false;
+
+  constructor(spec: SandboxSpec, origin: FakeOrigin | null) {
+    const [channel, channelInside] = duplexPair();
+    const [answersInside, answers] = duplexPair();
+    const stdout = new PassThrough();
+    const stderr = new PassThrough();
+    this.channel = channel;
+    this.answers = answers;
+    this.output = [stdout, stderr];
+    this.#once = origin?.spec.once ?? false;
+    this.#instanceStreams = [channelInside, answersInside, stdout, stderr];
+    for (const stream of [channel, answers, ...this.#instanceStreams]) stream.on('error', () => {});
+    if (spec.cpus.length > 0) this.#pins.push(spec.cpus.slice());
+    const isFrozen = (): boolean => this.#frozen;
+    const hasEnded = (): boolean => this.ended;
+    this.instance = {
+      spec,
+      origin,
+      channel: channelInside,
+      answers: answersInside,
+      stdout,
+      stderr,
+      pins: this.#pins,
+      get frozen() {
+        return isFrozen();
+      },
+      get ended() {
+        return hasEnded();
+      },
+      exit: (reason) => this.#end(reason),
+      setMemoryPeakBytes: (bytes) => {
+        this.#memoryPeakBytes = Math.max(this.#memoryPeakBytes, bytes);
+      },
+      onEnd: (listener) => this.#endListeners.push(listener),
+    };
+  }
+
+  /** A kill that comes first leaves nothing to play. */
+  play(script: FakeScript): this {
+    queueMicrotask(() => {
+      if (!this.ended) script(this.instance);
+    });
+    return this;
+  }
+
+  pin(cpus: readonly number[]): boolean {
+    if (this.ended || cpus.length === 0) return false;
+    this.#pins.push(cpus.slice());
+    return true;
+  }
+
+  freeze(): void {
+    this.#frozen = true;
+  }
+
+  thaw(): void {
+    this.#frozen = false;
+  }
+
+  kill(): void {
+    this.#end({ kind: 'killed' });
+  }
+
+  /** What was made for one answer ends by itself, and at once. */
+  retire(): void {
+    this.#end(this.#once ? { kind: 'exit', code: 0 } : { kind: 'killed' });
+  }
+
+  memoryPeakBytes(): number {
+    return this.#memoryPeakBytes;
+  }
+
+  onExit(listener: (reason: ExitReason) => void): void {
+    this.#exitListeners.push(listener);
+  }
+
+  #end(reason: ExitReason): void {
+    if (this.ended) return;
+    this.ended = true;
+    for (const listener of this.#endListeners) listener();
+    for (const stream of this.#instanceStreams) stream.end();
+    // What the instance wrote before it ended still arrives first.
+    setImmediate(() => {
+      this.channel.destroy();
+      this.answers.destroy();
+      for (const listener of this.#exitListeners) listener(reason);
+    });
+  }
+}
