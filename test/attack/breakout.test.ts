@@ -8,6 +8,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { SYSCALL_NUMBERS } from '../../src/worker/sandbox/seccomp/syscalls.ts';
 import { type Attempt, ATTEMPTS, type Op, ZYGOTE_ATTEMPTS } from './attempts.ts';
+import { endlessModule, hostileModule, wantingModule, WASM_ATTEMPTS } from './wasm.ts';
 import { attackerFiles, fileWith, type Place, type Runtime, SECRET, skip, World } from './world.ts';
 
 interface Situation {
@@ -125,6 +126,25 @@ describe('attempts to break out', { skip }, () => {
       expectEnds(attempts, JSON.parse(String(stdout)), () => ['ok']);
     });
   }
+
+  test('wasm: all are answered with an error number, and its memory ends where it should', async () => {
+    await world.deploy(
+      'wasm-attacker',
+      { 'app.wasm': hostileModule() },
+      { runtime: 'wasm', place: 'plain', handler: 'app.handle' },
+    );
+    const numbers = WASM_ATTEMPTS.map(({ ends }) => String(ends).padStart(2, '0'));
+    for (let count = 0; count < 2; count++)
+      assert.equal(await world.value('wasm-attacker'), [...numbers, '01'].join(' '));
+  });
+
+  test('wasm: what no host gives is not there, and an endless loop ends', async () => {
+    const settings = { runtime: 'wasm', place: 'plain', handler: 'app.wasm', timeoutS: 1 } as const;
+    await world.deploy('wasm-wanting', { 'app.wasm': wantingModule() }, settings);
+    assert.match((await world.invoke('wasm-wanting')).value.errorType, /^Runtime\./);
+    await world.deploy('wasm-endless', { 'app.wasm': endlessModule() }, settings);
+    assert.equal((await world.invoke('wasm-endless')).value.errorType, 'Sandbox.Timedout');
+  });
 
   test('the victim noticed nothing, and the platform runs', async () => {
     assert.equal(await world.value('victim'), SECRET);

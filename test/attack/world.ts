@@ -14,7 +14,7 @@ export const skip: string | false =
 
 export const SECRET = 'the-secret-of-another-function';
 
-export type Runtime = 'node' | 'python' | 'provided';
+export type Runtime = 'node' | 'python' | 'provided' | 'wasm';
 /** `plain`: a process of its own. `copy`: of a zygote, in reuse isolation. `fresh`: of a zygote, one for each invocation. */
 export type Place = 'plain' | 'copy' | 'fresh';
 
@@ -28,6 +28,7 @@ const NAMES: Readonly<Record<Runtime, string>> = {
   node: 'nodejs24.x',
   python: 'python3.12',
   provided: 'provided.al2023',
+  wasm: 'wasm',
 };
 const ATTACKERS = path.join(import.meta.dirname, 'attackers');
 const TIMEOUT_S = 20;
