@@ -4,7 +4,7 @@ import { assert } from '../../base/assert.ts';
 import { ownName } from '../sandbox/identity.ts';
 import { errorName, type Libc } from '../sandbox/libc.ts';
 import type { NetworkOptions, Refusal } from './contract.ts';
-import { Firewall, type FirewallSpec } from './firewall.ts';
+import { Firewall, type FirewallSpec, type FoundTable } from './firewall.ts';
 import {
   connectMessages,
   insideMessages,
@@ -65,7 +65,10 @@ export class Outbound {
   readonly firewall: Firewall;
   readonly #parts: Parts;
   readonly #numbers: NumberPool;
-  /** Names of the interfaces that did not forward before. */
+  /**
+   * Names of the interfaces that did not forward before the first platform of this server had them do so. All platforms know
+   * them, and the last one to close puts them back.
+   */
   readonly #switched = new Set<string>();
   #uplinks: readonly Uplink[] = [];
   #resolver: Resolver = { nameservers: [], settings: [] };
@@ -97,6 +100,7 @@ export class Outbound {
     this.#uplinks = findUplinks(route, routes);
     this.#resolver = readResolver(ownAddresses(routes));
     this.#mtu = Math.min(MTU_MAX, ...this.#uplinks.map(({ mtu }) => mtu));
+    for (const name of switchedBy(this.#others())) this.#switched.add(name);
     for (const { name } of this.#uplinks) {
       if (isForwarding(name)) continue;
       if (!setForwarding(name, true)) return `net.ipv4.conf.${name}.forwarding cannot be set`;
@@ -147,9 +151,15 @@ export class Outbound {
 
   close(): void {
     this.#parts.route.request([removeGroupMessage(groupOf(this.tag))]);
+    if (this.#others().length === 0) for (const name of this.#switched) setForwarding(name, false);
     this.firewall.remove(tableName(ownName(), this.tag));
-    for (const name of this.#switched) setForwarding(name, false);
     this.firewall.close();
+  }
+
+  /** Tables of other platforms of this server that live. */
+  #others(): readonly FoundTable[] {
+    const own = tableName(ownName(), this.tag);
+    return this.firewall.tables().filter(({ name }) => isLiveTable(name) && name !== own);
   }
 
   #inside(address: number, namespaceDescriptor: number): string {
@@ -185,14 +195,24 @@ export function openOutbound(parts: Parts): Outbound | string {
 
 /** Of platform processes of this server that were killed: their links, their rules, the forwarding that they switched on. */
 function removeLeftovers(route: NetlinkSocket, firewall: Firewall): void {
-  for (const { name, comment } of firewall.tables()) {
-    const tag = tagOf(name);
-    if (tag === undefined || !isLeftoverTable(name)) continue;
+  const tables = firewall.tables();
+  const needed = new Set(switchedBy(tables.filter(({ name }) => isLiveTable(name))));
+  const leftovers = tables.filter(({ name }) => isLeftoverTable(name));
+  for (const { name } of leftovers) {
     // The links first: an instance without rules could reach the server.
-    route.request([removeGroupMessage(groupOf(tag))]);
-    for (const uplink of comment.split(' ')) if (uplink !== '') setForwarding(uplink, false);
-    firewall.remove(name);
+    route.request([removeGroupMessage(groupOf(tagOf(name) as number))]);
   }
+  for (const uplink of switchedBy(leftovers)) if (!needed.has(uplink)) setForwarding(uplink, false);
+  for (const { name } of leftovers) firewall.remove(name);
+}
+
+function isLiveTable(name: string): boolean {
+  return tagOf(name) !== undefined && !isLeftoverTable(name);
+}
+
+/** The interfaces that their platforms had forward. */
+function switchedBy(tables: readonly FoundTable[]): readonly string[] {
+  return tables.flatMap(({ comment }) => comment.split(' ')).filter((name) => name !== '');
 }
 
 /** Connections that the server can track, all together; 0 where it is unknown. */

@@ -348,6 +348,18 @@ describe('opening and closing the network of instances', { skip: ROOT_ONLY }, ()
     for (const namespace of namespaces) closeSync(namespace);
   });
 
+  it('leaves the uplinks forwarding until the last platform of the server closes', () => {
+    const first = openNetwork({ connectionCountMax: 2, log });
+    const second = openNetwork({ connectionCountMax: 2, log });
+    first.close();
+    assert.equal(forwarding('up0'), '1');
+    const third = openNetwork({ connectionCountMax: 2, log });
+    second.close();
+    assert.equal(forwarding('up0'), '1');
+    third.close();
+    assert.equal(forwarding('up0'), '0');
+  });
+
   it('uses no range that the server uses', () => {
     run('ip', 'route', 'add', '10.192.8.0/24', 'via', GATEWAY);
     run('ip', 'route', 'add', '10.192.16.0/20', 'via', GATEWAY, 'table', '77');
