@@ -46,6 +46,40 @@ test('schedule, in small', async () => {
   assert.ok(rates.slice(4).every(({ against, ratio }) => against !== undefined && ratio! > 0));
 });
 
+test('start, in small', { skip: tooFew || missing('wrk', 'taskset', 'bwrap') }, async () => {
+  const report = await smoke('start');
+  const promised = report.figures.filter(({ bar }) => bar !== undefined).map(({ name }) => name);
+  assert.deepEqual(promised, [
+    'node, fresh, p50',
+    'node, copy, fork to ready, p50',
+    'node, copy, answer to reaped, p50',
+    'node, 100 ms of work, fresh, throughput',
+    'node, 1 MB, first invocation',
+    'node, memory of each further copy that waits',
+    'wasm: make and run it, p50',
+  ]);
+  for (const { name, value } of report.figures) assert.ok(Number.isFinite(value), name);
+  for (const start of ['python, fresh', 'python, 1 MB, first', 'node, 6 first', 'node, 20 invocations at once, fresh'])
+    assert.ok(
+      report.figures.some(({ name, ratio }) => name.startsWith(start) && ratio! > 0),
+      start,
+    );
+});
+
+test('a part of a benchmark can be run alone; one that is not there is refused', async () => {
+  const { stdout } = await run(process.execPath, [RUN, 'start', '--smoke', '--json', '--only', 'wasm']);
+  const report = JSON.parse(stdout) as Report;
+  assert.ok(report.figures.length > 0 && report.figures.every(({ name }) => name.startsWith('wasm')));
+  await assert.rejects(run(process.execPath, [RUN, 'start', '--only', 'nonsense']), { code: 2 });
+});
+
+test('keep-alive, in small', async () => {
+  const report = await smoke('keep-alive');
+  const rules = new Set(report.figures.map(({ name }) => name.split(', ').at(-2)));
+  assert.deepEqual([...rules], ['greedy-dual', 'least recently used', 'ten minutes', 'greedy-dual by instance']);
+  assert.ok(report.notes.some((line) => line.startsWith('greedy-dual loses')));
+});
+
 test('without a name it lists the benchmarks, with a wrong one it says so', async () => {
   const { stdout } = await run(process.execPath, [RUN]);
   assert.match(stdout, /^schedule +\S/m);

@@ -37,9 +37,11 @@ export async function freshBesideReuse(language: Language, { smoke }: BenchOptio
   } finally {
     await platform.stop();
   }
+  const beside = us.beside(name('fresh', 'p50'), name('reuse', 'p50'));
   return [
     us.figure(name('reuse', 'p50')),
-    atMost(us.beside(name('fresh', 'p50'), name('reuse', 'p50')), RATIO_MAX),
+    // The bar is Node's; what holds for the others is stated.
+    language.name === 'node' ? atMost(beside, RATIO_MAX) : beside,
     us.figure(name('reuse', 'p99')),
     us.beside(name('fresh', 'p99'), name('reuse', 'p99')),
     ...us.known(name('reuse', 'CPU time each'), name('fresh', 'CPU time each')),
