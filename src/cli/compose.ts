@@ -29,7 +29,7 @@ import type { SandboxBackend } from '../worker/sandbox/contract.ts';
 import { SANDBOX_UIDS } from '../worker/sandbox/identity.ts';
 import { createBackend, SandboxError } from '../worker/sandbox/index.ts';
 
-export { NO_SANDBOX_WARNING } from '../worker/sandbox/index.ts';
+export { warningOf } from '../worker/sandbox/index.ts';
 
 export interface PlatformOptions {
   readonly host: string;

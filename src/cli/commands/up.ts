@@ -86,7 +86,7 @@ async function up(options: UpOptions): Promise<void> {
 }
 
 async function start(options: UpOptions): Promise<RunningPlatform> {
-  const [{ startPlatform, defaultMemoryMb, operatorMessage, NO_SANDBOX_WARNING }, { createLog }, { readTopology }] =
+  const [{ startPlatform, defaultMemoryMb, operatorMessage, warningOf }, { createLog }, { readTopology }] =
     await Promise.all([
       import('../compose.ts'),
       import('../../telemetry/log.ts'),
@@ -94,7 +94,8 @@ async function start(options: UpOptions): Promise<RunningPlatform> {
     ]);
   const topology = readTopology(options.cores ?? null);
   if (topology instanceof Error) throw new CliError(EXIT.usage, `${topology.message}.`);
-  if (options.sandbox === 'none') process.stderr.write(NO_SANDBOX_WARNING + '\n');
+  const warning = warningOf(options.sandbox);
+  if (warning !== '') process.stderr.write(warning + '\n');
   const platformOptions: PlatformOptions = {
     host: options.host,
     port: options.port,

@@ -1,11 +1,13 @@
 /** What an instance under bubblewrap can see, change and ask of the kernel. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { cpSync, readdirSync, readFileSync } from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createBackend } from '../../../src/worker/sandbox/index.ts';
-import type { SandboxBackend } from '../../../src/worker/sandbox/contract.ts';
+import type { NetworkPolicy, SandboxBackend } from '../../../src/worker/sandbox/contract.ts';
 import { SANDBOX_UIDS } from '../../../src/worker/sandbox/identity.ts';
 import { descendantProcesses } from '../../../src/worker/sandbox/affinity.ts';
 import { type Folders, isRoot, makeFolders, noBubblewrap, removeFolders, specFor, Talker } from './harness.ts';
@@ -242,6 +244,25 @@ describe('isolation under bubblewrap', { skip: noBubblewrap, concurrency: false 
       require('fs').watch('/tmp').close();
       return [text, thread, stdout.trim(), os.userInfo().username, os.tmpdir(), os.availableParallelism() > 0];`);
     assert.deepEqual(result, ['hi', 2, 'from a child', 'function', '/tmp', true]);
+  });
+
+  test('reaches the loopback of the server only where its policy, or the user of the platform, shares its network', async () => {
+    const server = net.createServer((socket) => socket.end()).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as net.AddressInfo;
+    const reach = async (network: NetworkPolicy): Promise<unknown> => {
+      const instance = new Talker(backend.start(specFor(folders, { slot: 3, network })));
+      const said = await instance.run(`
+        const socket = require('net').connect(${port}, '127.0.0.1');
+        return new Promise((resolve) => socket.on('connect', () => resolve('connected')).on('error', (error) => resolve(error.code)));`);
+      instance.sandbox.kill();
+      await instance.exit;
+      return said;
+    };
+    assert.equal(await reach('host'), 'connected');
+    assert.equal(await reach('none'), 'ECONNREFUSED');
+    assert.equal(await reach('outbound'), isRoot ? 'ECONNREFUSED' : 'connected');
+    server.close();
   });
 
   test('two instances share neither /tmp nor anything else they can write', async () => {

@@ -29,7 +29,7 @@ import {
 } from './arguments.ts';
 import { Cells } from './cells.ts';
 import { checkMachine, fixFor, kernelAtLeast, missingTools, toolsOf, bubblewrapVersion } from './check.ts';
-import { Networks } from './networks.ts';
+import { Networks, probeNetwork } from './networks.ts';
 import { openStaging, type Staging } from './staging.ts';
 
 export interface BackendOptions {
@@ -63,8 +63,9 @@ export class BubblewrapBackend implements SandboxBackend {
     this.#options = options;
   }
 
-  check(): Promise<readonly (Finding & { readonly required: boolean })[]> {
-    return checkMachine();
+  async check(): Promise<readonly (Finding & { readonly required: boolean })[]> {
+    const network = this.#opened?.networks.findings() ?? probeNetwork();
+    return [...(await checkMachine()), ...network.map((finding) => ({ ...finding, required: false }))];
   }
 
   async open(): Promise<void> {

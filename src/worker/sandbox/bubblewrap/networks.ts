@@ -17,7 +17,7 @@ import type { SandboxLog } from '../log.ts';
 import { RESOLV_FILES } from './arguments.ts';
 import { Seats } from './seats.ts';
 
-/** `perch up` prints this where an ordinary user starts it. */
+/** `perch up` prints this first where an ordinary user starts it. */
 export const SHARED_NETWORK_WARNING = `WARNING: not root. Functions SHARE THE NETWORK OF THIS SERVER: they reach its loopback, its other services,
 this platform's own port, and everything that you reach. Only the network policy none is kept.
 Run Perch as root to give every function a network of its own.`;
@@ -101,7 +101,16 @@ export class Networks {
   }
 }
 
-export function sharedFinding(): Finding {
+/** What a platform would find here; opens the network for a moment. */
+export function probeNetwork(): readonly Finding[] {
+  if (process.getuid?.() !== 0) return [sharedFinding()];
+  const network = openNetwork({ connectionCountMax: 1, log: { warn: () => {} } });
+  const findings = network.check();
+  network.close();
+  return findings;
+}
+
+function sharedFinding(): Finding {
   return {
     topic: 'network',
     ok: false,

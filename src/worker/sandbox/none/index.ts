@@ -13,7 +13,7 @@ import type { SandboxLog } from '../log.ts';
 import { fillPlaceholders, specFault } from '../placeholders.ts';
 import { findTool } from '../tools.ts';
 
-/** `perch up` prints this before anything else where the operator chose --sandbox none. */
+/** `perch up` prints this first where the operator chose --sandbox none. */
 export const NO_SANDBOX_WARNING = `WARNING: --sandbox none. Functions run WITHOUT a sandbox, as the user that runs Perch.
 Any function can read and change all that this user can: the code, secrets and data of all other functions,
 the platform itself, your files, your keys. It can stop the platform and stay behind when it is stopped.
