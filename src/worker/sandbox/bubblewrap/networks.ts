@@ -15,7 +15,7 @@ import type { Finding, NetworkPolicy, Sandbox } from '../contract.ts';
 import { failedSandbox } from '../host-sandbox.ts';
 import type { SandboxLog } from '../log.ts';
 import { RESOLV_FILES } from './arguments.ts';
-import { Seats } from './seats.ts';
+import { type FreeSeats, Seats } from './seats.ts';
 
 /** `perch up` prints this first where an ordinary user starts it. */
 export const SHARED_NETWORK_WARNING = `WARNING: not root. Functions SHARE THE NETWORK OF THIS SERVER: they reach its loopback, its other services,
@@ -35,22 +35,24 @@ export class Networks {
   /** Undefined for an ordinary user. */
   readonly #network: Network | undefined;
   readonly #folder: string;
+  readonly #freeSeats: FreeSeats;
   /** What the file of `outbound` holds. */
   #resolvConf = '';
 
-  private constructor(network: Network | undefined, folder: string) {
+  private constructor(network: Network | undefined, folder: string, slotCount: number) {
     this.#network = network;
     this.#folder = folder;
+    this.#freeSeats = { count: 0, max: slotCount };
     for (const name of Object.values(RESOLV_FILES)) writeFileSync(path.join(folder, name), '', { mode: 0o644 });
   }
 
   static open({ privileged, folder, slotCount, refusals, log }: NetworksOptions): Networks {
-    if (!privileged) return new Networks(undefined, folder);
-    // Each zygote keeps seats for copies that have ended, and never more of them than there are slots.
+    if (!privileged) return new Networks(undefined, folder, slotCount);
+    // One for each slot, and as many free seats.
     const network = openNetwork({ connectionCountMax: 2 * slotCount, refusals, log });
     const fault = network.fault('outbound');
     if (fault !== '') log.warn(`functions with the network policy outbound will not start: ${fault}`);
-    return new Networks(network, folder);
+    return new Networks(network, folder, slotCount);
   }
 
   /** `spawn` starts the sandbox at once, or throws. */
@@ -75,7 +77,7 @@ export class Networks {
     if (network === undefined || typeof namespace === 'string') return String(namespace);
     try {
       const sandbox = network.within(namespace, spawn);
-      const seats = new Seats(network, namespace);
+      const seats = new Seats(network, namespace, this.#freeSeats);
       sandbox.onExit(() => seats.close());
       return { sandbox, seats };
     } catch (error) {

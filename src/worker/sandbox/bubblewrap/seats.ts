@@ -20,8 +20,15 @@ export interface Seat {
   readonly connection: Connection;
 }
 
+/** How many seats of all zygotes together are free, and may be: addresses are not without end. */
+export interface FreeSeats {
+  count: number;
+  readonly max: number;
+}
+
 export class Seats {
   readonly #network: Network;
+  readonly #allFree: FreeSeats;
   /** The zygote's own namespace, until it is connected. */
   #own: number | undefined;
   #connection: Connection | undefined;
@@ -30,9 +37,10 @@ export class Seats {
   #closed = false;
 
   /** Takes the descriptor of the zygote's own namespace. */
-  constructor(network: Network, own: number) {
+  constructor(network: Network, own: number, allFree: FreeSeats) {
     this.#network = network;
     this.#own = own;
+    this.#allFree = allFree;
   }
 
   /** At its adoption: the zygote's own namespace gets what the function may reach, and so will those of its copies. '' or what failed. */
@@ -50,6 +58,7 @@ export class Seats {
   /** A free one in which nothing has happened yet. */
   take(): Seat | undefined {
     for (let seat = this.#free.pop(); seat !== undefined; seat = this.#free.pop()) {
+      this.#allFree.count--;
       if (this.#network.isUntouched(seat.descriptor)) return seat;
       drop(seat);
     }
@@ -77,13 +86,16 @@ export class Seats {
 
   /** When every process in it is gone. */
   give(seat: Seat): void {
-    if (this.#closed || this.#free.length >= LIMITS.networkSeatsFreeMax) drop(seat);
-    else this.#free.push(seat);
+    const isFull = this.#free.length >= LIMITS.networkSeatsFreeMax || this.#allFree.count >= this.#allFree.max;
+    if (this.#closed || isFull) return drop(seat);
+    this.#allFree.count++;
+    this.#free.push(seat);
   }
 
   /** When the zygote is gone. */
   close(): void {
     this.#closed = true;
+    this.#allFree.count -= this.#free.length;
     for (const seat of this.#free.splice(0)) drop(seat);
     if (this.#own !== undefined) closeSync(this.#own);
     this.#own = undefined;
