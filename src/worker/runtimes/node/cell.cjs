@@ -22,6 +22,8 @@ const OUT = 4;
 const HEADER_BYTES = 16;
 const REAP_MS_MAX = 20;
 const CLONE_NEWPID = 0x20000000;
+/** As in runtime.ts. */
+const HEAP_SHARE = 0.85;
 
 const Kind = {
   adopt: 2,
@@ -90,6 +92,8 @@ function setEnvironment(env) {
 
 async function adopt(frame) {
   setEnvironment(own.parseJson(own.utf8Slice(frame.body, 0, frame.body.length)).env);
+  // Without it V8 lets garbage grow as if the whole machine were the function's.
+  ffi.limitHeap(Math.floor(process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE * HEAP_SHARE) * 1024 * 1024);
   process.chdir(process.env.LAMBDA_TASK_ROOT);
   const before = uncopyable.baseline();
   serve.configure();

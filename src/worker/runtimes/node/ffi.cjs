@@ -41,7 +41,24 @@ const mount = checked(
 const capset = checked('long syscall(long number, void *header, void *data)');
 const defaultLoop = node.func('void *uv_default_loop()');
 const backendDescriptor = node.func('int uv_backend_fd(void *loop)');
+const currentIsolate = node.func('void *_ZN2v87Isolate10GetCurrentEv()');
+const addLimitCallback = node.func(
+  'void _ZN2v87Isolate24AddNearHeapLimitCallbackEPFmPvmmES1_(void *isolate, void *callback, void *data)',
+);
+const removeLimitCallback = node.func(
+  'void _ZN2v87Isolate27RemoveNearHeapLimitCallbackEPFmPvmmEm(void *isolate, void *callback, ulong bytes)',
+);
 const loopFork = checked('int uv_loop_fork(void *loop)', node);
+
+/**
+ * Lowers what --max-old-space-size set, which V8 reads when it begins alone. Its interface lowers the limit where a callback
+ * for the moment before the limit is taken away; this one is never called, and any address stands for it.
+ */
+function limitHeap(bytes) {
+  const isolate = currentIsolate();
+  addLimitCallback(isolate, isolate, null);
+  removeLimitCallback(isolate, isolate, bytes);
+}
 
 /** struct msghdr of one buffer, with room for descriptors. The buffers live as long as the process. */
 function makeMessage(bytes) {
@@ -87,6 +104,7 @@ capabilityHeader.writeUInt32LE(CAPABILITY_VERSION_3, 0);
 const noCapabilities = Buffer.alloc(24);
 
 module.exports = {
+  limitHeap,
   makeMessage,
   receive,
   reap,

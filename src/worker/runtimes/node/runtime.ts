@@ -1,9 +1,18 @@
 /** The Node.js runtimes: the pinned Node, with boot.cjs in front of the function's handler. */
 import { fileURLToPath } from 'node:url';
+import { LIMITS } from '../../../base/limits.ts';
 import type { Runtime } from '../runtime.ts';
 
-/** Node itself needs this much beside the JavaScript heap. */
+/** Node itself needs the rest, beside the older objects of JavaScript. */
 const HEAP_SHARE = 0.85;
+
+/**
+ * V8 lets the younger objects take three times this, and by default 96 MB: garbage alone would have a small function killed at
+ * its memory limit. A cell does not know how large its function will be.
+ */
+const SEMI_SPACE_MB = 8;
+const SMALL_SEMI_SPACE_MB = 4;
+const SMALL_MB = 256;
 
 /** The instance owns one core: helper threads would only take turns with it. */
 const COMMON_FLAGS = ['--single-threaded', '--v8-pool-size=0', '--disable-sigusr1'];
@@ -15,6 +24,7 @@ export const nodeRuntime: Runtime = {
   interpreter: () => process.execPath,
   args: (memoryMb) => [
     ...COMMON_FLAGS,
+    `--max-semi-space-size=${memoryMb < SMALL_MB ? SMALL_SEMI_SPACE_MB : SEMI_SPACE_MB}`,
     `--max-old-space-size=${Math.floor(memoryMb * HEAP_SHARE)}`,
     '{runtime}/boot.cjs',
   ],
@@ -23,6 +33,12 @@ export const nodeRuntime: Runtime = {
     NODE_PATH: '{layers}/nodejs/node24/node_modules:{layers}/nodejs/node_modules:{code}/node_modules',
   }),
   alwaysFresh: false,
-  cellArgs: () => [...COMMON_FLAGS, '{runtime}/cell.cjs'],
+  // The limit of the older objects can only be lowered later: it is that of the largest function until then.
+  cellArgs: () => [
+    ...COMMON_FLAGS,
+    `--max-semi-space-size=${SEMI_SPACE_MB}`,
+    `--max-old-space-size=${Math.floor(LIMITS.memoryMbMax * HEAP_SHARE)}`,
+    '{runtime}/cell.cjs',
+  ],
   check: () => ({ ok: true, detail: `Node ${process.version}`, fix: '' }),
 };
