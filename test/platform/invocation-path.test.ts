@@ -7,11 +7,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { FrameKind } from '../../src/wire/instance-frame.ts';
-import { type Play, SMALL, SmallPlatform } from './small-platform.ts';
+import type { CellPlay, Play } from './plays.ts';
+import { SMALL, SmallPlatform } from './small-platform.ts';
 
-/** Three small ones fit at once, or a small and a large one; `huge` never fits. */
-const MEMORY_OF: Readonly<Record<string, number>> = { a: 128, b: 128, large: 256, huge: 512 };
+/** Three small ones fit at once, or a small and a large one; `huge` fits where there is memory for zygotes. */
+const MEMORY_OF: Readonly<Record<string, number>> = { a: 128, b: 128, fresh: 64, large: 256, huge: 512 };
 const NAMES = Object.keys(MEMORY_OF);
+const MEMORY_MB_MAX = 1200;
+/** With a slot for each core, two stem cells, a zygote and copies beside. */
+const SLOT_COUNT_MAX = 10;
 
 interface Step {
   readonly kind: string;
@@ -59,7 +63,7 @@ const STEPS: Readonly<Record<string, (platform: SmallPlatform, step: Step) => vo
   time: (platform, { b }) => platform.clock.advanceUs(b * 500_000),
   update: (platform, { a }) => {
     const name = NAMES[a % NAMES.length]!;
-    platform.store.put(name, MEMORY_OF[name]!);
+    put(platform, name);
   },
   delete: (platform, { a }) => platform.store.delete(NAMES[a % NAMES.length]!),
   /** It was looked up, and then its function was deleted, before its body had arrived. */
@@ -70,7 +74,38 @@ const STEPS: Readonly<Record<string, (platform: SmallPlatform, step: Step) => vo
     if (fn !== null) platform.invokeVersion(fn);
   },
   concurrency: (platform, { a, b }) => platform.store.setConcurrency(NAMES[a % NAMES.length]!, b < 3 ? b : null),
+  provision: (platform, { a, b }) => platform.store.provision(NAMES[a % NAMES.length]!, b % 3),
+  codeIsLate: (platform, { b }) => void (platform.codes.late = b % 2 === 0),
+  codeArrives: (platform, { a }) => platform.codes.arrive(a),
+  codeIsMissing: (platform, { a }) => platform.codes.miss(a),
+  cellBoots: (platform, { a }) => pickCell(platform, a, (cell) => !cell.booted)?.boot(),
+  cellInitialises: (platform, { a }) => initialises(platform, a)?.initialise(),
+  cellFails: (platform, { a, b }) => {
+    const cell = initialises(platform, a);
+    cell?.initialise({ kind: 'init-error', payload: Buffer.from('{}') });
+    if (b % 2 === 0) cell?.cell.exit({ kind: 'exit', code: 1 });
+  },
+  cellIsUncopyable: (platform, { a }) =>
+    initialises(platform, a)?.initialise({ kind: 'uncopyable', reasons: ['a timer', 'a socket'] }),
+  cellSaysAgain: (platform, { a, b }) => {
+    const kinds = ['cell', 'initialised'] as const;
+    pickCell(platform, a, (cell) => cell.cell.adopted !== null)?.cell.report({ kind: kinds[b % 2]! });
+  },
+  cellLogs: (platform, { a, b }) => {
+    const cell = pickCell(platform, a);
+    for (let line = 0; line < b; line++) cell?.cell.report({ kind: 'log', text: 'x'.repeat(900), bytes: 900 });
+    if (cell?.ended === false) cell.cell.stdout.write('printed');
+  },
+  cellBreaks: (platform, { a }) => pickCell(platform, a)?.cell.report({ kind: 'breach', message: 'simulated' }),
+  cellExits: (platform, { a, b }) => pickCell(platform, a)?.cell.exit({ kind: 'exit', code: b % 3 }),
+  cellIsKilled: (platform, { a }) => pickCell(platform, a)?.cell.exit({ kind: 'oom' }),
+  cellDoesNotStart: (platform, { a }) =>
+    pickCell(platform, a, (cell) => !cell.booted)?.cell.exit({ kind: 'start-failed', message: 'simulated' }),
 };
+
+function put(platform: SmallPlatform, name: string): void {
+  platform.store.put(name, MEMORY_OF[name]!, name === 'fresh' ? 'fresh' : 'reuse');
+}
 
 function isRunning(play: Play): boolean {
   return play.running !== null;
@@ -81,8 +116,30 @@ function pick(platform: SmallPlatform, index: number, which: (play: Play) => boo
   return found[index % Math.max(1, found.length)];
 }
 
+function pickCell(
+  platform: SmallPlatform,
+  index: number,
+  which: (cell: CellPlay) => boolean = () => true,
+): CellPlay | undefined {
+  const found = platform.cells.filter((cell) => !cell.ended && which(cell));
+  return found[index % Math.max(1, found.length)];
+}
+
+function initialises(platform: SmallPlatform, index: number): CellPlay | undefined {
+  return pickCell(platform, index, (cell) => cell.initialises);
+}
+
 /** Beside one of each of the others. */
-const OFTEN: Readonly<Record<string, number>> = { invoke: 20, boot: 12, answer: 16, time: 3, update: 3 };
+const OFTEN: Readonly<Record<string, number>> = {
+  invoke: 24,
+  boot: 14,
+  answer: 16,
+  time: 3,
+  update: 3,
+  cellBoots: 10,
+  cellInitialises: 8,
+  codeArrives: 4,
+};
 const step: fc.Arbitrary<Step> = fc.record({
   kind: fc.constantFrom(...Object.keys(STEPS).flatMap((kind) => new Array<string>(OFTEN[kind] ?? 1).fill(kind))),
   a: fc.nat(11),
@@ -90,10 +147,16 @@ const step: fc.Arbitrary<Step> = fc.record({
   settled: fc.boolean(),
 });
 
-async function play(steps: readonly Step[], slotCount: number): Promise<SmallPlatform> {
-  const platform = new SmallPlatform({ slotCount });
+interface Machine {
+  readonly slotCount: number;
+  readonly memoryMb: number;
+  readonly canCopy: boolean;
+}
+
+async function play(steps: readonly Step[], { canCopy, ...limits }: Machine): Promise<SmallPlatform> {
+  const platform = new SmallPlatform(limits, canCopy);
   await platform.open();
-  for (const name of NAMES) platform.store.put(name, MEMORY_OF[name]!);
+  for (const name of NAMES) put(platform, name);
   for (const each of steps) {
     STEPS[each.kind]!(platform, each);
     platform.check();
@@ -115,20 +178,25 @@ function checkEmpty(platform: SmallPlatform): void {
   platform.check();
 }
 
-const RUNS = { numRuns: 600 };
-const slots = fc.integer({ min: SMALL.coreCount, max: SMALL.slotCount });
-const steps = fc.array(step, { maxLength: 80, size: 'max' });
+const RUNS = { numRuns: 300 };
+const machine: fc.Arbitrary<Machine> = fc.record({
+  slotCount: fc.integer({ min: SMALL.coreCount, max: SLOT_COUNT_MAX }),
+  memoryMb: fc.constantFrom(SMALL.memoryMb, MEMORY_MB_MAX),
+  // Without zygotes as often as the ways of a plain instance are.
+  canCopy: fc.boolean(),
+});
+const steps = fc.array(step, { maxLength: 120, size: 'max' });
 
 test('whatever happens, each invocation has one result, and nothing is lost or kept', async () => {
   await fc.assert(
-    fc.asyncProperty(steps, slots, async (all, slotCount) => {
-      const platform = await play(all, slotCount);
+    fc.asyncProperty(steps, machine, async (all, small) => {
+      const platform = await play(all, small);
       await platform.settle();
       await platform.answerAll();
       checkEmpty(platform);
       await platform.settle();
       await platform.agent.stop();
-      assert.equal(platform.agent.residentCount, 0);
+      await platform.checkGone();
     }),
     RUNS,
   );
@@ -136,12 +204,12 @@ test('whatever happens, each invocation has one result, and nothing is lost or k
 
 test('whenever it stops, what waits and what runs has its result', async () => {
   await fc.assert(
-    fc.asyncProperty(steps, slots, async (all, slotCount) => {
-      const platform = await play(all, slotCount);
+    fc.asyncProperty(steps, machine, async (all, small) => {
+      const platform = await play(all, small);
       await platform.agent.stop();
       platform.check();
       checkEmpty(platform);
-      assert.equal(platform.agent.residentCount, 0);
+      await platform.checkGone();
     }),
     RUNS,
   );

@@ -10,16 +10,15 @@ import { Admission } from '../../src/gateway/admission.ts';
 import { Dispatcher } from '../../src/gateway/dispatch.ts';
 import type { InvokeResult } from '../../src/gateway/platform.ts';
 import { LocalScheduler } from '../../src/scheduler/server/local.ts';
-import type { LogStore } from '../../src/store/logs.ts';
-import type { FunctionConfig, FunctionVersion, Store } from '../../src/store/store.ts';
+import type { FunctionVersion, Store } from '../../src/store/store.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
-import { FRAME_HEADER_BYTES, FrameKind, INVOKE_FIXED_BYTES } from '../../src/wire/instance-frame.ts';
 import { Agent } from '../../src/worker/agent/agent.ts';
-import type { CodeSupply } from '../../src/worker/agent/contract.ts';
 import { findRuntime } from '../../src/worker/runtimes/index.ts';
-import { FakeBackend, type FakeInstance } from '../../src/worker/sandbox/fake/index.ts';
+import { FakeBackend, type FakeCell, type FakeInstance } from '../../src/worker/sandbox/fake/index.ts';
 import { SafeBackend } from '../../src/worker/sandbox/safe.ts';
+import { CellPlay, Play } from './plays.ts';
+import { NO_LOGS, SmallCodes, SmallStore, TIMEOUT_S } from './small-store.ts';
 
 export const SMALL = {
   coreCount: 3,
@@ -28,68 +27,11 @@ export const SMALL = {
   requestCountMax: 10,
   versionCountMax: 3,
   memoryMb: 384,
-  timeoutS: 3,
+  timeoutS: TIMEOUT_S,
   initTimeoutMs: 5000,
 } as const;
 
-const UUID_BYTES = 36;
-
-/** The scripted instance, and what it was last asked to run. */
-export class Play {
-  readonly instance: FakeInstance;
-  ready = false;
-  ended = false;
-  running: { requestId: string; sequence: number } | null = null;
-
-  constructor(instance: FakeInstance, onInvoke: (requestId: string) => void) {
-    this.instance = instance;
-    instance.onEnd(() => (this.ended = true));
-    let received: Buffer = Buffer.alloc(0);
-    instance.channel.on('data', (chunk: Buffer) => {
-      received = Buffer.concat([received, chunk]);
-      const end = received.length < FRAME_HEADER_BYTES ? Infinity : FRAME_HEADER_BYTES + received.readUInt32LE(0);
-      if (received.length < end) return;
-      const requestId = received.toString(
-        'latin1',
-        FRAME_HEADER_BYTES + INVOKE_FIXED_BYTES - UUID_BYTES,
-        FRAME_HEADER_BYTES + INVOKE_FIXED_BYTES,
-      );
-      assert.ok(!instance.frozen, 'an instance that is frozen was given an invocation');
-      assert.equal(this.running, null, 'an instance was given an invocation while it had one');
-      this.running = { requestId, sequence: received.readUInt32LE(8) };
-      received = received.subarray(end);
-      onInvoke(requestId);
-    });
-  }
-
-  /** Which revision of which function its environment says that it is. */
-  get revision(): string {
-    return /\](.*)$/.exec(this.instance.spec.env['AWS_LAMBDA_LOG_STREAM_NAME'] ?? '')?.[1] ?? '';
-  }
-
-  boot(): void {
-    this.ready = true;
-    this.send(FrameKind.ready, 0, '');
-  }
-
-  answer(kind: FrameKind = FrameKind.response, last = false): void {
-    const { running } = this;
-    if (running === null) return;
-    this.running = null;
-    this.send(kind, running.sequence, `${running.requestId} by ${this.revision}`, last);
-  }
-
-  send(kind: FrameKind, sequence: number, text: string, last = false): void {
-    if (this.ended) return;
-    const body = Buffer.from(text);
-    const header = Buffer.alloc(FRAME_HEADER_BYTES);
-    header.writeUInt32LE(body.length, 0);
-    header[4] = kind;
-    header[5] = last ? 1 : 0;
-    header.writeUInt32LE(sequence, 8);
-    this.instance.answers.write(Buffer.concat([header, body]));
-  }
-}
+type Limits = Readonly<Record<keyof typeof SMALL, number>>;
 
 /** One invocation as its client sees it. */
 export interface Ask {
@@ -101,109 +43,36 @@ export interface Ask {
   runCount: number;
 }
 
-/** The part of a store that the way of an invocation asks. */
-class SmallStore {
-  readonly #functions = new Map<string, { latest: FunctionVersion; reservedConcurrency: number | null }>();
-  readonly #listeners: ((functionName: string) => void)[] = [];
-
-  put(functionName: string, memoryMb: number): void {
-    const latest: FunctionVersion = {
-      functionName,
-      version: '$LATEST',
-      config: {
-        runtime: 'nodejs24.x',
-        handler: 'index.handler',
-        memoryMb,
-        timeoutS: SMALL.timeoutS,
-        environment: {},
-      } as FunctionConfig,
-      code: { sha256: '', zipBytes: 0 },
-      revisionId: randomUUID(),
-      lastModifiedMs: 0,
-    };
-    this.#functions.set(functionName, { latest, reservedConcurrency: this.concurrency(functionName) });
-    this.#changed(functionName);
-  }
-
-  delete(functionName: string): void {
-    this.#functions.delete(functionName);
-    this.#changed(functionName);
-  }
-
-  setConcurrency(functionName: string, reservedConcurrency: number | null): void {
-    const known = this.#functions.get(functionName);
-    if (known === undefined) return;
-    known.reservedConcurrency = reservedConcurrency;
-    this.#changed(functionName);
-  }
-
-  #changed(functionName: string): void {
-    for (const listener of this.#listeners) listener(functionName);
-  }
-
-  names(): string[] {
-    return [...this.#functions.keys()];
-  }
-
-  concurrency(functionName: string): number | null {
-    return this.#functions.get(functionName)?.reservedConcurrency ?? null;
-  }
-
-  listFunctions(): unknown {
-    return { items: [...this.#functions.values()], nextMarker: null };
-  }
-
-  getFunction(functionName: string): unknown {
-    return this.#functions.get(functionName) ?? null;
-  }
-
-  getVersion(functionName: string): FunctionVersion | null {
-    return this.#functions.get(functionName)?.latest ?? null;
-  }
-
-  codeDir(): string {
-    return '/code';
-  }
-
-  codeError(): null {
-    return null;
-  }
-
-  onChange(listener: (functionName: string) => void): void {
-    this.#listeners.push(listener);
-  }
-}
-
-const NO_LOGS: LogStore = {
-  append() {},
-  tail: async () => '',
-  follow: () => () => {},
-  delete: async () => {},
-  close: async () => {},
-};
-
-const CODES: CodeSupply = { acquire: () => ({ codeDir: '/code', layersDir: '' }), release: () => {} };
-
 export class SmallPlatform {
   readonly clock: SimulatedClock = new SimulatedClock();
   readonly store: SmallStore = new SmallStore();
   readonly metrics: Metrics = new Metrics();
   readonly scheduler: LocalScheduler;
   readonly dispatcher: Dispatcher;
-  readonly agent: Agent;
+  /** Once it is open. */
+  agent!: Agent;
+  readonly #limits: Limits;
+  readonly codes: SmallCodes = new SmallCodes((codeDir) => this.#isShown(codeDir));
   /** Of living instances, oldest first. */
   plays: Play[] = [];
+  /** Of living cells and zygotes. */
+  cells: CellPlay[] = [];
   startCount = 0;
   readonly asks: Ask[] = [];
   readonly #asksById = new Map<string, Ask>();
+  readonly #fake: FakeBackend;
   readonly #backend: SafeBackend;
 
-  constructor(over: Partial<Record<keyof typeof SMALL, number>> = {}) {
+  /** Without copies, every instance is a process of its own. */
+  constructor(over: Partial<Limits> = {}, canCopy = false) {
     const limits = { ...SMALL, ...over };
+    this.#limits = limits;
     const { clock, metrics } = this;
     const store = this.store as unknown as Store;
     const { requestCountMax } = limits;
-    this.#backend = new SafeBackend(new FakeBackend((instance) => this.#play(instance)), limits.slotCount);
+    const playCell = (cell: FakeCell): void => void this.cells.push(new CellPlay(cell));
+    this.#fake = new FakeBackend((instance) => this.#play(instance), canCopy ? playCell : null);
+    this.#backend = new SafeBackend(this.#fake, limits.slotCount);
     this.scheduler = new LocalScheduler(
       {
         epoch: 1,
@@ -228,40 +97,14 @@ export class SmallPlatform {
         admission: new Admission({ hostNetworkAllowed: true, findRuntime }),
       },
     );
-    this.agent = new Agent(
-      {
-        topology: {
-          cores: Array.from({ length: limits.coreCount }, (_, core) => [core]),
-          platformCpus: [],
-          known: false,
-        },
-        limits: {
-          slotCount: limits.slotCount,
-          versionCount: limits.versionCountMax,
-          memoryMb: limits.memoryMb,
-          initTimeoutMs: limits.initTimeoutMs,
-          responseBytesMax: 10_000,
-          logLineBytesMax: 1000,
-          logBytesPerInvocationMax: 2000,
-          logTailBytesMax: 100,
-          cellCount: 1,
-          cellMemoryMb: 1,
-          copiesAheadMax: 2,
-        },
-        account: DEFAULT_ACCOUNT,
-      },
-      { backend: this.#backend, codes: CODES, clock, logs: NO_LOGS, metrics, log: createLog('silent') },
-      {
-        released: (core, sequence, warm) => this.dispatcher.released(core, sequence, warm),
-        evicted: (versionIndex) => this.scheduler.evicted(versionIndex),
-        memoryAvailable: () => this.scheduler.memoryAvailable(),
-      },
-    );
-    this.dispatcher.attach(this.agent);
   }
 
-  open(): Promise<void> {
-    return this.#backend.open();
+  async open(): Promise<void> {
+    await this.#backend.open();
+    // It asks whether there are copies when it is made.
+    this.agent = this.#makeAgent();
+    this.dispatcher.attach(this.agent);
+    this.agent.start();
   }
 
   /** Null: there is no such function. */
@@ -309,6 +152,7 @@ export class SmallPlatform {
   async settle(): Promise<void> {
     for (let turn = 0; turn < 6; turn++) await new Promise((resolve) => setImmediate(resolve));
     this.plays = this.plays.filter((play) => !play.ended);
+    this.cells = this.cells.filter((cell) => !cell.ended);
   }
 
   check(): void {
@@ -316,10 +160,40 @@ export class SmallPlatform {
     this.dispatcher.checkInvariants();
   }
 
+  /** Of a sandbox that lives, or was asked for. */
+  #isShown(codeDir: string): boolean {
+    const { instances, cells } = this.#fake;
+    return (
+      instances.some((instance) => !instance.ended && instance.spec.codeDir === codeDir) ||
+      cells.some((cell) => !cell.ended && cell.adopted?.codeDir === codeDir)
+    );
+  }
+
+  /** After the agent has stopped: nothing lives, and no code is held, not even what comes too late. */
+  async checkGone(): Promise<void> {
+    const { instances, cells } = this.#fake;
+    assert.equal(this.agent.residentCount, 0);
+    assert.ok(
+      [...instances, ...cells].every(({ ended }) => ended),
+      'something lives',
+    );
+    this.codes.arriveAll();
+    await this.settle();
+    assert.equal(this.codes.heldCount, 0, 'code is held for nobody');
+    assert.ok(
+      [...instances, ...cells].every(({ ended }) => ended),
+      'something lives again',
+    );
+  }
+
   /** Boots and answers whatever there is, until nothing waits or runs. */
   async answerAll(): Promise<void> {
+    // These may hold all the memory there is, for as long as they are wanted.
+    for (const name of this.store.names()) this.store.provision(name, 0);
     for (let round = 0; !this.dispatcher.isIdle; round++) {
       assert.ok(round < 100, 'something waits, and nothing comes of it');
+      this.codes.arriveAll();
+      for (const cell of this.cells) cell.goOn();
       for (const play of this.plays) {
         if (!play.ready) play.boot();
         play.answer();
@@ -338,8 +212,49 @@ export class SmallPlatform {
     }
   }
 
+  #makeAgent(): Agent {
+    const limits = this.#limits;
+    return new Agent(
+      {
+        topology: {
+          cores: Array.from({ length: limits.coreCount }, (_, core) => [core]),
+          platformCpus: [],
+          known: false,
+        },
+        limits: {
+          slotCount: limits.slotCount,
+          versionCount: limits.versionCountMax,
+          memoryMb: limits.memoryMb,
+          initTimeoutMs: limits.initTimeoutMs,
+          responseBytesMax: 10_000,
+          logLineBytesMax: 1000,
+          logBytesPerInvocationMax: 2000,
+          logTailBytesMax: 100,
+          cellCount: 1,
+          cellMemoryMb: 1,
+          copiesAheadMax: 2,
+        },
+        account: DEFAULT_ACCOUNT,
+      },
+      {
+        backend: this.#backend,
+        codes: this.codes,
+        clock: this.clock,
+        logs: NO_LOGS,
+        metrics: this.metrics,
+        log: createLog('silent'),
+      },
+      {
+        released: (core, sequence, warm) => this.dispatcher.released(core, sequence, warm),
+        evicted: (versionIndex) => this.scheduler.evicted(versionIndex),
+        memoryAvailable: () => this.scheduler.memoryAvailable(),
+      },
+    );
+  }
+
   #play(instance: FakeInstance): void {
     this.startCount++;
+    assert.ok(this.codes.isHeld(instance.spec.codeDir), 'a sandbox shows code that nobody holds');
     const play: Play = new Play(instance, (requestId) => {
       const ask = this.#asksById.get(requestId);
       assert.ok(ask !== undefined, 'nobody asked for it');

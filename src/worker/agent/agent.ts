@@ -33,6 +33,7 @@ import { InvocationLog } from './invocation-log.ts';
 import { Launcher } from './launcher.ts';
 import { PlatformCpus } from './platform-cpus.ts';
 import { payloadOf, recordOf, type Running } from './results.ts';
+import { uncopyableLine } from './report.ts';
 import { type Resident, Starter } from './starter.ts';
 import type { Topology } from './topology.ts';
 import { AgentMetrics } from './agent-metrics.ts';
@@ -174,7 +175,6 @@ export class Agent implements Provisioner {
   /** Makes the first stem cells. */
   start(): void {
     this.#tick();
-    this.#keepTicking();
   }
 
   /** Before the version's first `assign` or `provision`. */
@@ -215,7 +215,6 @@ export class Agent implements Provisioner {
     }
     const slot = this.#machine.slotOf(lease.core);
     if (this.#machine.stateOf(slot) === SlotState.awaiting) this.#running[lease.core]!.start = 'cold';
-    this.#keepTicking();
     this.#drain();
   }
 
@@ -225,7 +224,6 @@ export class Agent implements Provisioner {
 
   provision(versionIndex: number, count: number): void {
     this.#book.provision(versionIndex, count, this.#machine.provision(versionIndex, count));
-    this.#keepTicking();
     this.#drain();
   }
 
@@ -272,10 +270,8 @@ export class Agent implements Provisioner {
       assert((running !== null) === this.#machine.slotOf(core) >= 0, `core ${core}: machine and agent disagree`);
     }
     assert(runningCount === this.#runningCount, `${runningCount} run, counted ${this.#runningCount}`);
-    assert(
-      runningCount + this.#machine.awakeCount === 0 || this.#ticking !== null || this.#stopping,
-      'something runs or is to be frozen, and nobody looks at the time',
-    );
+    const isTimed = this.#ticking !== null || this.#stopping;
+    assert(isTimed || !this.#needsTicks, 'something runs or is to be frozen, and nobody looks at the time');
     for (const [slot, resident] of this.#residents.entries()) {
       const state = this.#machine.stateOf(slot);
       const empty = state === SlotState.free || state === SlotState.awaiting;
@@ -298,7 +294,9 @@ export class Agent implements Provisioner {
    * core before anybody spends time on the answer of the last one.
    */
   #drain(): void {
-    if (!this.#machine.actions.drain(this.#carryOut) || this.#results.length === 0) return;
+    if (!this.#machine.actions.drain(this.#carryOut)) return;
+    if (this.#ticking === null) this.#keepTicking();
+    if (this.#results.length === 0) return;
     const receivers = this.#receivers.splice(0);
     const results = this.#results.splice(0);
     for (let index = 0; index < results.length; index++) receivers[index]!.done(results[index]!);
@@ -309,8 +307,14 @@ export class Agent implements Provisioner {
     this.#results.push(result);
   }
 
+  /** Any event may leave something that waits for time: the end of a cell too, which is tried again later. */
   #keepTicking(): void {
-    this.#ticking ??= this.#doors.clock.every(TICK_MS, () => this.#tick());
+    if (this.#stopping || !this.#needsTicks) return;
+    this.#ticking = this.#doors.clock.every(TICK_MS, () => this.#tick());
+  }
+
+  get #needsTicks(): boolean {
+    return this.#runningCount + this.#machine.awakeCount > 0;
   }
 
   #tick(): void {
@@ -318,14 +322,10 @@ export class Agent implements Provisioner {
     const nowUs = this.#doors.clock.nowUs();
     this.#machine.tick(nowUs);
     this.#drain();
-    this.#platformCpus.update((core) => this.#heldUs(core, nowUs));
-    if (this.#runningCount > 0 || this.#machine.awakeCount > 0) return this.#keepTicking();
+    this.#platformCpus.update((core) => nowUs - (this.#running[core]?.grantedUs ?? nowUs));
+    if (this.#needsTicks) return;
     this.#ticking?.();
     this.#ticking = null;
-  }
-
-  #heldUs(core: number, nowUs: number): number {
-    return nowUs - (this.#running[core]?.grantedUs ?? nowUs);
   }
 
   // --- actions of the machine: what starts ------------------------------------------------------------------
@@ -423,19 +423,18 @@ export class Agent implements Provisioner {
   }
 
   #onInitialised(cell: Cell): void {
+    if (this.#machine.stateOf(cell.slot) !== SlotState.initialising) return;
     const nowUs = this.#doors.clock.nowUs();
     cell.noteInitialised(nowUs);
-    this.#book.noteCopyable(cell.versionIndex);
+    this.#book.noteCopyable(cell.target!);
     this.#feed(() => this.#machine.initialised(cell.slot, cell.memoryMb(), nowUs));
   }
 
   #onUncopyable(cell: Cell, reasons: readonly string[]): void {
-    const { versionIndex, functionName } = cell;
+    const { functionName } = cell;
     if (this.#machine.stateOf(cell.slot) !== SlotState.initialising) return;
-    const shown = this.#book.noteUncopyable(versionIndex, reasons);
-    const at = new Date(this.#doors.clock.wallMs()).toISOString();
-    const text = `${at} PERCH ${functionName} runs in processes of its own, and cannot be copied: ${shown}\n`;
-    this.#doors.logs.append(functionName, text);
+    const shown = this.#book.noteUncopyable(cell.target!, reasons);
+    this.#doors.logs.append(functionName, uncopyableLine(this.#doors.clock.wallMs(), functionName, shown));
     this.#doors.log.info({ function: functionName, reasons: shown }, 'a function cannot be copied');
     this.#feed(() => this.#machine.uncopyable(cell.slot, this.#doors.clock.nowUs()));
   }

@@ -1,5 +1,6 @@
 /** A stem cell, later the zygote of a version, as the agent sees it. */
 import type { AdoptSpec, CopySpec, ExitReason, Sandbox, Zygote } from '../sandbox/contract.ts';
+import type { VersionTarget } from './contract.ts';
 import { StringDecoder } from 'node:string_decoder';
 
 const NOWHERE = -2;
@@ -16,9 +17,8 @@ export interface CellEvents {
 
 export class Cell {
   readonly slot: number;
-  /** Of its function once it has one. */
-  functionName = '';
-  versionIndex = -1;
+  /** The version that it was given; null before. */
+  target: VersionTarget | null = null;
   /** Why its function did not initialise; a Lambda error object as JSON. */
   initError: Buffer | null = null;
   initUs = 0;
@@ -26,6 +26,7 @@ export class Cell {
   /** Bytes that it has logged: its initialisation is bounded as an invocation is. */
   loggedBytes = 0;
   readonly #zygote: Zygote;
+  #failure: ExitReason | null = null;
   #adoptedUs = 0;
   #core = NOWHERE;
 
@@ -51,13 +52,21 @@ export class Cell {
     });
     for (const stream of zygote.output) {
       const decoder = new StringDecoder('utf8');
-      stream.on('data', (chunk: Buffer) => events.log(this, decoder.write(chunk), chunk.length));
+      stream.on('data', (chunk: Buffer) => {
+        // Once it is gone, its slot may be another's.
+        if (this.exit === null) events.log(this, decoder.write(chunk), chunk.length);
+      });
       stream.on('error', () => {});
     }
     zygote.onExit((reason) => {
-      this.exit = reason;
-      events.exited(this, reason);
+      this.exit = this.#failure ?? reason;
+      events.exited(this, this.exit);
     });
+  }
+
+  /** '' for a stem cell. */
+  get functionName(): string {
+    return this.target?.fn.functionName ?? '';
   }
 
   adopt(spec: AdoptSpec, nowUs: number): void {
@@ -90,6 +99,12 @@ export class Cell {
   }
 
   kill(): void {
+    this.#zygote.kill();
+  }
+
+  /** Kills it for a reason that is the platform's. */
+  fail(message: string): void {
+    this.#failure = { kind: 'start-failed', message };
     this.#zygote.kill();
   }
 

@@ -187,6 +187,8 @@ export class Instance {
   }
 
   #log(text: string, bytes: number): void {
+    // Its output may be read after its end, when its slot is another's.
+    if (this.exit !== null) return;
     this.#events.log(this, text, bytes);
     this.#hear(bytes);
   }

@@ -1,24 +1,39 @@
 /** Holds a slot while the code of its instance is fetched. It has no process. */
 import type { ExitReason } from '../sandbox/contract.ts';
+import type { VersionTarget } from './contract.ts';
 
 export class Pending {
   readonly slot: number;
-  readonly versionIndex: number;
-  readonly functionName = '';
+  readonly target: VersionTarget;
+  /** Where its instance is to start: the core of its lease; -1: it has none. */
+  core: number;
   readonly initUs = 0;
   exit: ExitReason | null = null;
   readonly #exited: (pending: Pending, reason: ExitReason) => void;
 
-  constructor(slot: number, versionIndex: number, exited: (pending: Pending, reason: ExitReason) => void) {
-    this.slot = slot;
-    this.versionIndex = versionIndex;
+  constructor(
+    place: { slot: number; core: number },
+    target: VersionTarget,
+    exited: (pending: Pending, reason: ExitReason) => void,
+  ) {
+    this.slot = place.slot;
+    this.core = place.core;
+    this.target = target;
     this.#exited = exited;
+  }
+
+  get functionName(): string {
+    return this.target.fn.functionName;
   }
 
   end(reason: ExitReason): void {
     if (this.exit !== null) return;
     this.exit = reason;
     this.#exited(this, reason);
+  }
+
+  fail(message: string): void {
+    this.end({ kind: 'start-failed', message });
   }
 
   kill(): void {
@@ -30,7 +45,8 @@ export class Pending {
     this.kill();
   }
 
-  pin(): boolean {
+  pin(core: number): boolean {
+    this.core = core;
     return false;
   }
 

@@ -52,6 +52,12 @@ export function exitError(reason: ExitReason): { type: FunctionErrorType; what: 
   }
 }
 
+/** The platform's own line, once for each zygote of it. */
+export function uncopyableLine(wallMs: number, functionName: string, reasons: string): string {
+  const at = new Date(wallMs).toISOString();
+  return `${at} PERCH ${functionName} runs in processes of its own, and cannot be copied: ${reasons}\n`;
+}
+
 /** Microseconds as milliseconds with two decimals; `toFixed` is several times as slow. */
 function ms(us: number): string {
   const hundredths = Math.round(us / 10);

@@ -5,7 +5,7 @@ import type { Log } from '../../telemetry/log.ts';
 import type { ExitReason, Sandbox } from '../sandbox/contract.ts';
 import type { AgentMetrics } from './agent-metrics.ts';
 import { Cell, type CellEvents } from './cell.ts';
-import type { CodeFolders, CodeSupply } from './contract.ts';
+import type { CodeFolders, CodeSupply, VersionTarget } from './contract.ts';
 import { Instance, type InstanceEvents } from './instance.ts';
 import type { Launcher } from './launcher.ts';
 import { Pending } from './pending.ts';
@@ -53,11 +53,21 @@ export class Starter {
 
   /** A process of its own. */
   start(slot: number, core: number, versionIndex: number): void {
-    const { fn } = this.#parts.book.target(versionIndex);
-    this.#withCode(slot, versionIndex, (folders) => {
-      const more = { cpus: this.#cpus(core), provisioned: this.#parts.book.isProvisioned(versionIndex) };
-      this.#addInstance(slot, versionIndex, this.#parts.launcher.start(slot, fn, folders, more), false);
-    });
+    const { book, codes, residents } = this.#parts;
+    const target = book.target(versionIndex);
+    const found = codes.acquire(target.fn);
+    if (!(found instanceof Promise)) return this.#start({ slot, core }, target, found);
+    // Whoever is gone from the slot may still stand in it.
+    const pending = new Pending({ slot, core }, target, this.#events.exited);
+    residents[slot] = pending;
+    void this.#whenThere(found, pending, (folders) => this.#start(pending, target, folders));
+  }
+
+  #start({ slot, core }: { slot: number; core: number }, target: VersionTarget, folders: CodeFolders): void {
+    const { book, launcher } = this.#parts;
+    book.holdCode(slot, folders);
+    const more = { cpus: this.#cpus(core), provisioned: book.isProvisioned(target) };
+    this.#addInstance(slot, target, launcher.start(slot, target.fn, folders, more), false);
   }
 
   boot(slot: number, kind: number): void {
@@ -70,57 +80,46 @@ export class Starter {
   }
 
   adopt(slot: number, core: number, versionIndex: number): void {
-    const cell = this.#parts.residents[slot] as Cell;
-    const { fn } = this.#parts.book.target(versionIndex);
-    cell.functionName = fn.functionName;
-    cell.versionIndex = versionIndex;
-    this.#withCode(slot, versionIndex, (folders) => {
-      this.pin(cell, core);
-      const provisioned = this.#parts.book.isProvisioned(versionIndex);
-      cell.adopt(this.#parts.launcher.adoption(fn, folders, provisioned), this.#parts.clock.nowUs());
-    });
+    const { book, codes, residents } = this.#parts;
+    const cell = residents[slot] as Cell;
+    const target = book.target(versionIndex);
+    cell.target = target;
+    const found = codes.acquire(target.fn);
+    if (!(found instanceof Promise)) return this.#adopt(cell, core, found);
+    void this.#whenThere(found, cell, (folders) => this.#adopt(cell, core, folders));
   }
 
-  /**
-   * Has `use` put its resident into the slot once the code is there: now, or later, with a place-holder in an empty slot until
-   * then. Whoever was killed meanwhile does not come.
-   */
-  #withCode(slot: number, versionIndex: number, use: (folders: CodeFolders) => void): void {
-    const found = this.#parts.codes.acquire(this.#parts.book.target(versionIndex).fn);
-    if (!(found instanceof Promise)) {
-      this.#parts.book.holdCode(slot, found);
-      use(found);
-      return;
-    }
-    const holder = this.#parts.residents[slot] ?? new Pending(slot, versionIndex, this.#events.exited);
-    this.#parts.residents[slot] = holder;
-    void found.then((folders) => {
-      const isThere = this.#parts.residents[slot] === holder && !this.#events.isDying(slot);
-      if (folders instanceof UserError) {
-        if (isThere) this.#onCodeMissing(holder, folders);
-        return;
-      }
-      if (!isThere) return this.#parts.codes.release(folders);
-      this.#parts.book.holdCode(slot, folders);
-      use(folders);
-    });
+  #adopt(cell: Cell, core: number, folders: CodeFolders): void {
+    const { book, launcher, clock } = this.#parts;
+    const target = cell.target!;
+    book.holdCode(cell.slot, folders);
+    this.pin(cell, core);
+    cell.adopt(launcher.adoption(target.fn, folders, book.isProvisioned(target)), clock.nowUs());
   }
 
-  #onCodeMissing(holder: Resident, error: UserError): void {
-    this.#parts.log.error({ slot: holder.slot, message: error.message }, 'the code of a function is not there');
-    if (holder instanceof Pending) return holder.end({ kind: 'start-failed', message: error.message });
-    holder.kill();
+  /** Whoever was killed while the code was on its way does not use it. */
+  async #whenThere(
+    found: Promise<CodeFolders | UserError>,
+    holder: Cell | Pending,
+    use: (folders: CodeFolders) => void,
+  ): Promise<void> {
+    const folders = await found;
+    const isThere = this.#parts.residents[holder.slot] === holder && !this.#events.isDying(holder.slot);
+    if (!(folders instanceof UserError)) return isThere ? use(folders) : this.#parts.codes.release(folders);
+    if (!isThere) return;
+    const { message } = folders;
+    this.#parts.log.error({ slot: holder.slot, message }, 'the code of a function is not there');
+    holder.fail(message);
   }
 
   /** The zygote that it is forked from. */
   fork(slot: number, zygoteSlot: number, core: number): Cell {
-    const { book, residents } = this.#parts;
-    const zygote = residents[zygoteSlot] as Cell;
-    const { fn, isolation } = book.target(zygote.versionIndex);
+    const zygote = this.#parts.residents[zygoteSlot] as Cell;
+    const target = zygote.target!;
     this.pin(zygote, core);
-    const once = isolation === 'fresh';
-    const copy = zygote.fork({ slot, memoryMb: fn.config.memoryMb, once });
-    this.#addInstance(slot, zygote.versionIndex, copy, once);
+    const once = target.isolation === 'fresh';
+    const copy = zygote.fork({ slot, memoryMb: target.fn.config.memoryMb, once });
+    this.#addInstance(slot, target, copy, once);
     this.#parts.metrics.copiesMade.add();
     return zygote;
   }
@@ -130,9 +129,8 @@ export class Starter {
     if (resident.pin(core, this.#cpus(core))) this.#parts.metrics.pins.add();
   }
 
-  #addInstance(slot: number, versionIndex: number, sandbox: Sandbox, once: boolean): void {
-    const { functionName } = this.#parts.book.target(versionIndex).fn;
-    const identity = { slot, versionIndex, functionName, startedUs: this.#parts.clock.nowUs(), once };
+  #addInstance(slot: number, { fn, versionIndex }: VersionTarget, sandbox: Sandbox, once: boolean): void {
+    const identity = { slot, versionIndex, functionName: fn.functionName, startedUs: this.#parts.clock.nowUs(), once };
     const limits = {
       responseBytesMax: this.#setting.limits.responseBytesMax,
       logBytesMax: this.#setting.limits.logLineBytesMax,

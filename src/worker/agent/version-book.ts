@@ -49,26 +49,28 @@ export class VersionBook {
     if (folders !== null) this.#codes.release(folders);
   }
 
-  noteCopyable(versionIndex: number): void {
-    this.#page(versionIndex).copyable = true;
+  /** Of a version that was dropped meanwhile nothing is noted: its index may be another's. */
+  noteCopyable(target: VersionTarget): void {
+    const page = this.#pageOf(target);
+    if (page !== null) page.copyable = true;
   }
 
   /** The reasons come from the function itself: they are bounded, and on one line each. Returns them in one. */
-  noteUncopyable(versionIndex: number, reasons: readonly string[]): string {
-    const page = this.#page(versionIndex);
-    page.copyable = false;
-    page.reasons = reasons
+  noteUncopyable(target: VersionTarget, reasons: readonly string[]): string {
+    const bounded = reasons
       .slice(0, REASON_COUNT_MAX)
       .map((reason) => reason.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ').slice(0, REASON_LENGTH_MAX));
-    return page.reasons.join('; ');
+    const page = this.#pageOf(target);
+    if (page !== null) Object.assign(page, { copyable: false, reasons: bounded });
+    return bounded.join('; ');
   }
 
   provision(versionIndex: number, count: number, granted: number): void {
     Object.assign(this.#page(versionIndex), { provisioned: count, granted });
   }
 
-  isProvisioned(versionIndex: number): boolean {
-    return this.#page(versionIndex).provisioned > 0;
+  isProvisioned(target: VersionTarget): boolean {
+    return (this.#pageOf(target)?.provisioned ?? 0) > 0;
   }
 
   provisionedState(versionIndex: number, ready: number, hasFailed: boolean): ProvisionedState {
@@ -85,6 +87,11 @@ export class VersionBook {
     const zygote = has(SlotState.zygote) ? 'ready' : has(SlotState.initialising) ? 'initialising' : 'none';
     const waiting = slots.filter((slot) => machine.stateOf(slot) === SlotState.idle).length;
     return { copyable, reasons, zygote, waiting };
+  }
+
+  #pageOf(target: VersionTarget): Page | null {
+    const page = this.#pages[target.versionIndex] ?? null;
+    return page?.target === target ? page : null;
   }
 
   #page(versionIndex: number): Page {

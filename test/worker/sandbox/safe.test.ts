@@ -65,6 +65,64 @@ test('an exception at start is a reason', async () => {
   await exitOf(safe.start(spec(0)));
 });
 
+const CELL = { slot: 0, runtimeDir: '/r', interpreter: '/i', args: [], env: {}, memoryMb: 64, cpus: [] };
+const FUNCTION = { codeDir: '/c', layersDir: '', env: {}, memoryMb: 128, network: 'none' } as const;
+
+test('an exception of a cell, or of a fork, is a reason too, and the slot is free after it', async () => {
+  const fake = new FakeBackend(
+    () => {},
+    (cell) => cell.report({ kind: 'cell' }),
+  );
+  const startCell = fake.startCell.bind(fake);
+  const safe = new SafeBackend(fake, SLOT_COUNT);
+  await safe.open();
+  fake.startCell = () => {
+    throw new Error('no more sand');
+  };
+  for (let count = 0; count < 2; count++) {
+    const cell = safe.startCell(CELL);
+    cell.kill();
+    const reason = await new Promise<ExitReason>((resolve) => cell.onExit(resolve));
+    assert.deepEqual(reason, { kind: 'start-failed', message: 'the cell could not be started: no more sand' });
+  }
+  fake.startCell = (spec) => {
+    const zygote = startCell(spec);
+    zygote.fork = () => {
+      throw new Error('no more processes');
+    };
+    return zygote;
+  };
+  const zygote = safe.startCell(CELL);
+  const failed = await exitOf(zygote.fork({ slot: 1, memoryMb: 128, once: true }));
+  assert.ok(failed.kind === 'start-failed' && failed.message.includes('no more processes'));
+  zygote.kill();
+  const late = await exitOf(zygote.fork({ slot: 1, memoryMb: 128, once: true }));
+  assert.deepEqual(late, { kind: 'start-failed', message: 'its zygote has ended' });
+  await safe.close();
+});
+
+test('what may not be asked of a cell is a bug of the caller', async () => {
+  const fake = new FakeBackend(
+    () => {},
+    () => {},
+  );
+  const safe = new SafeBackend(fake, SLOT_COUNT);
+  await safe.open();
+  const zygote = safe.startCell(CELL);
+  assert.throws(() => safe.startCell(CELL), /slot 0 is in use/);
+  assert.throws(() => zygote.adopt(FUNCTION), /before it had booted/);
+  fake.cells[0]!.report({ kind: 'cell' });
+  assert.throws(() => zygote.fork({ slot: 1, memoryMb: 128, once: true }), /before there was a zygote/);
+  zygote.adopt(FUNCTION);
+  assert.throws(() => zygote.adopt(FUNCTION), /a second function/);
+  fake.cells[0]!.report({ kind: 'initialised' });
+  zygote.freeze();
+  assert.throws(() => zygote.fork({ slot: 1, memoryMb: 128, once: true }), /frozen/);
+  zygote.thaw();
+  assert.throws(() => zygote.fork({ slot: 0, memoryMb: 128, once: true }), /slot 0 is in use/);
+  await safe.close();
+});
+
 test('an error on the channel ends the sandbox and nothing else', async () => {
   const safe = new SafeBackend(new FakeBackend(() => {}), SLOT_COUNT);
   await safe.open();

@@ -1,0 +1,182 @@
+/** Single ways of invocations through simulated zygotes, each of which went wrong once. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { InvokeResult } from '../../src/gateway/platform.ts';
+import { SMALL, SmallPlatform } from './small-platform.ts';
+
+const TICK_US = 10_000;
+const ROOMY = { memoryMb: 2000, slotCount: 8 };
+
+async function open(
+  limits: Partial<Record<keyof typeof SMALL, number>> = ROOMY,
+  canCopy = true,
+): Promise<SmallPlatform> {
+  const platform = new SmallPlatform(limits, canCopy);
+  await platform.open();
+  for (const name of ['a', 'b']) platform.store.put(name, 128);
+  platform.store.put('fresh', 128, 'fresh');
+  await platform.settle();
+  return platform;
+}
+
+async function cellsBoot(platform: SmallPlatform): Promise<void> {
+  for (const cell of platform.cells) if (!cell.booted) cell.boot();
+  await platform.settle();
+}
+
+async function end(platform: SmallPlatform): Promise<void> {
+  await platform.answerAll();
+  platform.checkResults();
+  await platform.agent.stop();
+  await platform.checkGone();
+}
+
+function errorType(result: InvokeResult | undefined): string {
+  assert.equal(result?.kind, 'error');
+  return (JSON.parse(result.payload.toString()) as { errorType: string }).errorType;
+}
+
+test('reuse: one initialisation, and copies of it on each core', async () => {
+  const platform = await open();
+  await cellsBoot(platform);
+  for (let count = 0; count < SMALL.coreCount; count++) platform.invoke('a');
+  await platform.settle();
+  const zygotes = platform.cells.filter(({ cell }) => cell.adopted !== null);
+  assert.equal(zygotes.length, 1);
+  assert.equal(platform.startCount, 0);
+  zygotes[0]!.initialise();
+  await platform.settle();
+  assert.equal(platform.startCount, SMALL.coreCount);
+  for (const { instance } of platform.plays) {
+    assert.equal(instance.origin?.cell, zygotes[0]!.cell);
+    assert.equal(instance.origin.spec.once, false);
+  }
+  await end(platform);
+  const results = platform.asks.map(({ results: [result] }) => result);
+  assert.deepEqual(new Set(results.map((result) => result?.kind)), new Set(['response']));
+});
+
+test('fresh: each invocation in a copy of its own, which ends by itself', async () => {
+  const platform = await open();
+  await cellsBoot(platform);
+  for (let count = 0; count < 20; count++) {
+    platform.invoke('fresh');
+    await platform.settle();
+    await platform.answerAll();
+  }
+  assert.ok(platform.startCount >= 20);
+  await end(platform);
+  for (const ask of platform.asks) assert.equal(ask.results[0]?.kind, 'response');
+});
+
+test('code that is late for the very slot that another instance has left', async () => {
+  const platform = await open({ slotCount: SMALL.coreCount, memoryMb: SMALL.memoryMb }, false);
+  platform.codes.late = true;
+  for (let count = 0; count < 4; count++) platform.invoke('a');
+  await platform.settle();
+  platform.codes.miss(0);
+  await platform.settle();
+  platform.check();
+  await end(platform);
+  const errors = platform.asks.filter(({ results: [result] }) => result?.kind === 'error');
+  assert.equal(errors.length, 1);
+});
+
+test('a cell that ends while nothing else happens is made again', async () => {
+  const platform = await open({ slotCount: 4, memoryMb: SMALL.memoryMb });
+  await cellsBoot(platform);
+  // Until everything is frozen, and nobody looks at the time.
+  for (let tick = 0; tick < 5; tick++) platform.clock.advanceUs(TICK_US);
+  const before = platform.cells.length;
+  platform.cells[0]!.cell.report({ kind: 'breach', message: 'simulated' });
+  await platform.settle();
+  platform.check();
+  assert.equal(platform.cells.length, before - 1);
+  for (let tick = 0; tick < 5; tick++) platform.clock.advanceUs(TICK_US);
+  await platform.settle();
+  assert.equal(platform.cells.length, before);
+  await end(platform);
+});
+
+test('a zygote whose code is not there: the same error as of a process of its own', async () => {
+  for (const canCopy of [true, false]) {
+    const platform = await open(ROOMY, canCopy);
+    await cellsBoot(platform);
+    platform.codes.late = true;
+    const asks = [platform.invoke('a')!, platform.invoke('a')!];
+    await platform.settle();
+    for (let count = 0; count < asks.length; count++) platform.codes.miss(0);
+    await platform.settle();
+    for (const ask of asks) assert.equal(errorType(ask.results[0]), 'Sandbox.StartError');
+    await end(platform);
+  }
+});
+
+test('what is taken for a lease while its code is on the way starts on the core of the lease', async () => {
+  const platform = await open(ROOMY, false);
+  platform.codes.late = true;
+  platform.store.provision('a', 1);
+  platform.clock.advanceUs(TICK_US);
+  platform.invoke('b');
+  platform.invoke('a');
+  await platform.settle();
+  platform.codes.arriveAll();
+  await platform.settle();
+  assert.deepEqual(
+    platform.plays.map(({ instance }) => instance.spec.cpus.length),
+    [1, 1],
+  );
+  assert.notDeepEqual(platform.plays[0]!.instance.spec.cpus, platform.plays[1]!.instance.spec.cpus);
+  await end(platform);
+});
+
+test('a zygote whose version is dropped while it initialises ends, also while its code is on the way', async () => {
+  for (const late of [false, true]) {
+    const platform = await open({ ...ROOMY, versionCountMax: 1 });
+    await cellsBoot(platform);
+    platform.codes.late = late;
+    platform.store.provision('a', 1);
+    platform.clock.advanceUs(TICK_US);
+    await platform.settle();
+    const before = platform.cells.length;
+    platform.store.delete('a');
+    // Under the same index.
+    platform.invoke('b');
+    await platform.settle();
+    assert.equal(platform.cells.length, before - 1);
+    await end(platform);
+  }
+});
+
+test('an uncopyable function runs in processes of its own, and says why', async () => {
+  const platform = await open();
+  await cellsBoot(platform);
+  platform.invoke('fresh');
+  await platform.settle();
+  platform.cells.find(({ initialises }) => initialises)!.initialise({ kind: 'uncopyable', reasons: ['a\ntimer'] });
+  await platform.settle();
+  assert.ok(platform.plays.every(({ instance }) => instance.origin === null) && platform.startCount > 0);
+  const { copyable, reasons } = platform.dispatcher.copyState(platform.store.getVersion('fresh')!);
+  assert.deepEqual({ copyable, reasons }, { copyable: false, reasons: ['a timer'] });
+  await end(platform);
+});
+
+test('leases that await a zygote have its error when it fails, or dies', async () => {
+  const platform = await open();
+  await cellsBoot(platform);
+  const failed = [platform.invoke('a')!, platform.invoke('a')!];
+  await platform.settle();
+  const payload = Buffer.from('{"errorType":"Mine"}');
+  platform.cells.find(({ initialises }) => initialises)!.initialise({ kind: 'init-error', payload });
+  await platform.settle();
+  for (const ask of failed) assert.equal(errorType(ask.results[0]), 'Mine');
+  await cellsBoot(platform);
+  platform.clock.advanceUs(TICK_US);
+  await cellsBoot(platform);
+  const died = platform.invoke('b')!;
+  await platform.settle();
+  platform.cells.find(({ initialises }) => initialises)!.cell.exit({ kind: 'oom' });
+  await platform.settle();
+  assert.equal(errorType(died.results[0]), 'Runtime.OutOfMemory');
+  await end(platform);
+});
