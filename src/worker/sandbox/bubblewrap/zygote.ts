@@ -130,6 +130,8 @@ export class ZygoteSandbox implements Zygote {
         this.#statuses.delete(copy);
         this.#ended.delete(copy);
         this.#living.delete(copy);
+        // It may not have said how its copy ended, and was thawed to be asked.
+        this.#freezeAgain();
         if (seat !== undefined) seats.give(seat);
       },
     });
@@ -183,6 +185,10 @@ export class ZygoteSandbox implements Zygote {
     });
   }
 
+  #freezeAgain(): void {
+    if (this.#frozen && this.#statuses.size === 0) this.#options.sandbox.freeze();
+  }
+
   #send(kind: number, more: { copy?: number; flags?: number; body?: Buffer; rights?: readonly number[] }): void {
     const body = more.body ?? Buffer.alloc(0);
     const header = Buffer.alloc(ZYGOTE_HEADER_BYTES);
@@ -222,6 +228,6 @@ export class ZygoteSandbox implements Zygote {
     if (waiting !== undefined) waiting(status);
     else if (this.#living.has(copy)) this.#ended.set(copy, status);
     this.#statuses.delete(copy);
-    if (this.#frozen && this.#statuses.size === 0) this.#options.sandbox.freeze();
+    this.#freezeAgain();
   }
 }
