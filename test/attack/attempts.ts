@@ -369,6 +369,14 @@ const NETWORK: readonly Attempt[] = [
     rootCan: true,
   },
   {
+    tried: "connect to a service of the server by the server's own address",
+    stoppedBy: 'firewall: no address of the server is within reach',
+    ops: [{ op: 'connect', host: '{address}', port: '{service}' }],
+    ends: ['ECONNREFUSED', 'EHOSTUNREACH'],
+    endsAtInit: [],
+    rootCan: true,
+  },
+  {
     tried: 'connect to an abstract Unix socket of the host',
     stoppedBy: 'network namespace',
     ops: [{ op: 'connect', path: '\0{abstract}' }],

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -34,9 +34,11 @@ describe('attempts to break out', { skip }, () => {
   let world: World;
   let targets: Readonly<Record<string, string>>;
   const listener = createServer((socket) => socket.destroy());
+  const service = createServer((socket) => socket.destroy());
 
   before(async () => {
     listener.listen(`\0${ABSTRACT}`);
+    await new Promise<void>((resolve) => service.listen(0, resolve));
     world = await World.begin();
     const { platform } = world;
     const victim = await world.addVictim();
@@ -50,6 +52,8 @@ describe('attempts to break out', { skip }, () => {
       victimCode: fileWith(path.join(platform.dataDir, 'code'), SECRET),
       victimLog: fileWith(path.join(platform.dataDir, 'logs'), SECRET),
       staging: `/run/${readdirSync('/run').find((name) => name.startsWith(`perch-${platform.pid}-`))}`,
+      address: addressOfServer(),
+      service: String((service.address() as AddressInfo).port),
       secret: SECRET,
       abstract: ABSTRACT,
       mount: String(SYSCALL_NUMBERS.mount[process.arch === 'x64' ? 0 : 1]),
@@ -57,6 +61,7 @@ describe('attempts to break out', { skip }, () => {
   });
   after(async () => {
     listener.close();
+    service.close();
     await world.end();
   });
 
@@ -151,6 +156,12 @@ describe('attempts to break out', { skip }, () => {
     assert.doesNotMatch(world.platform.stderr(), /assert|panic|uncaught/i);
   });
 });
+
+/** One that others have for it; its loopback where it has none. */
+function addressOfServer(): string {
+  const all = Object.values(os.networkInterfaces()).flatMap((each) => each ?? []);
+  return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1';
+}
 
 /** What is written a little later. */
 async function eventually(look: () => void): Promise<void> {

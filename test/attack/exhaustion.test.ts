@@ -10,6 +10,7 @@ import { type Exhaustion, EXHAUSTIONS, FORGERIES, ZYGOTE_EXHAUSTIONS } from './e
 import { type Answer, skip, World } from './world.ts';
 
 const MEMORY_MB = 128;
+const TRIES_MAX = 50;
 
 type Language = 'node' | 'python';
 
@@ -22,10 +23,21 @@ function handlerOf(language: Language, body: string): Record<string, string> {
   return { 'index.py': `def handler(event, context):\n    if event.get('fine'):\n        return 'fine'\n    result = None\n    ${indented}\n    return result` }; // prettier-ignore
 }
 
-/** Its body runs while it initialises. */
+const NO_ZYGOTE = 'no zygote';
+
+/** Its body runs while it initialises, in a zygote. */
 function initialiserOf(language: Language, body: string): Record<string, string> {
-  if (language === 'node') return { 'index.cjs': `${body}\nexports.handler = async () => 'fine';` };
-  return { 'index.py': `${body}\ndef handler(event, context):\n    return 'fine'` };
+  if (language === 'node') {
+    const source = `if (!process.argv[1].endsWith('cell.cjs')) throw new Error('${NO_ZYGOTE}');
+      ${body}
+      exports.handler = async () => 'fine';`;
+    return { 'index.cjs': source };
+  }
+  const source = `import sys\nif not sys.argv[0].endswith('cell.py'):\n    raise RuntimeError('${NO_ZYGOTE}')
+${body}
+def handler(event, context):
+    return 'fine'`;
+  return { 'index.py': source };
 }
 
 function endOf(answer: Answer): string {
@@ -94,15 +106,33 @@ describe('exhaustion and forgery', { skip }, () => {
     }
   }
 
+  /** Where no stem cell waits a function begins in a process of its own, and nothing is known of copies: then it is tried again. */
+  async function attackAsZygote(runtime: Language, row: Exhaustion, name: string): Promise<void> {
+    for (let count = 0; count < TRIES_MAX; count++) {
+      const where = { runtime, place: 'fresh', timeoutS: row.timeoutS } as const;
+      const answer = await attack(`${name}-${count}`, initialiserOf(runtime, row[runtime]), where);
+      const isPlain = answer.error !== null && answer.value.errorMessage.includes(NO_ZYGOTE);
+      if (isPlain && (await world.copyable(`${name}-${count}`)) === null) {
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        continue;
+      }
+      return assert.match(endOf(answer), row.ends, `${runtime}: ${row.tried}: ${JSON.stringify(answer.value)}`);
+    }
+    assert.fail('no stem cell came');
+  }
+
   test('zygotes: each pays for itself', async () => {
-    const rows = (['node', 'python'] as const).flatMap((runtime) =>
-      ZYGOTE_EXHAUSTIONS.map(async (row, index) => {
-        const name = `${runtime}-zygote-${index}`;
-        const answer = await attack(name, initialiserOf(runtime, row[runtime]), { runtime, place: 'fresh', timeoutS: row.timeoutS }); // prettier-ignore
-        assert.match(endOf(answer), row.ends, `${runtime}: ${row.tried}: ${JSON.stringify(answer.value)}`);
-      }),
+    const all = (['node', 'python'] as const).flatMap((runtime) =>
+      ZYGOTE_EXHAUSTIONS.map((row, index) => ({ runtime, row, name: `${runtime}-zygote-${index}` })),
     );
-    await Promise.all(rows);
+    // One of the slow ones in each runtime: together they hold two cores for as long as initialisation may take.
+    const slowRows = ZYGOTE_EXHAUSTIONS.filter(({ isSlow }) => isSlow);
+    const isIts = ({ runtime, row }: (typeof all)[number]): boolean => row === slowRows[runtime === 'node' ? 0 : 1];
+    const begin = ({ runtime, row, name }: (typeof all)[number]): Promise<void> => attackAsZygote(runtime, row, name);
+    const slow = Promise.all(all.filter(isIts).map(begin));
+    slow.catch(() => {});
+    for (const each of all.filter(({ row }) => !row.isSlow)) await begin(each);
+    await slow;
   });
 });
 

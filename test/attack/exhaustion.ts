@@ -9,6 +9,8 @@ export interface Exhaustion {
   readonly python: string;
   readonly ends: RegExp;
   readonly timeoutS: number;
+  /** It takes as long as initialisation may. */
+  readonly isSlow?: boolean;
 }
 
 const FORGE_NODE = (frames: string): string => `
@@ -199,6 +201,7 @@ export const ZYGOTE_EXHAUSTIONS: readonly Exhaustion[] = [
     python: 'while True:\n    pass',
     ends: /^(Sandbox\.Timedout|Runtime\.\w+)$/,
     timeoutS: 2,
+    isSlow: true,
   },
   {
     tried: 'to say that it is initialised before it is, that copies ended that never were, that it is a new cell',
@@ -229,5 +232,46 @@ export const ZYGOTE_EXHAUSTIONS: readonly Exhaustion[] = [
     ),
     ends: /./,
     timeoutS: 10,
+  },
+  {
+    tried: 'to say that it is initialised, and to make no copy',
+    stoppedBy: 'a copy has 10 seconds to be ready, as initialisation has',
+    node: FORGE_NODE("fs.writeSync(4, frame(33, 0, '')); for (;;);"),
+    python: FORGE_PYTHON("os.write(4, frame(33, 0, b''))\nwhile True:\n    pass"),
+    ends: /^(Sandbox\.Timedout|Runtime\.\w+)$/,
+    timeoutS: 2,
+    isSlow: true,
+  },
+  {
+    tried: 'to keep the descriptors of its copies, answer in their place, and run on',
+    stoppedBy: 'nothing, within one function; what it keeps leads to none but its own copies',
+    node: FORGE_NODE(`
+      const { makeMessage, receive } = require('/var/runtime/ffi.cjs');
+      fs.writeSync(4, frame(33, 0, ''));
+      for (;;) {
+        const rights = [];
+        if (receive(3, makeMessage(Buffer.alloc(64)), 16, rights) === 0) process.reallyExit(0);
+        if (rights.length === 0) continue;
+        fs.writeSync(rights[1], frame(16, 0, ''));
+        fs.readSync(rights[0], Buffer.alloc(1 << 16));
+        fs.writeSync(rights[1], frame(18, 1, '"forged"'));
+        for (;;);
+      }`),
+    python: FORGE_PYTHON(`
+import socket
+control = socket.socket(fileno=os.dup(3))
+os.write(4, frame(33, 0, b''))
+while True:
+    data, rights, _, _ = socket.recv_fds(control, 16, 16)
+    if not data:
+        os._exit(0)
+    if rights:
+        os.write(rights[1], frame(16, 0, b''))
+        os.read(rights[0], 65536)
+        os.write(rights[1], frame(18, 1, b'"forged"'))
+        while True:
+            pass`),
+    ends: /^(forged|Sandbox\.Timedout|Runtime\.\w+)$/,
+    timeoutS: 2,
   },
 ];

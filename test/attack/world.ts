@@ -117,10 +117,14 @@ export class World {
     return value;
   }
 
-  /** Whether it runs in copies of a zygote. */
-  async isCopied(name: string): Promise<boolean> {
+  /** Whether it runs in copies of a zygote; null while no zygote has tried to initialise it. */
+  async copyable(name: string): Promise<boolean | null> {
     const response = await fetch(`${this.platform.url}/perch/v1/functions/${name}/copies`);
-    return ((await response.json()) as { copyable: boolean | null }).copyable === true;
+    return ((await response.json()) as { copyable: boolean | null }).copyable;
+  }
+
+  async isCopied(name: string): Promise<boolean> {
+    return (await this.copyable(name)) === true;
   }
 
   /** A function whose secret stands in its code, environment, memory and log; the id of its process outside. */
