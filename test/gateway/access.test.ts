@@ -181,7 +181,7 @@ const isRoot = process.getuid?.() === 0;
 
 /** A platform with one function of a user of its own; null, and the test is skipped, where the sandbox has no such users. */
 async function startWith(t: TestContext, deploy: Awaited<ReturnType<typeof creation>>): Promise<TestPlatform | null> {
-  const platform = await startTestPlatform();
+  const platform = await startTestPlatform({ args: ['--allow-host-network'] });
   t.after(() => platform.stop());
   const info = (await (await fetch(`${platform.url}/perch/v1/info`)).json()) as { sandbox: string };
   if (info.sandbox !== 'bubblewrap') {
@@ -193,19 +193,29 @@ async function startWith(t: TestContext, deploy: Awaited<ReturnType<typeof creat
   return platform;
 }
 
-test(
-  'a function does not reach the API that controls it',
-  { skip: isRoot ? false : 'NOT TESTED: functions have users of their own only where the platform is root' },
-  async (t) => {
-    const platform = await startWith(t, await creation('snoop', { Timeout: 10 }, SNOOP));
-    if (platform === null) return;
-    const answer = await fetch(`${platform.url}/2015-03-31/functions/snoop/invocations`, {
-      method: 'POST',
-      body: JSON.stringify({ url: platform.url }),
-    });
-    assert.deepEqual(await answer.json(), [403, 403, 403]);
-  },
-);
+const CONTROL: Record<string, unknown> = {
+  host: [403, 403, 403],
+  outbound: ['ECONNREFUSED', 'ECONNREFUSED', 'ECONNREFUSED'],
+};
+
+for (const [network, expected] of Object.entries(CONTROL)) {
+  test(
+    `a function with the network ${network} does not reach the API that controls it`,
+    { skip: isRoot ? false : 'NOT TESTED: functions have users of their own only where the platform is root' },
+    async (t) => {
+      const settings = { Timeout: 10, Environment: { Variables: { PERCH_NETWORK: network } } };
+      const platform = await startWith(t, await creation('snoop', settings, SNOOP));
+      if (platform === null) return;
+      const answer = await fetch(`${platform.url}/2015-03-31/functions/snoop/invocations`, {
+        method: 'POST',
+        body: JSON.stringify({ url: platform.url }),
+      });
+      assert.deepEqual(await answer.json(), expected);
+    },
+  );
+}
+
+const HOST_NETWORK = { Environment: { Variables: { PERCH_NETWORK: 'host' } } };
 
 /** Says nothing on its connections, so that nothing but the gateway ends them. */
 const FLOOD = `
@@ -226,7 +236,7 @@ test(
   'connections of a function are ended at once, and nobody else has to wait for them',
   { skip: isRoot ? false : 'NOT TESTED: functions have users of their own only where the platform is root' },
   async (t) => {
-    const platform = await startWith(t, await creation('flood', { Timeout: 30 }, FLOOD));
+    const platform = await startWith(t, await creation('flood', { Timeout: 30, ...HOST_NETWORK }, FLOOD));
     if (platform === null) return;
     const { hostname: host, port } = new URL(platform.url);
     let answered = false;

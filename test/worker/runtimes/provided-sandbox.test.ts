@@ -57,7 +57,19 @@ async function zip(files: Record<string, string>, mode: number): Promise<Buffer>
   return Buffer.concat(chunks);
 }
 
-async function create(name: string, bootstrap: string | null, mode: number = EXECUTABLE, timeoutS = 20): Promise<void> {
+const HOST_NETWORK = { PERCH_NETWORK: 'host' };
+
+interface Settings {
+  readonly timeoutS?: number;
+  readonly variables?: Readonly<Record<string, string>>;
+}
+
+async function create(
+  name: string,
+  bootstrap: string | null,
+  mode: number = EXECUTABLE,
+  { timeoutS = 20, variables = {} }: Settings = {},
+): Promise<void> {
   const files: Record<string, string> = bootstrap === null ? { 'readme.txt': 'nothing' } : { bootstrap };
   await client.send(
     new CreateFunctionCommand({
@@ -67,6 +79,7 @@ async function create(name: string, bootstrap: string | null, mode: number = EXE
       Handler: 'any.handler',
       Timeout: timeoutS,
       MemorySize: 192,
+      Environment: { Variables: variables },
       Code: { ZipFile: await zip(files, mode) },
     }),
   );
@@ -83,7 +96,7 @@ const skip = noBubblewrap !== false ? noBubblewrap : hasPython ? false : `NOT TE
 
 describe('the provided runtime behind a whole platform', { skip }, () => {
   before(async () => {
-    platform = await startTestPlatform();
+    platform = await startTestPlatform({ args: ['--allow-host-network'] });
     client = new LambdaClient({
       endpoint: platform.url,
       region: 'us-east-1',
@@ -154,7 +167,7 @@ describe('the provided runtime behind a whole platform', { skip }, () => {
       assert.match(value.errorMessage, message);
       assert.equal((await invoke('evaluate', 'count')).value, 1);
     }
-    await create('slow', EVALUATE, EXECUTABLE, 1);
+    await create('slow', EVALUATE, EXECUTABLE, { timeoutS: 1 });
     const { value } = await invoke('slow', 'time.sleep(1000)');
     assert.equal(value.errorType, 'Sandbox.Timedout');
     assert.equal((await invoke('slow', 'count')).value, 1);
@@ -176,14 +189,16 @@ describe('the provided runtime behind a whole platform', { skip }, () => {
     { skip: isRoot ? false : 'NEEDS ROOT: users of their own' },
     async () => {
       // prettier-ignore
-      await create('victim', EVALUATE);
+      // Each alone with its own API, unless they share the network of the host.
+      await create('victim', EVALUATE, EXECUTABLE, { variables: HOST_NETWORK });
+      await create('attacker', EVALUATE, EXECUTABLE, { variables: HOST_NETWORK });
       const { value: port } = await invoke('victim', 'int(place.split(":")[1])');
       // While the victim works, and while it waits.
       const attack = `[urllib.request.urlopen('http://127.0.0.1:${port}/2018-06-01/runtime/invocation/next', timeout=5).status]`;
       const working = invoke('victim', 'time.sleep(0.5) or "mine"');
-      const { value: during } = await invoke('evaluate', attack);
+      const { value: during } = await invoke('attacker', attack);
       assert.equal((await working).value, 'mine');
-      const { value: idle } = await invoke('evaluate', attack);
+      const { value: idle } = await invoke('attacker', attack);
       for (const value of [during, idle]) assert.match(value.errorType, /Error|Disconnected/);
       assert.equal((await invoke('victim', 'count')).value, 3);
     },
