@@ -5,6 +5,7 @@
  * - One sandbox per slot at a time; a second one is a bug of the caller and crashes.
  * - Idempotence: `open`, `close`, `freeze`, `thaw` and `kill` may be called again; `onExit` is called once for each listener, also for one that comes late.
  * - Death on first error: an exception at start or fork, or an error on the channel, ends the sandbox, with a reason.
+ * - A zygote's end is told after those of its copies.
  * - After `kill`, `freeze` and `thaw` do nothing: whatever holds a cgroup then lets the dying die.
  * - After death: `pin` is false, the channel is closed, the memory peak keeps its last value.
  */
@@ -209,12 +210,18 @@ interface ZygoteEvents {
   readonly add: (slot: number, fork: () => Sandbox | string) => Sandbox;
 }
 
-/** Keeps a zygote's slot until it is gone, and hands its copies out as sandboxes like any others. */
+/**
+ * Keeps a zygote's slot until it is gone, and hands its copies out as sandboxes like any others. It is gone when its
+ * copies are: a backend may see its end before theirs.
+ */
 class SafeZygote implements Zygote {
   readonly output: readonly Readable[];
   readonly #inner: Zygote;
   readonly #events: ZygoteEvents;
+  readonly #copies = new Set<Sandbox>();
   readonly #listeners: ((reason: ExitReason) => void)[] = [];
+  #innerReason: ExitReason | undefined;
+  /** Once its copies are gone too. */
   #reason: ExitReason | undefined;
   #killed = false;
   #frozen = false;
@@ -225,16 +232,23 @@ class SafeZygote implements Zygote {
     this.output = inner.output;
     for (const stream of this.output) stream.on('error', () => {});
     inner.onExit((reason) => {
-      if (this.#reason !== undefined) return;
-      this.#reason = reason;
-      events.release();
-      for (const listener of this.#listeners.splice(0)) listener(reason);
+      this.#innerReason ??= reason;
+      for (const copy of this.#copies) copy.kill();
+      this.#endIfGone();
     });
+  }
+
+  #endIfGone(): void {
+    if (this.#innerReason === undefined || this.#copies.size > 0 || this.#reason !== undefined) return;
+    const reason = this.#innerReason;
+    this.#reason = reason;
+    this.#events.release();
+    for (const listener of this.#listeners.splice(0)) listener(reason);
   }
 
   onReport(listener: (report: ZygoteReport) => void): void {
     this.#inner.onReport((report) => {
-      if (!this.#killed && this.#reason === undefined) listener(report);
+      if (!this.#isOver) listener(report);
     });
   }
 
@@ -244,9 +258,18 @@ class SafeZygote implements Zygote {
 
   /** Of one that is killed: a sandbox that says that it could not be started. */
   fork(spec: CopySpec): Sandbox {
-    return this.#events.add(spec.slot, () =>
+    const copy = this.#events.add(spec.slot, () =>
       this.#isOver ? 'its zygote has ended' : attempt('the copy', () => this.#inner.fork(spec)),
     );
+    // One that comes too late keeps nobody waiting.
+    if (this.#reason !== undefined) return copy;
+    this.#copies.add(copy);
+    copy.onExit(() => {
+      this.#copies.delete(copy);
+      // After whoever else listens to the copy.
+      queueMicrotask(() => this.#endIfGone());
+    });
+    return copy;
   }
 
   pin(cpus: readonly number[]): boolean {
@@ -282,7 +305,7 @@ class SafeZygote implements Zygote {
   }
 
   get #isOver(): boolean {
-    return this.#killed || this.#reason !== undefined;
+    return this.#killed || this.#innerReason !== undefined;
   }
 }
 

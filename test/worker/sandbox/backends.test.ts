@@ -2,7 +2,9 @@
 import { existsSync } from 'node:fs';
 import { FakeBackend, SafeBackend, createBackend, type SandboxName } from '../../../src/worker/sandbox/index.ts';
 import type { SandboxBackend } from '../../../src/worker/sandbox/contract.ts';
+import { playCell } from './fixtures/fake-cell.ts';
 import { playEcho } from './fixtures/fake-echo.ts';
+import { cellContractSuite } from './cell-contract.ts';
 import { contractSuite, type Subject } from './contract.ts';
 import {
   hasFreezer,
@@ -11,6 +13,7 @@ import {
   makeFolders,
   noBubblewrap,
   removeFolders,
+  ROOT_ONLY,
   type Folders,
 } from './harness.ts';
 
@@ -47,21 +50,30 @@ function subject(name: SandboxName, skip: string | false): Subject {
 contractSuite(subject('bubblewrap', noBubblewrap));
 contractSuite(subject('none', !existsSync('/proc/self') && 'NEEDS Linux'));
 
-const fakeFolders = makeFolders();
-contractSuite({
-  title: 'fake',
-  skip: false,
-  async open() {
-    const backend = new SafeBackend(new FakeBackend(playEcho), 8);
-    await backend.open();
-    return { backend, folders: fakeFolders };
-  },
-  async close() {
-    removeFolders(fakeFolders);
-  },
-  real: false,
-  memoryLimit: false,
-  catchesStrays: false,
-  limitsProcesses: false,
-  freezes: false,
-});
+cellContractSuite(
+  subject('bubblewrap', noBubblewrap || ROOT_ONLY || (!hasMemoryLimit && 'NO MEMORY CGROUP: copies need one')),
+);
+
+function fake(): Subject {
+  const folders = makeFolders();
+  return {
+    title: 'fake',
+    skip: false,
+    async open() {
+      const backend = new SafeBackend(new FakeBackend(playEcho, playCell), 8);
+      await backend.open();
+      return { backend, folders };
+    },
+    async close() {
+      removeFolders(folders);
+    },
+    real: false,
+    memoryLimit: false,
+    catchesStrays: false,
+    limitsProcesses: false,
+    freezes: false,
+  };
+}
+
+contractSuite(fake());
+cellContractSuite(fake());

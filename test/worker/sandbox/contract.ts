@@ -3,6 +3,7 @@
  * (a memory limit, a way to catch strays); a machine without it says so as a skipped test.
  */
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import type { SandboxBackend, SandboxSpec } from '../../../src/worker/sandbox/contract.ts';
 import { cpuTicksBelow, type Folders, specFor, Talker, until } from './harness.ts';
@@ -282,19 +283,18 @@ export function contractSuite(subject: Subject): void {
             spawn('/bin/sh', ['-c', 'setsid sleep 1000 & sleep 1000 ; : ${mark}'], { detached: true, stdio: 'ignore' }).unref();
           }
           await new Promise((resolve) => setTimeout(resolve, 100));`);
-        assert.ok((await processesWith(mark)) >= 2);
+        assert.ok(processesWith(mark) >= 2);
         const reason =
           end === 'killed' ? (talker.sandbox.kill(), await talker.exit) : await talker.runToDeath('process.exit(0)');
         assert.equal(reason.kind, end);
-        assert.equal(await processesWith(mark), 0);
+        assert.equal(processesWith(mark), 0);
       }
     });
   });
 }
 
 /** How many processes of this machine have the text in their command line. */
-async function processesWith(text: string): Promise<number> {
-  const { readdirSync, readFileSync } = await import('node:fs');
+export function processesWith(text: string): number {
   let count = 0;
   for (const id of readdirSync('/proc')) {
     try {

@@ -84,20 +84,22 @@ interface Answer {
   readonly value: unknown;
 }
 
-/** Talks to the echo instance over its channel. */
+/** Talks to the echo instance over its channel, or to a function that does the same with what `encode` makes of the code. */
 export class Talker {
   readonly sandbox: Sandbox;
   readonly exit: Promise<ExitReason>;
   readonly ready: Promise<void>;
   output = '';
   exits = 0;
+  readonly #encode: (code: string) => string;
   readonly #waiting = new Map<number, (answer: Answer | undefined) => void>();
   #received = Buffer.alloc(0);
   #sequence = 1;
   #markReady: () => void = () => {};
 
-  constructor(sandbox: Sandbox) {
+  constructor(sandbox: Sandbox, encode: (code: string) => string = (code) => code) {
     this.sandbox = sandbox;
+    this.#encode = encode;
     for (const stream of sandbox.output) stream.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
     sandbox.channel.on('error', () => {});
     sandbox.answers.on('data', (chunk: Buffer) => this.#receive(chunk));
@@ -136,7 +138,7 @@ export class Talker {
 
   #ask(code: string): Promise<Answer | undefined> {
     const sequence = this.#sequence++;
-    const body = Buffer.concat([Buffer.alloc(INVOKE_FIXED_BYTES), Buffer.from(code)]);
+    const body = Buffer.concat([Buffer.alloc(INVOKE_FIXED_BYTES), Buffer.from(this.#encode(code))]);
     const header = Buffer.alloc(FRAME_HEADER_BYTES);
     header.writeUInt32LE(body.length, 0);
     header.writeUInt8(FrameKind.invoke, 4);
@@ -156,6 +158,11 @@ export class Talker {
       const sequence = this.#received.readUInt32LE(8);
       const body = this.#received.subarray(FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + bytes).toString();
       this.#received = this.#received.subarray(FRAME_HEADER_BYTES + bytes);
+      if (kind === FrameKind.made) continue;
+      if (kind === FrameKind.log) {
+        this.output += body;
+        continue;
+      }
       if (kind === FrameKind.ready) this.#markReady();
       else this.#waiting.get(sequence)?.({ ok: kind === FrameKind.response, value: JSON.parse(body) });
       this.#waiting.delete(sequence);

@@ -180,6 +180,63 @@ test('whatever is done in whatever order: one end each, and the slot is free aft
   );
 });
 
+test('whatever happens to a zygote and its copies: one end each, the zygote last, and every slot is free', async () => {
+  const kinds = [
+    'fork',
+    'fork',
+    'kill',
+    'retire',
+    'exit',
+    'freeze',
+    'thaw',
+    'turn',
+    'killZygote',
+    'exitZygote',
+  ] as const;
+  const actions = fc.array(fc.tuple(fc.constantFrom(...kinds), fc.integer({ min: 1, max: SLOT_COUNT - 1 })), {
+    maxLength: 40,
+    size: 'max',
+  });
+  await fc.assert(
+    fc.asyncProperty(actions, async (steps) => {
+      const fake = new FakeBackend(
+        () => {},
+        (cell) => cell.report({ kind: 'cell' }),
+      );
+      const safe = new SafeBackend(fake, SLOT_COUNT);
+      await safe.open();
+      const zygote = safe.startCell(CELL);
+      await turn();
+      zygote.adopt(FUNCTION);
+      fake.cells[0]!.report({ kind: 'initialised' });
+      const ends: string[] = [];
+      const live = new Map<number, Sandbox>();
+      let forked = 0;
+      zygote.onExit(() => ends.push('zygote'));
+      for (const [action, slot] of steps) {
+        const copy = live.get(slot);
+        if (action === 'turn') await turn();
+        else if (action === 'killZygote') zygote.kill();
+        else if (action === 'exitZygote') fake.cells[0]!.exit({ kind: 'oom' });
+        else if (action === 'fork' && copy === undefined && ends.at(-1) !== 'zygote') {
+          const made = zygote.fork({ slot, memoryMb: 128, once: slot === 1 });
+          forked++;
+          live.set(slot, made);
+          made.onExit(() => {
+            ends.push('copy');
+            live.delete(slot);
+          });
+        } else if (action === 'exit') {
+          fake.cells[0]!.copies.findLast(({ spec: { slot: at } }) => at === slot)?.exit({ kind: 'exit', code: 7 });
+        } else if (action !== 'fork') copy?.[action]();
+      }
+      await safe.close();
+      assert.deepEqual(ends, [...Array.from({ length: forked }, () => 'copy'), 'zygote']);
+    }),
+    { numRuns: 200 },
+  );
+});
+
 test('freezing and thawing may be asked for twice, and do nothing to the dying', async () => {
   const asked: string[] = [];
   const fake = new FakeBackend(() => {});
