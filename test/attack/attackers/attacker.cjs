@@ -7,6 +7,7 @@ const fs = require('node:fs');
 const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
+const vm = require('node:vm');
 
 const CONNECT_MS = 3000;
 const native = { exports: {} };
@@ -62,7 +63,7 @@ const OPS = {
   create: (op) => openAnd(op.path, 'w', () => fs.unlinkSync(op.path)),
   list: (op) => (fs.readdirSync(op.path), 'ok'),
   connect,
-  code: (op) => new Function('require', 'call', 'libc', op.node)(require, call, libc),
+  code: (op) => vm.runInThisContext(`(require, call, libc) => { ${op.node} }`)(require, call, libc),
 };
 
 function carryOut(op) {
@@ -86,7 +87,7 @@ exports.handler = async (event) => {
 };
 
 if (require.main === module) {
-  exports.handler({ ops: JSON.parse(fs.readFileSync(0, 'utf8')) }).then((ends) => {
+  void exports.handler({ ops: JSON.parse(fs.readFileSync(0, 'utf8')) }).then((ends) => {
     fs.writeSync(1, JSON.stringify(ends));
   });
 }
