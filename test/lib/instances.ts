@@ -13,6 +13,16 @@ export function instancesOf(platformId: number, text: string): number[] {
   });
 }
 
+/** The zygotes below the process whose function's index.mjs holds the text. */
+export function zygotesOf(platformId: number, text: string): number[] {
+  return descendantProcesses(platformId).filter((id) => {
+    if (!readText(`/proc/${id}/cmdline`).startsWith('/var/lang/bin/')) return false;
+    const isCopy = /^NSpid:.*\s1$/m.test(readText(`/proc/${id}/status`));
+    const isCell = readText(`/proc/${id}/cmdline`).includes('cell.cjs');
+    return isCell && !isCopy && readText(`/proc/${id}/root/var/task/index.mjs`).includes(text);
+  });
+}
+
 function readText(file: string): string {
   try {
     return readFileSync(file, 'latin1');

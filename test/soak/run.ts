@@ -37,6 +37,12 @@ const SOAKS: readonly Soak[] = [
     files: Array.from({ length: 10 }, () => 'test/crash/faults.test.ts'),
     env: {},
   },
+  {
+    name: 'copies',
+    what: 'ten thousand fresh invocations of one function, and a thousand functions',
+    files: ['test/platform/copies-many.test.ts'],
+    env: { PERCH_FRESH_COUNT: '10000', PERCH_FUNCTION_COUNT: '1000' },
+  },
 ];
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
