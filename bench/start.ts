@@ -40,7 +40,9 @@ const PARTS: readonly Part[] = [
   },
   {
     name: 'work',
-    notes: ['work: as many connections as cores; what is 100 ms in a process that has warmed up.'],
+    notes: [
+      'work: as many connections as cores; what is 100 ms in a process that has warmed up, in calls of a part of it, and in one loop.',
+    ],
     run: throughputOfWork,
   },
   {

@@ -33,7 +33,7 @@ function filler(index: number): WasmFunction {
   return { params: [I32], results: [I32], body: steps };
 }
 
-export function megabyteModule(): Buffer {
+function megabyteModule(): Buffer {
   const noop: WasmFunction[] = [
     { params: [I32], results: [I32], body: op.i32(1024), export: 'alloc' },
     { params: [I32, I32], results: [I64], body: op.packed(1024, 2), export: 'handle' },

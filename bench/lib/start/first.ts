@@ -26,7 +26,7 @@ export async function firstInvocation(language: Language, { smoke }: BenchOption
   try {
     for (const size of Object.keys(SIZES) as Size[]) {
       await contest.sample('perch', size); // Connections open and compilers warm; not counted.
-      for (const round of rounds(size === '1 MB' ? 21 : 11, smoke)) {
+      for (const round of rounds(size === '1 MB' && language.name === 'node' ? 21 : 11, smoke)) {
         for (const rival of inTurns(RIVALS, round)) {
           const sample = await contest.sample(rival, size);
           us.add(nameOf(language, size, rival), sample.us);
