@@ -131,14 +131,14 @@ function initialises(platform: SmallPlatform, index: number): CellPlay | undefin
 
 /** Beside one of each of the others. */
 const OFTEN: Readonly<Record<string, number>> = {
-  invoke: 24,
-  boot: 14,
-  answer: 16,
-  time: 3,
+  invoke: 36,
+  boot: 24,
+  answer: 30,
+  time: 4,
   update: 3,
-  cellBoots: 10,
-  cellInitialises: 8,
-  codeArrives: 4,
+  cellBoots: 16,
+  cellInitialises: 16,
+  codeArrives: 6,
 };
 const step: fc.Arbitrary<Step> = fc.record({
   kind: fc.constantFrom(...Object.keys(STEPS).flatMap((kind) => new Array<string>(OFTEN[kind] ?? 1).fill(kind))),
@@ -150,6 +150,7 @@ const step: fc.Arbitrary<Step> = fc.record({
 interface Machine {
   readonly slotCount: number;
   readonly memoryMb: number;
+  readonly versionCountMax: number;
   readonly canCopy: boolean;
 }
 
@@ -179,13 +180,20 @@ function checkEmpty(platform: SmallPlatform): void {
 }
 
 const RUNS = { numRuns: 300 };
-const machine: fc.Arbitrary<Machine> = fc.record({
-  slotCount: fc.integer({ min: SMALL.coreCount, max: SLOT_COUNT_MAX }),
-  memoryMb: fc.constantFrom(SMALL.memoryMb, MEMORY_MB_MAX),
-  // Without zygotes as often as the ways of a plain instance are.
-  canCopy: fc.boolean(),
-});
-const steps = fc.array(step, { maxLength: 120, size: 'max' });
+function machines(over: Partial<Machine>, slotCountMin: number, slotCountMax: number): fc.Arbitrary<Machine> {
+  const { memoryMb, versionCountMax } = SMALL;
+  return fc
+    .integer({ min: slotCountMin, max: slotCountMax })
+    .map((slotCount) => ({ memoryMb, versionCountMax, canCopy: true, ...over, slotCount }));
+}
+
+const roomy = { memoryMb: MEMORY_MB_MAX, versionCountMax: NAMES.length };
+const machine: fc.Arbitrary<Machine> = fc.oneof(
+  { arbitrary: machines(roomy, SMALL.coreCount + 3, SLOT_COUNT_MAX), weight: 2 },
+  machines({}, SMALL.coreCount, SLOT_COUNT_MAX),
+  machines({ canCopy: false }, SMALL.coreCount, SMALL.slotCount),
+);
+const steps = fc.array(step, { maxLength: 160, size: 'max' });
 
 test('whatever happens, each invocation has one result, and nothing is lost or kept', async () => {
   await fc.assert(
