@@ -7,7 +7,7 @@
 import { FixedTime, GreedyDual, type KeepAlive, LeastRecentlyUsed } from '../src/worker/machine/keep-alive.ts';
 import { azureWorkload } from './lib/azure-2019.ts';
 import { readAzureTrace } from './lib/azure-trace.ts';
-import { GreedyDualByItem } from './lib/greedy-dual-by-item.ts';
+import { GreedyDualByGroup } from './lib/greedy-dual-by-group.ts';
 import { type KeepAliveResult, type Machine, runKeepAlive } from './lib/keep-alive-model.ts';
 import { type BenchOptions, compare, type Figure, figureOf, type Report } from './lib/report.ts';
 import type { Workload } from './lib/workload.ts';
@@ -15,10 +15,10 @@ import type { Workload } from './lib/workload.ts';
 const SHIPPED = 'greedy-dual';
 const TEN_MINUTES_US = 600 * 1e6;
 const RULES: Readonly<Record<string, (itemCount: number, groupCount: number) => KeepAlive>> = {
-  [SHIPPED]: (items, groups) => new GreedyDual(items, groups),
+  [SHIPPED]: (items) => new GreedyDual(items),
   'least recently used': (items) => new LeastRecentlyUsed(items),
   'ten minutes': (items) => new FixedTime(items, TEN_MINUTES_US),
-  'greedy-dual by instance': (items) => new GreedyDualByItem(items),
+  'greedy-dual by function': (items, groups) => new GreedyDualByGroup(items, groups),
 };
 const RIVALS = Object.keys(RULES).filter((rule) => rule !== SHIPPED);
 

@@ -101,7 +101,7 @@ export class CodeCache implements CodeSink {
     this.#options = options;
     this.#root = join(options.folder, 'code');
     const { codeCacheBytesMax, codeCacheEntryCountMax, unpackConcurrencyMax } = options.limits;
-    this.#rule = options.rule ?? new GreedyDual(codeCacheEntryCountMax, codeCacheEntryCountMax);
+    this.#rule = options.rule ?? new GreedyDual(codeCacheEntryCountMax);
     this.#budget = new DiskBudget(codeCacheBytesMax, () => this.#evictOne());
     this.#gate = new Gate(unpackConcurrencyMax);
     this.#items = Array.from({ length: codeCacheEntryCountMax }, () => null);
@@ -273,6 +273,7 @@ export class CodeCache implements CodeSink {
     assert(item !== undefined, 'an entry takes so much of the budget that there is an item for each');
     entry.item = item;
     this.#items[item] = entry;
+    this.#rule.began(item);
     this.#used(entry);
   }
 

@@ -1,7 +1,7 @@
 /**
  * What is made before anybody asks: stem cells, copies of fresh versions, and provisioned instances.
  *
- * - Of each kind so many cells boot or wait as `cellTargets` says.
+ * - Of each kind so many cells boot or wait as `cellTargets` says; new ones boot when no lease waits for its instance.
  * - A fresh version that has had an invocation keeps 1 + (its leases) instances waiting, up to `copiesAheadMax`: each
  *   invocation uses one up.
  * - A provisioned version keeps its count of instances, waiting or not.
@@ -21,6 +21,8 @@ import type { Zygotes } from './zygotes.ts';
 
 const NONE = -1;
 const PAUSE_TICKS = 10;
+/** Cells are not put off longer than so many ticks since the last one was. */
+const BOOT_TICKS = 20;
 /** A provisioned instance for which there is no room is tried again after so many ticks. */
 const ROOM_TICKS = 10;
 
@@ -43,6 +45,7 @@ export class Ahead {
   readonly #cellFailures: Int32Array;
   readonly #cellTick: Float64Array;
   #tickCount = 0;
+  #bootTick = -BOOT_TICKS;
   #pausedUntilTick = 0;
   #stopping = false;
 
@@ -95,15 +98,15 @@ export class Ahead {
   tick(nowUs: number): void {
     this.#tickCount++;
     this.fill(nowUs);
+    this.fillCells(nowUs);
   }
 
-  /** Provisioned instances and cells, as far as there is room. */
+  /** Provisioned instances, as far as there is room. */
   fill(nowUs: number): void {
     if (this.#stopping) return;
     for (let index = 0; index < this.#versions.provisionedCount; index++) {
       this.#fillProvisioned(this.#versions.provisionedAt(index), nowUs);
     }
-    this.#fillCells(nowUs);
   }
 
   /** Copies ahead of the version's next invocations. */
@@ -169,16 +172,28 @@ export class Ahead {
     return this.#slots.cellCount[kind]! < this.#limits.cellTargets[kind]!;
   }
 
-  #fillCells(nowUs: number): void {
-    if (this.#isPaused) return;
+  /** Not while a lease waits for its instance, which would have to share the machine with them; but now and then all the same. */
+  fillCells(nowUs: number): void {
+    if (this.#stopping || this.#isPaused) return;
+    if (this.#tickCount < this.#bootTick + BOOT_TICKS && this.#isAwaited()) return;
     const { cellTargets, cellMemoryMb, initTimeoutUs } = this.#limits;
     for (let kind = 0; kind < cellTargets.length; kind++) {
       if (this.#cellTick[kind]! > this.#tickCount) continue;
       while (this.#lacksCells(kind) && this.#room.isFree(cellMemoryMb)) {
         const slot = this.#slots.takeCell(kind, cellMemoryMb, nowUs + initTimeoutUs);
         this.#actions.boot(slot, kind);
+        this.#bootTick = this.#tickCount;
       }
     }
+  }
+
+  #isAwaited(): boolean {
+    const { state, core, count } = this.#slots;
+    for (let slot = 0; slot < count; slot++) {
+      if (state[slot] === SlotState.initialising) return true;
+      if (state[slot] === SlotState.starting && core[slot] !== NONE) return true;
+    }
+    return false;
   }
 
   /** One more instance of the version. False: there is no room, or its zygote has to be initialised first. */

@@ -6,10 +6,13 @@
  *
  * The rule that ships is greedy-dual: priority = clock at the last use + frequency × cost / size, and the clock
  * moves to the priority of whatever was evicted, so that what is not used ages (Fuerst and Sharma, "FaasCache",
- * ASPLOS '21; it is GreedyDual-Size-Frequency of web caches). Rejected: a heap. Evictions are rare, and a scan over the
+ * ASPLOS '21; it is GreedyDual-Size-Frequency of web caches). FaasCache counts the uses of a function; here each item's own
+ * count, or the instances that one burst needed would never leave (`npm run bench -- keep-alive` shows both). Rejected: a heap. Evictions are rare, and a scan over the
  * items at each costs less than keeping a heap in order at every use.
  */
 export interface KeepAlive {
+  /** The item is new: whatever had its number before is no more. */
+  began(item: number): void;
   /** One more use of the group: call it once for an invocation. */
   count(group: number): void;
   /** Nothing of the group is left: its count begins anew. */
@@ -29,21 +32,23 @@ export class GreedyDual implements KeepAlive {
   readonly #frequency: Float64Array;
   #clock = 0;
 
-  constructor(itemCount: number, groupCount: number) {
+  constructor(itemCount: number) {
     this.#priority = new Float64Array(itemCount);
-    this.#frequency = new Float64Array(groupCount);
+    this.#frequency = new Float64Array(itemCount);
   }
 
-  count(group: number): void {
-    this.#frequency[group]! += 1;
+  began(item: number): void {
+    this.#frequency[item] = 0;
+    this.#priority[item] = this.#clock;
   }
 
-  forget(group: number): void {
-    this.#frequency[group] = 0;
-  }
+  count(): void {}
 
-  touch(item: number, group: number, worth: number): void {
-    this.#priority[item] = this.#clock + this.#frequency[group]! * worth;
+  forget(): void {}
+
+  touch(item: number, _group: number, worth: number): void {
+    this.#frequency[item]! += 1;
+    this.#priority[item] = this.#clock + this.#frequency[item]! * worth;
   }
 
   priority(item: number): number {
@@ -67,6 +72,8 @@ export class LeastRecentlyUsed implements KeepAlive {
   constructor(itemCount: number) {
     this.#usedUs = new Float64Array(itemCount);
   }
+
+  began(): void {}
 
   count(): void {}
 

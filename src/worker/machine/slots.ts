@@ -91,7 +91,7 @@ export class Slots {
     this.sinceUs = new Float64Array(count);
     this.idle = new SlotList(versions.count, count);
     this.resting = new SlotList(1, count);
-    this.keepAlive = new GreedyDual(count, versions.count);
+    this.keepAlive = new GreedyDual(count);
     this.#worth = new Float64Array(count);
     this.#freeSlots = Int32Array.from({ length: count }, (_, index) => count - 1 - index);
     this.freeCount = count;
@@ -275,10 +275,7 @@ export class Slots {
     else this.#leave(slot);
     assert(this.children[slot] === 0, `slot ${slot} is freed and has copies`);
     const version = this.version[slot]!;
-    if (version !== NONE) {
-      this.#versions.slots[version]! -= 1;
-      if (this.#versions.slots[version] === 0) this.keepAlive.forget(version);
-    }
+    if (version !== NONE) this.#versions.slots[version]! -= 1;
     if (this.zygote[slot] !== NONE) this.leaveZygote(slot);
     this.state[slot] = SlotState.free;
     this.version[slot] = NONE;
@@ -343,7 +340,7 @@ export class Slots {
     this.after[slot] = After.kept;
     // Until it is touched it is worth as little as anything can be.
     this.#worth[slot] = 0;
-    this.keepAlive.touch(slot, 0, 0);
+    this.keepAlive.began(slot);
     return slot;
   }
 }

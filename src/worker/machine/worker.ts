@@ -171,7 +171,6 @@ export class WorkerMachine {
       this.#run(slot, core, nowUs);
     }
     versions.invoked[versionIndex] = 1;
-    slots.keepAlive.count(versionIndex);
     if (versions.fresh[versionIndex] === 1) this.#ahead.fillVersion(versionIndex, nowUs);
     return true;
   }
@@ -271,6 +270,7 @@ export class WorkerMachine {
     // Cells pause while somebody was refused, so the room is still there when the shell tries again.
     this.#leases.noteRoom();
     this.#ahead.fill(nowUs);
+    this.#ahead.fillCells(nowUs);
   }
 
   /**

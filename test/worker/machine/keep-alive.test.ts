@@ -37,6 +37,7 @@ class Cache {
         this.#drop(gone);
       }
       this.kept.add(item);
+      this.#rule.began(item);
     }
     this.#rule.touch(item, item, worth, this.nowUs);
   }
@@ -48,7 +49,7 @@ class Cache {
 }
 
 const ITEMS = 8;
-const rules = (): KeepAlive[] => [new GreedyDual(ITEMS, ITEMS), new LeastRecentlyUsed(ITEMS), new FixedTime(ITEMS, 20)];
+const rules = (): KeepAlive[] => [new GreedyDual(ITEMS), new LeastRecentlyUsed(ITEMS), new FixedTime(ITEMS, 20)];
 
 test('under every rule, what was used last is kept, and what is used is there', () => {
   fc.assert(
@@ -65,18 +66,18 @@ test('under every rule, what was used last is kept, and what is used is there', 
 });
 
 test('greedy-dual keeps what is used often, and what is dear for its size', () => {
-  const often = new Cache(new GreedyDual(ITEMS, ITEMS), 2, ITEMS);
+  const often = new Cache(new GreedyDual(ITEMS), 2, ITEMS);
   for (let round = 0; round < 5; round++) often.use(0);
   for (const item of [1, 2, 3]) often.use(item);
   assert.deepEqual(often.kept, new Set([0, 3]));
-  const dear = new Cache(new GreedyDual(ITEMS, ITEMS), 2, ITEMS);
+  const dear = new Cache(new GreedyDual(ITEMS), 2, ITEMS);
   dear.use(0, 10);
   for (const item of [1, 2, 3]) dear.use(item, 1);
   assert.deepEqual(dear.kept, new Set([0, 3]));
 });
 
 test('greedy-dual lets go in the end of what was dear once and is used no more', () => {
-  const cache = new Cache(new GreedyDual(ITEMS, ITEMS), 2, ITEMS);
+  const cache = new Cache(new GreedyDual(ITEMS), 2, ITEMS);
   cache.use(0, 10);
   for (let round = 0; round < 12; round++) for (const item of [1, 2]) cache.use(item, 1);
   assert.ok(!cache.kept.has(0));

@@ -137,7 +137,7 @@ describe('who hears of it', () => {
 });
 
 describe('what is made ahead where room is short', () => {
-  test('cells boot again as soon as a refused lease has been placed', () => {
+  test('cells boot again once a refused lease has been placed', () => {
     const shell = withCells({ slotCount: 3, cellTargets: [1] });
     assert.ok(shell.assign(0, PLAIN));
     assert.ok(shell.assign(1, PLAIN));
@@ -146,6 +146,7 @@ describe('what is made ahead where room is short', () => {
     assert.ok(shell.assign(2, PLAIN));
     shell.done();
     shell.exit(shell.machine.slotOf(0));
+    shell.tick(25);
     assert.ok(shell.done().some((action) => action.startsWith('boot')));
   });
 

@@ -15,7 +15,13 @@ const SMALL_SEMI_SPACE_MB = 4;
 const SMALL_MB = 256;
 
 /** The instance owns one core: helper threads would only take turns with it. */
-const COMMON_FLAGS = ['--single-threaded', '--v8-pool-size=0', '--disable-sigusr1'];
+const COMMON_FLAGS = [
+  '--single-threaded',
+  '--v8-pool-size=0',
+  '--disable-sigusr1',
+  // Without other threads V8 enters the middle tier's code for a long loop and never leaves it for the best.
+  '--no-maglev-osr',
+];
 
 export const nodeRuntime: Runtime = {
   label: 'node',
