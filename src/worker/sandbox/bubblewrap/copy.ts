@@ -14,6 +14,7 @@ import type { DescriptorPassing } from '../descriptor-passing.ts';
 import { reasonOfStatus } from '../exit-status.ts';
 
 const POLL_MS_MAX = 16;
+const QUICK_POLLS = 6;
 /** How long a zygote may take to say how its copy ended. */
 const STATUS_WAIT_MS = 250;
 /** How long one that retires may take to end. */
@@ -144,9 +145,10 @@ export class CopySandbox implements Sandbox {
     if (this.#ending) return;
     this.#ending = true;
     const { cgroup } = this.#options;
-    for (let waitMs = 0; cgroup.processIds().length > 0; waitMs = Math.min(waitMs * 2 + 1, POLL_MS_MAX)) {
+    // It closes its descriptors about a millisecond before it leaves its cgroup.
+    for (let poll = 0; cgroup.processIds().length > 0; poll++) {
       if (this.#killed) cgroup.killAll();
-      await delay(waitMs);
+      await delay(poll === 0 ? 0 : Math.min(2 ** Math.max(0, poll - QUICK_POLLS), POLL_MS_MAX));
     }
     if (!this.output.every(isEnded)) await Promise.race([Promise.all(this.output.map(ended)), delay(DRAIN_MS)]);
     const reason = await this.#reason();
