@@ -213,6 +213,16 @@ test('boto3', { skip: hasBoto3 ? false : 'NOT TESTED: boto3 is missing (apt inst
   assert.match(stdout, /^boto3 \S+ ok$/m);
 });
 
+test(
+  'boto3: layers and provisioned concurrency',
+  { skip: hasBoto3 ? false : 'NOT TESTED: boto3 is missing (apt install python3-boto3)' },
+  async () => {
+    const script = path.join(import.meta.dirname, 'clients/copies.py');
+    const { stdout } = await promisify(execFile)(PYTHON, [script, platform.url], { env: CLIENT_ENVIRONMENT });
+    assert.match(stdout, /^boto3 \S+ ok$/m);
+  },
+);
+
 const hasAws = existsSync(AWS);
 
 test(

@@ -7,14 +7,18 @@ import { after, before, test } from 'node:test';
 import { perch } from '../cli/perch.ts';
 import { type Deployment, Functions, type Invoked, until } from '../lib/functions.ts';
 import { startTestPlatform, type TestPlatform } from '../lib/platform.ts';
+import { noBubblewrap, ROOT_ONLY } from '../worker/sandbox/harness.ts';
+
+const skip = noBubblewrap || ROOT_ONLY;
 
 let platform: TestPlatform;
 let functions: Functions;
 before(async () => {
+  if (skip !== false) return;
   platform = await startTestPlatform();
   functions = new Functions(platform);
 });
-after(() => platform.stop());
+after(() => platform?.stop());
 
 interface Uncopyable extends Deployment {
   readonly what: string;
@@ -73,7 +77,7 @@ async function isRefusedAndSaysSo(name: string, says: RegExp): Promise<void> {
 
 for (const [index, { what, runtime, files, says }] of UNCOPYABLE.entries())
   for (const isolation of ['reuse', 'fresh'])
-    test(`${runtime}, ${isolation}, ${what}: answered by processes of its own, and said once`, async () => {
+    test(`${runtime}, ${isolation}, ${what}: answered by processes of its own, and said once`, { skip }, async () => {
       const name = `uncopyable-${index}-${isolation}`;
       await functions.deploy(name, { files, environment: { PERCH_ISOLATION: isolation } });
       await functions.cellsWait(runtime);
@@ -96,7 +100,7 @@ for (const [index, { what, runtime, files, says }] of UNCOPYABLE.entries())
       await isRefusedAndSaysSo(name, says);
     });
 
-test('an environment variable that is read when a process begins', async () => {
+test('an environment variable that is read when a process begins', { skip }, async () => {
   const files = { 'index.mjs': 'export const handler = async () => [process.execArgv, process.env.NODE_OPTIONS];' };
   for (const isolation of ['reuse', 'fresh']) {
     const name = `options-${isolation}`;
@@ -133,34 +137,38 @@ const FAILING: readonly Failing[] = [
 
 for (const [index, { what, runtime, files, expected }] of FAILING.entries())
   for (const isolation of ['reuse', 'fresh'])
-    test(`${runtime}, ${isolation}, an initialisation that ${what}: as in a process of its own, for all that wait; then tried again`, async () => {
-      const name = `failing-${index}-${isolation}`;
-      const plainName = `${name}-plain`;
-      await functions.deploy(name, { files, environment: { PERCH_ISOLATION: isolation } });
-      // The variable makes it a process of its own.
-      await functions.deploy(plainName, { files, environment: { PERCH_ISOLATION: isolation, LC_TIME: 'C' } });
-      await functions.cellsWait(runtime);
-      const all = await Promise.all(Array.from({ length: 6 }, () => functions.invoke(name)));
-      const plain = await functions.invoke(plainName);
-      for (const { status, functionError, value } of [...all, plain]) {
-        assert.deepEqual([status, functionError], [200, 'Unhandled'], JSON.stringify(value));
-        for (const [field, content] of Object.entries(expected))
-          assert.equal(value[field], content, JSON.stringify(value));
-      }
-      // Below the function's own code lies the way to it, which is another one.
-      const own = (frame: string): boolean => !frame.startsWith(' ') || frame.includes('/var/task/');
-      const shape = ({ value }: Invoked): unknown => ({
-        ...value,
-        errorMessage: String(value.errorMessage).replace(/RequestId: \S+/, ''),
-        trace: value.trace?.filter(own),
-        stackTrace: value.stackTrace?.filter(own),
-      });
-      for (const answer of all) assert.deepEqual(shape(answer), shape(plain));
-      if (!('other.mjs' in files)) assert.ok((await functions.logLines(name, 'init')).length > 0);
-      assert.equal((await functions.invoke(name)).functionError, 'Unhandled', 'tried again, it fails again');
-      await functions.updateCode(name, runtime === 'node' ? GOOD_NODE : GOOD_PYTHON);
-      assert.equal(await functions.call(name), 7);
-    });
+    test(
+      `${runtime}, ${isolation}, an initialisation that ${what}: as in a process of its own, for all that wait; then tried again`,
+      { skip },
+      async () => {
+        const name = `failing-${index}-${isolation}`;
+        const plainName = `${name}-plain`;
+        await functions.deploy(name, { files, environment: { PERCH_ISOLATION: isolation } });
+        // The variable makes it a process of its own.
+        await functions.deploy(plainName, { files, environment: { PERCH_ISOLATION: isolation, LC_TIME: 'C' } });
+        await functions.cellsWait(runtime);
+        const all = await Promise.all(Array.from({ length: 6 }, () => functions.invoke(name)));
+        const plain = await functions.invoke(plainName);
+        for (const { status, functionError, value } of [...all, plain]) {
+          assert.deepEqual([status, functionError], [200, 'Unhandled'], JSON.stringify(value));
+          for (const [field, content] of Object.entries(expected))
+            assert.equal(value[field], content, JSON.stringify(value));
+        }
+        // Below the function's own code lies the way to it, which is another one.
+        const own = (frame: string): boolean => !frame.startsWith(' ') || frame.includes('/var/task/');
+        const shape = ({ value }: Invoked): unknown => ({
+          ...value,
+          errorMessage: String(value.errorMessage).replace(/RequestId: \S+/, ''),
+          trace: value.trace?.filter(own),
+          stackTrace: value.stackTrace?.filter(own),
+        });
+        for (const answer of all) assert.deepEqual(shape(answer), shape(plain));
+        if (!('other.mjs' in files)) assert.ok((await functions.logLines(name, 'init')).length > 0);
+        assert.equal((await functions.invoke(name)).functionError, 'Unhandled', 'tried again, it fails again');
+        await functions.updateCode(name, runtime === 'node' ? GOOD_NODE : GOOD_PYTHON);
+        assert.equal(await functions.call(name), 7);
+      },
+    );
 
 // oxfmt-ignore
 const SLOW = [
@@ -169,7 +177,7 @@ const SLOW = [
 ] as const;
 
 for (const [runtime, files] of SLOW)
-  test(`${runtime}: an initialisation that takes too long, for all that wait`, async () => {
+  test(`${runtime}: an initialisation that takes too long, for all that wait`, { skip }, async () => {
     const name = `slow-${runtime}`;
     await functions.deploy(name, { files });
     await functions.cellsWait(runtime);
