@@ -76,7 +76,7 @@ test('a part of a benchmark can be run alone; one that is not there is refused',
 test('keep-alive, in small', async () => {
   const report = await smoke('keep-alive');
   const rules = new Set(report.figures.map(({ name }) => name.split(', ').at(-2)));
-  assert.deepEqual([...rules], ['greedy-dual', 'least recently used', 'ten minutes', 'greedy-dual by instance']);
+  assert.deepEqual([...rules], ['greedy-dual', 'least recently used', 'ten minutes', 'greedy-dual by function']);
   assert.ok(report.notes.some((line) => line.startsWith('greedy-dual loses')));
 });
 
