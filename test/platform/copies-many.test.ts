@@ -18,7 +18,7 @@ const FRESH_COUNT = Number(process.env['PERCH_FRESH_COUNT'] ?? 200);
 const FUNCTION_COUNT = Number(process.env['PERCH_FUNCTION_COUNT'] ?? 30);
 const INVOCATIONS_PER_FUNCTION = 3;
 /** Before the first look: by then pools, caches and the heap have the size that they keep. */
-const WARM_UP_SHARE = 0.2;
+const WARM_UP_SHARE = 0.5;
 /** Of the platform's process; in a short run its heap still grows to its size. */
 const PLATFORM_GROWTH_MB_MAX = FRESH_COUNT < 1000 ? 32 : 8;
 const ZYGOTE_GROWTH_MB_MAX = 4;
