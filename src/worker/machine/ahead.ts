@@ -109,6 +109,14 @@ export class Ahead {
     }
   }
 
+  /**
+   * A lease of the version was placed. While another copy waits, the next one is made once this one has ended: it would
+   * take CPU time from the invocation.
+   */
+  taken(version: number, nowUs: number): void {
+    if (this.#versions.ahead[version] === 0) this.fillVersion(version, nowUs);
+  }
+
   /** Copies ahead of the version's next invocations. */
   fillVersion(version: number, nowUs: number): void {
     const { fresh, invoked, aheadFailed, dropped, live, ahead } = this.#versions;

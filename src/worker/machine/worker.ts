@@ -171,7 +171,7 @@ export class WorkerMachine {
       this.#run(slot, core, nowUs);
     }
     versions.invoked[versionIndex] = 1;
-    if (versions.fresh[versionIndex] === 1) this.#ahead.fillVersion(versionIndex, nowUs);
+    this.#ahead.taken(versionIndex, nowUs);
     return true;
   }
 

@@ -61,6 +61,10 @@ function openFreezer(folder: string): string {
   return '';
 }
 
+/** What may stay in the group of a copy for the next copy of the same zygote. */
+const COPY_LEFT_BYTES_MAX = 4 * 1024 * 1024;
+const COPY_UNREAPED_MAX = 8;
+
 class CgroupV1 implements Cgroup {
   attachFiles: readonly string[] = [];
   readonly #options: V1Options;
@@ -76,6 +80,9 @@ class CgroupV1 implements Cgroup {
   /** Who may still have attach descriptors. */
   #holder: symbol | undefined;
   #generation = 0;
+  /** Its limit of processes is set. */
+  #limited = false;
+  #limitMb = 0;
 
   constructor(options: V1Options, slot: number) {
     this.#options = options;
@@ -95,6 +102,8 @@ class CgroupV1 implements Cgroup {
     this.#freezer = freezer === '' ? undefined : new Freezer(freezer);
     this.#folders = [memory, pids, freezer].filter((folder) => folder !== '');
     for (const folder of this.#folders) makeFolder(folder);
+    this.#limited = false;
+    this.#limitMb = 0;
     this.attachFiles = this.#folders.map((folder) => path.join(folder, 'cgroup.procs'));
     // Joining by `tasks` moves one thread, and does not wait for whoever is being forked meanwhile.
     const files = this.#folders.map((folder) => path.join(folder, folder === freezer ? 'cgroup.procs' : 'tasks'));
@@ -119,12 +128,13 @@ class CgroupV1 implements Cgroup {
     if (this.#holder !== undefined && this.#holder !== holder) this.#renew();
     this.#holder = holder;
     this.#freezer?.thaw();
-    if (this.#pids !== '') {
+    if (this.#pids !== '' && !this.#limited) {
       if (!tryWrite(this.#pids, 'pids.max', String(this.#options.processCountMax)))
         throw new Error('cgroup: cannot set pids.max');
     }
+    this.#limited = true;
     if (this.#memory === '') return;
-    this.limitMemory(memoryMb);
+    if (this.#limitMb !== memoryMb) this.limitMemory(memoryMb);
     tryWrite(this.#memory, 'memory.max_usage_in_bytes', '0');
     this.#oomKillsBefore = this.#oomKills();
   }
@@ -132,6 +142,7 @@ class CgroupV1 implements Cgroup {
   /** Memory and swap together may never be less than memory, so the order depends on whether the limit grows. */
   limitMemory(memoryMb: number): void {
     if (this.#memory === '') return;
+    this.#limitMb = memoryMb;
     const bytes = String(memoryMb * 1024 * 1024);
     if (!tryWrite(this.#memory, 'memory.limit_in_bytes', bytes)) {
       tryWrite(this.#memory, 'memory.memsw.limit_in_bytes', bytes);
@@ -175,18 +186,31 @@ class CgroupV1 implements Cgroup {
     return this.#oomKills() - this.#oomKillsBefore;
   }
 
-  /** Page cache that the instance read stays charged to the group and would count against the next one. */
+  /**
+   * What the group still holds counts against the next instance: page cache that the last one read, and the dead that
+   * nobody has reaped yet. A copy is one of many of its zygote, which reaps them: a little of either may stay for the next.
+   */
   release(): void {
-    if (this.#holder === undefined) this.#freezer?.release();
-    else this.#freezer?.freeze();
-    if (this.#memory !== '') tryWrite(this.#memory, 'memory.force_empty', '0');
-    if (this.#memory !== '' && this.#holder !== undefined) tryWrite(this.#memory, 'memory.limit_in_bytes', '0');
-    // The dead that nobody has reaped yet (they may wait long, where the init of a container is careless) count against
-    // the limit too. They do not hold their group, though: a new one starts at zero.
-    const unreaped = this.#pids !== '' && Number(readText(this.#pids, 'pids.current')) > 0;
+    const isCopy = this.#holder !== undefined;
+    if (isCopy) this.#freezer?.freeze();
+    else this.#freezer?.release();
+    if (this.#memory !== '' && (!isCopy || this.memoryBytes() > COPY_LEFT_BYTES_MAX))
+      tryWrite(this.#memory, 'memory.force_empty', '0');
+    // Where it cannot be frozen, who still has a descriptor of it can do nothing in it either.
+    if (this.#memory !== '' && isCopy && this.#freezer === undefined) {
+      tryWrite(this.#memory, 'memory.limit_in_bytes', '0');
+      this.#limitMb = 0;
+    }
+    this.#dropUnreaped(isCopy ? COPY_UNREAPED_MAX : 0);
+  }
+
+  /** They do not hold their group, though: a new one starts at zero. They may wait long, where the init of a container is careless. */
+  #dropUnreaped(max: number): void {
+    const unreaped = this.#pids !== '' && Number(readText(this.#pids, 'pids.current')) > max;
     if (!unreaped) return;
     this.#attach.close();
     if (removeFolder(this.#pids)) makeFolder(this.#pids);
+    this.#limited = false;
   }
 
   #oomKills(): number {
