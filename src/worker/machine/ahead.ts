@@ -2,8 +2,8 @@
  * What is made before anybody asks: stem cells, copies of fresh versions, and provisioned instances.
  *
  * - Of each kind so many cells boot or wait as `cellTargets` says; new ones boot when no lease waits for its instance.
- * - A fresh version that has had an invocation keeps 1 + (its leases) instances waiting, up to `copiesAheadMax`: each
- *   invocation uses one up.
+ * - A fresh version that has had an invocation keeps 1 + (its leases) instances waiting, at least 2, up to
+ *   `copiesAheadMax`: each invocation uses one up, and the next is made when it is over.
  * - A provisioned version keeps its count of instances, waiting or not.
  *
  * The first two use only what is free; provisioned instances may evict as a lease does. Where a lease was refused, or a
@@ -123,7 +123,7 @@ export class Ahead {
     if (this.#stopping || this.#isPaused || dropped[version] === 1) return;
     if (fresh[version] === 0 || invoked[version] === 0 || aheadFailed[version] === 1) return;
     const leases = live[version]! - ahead[version]!;
-    const target = Math.min(this.#limits.copiesAheadMax, 1 + leases);
+    const target = Math.min(this.#limits.copiesAheadMax, Math.max(2, 1 + leases));
     while (ahead[version]! < target && this.#makeOne(version, false, nowUs));
   }
 
