@@ -20,7 +20,7 @@ const uncopyable = require('./uncopyable.cjs');
 const IN = 3;
 const OUT = 4;
 const HEADER_BYTES = 16;
-const REAP_MS_MAX = 20;
+const REAP_MS_MAX = 200;
 const CLONE_NEWPID = 0x20000000;
 /** As in runtime.ts. */
 const HEAP_SHARE = 0.85;

@@ -16,7 +16,7 @@ import { reasonOfStatus } from '../exit-status.ts';
 const POLL_MS_MAX = 16;
 const QUICK_POLLS = 6;
 /** How long a zygote may take to say how its copy ended. */
-const STATUS_WAIT_MS = 250;
+const STATUS_WAIT_MS = 500;
 /** How long one that retires may take to end. */
 const RETIRE_MS = 50;
 /** How long the last output may take to be read. */
