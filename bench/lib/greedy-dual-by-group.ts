@@ -4,7 +4,15 @@
  */
 import type { KeepAlive } from '../../src/worker/machine/keep-alive.ts';
 
-export class GreedyDualByGroup implements KeepAlive {
+/** What such a rule has to be told beside what all are. */
+export interface CountsGroups {
+  /** One more use of the group: once for an invocation. */
+  count(group: number): void;
+  /** Nothing of the group is left: its count begins anew. */
+  forget(group: number): void;
+}
+
+export class GreedyDualByGroup implements KeepAlive, CountsGroups {
   readonly #priority: Float64Array;
   readonly #frequency: Float64Array;
   #clock = 0;

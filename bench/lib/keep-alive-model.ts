@@ -8,6 +8,7 @@
  */
 import { assert } from '../../src/base/assert.ts';
 import type { KeepAlive } from '../../src/worker/machine/keep-alive.ts';
+import type { CountsGroups } from './greedy-dual-by-group.ts';
 import type { Workload } from './workload.ts';
 
 export interface KeepAliveResult {
@@ -44,7 +45,7 @@ export function runKeepAlive(
 class Server {
   readonly #workload: Workload;
   readonly #machine: Machine;
-  readonly #rule: KeepAlive;
+  readonly #rule: KeepAlive & Partial<CountsGroups>;
   /** For each item: its function, and when it ends; the idle ones of a function in a stack each. */
   readonly #functionOf: Int32Array;
   readonly #endMs: Float64Array;
@@ -64,7 +65,11 @@ class Server {
   #coldCount = 0;
   #addedMs = 0;
 
-  constructor(workload: Workload, machine: Machine, { rule, itemCount }: { rule: KeepAlive; itemCount: number }) {
+  constructor(
+    workload: Workload,
+    machine: Machine,
+    { rule, itemCount }: { rule: KeepAlive & Partial<CountsGroups>; itemCount: number },
+  ) {
     this.#workload = workload;
     this.#machine = machine;
     this.#rule = rule;
@@ -130,13 +135,14 @@ class Server {
     const { durationMs, initMs, memoryMb } = this.#workload.functions[fn]!;
     const warm = this.#idleOf[fn]!.at(-1) ?? NONE;
     if (warm === NONE && !this.#makeRoom(memoryMb)) return false;
-    this.#rule.count(fn);
+    this.#rule.count?.(fn);
     if (warm !== NONE) {
       this.#leaveIdle(warm);
       this.#begin(warm, durationMs);
       return true;
     }
     const item = this.#free.pop()!;
+    this.#rule.began(item);
     this.#functionOf[item] = fn;
     this.#liveOf[fn]! += 1;
     this.#usedMb += memoryMb;
@@ -190,7 +196,7 @@ class Server {
     this.#functionOf[item] = NONE;
     this.#free.push(item);
     this.#liveOf[fn]! -= 1;
-    if (this.#liveOf[fn] === 0) this.#rule.forget(fn);
+    if (this.#liveOf[fn] === 0) this.#rule.forget?.(fn);
   }
 }
 

@@ -214,7 +214,6 @@ export class CodeCache implements CodeSink {
   }
 
   #touch(entry: Entry): void {
-    this.#rule.count(entry.item);
     this.#rule.touch(entry.item, entry.item, (entry.costUs * MB) / entry.bytes, this.#options.clock.nowUs());
   }
 
@@ -400,7 +399,6 @@ export class CodeCache implements CodeSink {
   async #evict(entry: Entry): Promise<void> {
     const views = [...entry.views].map((key) => this.#evict(this.#entries.get(key)!));
     this.#entries.delete(entry.key);
-    this.#rule.forget(entry.item);
     this.#items[entry.item] = null;
     this.#freeItems.push(entry.item);
     for (const key of entry.parts) this.#entries.get(key)?.views.delete(entry.key);

@@ -2,7 +2,7 @@
  * What is kept when not everything can be: one rule behind one interface, so that rules can be compared on a trace.
  *
  * An item is something that is kept and can be had again at a cost (an instance, a zygote; a slot of the machine). A
- * group is what its uses are counted for (a function version). The one with the lowest priority goes first.
+ * group is what it is an instance of (a function version), for rules that ask. The one with the lowest priority goes first.
  *
  * The rule that ships is greedy-dual: priority = clock at the last use + frequency × cost / size, and the clock
  * moves to the priority of whatever was evicted, so that what is not used ages (Fuerst and Sharma, "FaasCache",
@@ -13,10 +13,6 @@
 export interface KeepAlive {
   /** The item is new: whatever had its number before is no more. */
   began(item: number): void;
-  /** One more use of the group: call it once for an invocation. */
-  count(group: number): void;
-  /** Nothing of the group is left: its count begins anew. */
-  forget(group: number): void;
   /** The item is used now. `worth`: what it costs to have it again for what it takes up, microseconds per MB. */
   touch(item: number, group: number, worth: number, nowUs: number): void;
   /** The lowest goes first. Only of items that were touched since they came. */
@@ -41,10 +37,6 @@ export class GreedyDual implements KeepAlive {
     this.#frequency[item] = 0;
     this.#priority[item] = this.#clock;
   }
-
-  count(): void {}
-
-  forget(): void {}
 
   touch(item: number, _group: number, worth: number): void {
     this.#frequency[item]! += 1;
@@ -74,10 +66,6 @@ export class LeastRecentlyUsed implements KeepAlive {
   }
 
   began(): void {}
-
-  count(): void {}
-
-  forget(): void {}
 
   touch(item: number, _group: number, _worth: number, nowUs: number): void {
     this.#usedUs[item] = nowUs;

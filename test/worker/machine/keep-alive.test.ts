@@ -28,7 +28,6 @@ class Cache {
   use(item: number, worth = 1): void {
     this.nowUs++;
     for (const kept of this.kept) if (this.#rule.expired(kept, this.nowUs)) this.#drop(kept);
-    this.#rule.count(item);
     if (!this.kept.has(item)) {
       this.missCount++;
       if (this.kept.size === this.#capacity) {
@@ -44,7 +43,6 @@ class Cache {
 
   #drop(item: number): void {
     this.kept.delete(item);
-    this.#rule.forget(item);
   }
 }
 
