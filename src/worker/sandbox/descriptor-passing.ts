@@ -2,8 +2,7 @@
  * Unix socket pairs made by hand, and descriptors sent over one: what a zygote needs to give a copy its channel. Node has
  * neither. Costs about 10 µs a pair.
  */
-import { createRequire } from 'node:module';
-import type koffiModule from 'koffi';
+import { type Koffi, type Library, loadLibrary } from './libc.ts';
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
@@ -24,16 +23,11 @@ export interface DescriptorPassing {
 
 /** Undefined where koffi or Linux is missing. */
 export function openDescriptorPassing(): DescriptorPassing | undefined {
-  if (process.platform !== 'linux') return undefined;
-  try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof koffiModule;
-    return bind(koffi, koffi.load('libc.so.6'));
-  } catch {
-    return undefined;
-  }
+  const loaded = loadLibrary();
+  return loaded === undefined ? undefined : bind(loaded.koffi, loaded.library);
 }
 
-function bind(koffi: typeof koffiModule, library: ReturnType<typeof koffiModule.load>): DescriptorPassing {
+function bind(koffi: Koffi, library: Library): DescriptorPassing {
   const socketpair = library.func('int socketpair(int domain, int type, int protocol, _Out_ int *pair)');
   const sendmsg = library.func('long sendmsg(int descriptor, const void *message, int flags)');
   return {

@@ -13,9 +13,8 @@ import type { Cgroup } from './cgroup/cgroup.ts';
 import { killProcesses } from './cgroup/folder.ts';
 import type { ExitReason, Sandbox } from './contract.ts';
 import { memoryHighWaterBytes } from './memory.ts';
+import { delay, drained, ignore } from './streams.ts';
 
-/** How long the last output may take to be read before `onExit` is called without it. */
-const DRAIN_MS = 250;
 const STDERR_HEAD_BYTES = 2048;
 const POLL_MS_MAX = 16;
 
@@ -150,7 +149,7 @@ class HostSandbox implements Sandbox {
   async #end(code: number | null, signal: string | null): Promise<void> {
     await this.#killLeftovers();
     const { cgroup, statusStreams, reasonOf } = this.#options;
-    await Promise.race([Promise.all([...this.output, ...statusStreams].map(ended)), delay(DRAIN_MS)]);
+    await drained([...this.output, ...statusStreams]);
     this.memoryPeakBytes();
     const reason = this.#reason(signal, reasonOf({ code, signal, stderrHead: this.#stderrHead }));
     cgroup?.release();
@@ -214,14 +213,3 @@ class FailedSandbox implements Sandbox {
 
 const OOM: ExitReason = { kind: 'oom' };
 const KILLED: ExitReason = { kind: 'killed' };
-
-function ignore(): void {}
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-function ended(stream: Readable): Promise<void> {
-  if (stream.closed || stream.readableEnded) return Promise.resolve();
-  return new Promise((resolve) => stream.once('close', resolve).once('end', resolve));
-}

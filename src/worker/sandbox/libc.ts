@@ -29,20 +29,23 @@ const SYS_CLOSE_RANGE = 436;
 
 type Call = (...values: unknown[]) => number;
 
-type Koffi = typeof koffiModule;
-type Library = ReturnType<Koffi['load']>;
+export type Koffi = typeof koffiModule;
+export type Library = ReturnType<Koffi['load']>;
 
-function load(): Libc | undefined {
+/** The C library, for calls that are bound elsewhere; undefined where koffi or Linux is missing. */
+export function loadLibrary(): { readonly koffi: Koffi; readonly library: Library } | undefined {
   if (process.platform !== 'linux') return undefined;
-  let koffi: Koffi;
-  let library: Library;
   try {
-    koffi = createRequire(import.meta.url)('koffi') as Koffi;
-    library = koffi.load('libc.so.6');
+    const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+    return { koffi, library: koffi.load('libc.so.6') };
   } catch {
     return undefined;
   }
-  return bindCalls(koffi, library);
+}
+
+function load(): Libc | undefined {
+  const loaded = loadLibrary();
+  return loaded === undefined ? undefined : bindCalls(loaded.koffi, loaded.library);
 }
 
 /** A prototype that koffi does not understand is a bug, and is not caught. */

@@ -10,10 +10,22 @@ const own = require('./own.cjs');
 const FIRST = 5;
 const RESULT = '/tmp/stale-descriptors';
 
+/** What is open: what each leads to, by its number. */
+function openDescriptors() {
+  const found = new Map();
+  for (const name of readdirSync('/proc/self/fd')) {
+    try {
+      found.set(Number(name), readlinkSync(`/proc/self/fd/${name}`));
+    } catch {
+      // It was the one that the folder was read through.
+    }
+  }
+  return found;
+}
+
 /** What tells one pipe or event descriptor from another under the same number; null for anything else. */
-function identity(descriptor) {
+function identity(descriptor, target) {
   try {
-    const target = readlinkSync(`/proc/self/fd/${descriptor}`);
     if (target.startsWith('pipe:')) return String(fstatSync(descriptor).ino);
     if (target.includes('[eventfd]'))
       return /eventfd-id:\s*(\d+)/.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`))[1];
@@ -27,9 +39,8 @@ function identity(descriptor) {
 
 function identities() {
   const found = new Map();
-  for (const name of readdirSync('/proc/self/fd')) {
-    const descriptor = Number(name);
-    const value = descriptor < FIRST ? null : identity(descriptor);
+  for (const [descriptor, target] of openDescriptors()) {
+    const value = descriptor < FIRST ? null : identity(descriptor, target);
     if (value !== null) found.set(descriptor, value);
   }
   return found;
@@ -54,15 +65,7 @@ function findStale() {
 }
 
 function nulls() {
-  return readdirSync('/proc/self/fd')
-    .map(Number)
-    .filter((descriptor) => {
-      try {
-        return readlinkSync(`/proc/self/fd/${descriptor}`) === '/dev/null';
-      } catch {
-        return false;
-      }
-    });
+  return [...openDescriptors()].flatMap(([descriptor, target]) => (target === '/dev/null' ? [descriptor] : []));
 }
 
 /**
@@ -75,4 +78,4 @@ function close(stale) {
   ffi.close(nowhere);
 }
 
-module.exports = { findStale, close };
+module.exports = { openDescriptors, findStale, close };

@@ -1,6 +1,7 @@
 /** The Node.js runtimes: the pinned Node, with boot.cjs in front of the function's handler. */
 import { fileURLToPath } from 'node:url';
 import { LIMITS } from '../../../base/limits.ts';
+import { ONE_THREAD } from '../one-thread.ts';
 import type { Runtime } from '../runtime.ts';
 
 /** Node itself needs the rest, beside the older objects of JavaScript. */
@@ -14,11 +15,8 @@ const SEMI_SPACE_MB = 8;
 const SMALL_SEMI_SPACE_MB = 4;
 const SMALL_MB = 256;
 
-/** The instance owns one core: helper threads would only take turns with it. */
 const COMMON_FLAGS = [
-  '--single-threaded',
-  '--v8-pool-size=0',
-  '--disable-sigusr1',
+  ...ONE_THREAD,
   // Without other threads V8 enters the middle tier's code for a long loop and never leaves it for the best.
   '--no-maglev-osr',
 ];

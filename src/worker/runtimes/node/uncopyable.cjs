@@ -3,21 +3,10 @@
 'use strict';
 
 const { readdirSync, readFileSync, readlinkSync } = require('node:fs');
+const { openDescriptors } = require('./descriptors.cjs');
 
 /** libuv makes these when they are needed, and makes them anew in a copy. */
 const POOL_THREAD = 'libuv-worker';
-
-function descriptors() {
-  const found = new Map();
-  for (const name of readdirSync('/proc/self/fd')) {
-    try {
-      found.set(Number(name), readlinkSync(`/proc/self/fd/${name}`));
-    } catch {
-      // It was the one that the folder was read through.
-    }
-  }
-  return found;
-}
 
 function threads() {
   return readdirSync('/proc/self/task').flatMap((id) => {
@@ -50,7 +39,7 @@ function children() {
 /** What is there before the function is; pass it to `reasons`. */
 function baseline() {
   return {
-    descriptors: descriptors(),
+    descriptors: openDescriptors(),
     threads: new Set(threads().map(([id]) => id)),
     mappings: new Set(sharedMappings().map(([range]) => range)),
     resources: process.getActiveResourcesInfo().length,
@@ -82,7 +71,7 @@ function reasons(before) {
   const found = new Set();
   for (const type of process.getActiveResourcesInfo().slice(before.resources))
     found.add(RESOURCES.get(type) ?? `${type} is still active`);
-  for (const [number, target] of descriptors())
+  for (const [number, target] of openDescriptors())
     if (before.descriptors.get(number) !== target) found.add(describeDescriptor(number, target));
   for (const [id, name] of threads())
     if (!before.threads.has(id) && name !== POOL_THREAD) found.add(`a running thread (${name})`);

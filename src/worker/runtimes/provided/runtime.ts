@@ -1,5 +1,6 @@
 /** Functions that bring their own runtime: any program named `bootstrap` that speaks Lambda's Runtime API. */
 import { fileURLToPath } from 'node:url';
+import { ONE_THREAD } from '../one-thread.ts';
 import type { Runtime } from '../runtime.ts';
 
 /** What boot.cjs needs: it holds an invocation and its answer, and counts towards the memory of the function. */
@@ -10,16 +11,7 @@ export const providedRuntime: Runtime = {
   names: ['provided.al2023', 'provided.al2'],
   dir: fileURLToPath(new URL('.', import.meta.url)),
   interpreter: () => process.execPath,
-  args: () => [
-    // The core is the bootstrap's: helper threads would only take turns with it.
-    '--single-threaded',
-    '--v8-pool-size=0',
-    '--disable-sigusr1',
-    `--max-old-space-size=${HEAP_MB}`,
-    '{runtime}/boot.cjs',
-    '{code}',
-    '{layers}',
-  ],
+  args: () => [...ONE_THREAD, `--max-old-space-size=${HEAP_MB}`, '{runtime}/boot.cjs', '{code}', '{layers}'],
   // Lambda sets no AWS_EXECUTION_ENV for a runtime that it does not know.
   env: () => ({}),
   alwaysFresh: false,

@@ -1,5 +1,6 @@
 /** WebAssembly: the pinned Node with boot.cjs, which gives each invocation a fresh instance of the function's module. */
 import { fileURLToPath } from 'node:url';
+import { ONE_THREAD } from '../one-thread.ts';
 import type { Runtime } from '../runtime.ts';
 
 /** Of the memory of the function: for Node, this runtime, and the garbage of instances that are gone (see collect.cjs). */
@@ -14,10 +15,7 @@ export const wasmRuntime: Runtime = {
   dir: fileURLToPath(new URL('.', import.meta.url)),
   interpreter: () => process.execPath,
   args: (memoryMb) => [
-    // The instance owns one core: helper threads would only take turns with it.
-    '--single-threaded',
-    '--v8-pool-size=0',
-    '--disable-sigusr1',
+    ...ONE_THREAD,
     '--expose-gc',
     `--wasm-max-mem-pages=${Math.min((memoryMb - RUNTIME_SHARE_MB) * PAGES_PER_MB, PAGES_MAX)}`,
     '{runtime}/boot.cjs',

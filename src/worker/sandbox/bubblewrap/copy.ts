@@ -6,12 +6,14 @@
 import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { FRAME_HEADER_BYTES, FrameKind } from '../../../wire/instance-frame.ts';
 import { Pinner } from '../affinity.ts';
 import type { Cgroup } from '../cgroup/cgroup.ts';
 import type { ExitReason, Sandbox } from '../contract.ts';
 import type { DescriptorPassing } from '../descriptor-passing.ts';
 import { reasonOfStatus } from '../exit-status.ts';
+import { delay, drained, ignore } from '../streams.ts';
 
 const POLL_MS_MAX = 16;
 const QUICK_POLLS = 6;
@@ -19,8 +21,6 @@ const QUICK_POLLS = 6;
 const STATUS_WAIT_MS = 500;
 /** How long one that retires may take to end. */
 const RETIRE_MS = 50;
-/** How long the last output may take to be read. */
-const DRAIN_MS = 250;
 const SIGNAL_MASK = 0x7f;
 
 /** Our ends, and those for the copy. */
@@ -148,9 +148,10 @@ export class CopySandbox implements Sandbox {
     // It closes its descriptors about a millisecond before it leaves its cgroup.
     for (let poll = 0; cgroup.processIds().length > 0; poll++) {
       if (this.#killed) cgroup.killAll();
-      await delay(poll === 0 ? 0 : Math.min(2 ** Math.max(0, poll - QUICK_POLLS), POLL_MS_MAX));
+      if (poll === 0) await nextTurn();
+      else await delay(Math.min(2 ** Math.max(0, poll - QUICK_POLLS), POLL_MS_MAX));
     }
-    if (!this.output.every(isEnded)) await Promise.race([Promise.all(this.output.map(ended)), delay(DRAIN_MS)]);
+    await drained(this.output);
     const reason = await this.#reason();
     this.#memoryPeakBytes = this.memoryPeakBytes();
     this.#over = true;
@@ -172,19 +173,4 @@ export class CopySandbox implements Sandbox {
     const reason = reasonOfStatus(signal === 0 ? (status >> 8) & 0xff : 128 + signal);
     return oom && reason.kind === 'signal' && reason.signal === 'SIGKILL' ? { kind: 'oom' } : reason;
   }
-}
-
-function ignore(): void {}
-
-function delay(ms: number): Promise<void> {
-  return ms === 0 ? new Promise((resolve) => setImmediate(resolve)) : new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-function isEnded(stream: Readable): boolean {
-  return stream.closed || stream.readableEnded;
-}
-
-function ended(stream: Readable): Promise<void> {
-  if (isEnded(stream)) return Promise.resolve();
-  return new Promise((resolve) => stream.once('close', resolve).once('end', resolve));
 }
