@@ -3,126 +3,22 @@
  * That the two copies of the frame layout agree is shown by every one of these.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { Duplex, Readable } from 'node:stream';
 import { after, test } from 'node:test';
-import { FrameKind } from '../../../src/wire/instance-frame.ts';
-import { type Answer, Instance } from '../../../src/worker/agent/instance.ts';
 import type { Invocation } from '../../../src/worker/agent/contract.ts';
 import { nodeRuntime } from '../../../src/worker/runtimes/node/runtime.ts';
-import type { ExitReason, Sandbox } from '../../../src/worker/sandbox/contract.ts';
+import { type Conversation, type Outcome, startRuntime } from './runtime-process.ts';
 
-const RESPONSE_BYTES_MAX = 6_291_556;
 const folder = mkdtempSync(path.join(tmpdir(), 'perch-runtime-'));
 after(() => rmSync(folder, { recursive: true }));
 
-interface Outcome {
-  kind: 'response' | 'error' | 'badPayload' | 'initError' | 'exit';
-  value: any;
-  log: string;
-}
-
 /** A function in a process of its own. */
-class Runner {
-  readonly #instance: Instance;
-  readonly #kill: () => void;
-  readonly ready: Promise<Outcome | null>;
-  #settle: ((outcome: Outcome) => void) | null = null;
-  #log = '';
-  exit: ExitReason | null = null;
-
-  constructor(files: Record<string, string>, handler: string, env: Record<string, string> = {}) {
-    const code = mkdtempSync(path.join(folder, 'code-'));
-    for (const [name, text] of Object.entries(files)) writeFileSync(path.join(code, name), text);
-    const args = nodeRuntime.args(128).map((argument) => argument.replace('{runtime}', nodeRuntime.dir));
-    const child = spawn(nodeRuntime.interpreter(), args, {
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
-      env: {
-        LAMBDA_TASK_ROOT: code,
-        _HANDLER: handler,
-        AWS_LAMBDA_FUNCTION_NAME: 'f',
-        AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
-        AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '128',
-        PERCH_RESPONSE_BYTES_MAX: String(RESPONSE_BYTES_MAX),
-        PERCH_FUNCTION_ARN: 'arn:aws:lambda:us-east-1:000000000000:function:f',
-        ...env,
-      },
-    });
-    this.#kill = () => child.kill('SIGKILL');
-    const sandbox: Sandbox = {
-      channel: child.stdio[3] as Duplex,
-      answers: child.stdio[4] as Duplex,
-      output: [child.stdout as Readable, child.stderr as Readable],
-      pin: () => false,
-      freeze: () => {},
-      thaw: () => {},
-      kill: this.#kill,
-      retire: this.#kill,
-      memoryPeakBytes: () => 0,
-      onExit: (listener) => {
-        child.on('close', (exitCode, signal) =>
-          listener(signal === null ? { kind: 'exit', code: exitCode ?? -1 } : { kind: 'signal', signal }),
-        );
-      },
-    };
-    let onReady: (outcome: Outcome | null) => void = () => {};
-    this.ready = new Promise((resolve) => (onReady = resolve));
-    this.#instance = new Instance(
-      { slot: 0, versionIndex: 0, functionName: 'f', startedUs: 0, once: false },
-      sandbox,
-      {
-        ready: () => onReady(null),
-        answer: (_, answer) => {
-          const outcome = this.#outcome(answer);
-          onReady(outcome);
-          this.#settle?.(outcome);
-        },
-        log: (_, text) => (this.#log += text),
-        lost: () => {},
-        broke: (_, message) => assert.fail(message),
-        exited: (_, reason) => {
-          this.exit = reason;
-          const outcome: Outcome = { kind: 'exit', value: reason, log: this.#log };
-          onReady(outcome);
-          this.#settle?.(outcome);
-        },
-      },
-      { responseBytesMax: RESPONSE_BYTES_MAX, logBytesMax: 256 * 1024 },
-    );
-  }
-
-  async invoke(event: unknown, more: Partial<Invocation> = {}, raw?: string): Promise<Outcome> {
-    await this.ready;
-    this.#log = '';
-    const answered = new Promise<Outcome>((resolve) => (this.#settle = resolve));
-    const payload = Buffer.from(raw ?? JSON.stringify(event));
-    const invocation = {
-      requestId: randomUUID(),
-      clientContext: '',
-      traceId: '',
-      invokedArn: '',
-      payload,
-      ...more,
-    } as Invocation;
-    this.#instance.invoke(invocation, Date.now() + 3000);
-    return answered;
-  }
-
-  stop(): void {
-    this.#kill();
-  }
-
-  #outcome(answer: Answer): Outcome {
-    const text = answer.body.toString('utf8');
-    const kind = (Object.entries(FrameKind).find(([, value]) => value === answer.kind)?.[0] ??
-      'exit') as Outcome['kind'];
-    if (kind === 'response' || kind === 'error') assert.equal(answer.sequence, this.#instance.sequence);
-    return { kind, value: kind === 'badPayload' ? text : JSON.parse(text), log: this.#log };
-  }
+function start(files: Record<string, string>, handler: string, env: Record<string, string> = {}): Conversation {
+  const code = mkdtempSync(path.join(folder, 'code-'));
+  for (const [name, text] of Object.entries(files)) writeFileSync(path.join(code, name), text);
+  return startRuntime(nodeRuntime, code, handler, env);
 }
 
 async function once(
@@ -131,7 +27,7 @@ async function once(
   event: unknown = {},
   more: Partial<Invocation> = {},
 ): Promise<Outcome> {
-  const runner = new Runner(files, handler);
+  const runner = start(files, handler);
   try {
     const initial = await runner.ready;
     return initial ?? (await runner.invoke(event, more));
@@ -192,10 +88,7 @@ test('callbackWaitsForEmptyEventLoop decides when a callback answers', async () 
 });
 
 test('the trace is that of the invocation, or none', async () => {
-  const runner = new Runner(
-    mjs('export const handler = async () => process.env._X_AMZN_TRACE_ID ?? null'),
-    'index.handler',
-  );
+  const runner = start(mjs('export const handler = async () => process.env._X_AMZN_TRACE_ID ?? null'), 'index.handler');
   try {
     assert.equal((await runner.invoke({}, { traceId: 'Root=1' })).value, 'Root=1');
     assert.equal((await runner.invoke({}, { traceId: 'Root=2' })).value, 'Root=2');
@@ -313,7 +206,7 @@ test('errors carry type, message and trace', async (t) => {
 });
 
 test('one instance answers many invocations, keeps its globals, and survives its errors', async () => {
-  const runner = new Runner(
+  const runner = start(
     cjs('let n = 0; exports.handler = async (e) => { n++; if (e.fail) throw new Error("x"); return n }'),
     'index.handler',
   );
@@ -327,7 +220,7 @@ test('one instance answers many invocations, keeps its globals, and survives its
 });
 
 test('payloads of every size arrive whole', async () => {
-  const runner = new Runner(mjs('export const handler = async (e) => e'), 'index.handler');
+  const runner = start(mjs('export const handler = async (e) => e'), 'index.handler');
   for (const size of [0, 1, 1000, 65_400, 65_500, 65_536, 70_000, 1_000_000, 6_000_000]) {
     const text = 'é'.repeat(size / 2) + 'x'.repeat(size % 2);
     const outcome = await runner.invoke({ text });
@@ -361,7 +254,7 @@ test('a function that replaces globals is answered all the same', async () => {
     for (const name of ['copy', 'latin1Slice', 'readDoubleLE', 'readUInt16LE', 'readUInt32LE', 'utf8Slice', 'utf8Write',
       'writeUInt16LE', 'writeUInt32LE']) Buffer.prototype[name] = broken;
     exports.handler = async (event) => { if (event.throws) throw new Error('thrown'); console.log('logged'); return event; };`);
-  const runner = new Runner(files, 'index.handler');
+  const runner = start(files, 'index.handler');
   for (const event of [{ n: 1 }, { n: 2, text: 'ü'.repeat(100_000) }]) {
     const outcome = await runner.invoke(event, { clientContext: '{"a":1}' });
     assert.deepEqual(outcome.value, event);

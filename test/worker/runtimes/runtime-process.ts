@@ -1,6 +1,6 @@
 /** A runtime without the rest of the platform: an instance of it, spoken to with the agent's own code. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import type { Duplex, Readable } from 'node:stream';
 import type { Invocation } from '../../../src/worker/agent/contract.ts';
@@ -111,7 +111,12 @@ export function startRuntime(
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
     env: { ...environmentOf(code, handler), ...env },
   });
-  return new Conversation({
+  return new Conversation(sandboxOf(child));
+}
+
+/** A plain process, spoken to over its descriptors 3 and 4, as a sandbox that does nothing more. */
+export function sandboxOf(child: ChildProcess): Sandbox {
+  return {
     channel: child.stdio[3] as Duplex,
     answers: child.stdio[4] as Duplex,
     output: [child.stdout as Readable, child.stderr as Readable],
@@ -126,5 +131,5 @@ export function startRuntime(
         listener(signal === null ? { kind: 'exit', code: code ?? -1 } : { kind: 'signal', signal }),
       );
     },
-  });
+  };
 }

@@ -5,13 +5,12 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { Duplex, Readable } from 'node:stream';
 import { after } from 'node:test';
 import { FrameKind } from '../../../src/wire/instance-frame.ts';
 import type { Invocation } from '../../../src/worker/agent/contract.ts';
 import { type Answer, Instance } from '../../../src/worker/agent/instance.ts';
 import { wasmRuntime } from '../../../src/worker/runtimes/wasm/runtime.ts';
-import type { ExitReason, Sandbox } from '../../../src/worker/sandbox/contract.ts';
+import { sandboxOf } from './runtime-process.ts';
 
 export const RESPONSE_BYTES_MAX = 100_000;
 export const FUNCTION_ARN = 'arn:aws:lambda:us-east-1:000000000000:function:f';
@@ -70,11 +69,7 @@ export class WasmRunner {
     };
     this.#instance = new Instance(
       { slot: 0, versionIndex: 0, functionName: 'f', startedUs: 0, once: false },
-      sandboxOf(child.stdio, this.#kill, (listener) => {
-        child.on('close', (exitCode, signal) =>
-          listener(signal === null ? { kind: 'exit', code: exitCode ?? -1 } : { kind: 'signal', signal }),
-        );
-      }),
+      sandboxOf(child),
       {
         ready: () => onReady(null),
         answer: (_, answer) => settle(this.#outcome(answer)),
@@ -115,25 +110,6 @@ export class WasmRunner {
     if (kind !== 'initError') assert.equal(answer.sequence, this.#instance.sequence);
     return { kind, value: kind === 'badPayload' ? text : JSON.parse(text), text, log: this.log };
   }
-}
-
-function sandboxOf(
-  stdio: readonly unknown[],
-  kill: () => void,
-  onExit: (listener: (reason: ExitReason) => void) => void,
-): Sandbox {
-  return {
-    channel: stdio[3] as Duplex,
-    answers: stdio[4] as Duplex,
-    output: [stdio[1] as Readable, stdio[2] as Readable],
-    pin: () => false,
-    freeze: () => {},
-    thaw: () => {},
-    kill,
-    retire: kill,
-    memoryPeakBytes: () => 0,
-    onExit,
-  };
 }
 
 /** One invocation of a process of its own; its failed initialisation, if it fails. */
