@@ -10,6 +10,7 @@ import path from 'node:path';
 import test, { after, before } from 'node:test';
 import { promisify } from 'node:util';
 import * as sdk from '@aws-sdk/client-lambda';
+import { CLIENT_ENVIRONMENT } from '../lib/client-environment.ts';
 import { startTestPlatform } from '../lib/platform.ts';
 import type { TestPlatform } from '../lib/platform.ts';
 import { makeZip } from '../lib/zip.ts';
@@ -24,17 +25,6 @@ const FIRST = `export const handler = async (event) => {
   return { greeting: process.env.GREETING, event };
 };`;
 const SECOND = `export const handler = async () => ({ second: true });`;
-
-const CLIENT_ENVIRONMENT = {
-  ...process.env,
-  AWS_ACCESS_KEY_ID: 'AKPERCH',
-  AWS_SECRET_ACCESS_KEY: 'unverified on loopback',
-  AWS_DEFAULT_REGION: 'us-east-1',
-  AWS_MAX_ATTEMPTS: '1',
-  AWS_EC2_METADATA_DISABLED: 'true',
-  AWS_CONFIG_FILE: '/dev/null',
-  AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
-};
 
 let platform: TestPlatform;
 let folder: string;

@@ -8,6 +8,7 @@ import path from 'node:path';
 import test, { after, before } from 'node:test';
 import { promisify } from 'node:util';
 import * as sdk from '@aws-sdk/client-lambda';
+import { CLIENT_ENVIRONMENT } from '../lib/client-environment.ts';
 import { startTestPlatform } from '../lib/platform.ts';
 import type { TestPlatform } from '../lib/platform.ts';
 import { makeZip } from '../lib/zip.ts';
@@ -16,16 +17,6 @@ const ROLE = 'arn:aws:iam::000000000000:role/perch';
 const PYTHON = '/usr/bin/python3';
 const AWS = '/usr/bin/aws';
 const LAYER = 'arn:aws:lambda:us-east-1:000000000000:layer';
-const ENVIRONMENT = {
-  ...process.env,
-  AWS_ACCESS_KEY_ID: 'AKPERCH',
-  AWS_SECRET_ACCESS_KEY: 'unverified on loopback',
-  AWS_DEFAULT_REGION: 'us-east-1',
-  AWS_MAX_ATTEMPTS: '1',
-  AWS_EC2_METADATA_DISABLED: 'true',
-  AWS_CONFIG_FILE: '/dev/null',
-  AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
-};
 
 let platform: TestPlatform;
 let folder: string;
@@ -201,7 +192,7 @@ except client.exceptions.ResourceNotFoundException: pass
 
 test('boto3', { skip: existsSync(PYTHON) ? false : 'no python3' }, async (context) => {
   try {
-    await promisify(execFile)(PYTHON, ['-c', BOTO3, platform.url, folder], { env: ENVIRONMENT });
+    await promisify(execFile)(PYTHON, ['-c', BOTO3, platform.url, folder], { env: CLIENT_ENVIRONMENT });
   } catch (error) {
     if (String((error as { stderr?: string }).stderr).includes('No module named')) return context.skip('no boto3');
     throw error;
@@ -211,7 +202,7 @@ test('boto3', { skip: existsSync(PYTHON) ? false : 'no python3' }, async (contex
 test('the aws command line', { skip: existsSync(AWS) ? false : 'no aws' }, async () => {
   const aws = async (...args: string[]): Promise<Record<string, unknown>> => {
     const all = ['lambda', ...args, '--endpoint-url', platform.url, '--output', 'json'];
-    const { stdout } = await promisify(execFile)(AWS, all, { env: ENVIRONMENT });
+    const { stdout } = await promisify(execFile)(AWS, all, { env: CLIENT_ENVIRONMENT });
     return stdout.trim() === '' ? {} : (JSON.parse(stdout) as Record<string, unknown>);
   };
   const zip = `fileb://${folder}/layer.zip`;
