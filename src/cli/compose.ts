@@ -122,6 +122,7 @@ async function open(options: PlatformOptions, closers: (() => Promise<void>)[]):
       requestCountMax: requestCountMax(topology),
       versionCountMax: LIMITS.functionVersionCountMax,
       epoch: scheduler.machine.epoch,
+      memoryMb: options.memoryMb,
     },
     { store, scheduler, clock: realClock, metrics, admission },
   );
@@ -253,7 +254,11 @@ function makePlatform(options: PlatformOptions, parts: PlatformParts): Platform 
     logs,
     admission,
     cores,
-    capacity: { memoryMb: options.memoryMb, instanceCount: LIMITS.instanceCountMax },
+    // A slot stays for a lease on each core.
+    capacity: {
+      memoryMb: options.memoryMb,
+      instanceCount: LIMITS.instanceCountMax - options.topology.cores.length,
+    },
     provisionedState: (fn) => dispatcher.provisionedState(fn),
     copyState: (fn) => dispatcher.copyState(fn),
     metrics: () => metrics.text(),

@@ -22,6 +22,8 @@ import { type VersionEntry, VersionTable } from './versions.ts';
 /** The scheduler's only shard, so far. */
 const SHARD = 0;
 
+const PROVISIONED_FOR_OTHERS = 'Rate Exceeded. The provisioned concurrency of other functions leaves it no memory.';
+
 /** An accepted request, until it has its result. */
 interface Pending {
   readonly request: InvokeRequest;
@@ -46,6 +48,8 @@ export interface DispatcherOptions {
   readonly requestCountMax: number;
   readonly versionCountMax: number;
   readonly epoch: number;
+  /** What all instances may use together. */
+  readonly memoryMb: number;
 }
 
 export interface DispatcherDoors {
@@ -61,6 +65,7 @@ type RefusalReason = 'queue-full' | 'concurrency' | 'memory' | 'version' | 'stop
 export class Dispatcher {
   readonly #doors: DispatcherDoors;
   readonly #epoch: number;
+  readonly #memoryMb: number;
   readonly #versions: VersionTable;
   readonly #pending: (Pending | null)[];
   readonly #freeIndexes: number[];
@@ -73,6 +78,7 @@ export class Dispatcher {
     const { scheduler, metrics, store } = doors;
     this.#doors = doors;
     this.#epoch = options.epoch;
+    this.#memoryMb = options.memoryMb;
     this.#pending = new Array<Pending | null>(options.requestCountMax).fill(null);
     this.#freeIndexes = Array.from({ length: options.requestCountMax }, (_, index) => index);
     this.#coreUse = Array.from({ length: options.coreCount }, () => ({
@@ -254,15 +260,22 @@ export class Dispatcher {
     assert(why !== 'stale-lease', `core ${core} was granted while it was busy`);
     pending.granted = false;
     pending.waited = true;
-    if (why === 'no-memory') return scheduler.noMemory(core, sequence);
+    if (why === 'no-memory' && this.#mayFit(pending.entry)) return scheduler.noMemory(core, sequence);
     scheduler.release(core, sequence, false);
     this.#leave(index);
     this.#versions.unuse(pending.entry);
+    if (why === 'no-memory') return void this.#refuse(pending.done, 'memory', PROVISIONED_FOR_OTHERS);
     this.#refusals.stopping.add();
     pending.done({
       kind: 'refused',
       error: new UserError('ServiceUnavailableException', 'The platform is shutting down.'),
     });
+  }
+
+  /** Else it might wait for ever, and with it all that ask for as much memory. */
+  #mayFit(entry: VersionEntry): boolean {
+    const besideMb = this.#provisioning?.memoryMbBeside(entry) ?? 0;
+    return besideMb + entry.fn.config.memoryMb <= this.#memoryMb;
   }
 
   #withdraw(index: number, pending: Pending): void {

@@ -50,7 +50,7 @@ export interface Platform {
   /** On disk when the promise resolves. */
   invokeAsync(request: InvokeRequest): Promise<UserError | null>;
   cores(): readonly CoreView[];
-  /** What all instances of this platform may be together. */
+  /** What may be provisioned, all together. */
   readonly capacity: { readonly memoryMb: number; readonly instanceCount: number };
   /** How far the agent is with the provisioned concurrency that the store has for a version. */
   provisionedState(fn: FunctionVersion): ProvisionedState;

@@ -20,6 +20,11 @@ interface Held {
   readonly refusal: string;
 }
 
+/** What `count` instances kept ready may take, with the zygote that they are copied from. */
+export function provisionedMb(count: number, memoryMb: number): number {
+  return (count + 1) * memoryMb;
+}
+
 export class Provisioning {
   readonly #store: Store;
   readonly #versions: VersionTable;
@@ -42,6 +47,17 @@ export class Provisioning {
     if (held === undefined) return null;
     if (held.entry === null) return { allocated: 0, available: 0, failed: held.refusal };
     return this.#provisioner.provisionedState(held.entry.index);
+  }
+
+  /** What is kept ready for all versions but this one. It is never given up for an invocation. */
+  memoryMbBeside(entry: VersionEntry): number {
+    let memoryMb = 0;
+    for (const versions of this.#held.values()) {
+      for (const { count, entry: other } of versions.values()) {
+        if (other !== null && other !== entry) memoryMb += provisionedMb(count, other.fn.config.memoryMb);
+      }
+    }
+    return memoryMb;
   }
 
   /** Entries that are in use by this, each once; for tests. */

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
+import { until } from '../lib/functions.ts';
 import { startTestPlatform } from '../lib/platform.ts';
 import type { TestPlatform } from '../lib/platform.ts';
 import { ECHO, creation } from './bad-input.ts';
@@ -50,8 +51,24 @@ const put = (qualifier: string, count: number): Promise<Received> =>
 test('more than the worker holds is refused, with how many fit', async () => {
   const refused = await put('1', 5);
   assert.equal(refused.status, 400);
-  assert.match(refused.json['message'], /5 with 256 MB each takes 1280 MB; this platform has 1024 MB.*At most 4 fit/);
-  assert.equal((await put('1', 4)).status, 202);
+  assert.match(
+    refused.json['message'],
+    /5 with 256 MB each, and as much .* takes 1536 MB; this platform has 1024 MB.*At most 3 fit/,
+  );
+  assert.equal((await put('1', 4)).status, 400, 'with what they are copied from they would never all be ready');
+  assert.equal((await put('1', 3)).status, 202);
+});
+
+test('what finds no room beside it is told so, and keeps nobody waiting', async () => {
+  const { path: target, body } = await creation('other', { MemorySize: 512 });
+  assert.equal((await call('POST', target, body)).status, 201);
+  await until('it is ready', async () => (await call('GET', config('1'))).json['Status'] === 'READY');
+  const refused = await call('POST', '/2015-03-31/functions/other/invocations', '[1]');
+  assert.equal(refused.status, 429, JSON.stringify(refused.json));
+  assert.match(refused.json['Message'] ?? refused.json['message'], /provisioned concurrency of other functions/);
+  const served = await call('POST', `/2015-03-31/functions/${ECHO}/invocations?Qualifier=1`, '[2]');
+  assert.deepEqual(served.json, [2]);
+  assert.equal((await call('DELETE', '/2015-03-31/functions/other')).status, 204);
 });
 
 test('what was taken survives a kill, and goes with its version', async () => {

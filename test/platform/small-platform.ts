@@ -88,7 +88,13 @@ export class SmallPlatform {
       { coreCount: limits.coreCount, memoryMb: limits.memoryMb },
     );
     this.dispatcher = new Dispatcher(
-      { coreCount: limits.coreCount, requestCountMax, versionCountMax: limits.versionCountMax, epoch: 1 },
+      {
+        coreCount: limits.coreCount,
+        requestCountMax,
+        versionCountMax: limits.versionCountMax,
+        epoch: 1,
+        memoryMb: limits.memoryMb,
+      },
       {
         store,
         scheduler: this.scheduler,

@@ -8,6 +8,7 @@ import { eachFunction } from '../../store/each-function.ts';
 import type { FunctionVersion, Provisioned } from '../../store/store.ts';
 import type { ProvisionedState } from '../../worker/agent/contract.ts';
 import type { Platform } from '../platform.ts';
+import { provisionedMb } from '../provisioning.ts';
 import type { Answer, ApiRequest } from '../route.ts';
 import { parseFields } from './body.ts';
 import { checkString, validationError } from './constraints.ts';
@@ -85,17 +86,21 @@ function findProvisionable(request: ApiRequest): FunctionVersion | UserError {
   );
 }
 
-/** Provisioned instances are never given up for others, so all of them have to fit at once. */
+/**
+ * Provisioned instances are never given up for others, so all of them have to fit at once; and so does what each
+ * version's are copied from.
+ */
 function overCapacity(platform: Platform, fn: FunctionVersion, count: number): UserError | null {
   const { memoryMb: memoryMbMax, instanceCount: countMax } = platform.capacity;
   const others = provisionedBeside(platform, fn);
-  const memoryMb = count * fn.config.memoryMb;
+  const memoryMb = provisionedMb(count, fn.config.memoryMb);
   if (others.memoryMb + memoryMb > memoryMbMax) {
+    const fitting = Math.floor((memoryMbMax - others.memoryMb) / fn.config.memoryMb) - 1;
     return new UserError(
       'InvalidParameterValueException',
-      `A provisioned concurrency of ${count} with ${fn.config.memoryMb} MB each takes ${memoryMb} MB; ` +
+      `A provisioned concurrency of ${count} with ${fn.config.memoryMb} MB each, and as much for what they are copied from, takes ${memoryMb} MB; ` +
         `this platform has ${memoryMbMax} MB for instances, ${others.memoryMb} MB of them provisioned for others. ` +
-        `At most ${Math.floor((memoryMbMax - others.memoryMb) / fn.config.memoryMb)} fit.`,
+        (fitting < 1 ? 'None fits.' : `At most ${fitting} fit.`),
     );
   }
   if (others.count + count <= countMax) return null;
@@ -112,7 +117,7 @@ function provisionedBeside(platform: Platform, fn: FunctionVersion): { memoryMb:
     for (const [version, { count }] of Object.entries(provisioned)) {
       if (latest.functionName === fn.functionName && version === fn.version) continue;
       const other = platform.store.getVersion(latest.functionName, version);
-      sum.memoryMb += count * (other?.config.memoryMb ?? 0);
+      sum.memoryMb += provisionedMb(count, other?.config.memoryMb ?? 0);
       sum.count += count;
     }
   }
