@@ -14,6 +14,7 @@ import type {
   FunctionRecord,
   FunctionVersion,
   PublishVersion,
+  Tags,
   UpdateFunction,
 } from './store.ts';
 
@@ -161,6 +162,16 @@ export function setProvisioned(
   }
   const provisioned = { ...others.provisioned, [version]: { count, lastModifiedMs: nowMs } };
   return { ...before, record: { ...others, provisioned } };
+}
+
+export function setTags(
+  before: FunctionState | undefined,
+  functionName: string,
+  decide: (before: Tags) => Tags | UserError,
+): FunctionState | UserError {
+  if (!before) return notFound(functionName);
+  const tags = decide(before.record.tags);
+  return tags instanceof UserError ? tags : { ...before, record: { ...before.record, tags } };
 }
 
 function provisionedSum(record: FunctionRecord): number {

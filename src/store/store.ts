@@ -82,6 +82,8 @@ export interface Provisioned {
   readonly lastModifiedMs: number;
 }
 
+export type Tags = Readonly<Record<string, string>>;
+
 export interface FunctionRecord {
   readonly latest: FunctionVersion;
   readonly createdMs: number;
@@ -194,7 +196,8 @@ export interface Store {
   setReservedConcurrency(functionName: string, max: number | null): Promise<UserError | null>;
   /** Of a published version; null: none any more. It goes with its version. */
   setProvisioned(functionName: string, version: string, count: number | null): Promise<UserError | null>;
-  setTags(functionName: string, tags: Readonly<Record<string, string>>): Promise<UserError | null>;
+  /** `decide`: from what they are after all changes before this one, to what they become. */
+  setTags(functionName: string, decide: (before: Tags) => Tags | UserError): Promise<UserError | null>;
 
   // Layers. A version that functions use can be deleted: they keep what it held.
   publishLayerVersion(request: PublishLayerVersion): Promise<LayerVersion | UserError>;

@@ -76,6 +76,31 @@ test('a client that goes away while its request waits is withdrawn, and the core
   assert.equal(await answer.text(), '1');
 });
 
+test('of changes that come at once none is undone: tags add up, and of two updates one is told to wait', async () => {
+  await deploy(platform, 'shared');
+  const send = (method: string, target: string, body?: object): Promise<Response> =>
+    fetch(platform.url + target, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+  const tags = '/2017-03-31/tags/arn:aws:lambda:us-east-1:000000000000:function:shared';
+  const keys = ['a', 'b', 'c', 'd', 'e'];
+  const tagged = await Promise.all(keys.map((key) => send('POST', tags, { Tags: { [key]: '' } })));
+  assert.deepEqual(
+    tagged.map(({ status }) => status),
+    keys.map(() => 204),
+  );
+  const { Tags: kept } = (await (await send('GET', tags)).json()) as { Tags: object };
+  assert.deepEqual(Object.keys(kept).toSorted(), keys);
+
+  const target = '/2015-03-31/functions/shared/configuration';
+  const changes = [{ Timeout: 7 }, { MemorySize: 300 }, { Description: 'new' }];
+  const answers = await Promise.all(changes.map((change) => send('PUT', target, change)));
+  const configuration = (await (await send('GET', target)).json()) as Record<string, unknown>;
+  for (const [index, { status, headers }] of answers.entries()) {
+    const [[key, value] = ['', '']] = Object.entries(changes[index]!);
+    if (status === 200) assert.equal(configuration[key], value, `${key} was answered with 200, and is lost`);
+    else assert.equal(headers.get('x-amzn-errortype'), 'ResourceConflictException');
+  }
+});
+
 test("Perch's own API", async () => {
   const json = async (path: string): Promise<Record<string, unknown>> =>
     (await fetch(platform.url + path)).json() as Promise<Record<string, unknown>>;

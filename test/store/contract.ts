@@ -100,7 +100,7 @@ function functionTests(scene: DefineScene): void {
     refused(await store.updateFunction({ functionName: 'g', publish: false }), 'ResourceNotFoundException', message);
     refused(await store.publishVersion({ functionName: 'g' }), 'ResourceNotFoundException', message);
     refused(await store.deleteFunction('g', null), 'ResourceNotFoundException', message);
-    refused(await store.setTags('g', {}), 'ResourceNotFoundException', message);
+    refused(await store.setTags('g', () => ({})), 'ResourceNotFoundException', message);
     refused(await store.setReservedConcurrency('g', 1), 'ResourceNotFoundException', message);
     refused(await store.deleteFunction('f', '7'), 'ResourceNotFoundException', `${message.slice(0, -1)}f:7`);
     assert.deepEqual(
@@ -110,10 +110,12 @@ function functionTests(scene: DefineScene): void {
   });
   scene('tags and reserved concurrency are kept', async ({ store, create, reopen }) => {
     const created = await create('f');
-    assert.equal(await store.setTags('f', { a: '1' }), null);
+    // At once: each sees what the one before decided.
+    const tagged = ['1', '2'].map((tag) => store.setTags('f', (before) => ({ ...before, [tag]: tag })));
+    assert.deepEqual(await Promise.all(tagged), [null, null]);
     assert.equal(await store.setReservedConcurrency('f', 0), null);
     const record = (await reopen()).getFunction('f');
-    assert.deepEqual([record?.tags, record?.reservedConcurrency], [{ a: '1' }, 0]);
+    assert.deepEqual([record?.tags, record?.reservedConcurrency], [{ 1: '1', 2: '2' }, 0]);
     assert.equal(record?.latest.revisionId, created.revisionId);
   });
   scene('provisioned concurrency is kept, and goes with its version', async ({ store, create, reopen }) => {

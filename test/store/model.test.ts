@@ -135,7 +135,7 @@ const settings = fc
   .map(([fn, max, tags]): Step => {
     return async (model, real) => {
       const known = model.functions.get(fn);
-      const both = [real.store.setReservedConcurrency(fn, max), real.store.setTags(fn, tags)];
+      const both = [real.store.setReservedConcurrency(fn, max), real.store.setTags(fn, () => tags)];
       for (const each of both) await expect(each, known ? null : 'ResourceNotFoundException');
       if (known) Object.assign(known, { reserved: max, tags });
     };

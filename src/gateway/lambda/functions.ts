@@ -203,9 +203,9 @@ export async function updateFunctionCode(request: ApiRequest): Promise<Answer> {
     code,
     ...(config === latest.config ? {} : { config }),
     publish: fields.Publish === true,
-    ...revision(fields.RevisionId),
+    revisionId: fields.RevisionId ?? latest.revisionId,
   });
-  return fn instanceof UserError ? fn : { status: 200, json: toConfiguration(account, fn, false) };
+  return updated(request, functionName, fn, fields.RevisionId);
 }
 
 export async function updateFunctionConfiguration(request: ApiRequest): Promise<Answer> {
@@ -227,9 +227,9 @@ export async function updateFunctionConfiguration(request: ApiRequest): Promise<
     functionName,
     config,
     publish: false,
-    ...revision(fields.RevisionId),
+    revisionId: fields.RevisionId ?? latest.revisionId,
   });
-  return fn instanceof UserError ? fn : { status: 200, json: toConfiguration(account, fn, false) };
+  return updated(request, functionName, fn, fields.RevisionId);
 }
 
 export async function deleteFunction(request: ApiRequest): Promise<Answer> {
@@ -249,8 +249,23 @@ export async function deleteFunction(request: ApiRequest): Promise<Answer> {
   return { status: 204 };
 }
 
-function revision(revisionId: string | undefined | null): { revisionId?: string } {
-  return revisionId === undefined || revisionId === null ? {} : { revisionId };
+/**
+ * An update is worked out from the function as it was read, and would undo another one that came in between: the first
+ * one holds, as on Lambda. `asked`: the RevisionId of the request.
+ */
+function updated(
+  request: ApiRequest,
+  functionName: string,
+  fn: FunctionVersion | UserError,
+  asked: string | undefined | null,
+): Answer {
+  const { account } = request.context;
+  if (!(fn instanceof UserError)) return { status: 200, json: toConfiguration(account, fn, false) };
+  if (fn.code !== 'PreconditionFailedException' || (asked ?? null) !== null) return fn;
+  return new UserError(
+    'ResourceConflictException',
+    `The operation cannot be performed at this time. An update is in progress for resource: ${functionArn(account, functionName)}`,
+  );
 }
 
 /** Looked at before the code is stored; the store looks again when it makes the change. */

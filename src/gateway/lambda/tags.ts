@@ -2,7 +2,7 @@
 import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { settingTagsFault } from '../../store/settings.ts';
-import type { FunctionRecord } from '../../store/store.ts';
+import type { FunctionRecord, Tags } from '../../store/store.ts';
 import type { Answer, ApiRequest } from '../route.ts';
 import { parseFields } from './body.ts';
 import { validationError } from './constraints.ts';
@@ -10,7 +10,7 @@ import { TAG_RESOURCE } from './fields.ts';
 import { notFound, parseUnqualified } from './names.ts';
 
 /** All tags of a function, as they would be. */
-export function badTags(tags: Readonly<Record<string, string>>): UserError | null {
+export function badTags(tags: Tags): UserError | null {
   const count = Object.keys(tags).length;
   const message =
     count > LIMITS.tagCountMax
@@ -38,7 +38,7 @@ export async function tagResource(request: ApiRequest): Promise<Answer> {
   if (found instanceof UserError) return found;
   const fields = parseFields(TAG_RESOURCE, request.body);
   if (fields instanceof UserError) return fields;
-  return setTags(request, found.functionName, { ...found.record.tags, ...fields.Tags });
+  return setTags(request, found.functionName, (before) => ({ ...before, ...fields.Tags }));
 }
 
 export async function untagResource(request: ApiRequest): Promise<Answer> {
@@ -48,16 +48,16 @@ export async function untagResource(request: ApiRequest): Promise<Answer> {
   if (gone.size === 0) {
     return validationError(["Value null at 'tagKeys' failed to satisfy constraint: Member must not be null"]);
   }
-  const kept = Object.entries(found.record.tags).filter(([key]) => !gone.has(key));
-  return setTags(request, found.functionName, Object.fromEntries(kept));
+  return setTags(request, found.functionName, (before) =>
+    Object.fromEntries(Object.entries(before).filter(([key]) => !gone.has(key))),
+  );
 }
 
-async function setTags(
-  request: ApiRequest,
-  functionName: string,
-  tags: Readonly<Record<string, string>>,
-): Promise<Answer> {
-  const refusal = badTags(tags) ?? (await request.context.platform.store.setTags(functionName, tags));
+async function setTags(request: ApiRequest, functionName: string, change: (before: Tags) => Tags): Promise<Answer> {
+  const refusal = await request.context.platform.store.setTags(functionName, (before) => {
+    const tags = change(before);
+    return badTags(tags) ?? tags;
+  });
   return refusal ?? { status: 204 };
 }
 

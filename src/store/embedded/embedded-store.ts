@@ -18,6 +18,7 @@ import {
   publishVersion,
   setProvisioned,
   setReservedConcurrency,
+  setTags,
   updateFunction,
   versionOf,
   versionsOf,
@@ -38,6 +39,7 @@ import type {
   PublishLayerVersion,
   PublishVersion,
   Store,
+  Tags,
   UpdateFunction,
 } from '../store.ts';
 import { AsyncQueue } from './async-queue.ts';
@@ -227,10 +229,8 @@ export class EmbeddedStore implements Store {
     return this.#changeState(functionName, (before) => setProvisioned(before, { functionName, version, count }, nowMs));
   }
 
-  setTags(functionName: string, tags: Readonly<Record<string, string>>): Promise<UserError | null> {
-    return this.#changeState(functionName, (before) =>
-      before ? { ...before, record: { ...before.record, tags } } : notFound(functionName),
-    );
+  setTags(functionName: string, decide: (before: Tags) => Tags | UserError): Promise<UserError | null> {
+    return this.#changeState(functionName, (before) => setTags(before, functionName, decide));
   }
 
   // Layers

@@ -117,7 +117,7 @@ class Setting {
   /** Lets what was asked of the disk come back. Nothing else is written, so a write that waits behind it tells. */
   async settle(): Promise<void> {
     for (let turn = 0; turn < 3; turn++) {
-      await this.store.setTags('f', {});
+      await this.store.setTags('f', (tags) => tags);
       await new Promise((resolve) => setImmediate(resolve));
     }
   }

@@ -124,7 +124,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         store.deleteFunction(each, null),
   ),
   fc.tuple(name, fc.constantFrom('reuse', 'fresh')).map(([each, isolation]): Step => {
-    return ({ store }) => store.setTags(each, { 'perch:isolation': isolation });
+    return ({ store }) => store.setTags(each, () => ({ 'perch:isolation': isolation }));
   }),
 );
 
@@ -152,7 +152,7 @@ test('a version that gets no index says why, and is tried again at the next chan
   assert.deepEqual(on.provisioning.stateOf(fn), { allocated: 0, available: 0, failed: 'no python3' });
   assert.deepEqual(on.agent.lines(), []);
   on.refused = null;
-  ok(await on.store.setTags('f', {}));
+  ok(await on.store.setTags('f', () => ({})));
   assert.deepEqual(on.agent.lines(), ['f:1 reuse 2']);
   assert.deepEqual(on.provisioning.stateOf(fn), { allocated: 0, available: 0, failed: null });
   ok(await on.store.setProvisioned('f', '1', null));
@@ -166,7 +166,7 @@ test('another count is told to the agent; another isolation is another index, an
   ok(await on.store.setProvisioned('f', '1', 1));
   ok(await on.store.setProvisioned('f', '1', 3));
   assert.deepEqual(on.agent.lines(), ['f:1 reuse 3']);
-  ok(await on.store.setTags('f', { 'perch:isolation': 'fresh' }));
+  ok(await on.store.setTags('f', () => ({ 'perch:isolation': 'fresh' })));
   assert.deepEqual(on.agent.lines(), ['f:1 fresh 3']);
   on.check();
   await on.store.close();
