@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe, test, type TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { type Cgroup, type CgroupTree, isTree } from '../../src/worker/sandbox/cgroup/cgroup.ts';
 import { openCgroups } from '../../src/worker/sandbox/cgroup/open.ts';
 
@@ -19,6 +20,18 @@ joined=0
 for number in $(seq 3 $1); do (echo 0 >&$number) 2>/dev/null && joined=$((joined + 1)); done
 echo $joined
 read line`;
+
+/** Joins by descriptor 3 when it is told to, and takes so much memory. */
+const TAKER = `import os, sys
+print('up', flush=True)
+sys.stdin.readline()
+os.write(3, b'0')
+taken = bytearray(b'1') * int(sys.argv[1])
+print('has it', flush=True)
+sys.stdin.readline()`;
+const TAKEN_BYTES = 32 * 1024 * 1024;
+/** Far more than freezing takes. */
+const FREEZE_MS = 50;
 
 class Keeper {
   readonly #child: ChildProcess;
@@ -45,6 +58,41 @@ class Keeper {
   end(): void {
     this.#child.kill('SIGKILL');
   }
+}
+
+interface Sitter {
+  readonly id: number;
+  go(): void;
+  kill(): void;
+  /** Resolves when it has said so. */
+  says(text: string): Promise<unknown>;
+  ended(): Promise<unknown>;
+  isStopped(): boolean;
+  /** Resolves when the kernel has stopped it. */
+  stopped(): Promise<void>;
+}
+
+/** A Python process that has the descriptor as its number 3; it ends with the test. */
+function start(context: TestContext, program: string, argument: string, descriptor: number): Sitter {
+  const child = spawn('/usr/bin/python3', ['-c', program, argument], { stdio: ['pipe', 'pipe', 'ignore', descriptor] });
+  const gone = once(child, 'exit');
+  context.after(() => child.kill('SIGKILL'));
+  let said = '';
+  child.stdout!.on('data', (chunk: Buffer) => void (said += chunk.toString()));
+  const isStopped = (): boolean => waitsInFreezer(child.pid ?? 0);
+  return {
+    id: child.pid ?? 0,
+    go: () => void child.stdin!.write('go\n'),
+    kill: () => void child.kill('SIGKILL'),
+    says: async (text) => {
+      while (!said.includes(text) && child.exitCode === null && child.signalCode === null) await setTimeout(5);
+    },
+    ended: () => gone,
+    isStopped,
+    stopped: async () => {
+      while (child.exitCode === null && child.signalCode === null && !isStopped()) await setTimeout(5);
+    },
+  };
 }
 
 describe('attach descriptors that a zygote kept', { skip: isRoot ? false : 'SKIPPED: needs root' }, () => {
@@ -81,15 +129,66 @@ describe('attach descriptors that a zygote kept', { skip: isRoot ? false : 'SKIP
 
   test('who sits in a free slot when it goes to somebody else is killed, and nobody joins it there', async () => {
     cgroup.prepare(MEMORY_MB, first);
+    const keeper = new Keeper(cgroup.attachDescriptors());
     const sitter = spawn('/bin/bash', ['-c', 'echo 0 >&3; read line'], {
       stdio: ['pipe', 'ignore', 'ignore', cgroup.attachDescriptors()[0]],
     });
     const gone = once(sitter, 'exit');
-    while (!cgroup.processIds().includes(sitter.pid ?? 0)) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (!cgroup.processIds().includes(sitter.pid ?? 0)) await setTimeout(5);
     cgroup.prepare(MEMORY_MB, Symbol('second'));
     assert.deepEqual(cgroup.processIds(), []);
     const [, signal] = (await gone) as [number, string];
     assert.equal(signal, 'SIGKILL');
+    // Nor does the group that it sat in stay for others of its kind.
+    assert.equal(await keeper.join(), '0');
+    keeper.end();
+    cgroup.release();
+  });
+
+  test('who joins one group of a free slot alone, past its freezer, has next to no memory there', async (context) => {
+    cgroup.prepare(MEMORY_MB, first);
+    for (const descriptor of cgroup.attachDescriptors()) {
+      const taker = start(context, TAKER, String(TAKEN_BYTES), descriptor);
+      await taker.says('up');
+      cgroup.release();
+      taker.go();
+      await Promise.race([taker.says('has it'), taker.ended(), taker.stopped()]);
+      const memoryBytes = cgroup.memoryBytes();
+      assert.ok(memoryBytes < TAKEN_BYTES / 2, `${memoryBytes} bytes in a free slot`);
+      taker.kill();
+      await taker.ended();
+      cgroup.prepare(MEMORY_MB, first);
+    }
+    cgroup.release();
+  });
+
+  test('who sits in the memory of a slot when it becomes free does not stay there', async (context) => {
+    cgroup.prepare(MEMORY_MB, first);
+    const [descriptor] = cgroup.attachDescriptors();
+    const taker = start(context, TAKER, String(TAKEN_BYTES), descriptor!);
+    await taker.says('up');
+    taker.go();
+    await taker.says('has it');
+    cgroup.release();
+    assert.deepEqual(cgroup.processIds(), []);
+    await taker.ended();
+  });
+
+  test('where a process may run, and when, is decided by one and the same group', async (context) => {
+    if (!tree.freezer) return context.skip('SKIPPED: this machine has no freezer');
+    cgroup.prepare(MEMORY_MB, first);
+    for (const descriptor of cgroup.attachDescriptors()) {
+      const sitter = start(context, TAKER, '1', descriptor);
+      await sitter.says('up');
+      sitter.go();
+      await sitter.says('has it');
+      cgroup.freeze();
+      await setTimeout(FREEZE_MS);
+      assert.equal(cgroup.taskIds().includes(sitter.id), sitter.isStopped());
+      sitter.kill();
+      await sitter.ended();
+      cgroup.thaw();
+    }
     cgroup.release();
   });
 
@@ -99,7 +198,7 @@ describe('attach descriptors that a zygote kept', { skip: isRoot ? false : 'SKIP
     const keeper = new Keeper([cgroup.attachDescriptors().at(-1)!]);
     cgroup.release();
     const joined = keeper.join();
-    while (!isStopped(keeper.id)) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (!isStopped(keeper.id)) await setTimeout(5);
     cgroup.prepare(MEMORY_MB, first);
     assert.equal(await joined, '1');
     keeper.end();
@@ -111,7 +210,15 @@ describe('attach descriptors that a zygote kept', { skip: isRoot ? false : 'SKIP
 function isStopped(id: number): boolean {
   try {
     const child = readFileSync(`/proc/${id}/task/${id}/children`, 'latin1').trim().split(' ')[0];
-    return /freezer|get_signal/.test(readFileSync(`/proc/${child}/wchan`, 'latin1'));
+    return waitsInFreezer(Number(child));
+  } catch {
+    return false;
+  }
+}
+
+function waitsInFreezer(id: number): boolean {
+  try {
+    return /freezer|get_signal/.test(readFileSync(`/proc/${id}/wchan`, 'latin1'));
   } catch {
     return false;
   }

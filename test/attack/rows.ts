@@ -45,7 +45,8 @@ const CGROUP_ROWS: readonly Row[] = [
   },
   {
     tried: 'sit in the cgroup of a slot that is free: outside of its own memory limit and freezer',
-    stoppedBy: 'a free slot is frozen and its memory limit is zero; who sits there is killed when it is needed',
+    stoppedBy:
+      'a free slot is frozen and has next to no memory, and where a process runs is decided by the group that freezes; who sits there is killed when it is needed, and the group goes',
   },
 ];
 

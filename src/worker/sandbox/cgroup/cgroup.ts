@@ -21,7 +21,7 @@ export interface Cgroup {
   prepare(memoryMb: number, holder?: symbol): void;
   /** Changes the limit of a group that is in use; nothing happens where it is not limited. */
   limitMemory(memoryMb: number): void;
-  /** Every thread in the group. */
+  /** Every thread in the group, and where there are several for one slot, in the one that freezes. */
   taskIds(): readonly number[];
   processIds(): readonly number[];
   /** Sends SIGKILL to every process in the group; may miss one that is being forked, so repeat until it is empty. */
@@ -37,7 +37,7 @@ export interface Cgroup {
   oomKillCount(): number;
   /**
    * After the last process is gone: gives back what memory the group still holds. Who joins by a descriptor that it kept
-   * can neither run nor use memory until the next `prepare`.
+   * can neither run there nor use more than a little memory until the next `prepare`.
    */
   release(): void;
 }

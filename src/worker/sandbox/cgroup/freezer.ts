@@ -3,50 +3,41 @@
  * when it is killed, also together with the platform; so a machine whose limits are in version 1 uses its version 2
  * hierarchy for this, where one is mounted. No controller is needed for it. Kernels from 5.2 on have it.
  */
-import { closeSync, existsSync, openSync, writeSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { KeptFile } from './folder.ts';
 
 const FILE = 'cgroup.freeze';
-const NONE = -1;
 
 export function canFreeze(folder: string): boolean {
   return existsSync(path.join(folder, FILE));
 }
 
 export class Freezer {
-  readonly #file: string;
-  /** Open from the first use on: writing to an open file costs two thirds of opening, writing and closing. */
-  #descriptor = NONE;
+  readonly #file: KeptFile;
   #frozen = false;
 
   constructor(folder: string) {
-    this.#file = path.join(folder, FILE);
+    this.#file = new KeptFile(path.join(folder, FILE));
   }
 
   freeze(): void {
-    if (!this.#frozen) this.#frozen = this.#write('1');
+    if (!this.#frozen) this.#frozen = this.#file.write('1');
   }
 
   thaw(): void {
-    if (this.#frozen) this.#frozen = !this.#write('0');
+    if (this.#frozen) this.#frozen = !this.#file.write('0');
   }
 
   /** Before the folder goes, or gets another instance. */
   release(): void {
     this.thaw();
     this.#frozen = false;
-    if (this.#descriptor !== NONE) closeSync(this.#descriptor);
-    this.#descriptor = NONE;
+    this.#file.close();
   }
 
-  /** False where the kernel refuses. */
-  #write(text: string): boolean {
-    try {
-      if (this.#descriptor === NONE) this.#descriptor = openSync(this.#file, 'r+');
-      writeSync(this.#descriptor, text, 0);
-      return true;
-    } catch {
-      return false;
-    }
+  /** Who is frozen stays so. */
+  close(): void {
+    this.#file.close();
   }
 }

@@ -4,9 +4,12 @@
  * At the limit the kernel kills one process, the largest as a rule; the sandbox dies with it if it was the instance.
  */
 import path from 'node:path';
+import { parseIds } from '../affinity.ts';
 import type { Cgroup, CgroupMissing, CgroupTree } from './cgroup.ts';
 import { canFreeze, Freezer } from './freezer.ts';
 import {
+  evict,
+  KeptFile,
   killProcesses,
   makeFolder,
   OpenFiles,
@@ -36,7 +39,7 @@ export function openV1(options: V1Options): CgroupTree | CgroupMissing {
     };
   }
   const freezerFolder = openFreezer(options.freezerFolder);
-  const slots = new Map<number, Cgroup>();
+  const slots = new Map<number, CgroupV1>();
   return {
     version: 1,
     memory: options.memoryFolder !== '',
@@ -48,6 +51,7 @@ export function openV1(options: V1Options): CgroupTree | CgroupMissing {
       return cgroup;
     },
     close() {
+      for (const cgroup of slots.values()) cgroup.close();
       for (const folder of [...folders, freezerFolder]) if (folder !== '') removeFolder(folder);
     },
   };
@@ -61,8 +65,11 @@ function openFreezer(folder: string): string {
   return '';
 }
 
-/** What may stay in the group of a copy for the next copy of the same zygote. */
-const COPY_LEFT_BYTES_MAX = 4 * 1024 * 1024;
+/** Of the name of a slot, for whoever is driven out of one. */
+const JAIL = 'jail';
+
+/** What may stay in the group of a copy for the next copy of the same zygote, and is all that there is to have meanwhile. */
+const COPY_LEFT_MB_MAX = 4;
 const COPY_UNREAPED_MAX = 8;
 
 class CgroupV1 implements Cgroup {
@@ -73,15 +80,21 @@ class CgroupV1 implements Cgroup {
   #memory = '';
   #pids = '';
   #any = '';
+  #tasks = '';
   #folders: readonly string[] = [];
   #freezer: Freezer | undefined;
   #attach = new OpenFiles([]);
+  #memoryLimit = new KeptFile('');
+  #memoryAndSwapLimit = new KeptFile('');
+  /** Of earlier generations, where somebody was still dying. */
+  #abandoned: readonly string[] = [];
   #oomKillsBefore = 0;
   /** Who may still have attach descriptors. */
   #holder: symbol | undefined;
   #generation = 0;
   /** Its limit of processes is set. */
   #limited = false;
+  /** 0: none yet. */
   #limitMb = 0;
 
   constructor(options: V1Options, slot: number) {
@@ -102,22 +115,40 @@ class CgroupV1 implements Cgroup {
     this.#freezer = freezer === '' ? undefined : new Freezer(freezer);
     this.#folders = [memory, pids, freezer].filter((folder) => folder !== '');
     for (const folder of this.#folders) makeFolder(folder);
+    this.#memoryLimit = new KeptFile(path.join(memory, 'memory.limit_in_bytes'));
+    // Absent where swap is not accounted.
+    this.#memoryAndSwapLimit = new KeptFile(path.join(memory, 'memory.memsw.limit_in_bytes'));
     this.#limited = false;
     this.#limitMb = 0;
+    // Who is pinned is who is frozen: hostile code that joins only one of the groups must not be stopped by neither.
+    this.#tasks = freezer === '' ? path.join(this.#any, 'tasks') : path.join(freezer, 'cgroup.threads');
     this.attachFiles = this.#folders.map((folder) => path.join(folder, 'cgroup.procs'));
     // Joining by `tasks` moves one thread, and does not wait for whoever is being forked meanwhile.
     const files = this.#folders.map((folder) => path.join(folder, folder === freezer ? 'cgroup.procs' : 'tasks'));
     this.#attach = new OpenFiles(files);
   }
 
-  /** New folders: a descriptor of one that was removed leads nowhere. */
+  /**
+   * New folders: a descriptor of one that was removed leads nowhere. One in which somebody is still dying stays, as it is,
+   * until it can be removed, and nobody else gets it.
+   */
   #renew(): void {
-    this.#attach.close();
-    this.#freezer?.release();
-    for (const folder of this.#folders) killProcesses(readIds(folder, 'cgroup.procs'));
-    // Where somebody is still dying, the folder stays until the tree is closed, and nobody else gets it.
-    if (!this.#folders.map(removeFolder).every(Boolean)) this.#generation++;
+    this.close();
+    const left = [...this.#abandoned, ...this.#folders].filter(
+      (folder) => !evict(folder, path.join(path.dirname(folder), JAIL)),
+    );
+    if (left.some((folder) => this.#folders.includes(folder))) this.#generation++;
+    this.#abandoned = left;
+    this.#holder = undefined;
     this.#make();
+  }
+
+  /** What is open of it. */
+  close(): void {
+    this.#attach.close();
+    this.#freezer?.close();
+    this.#memoryLimit.close();
+    this.#memoryAndSwapLimit.close();
   }
 
   attachDescriptors(): readonly number[] {
@@ -139,23 +170,25 @@ class CgroupV1 implements Cgroup {
     this.#oomKillsBefore = this.#oomKills();
   }
 
-  /** Memory and swap together may never be less than memory, so the order depends on whether the limit grows. */
   limitMemory(memoryMb: number): void {
-    if (this.#memory === '') return;
-    this.#limitMb = memoryMb;
+    if (!this.#tryLimit(memoryMb))
+      throw new Error(`cgroup: cannot limit the memory of ${this.#memory} to ${memoryMb} MB`);
+  }
+
+  /** False where more is in use. Memory and swap together may never be less than memory, so the order depends on whether the limit grows. */
+  #tryLimit(memoryMb: number): boolean {
+    if (this.#memory === '') return true;
     const bytes = String(memoryMb * 1024 * 1024);
-    if (!tryWrite(this.#memory, 'memory.limit_in_bytes', bytes)) {
-      tryWrite(this.#memory, 'memory.memsw.limit_in_bytes', bytes);
-      if (!tryWrite(this.#memory, 'memory.limit_in_bytes', bytes)) {
-        throw new Error(`cgroup: cannot set memory.limit_in_bytes to ${bytes} in ${this.#memory}`);
-      }
-    }
-    // Absent where swap is not accounted.
-    tryWrite(this.#memory, 'memory.memsw.limit_in_bytes', bytes);
+    const grows = this.#limitMb !== 0 && memoryMb > this.#limitMb;
+    if (grows) this.#memoryAndSwapLimit.write(bytes);
+    if (!this.#memoryLimit.write(bytes)) return false;
+    if (!grows) this.#memoryAndSwapLimit.write(bytes);
+    this.#limitMb = memoryMb;
+    return true;
   }
 
   taskIds(): readonly number[] {
-    return readIds(this.#any, 'tasks');
+    return parseIds(readText(path.dirname(this.#tasks), path.basename(this.#tasks)));
   }
 
   processIds(): readonly number[] {
@@ -191,17 +224,20 @@ class CgroupV1 implements Cgroup {
    * nobody has reaped yet. A copy is one of many of its zygote, which reaps them: a little of either may stay for the next.
    */
   release(): void {
-    const isCopy = this.#holder !== undefined;
-    if (isCopy) this.#freezer?.freeze();
-    else this.#freezer?.release();
-    if (this.#memory !== '' && (!isCopy || this.memoryBytes() > COPY_LEFT_BYTES_MAX))
+    if (this.#holder !== undefined) return this.#releaseCopy();
+    this.#freezer?.release();
+    if (this.#memory !== '') tryWrite(this.#memory, 'memory.force_empty', '0');
+    this.#dropUnreaped(0);
+  }
+
+  /** Who has descriptors of it may join any of its groups, or one alone: past the freezer, or past the limit of memory. */
+  #releaseCopy(): void {
+    this.#freezer?.freeze();
+    if (this.#memory !== '' && this.memoryBytes() > COPY_LEFT_MB_MAX * 1024 * 1024)
       tryWrite(this.#memory, 'memory.force_empty', '0');
-    // Where it cannot be frozen, who still has a descriptor of it can do nothing in it either.
-    if (this.#memory !== '' && isCopy && this.#freezer === undefined) {
-      tryWrite(this.#memory, 'memory.limit_in_bytes', '0');
-      this.#limitMb = 0;
-    }
-    this.#dropUnreaped(isCopy ? COPY_UNREAPED_MAX : 0);
+    // The kernel refuses where more is in use, and that is somebody's who sits there.
+    if (!this.#tryLimit(COPY_LEFT_MB_MAX)) return this.#renew();
+    this.#dropUnreaped(COPY_UNREAPED_MAX);
   }
 
   /** They do not hold their group, though: a new one starts at zero. They may wait long, where the init of a container is careless. */

@@ -10,6 +10,7 @@ import path from 'node:path';
 import type { Cgroup, CgroupMissing, CgroupTree } from './cgroup.ts';
 import { canFreeze, Freezer } from './freezer.ts';
 import {
+  evict,
   killProcesses,
   makeFolder,
   OpenFiles,
@@ -64,7 +65,7 @@ function leave(parent: string, name: string): boolean {
 }
 
 function tree(options: V2Options, folder: string): CgroupTree {
-  const slots = new Map<number, Cgroup>();
+  const slots = new Map<number, CgroupV2>();
   return {
     version: 2,
     memory: true,
@@ -76,10 +77,14 @@ function tree(options: V2Options, folder: string): CgroupTree {
       return cgroup;
     },
     close() {
+      for (const cgroup of slots.values()) cgroup.close();
       removeFolder(folder);
     },
   };
 }
+
+/** Of the name of a slot, for whoever is driven out of one. */
+const JAIL = 'jail';
 
 class CgroupV2 implements Cgroup {
   attachFiles: readonly string[] = [];
@@ -89,6 +94,10 @@ class CgroupV2 implements Cgroup {
   readonly #processCountMax: number;
   #attach: OpenFiles;
   #generation = 0;
+  /** Somebody has attach descriptors of it. */
+  #isHeld = false;
+  /** Of earlier generations, where somebody was still dying. */
+  #abandoned: readonly string[] = [];
 
   constructor(folder: string, processCountMax: number) {
     this.#firstFolder = folder;
@@ -103,7 +112,8 @@ class CgroupV2 implements Cgroup {
     return this.#attach.descriptors();
   }
 
-  prepare(memoryMb: number): void {
+  prepare(memoryMb: number, holder?: symbol): void {
+    this.#isHeld = holder !== undefined;
     makeFolder(this.#folder);
     this.limitMemory(memoryMb);
     // Absent where swap is not accounted, the pids controller is missing, or the kernel is older than 4.19.
@@ -158,13 +168,22 @@ class CgroupV2 implements Cgroup {
   release(): void {
     this.#freezer.release();
     this.#attach.close();
-    if (removeFolder(this.#folder)) return;
-    // Somebody joined by an attach descriptor that it had kept: the folder stays until the tree is closed, and nobody else gets it.
-    this.killAll();
+    const left = [...this.#abandoned, this.#folder].filter((folder) => !evict(folder, path.join(folder, '..', JAIL)));
+    this.#abandoned = left;
+    if (!left.includes(this.#folder)) return;
+    // Somebody joined by an attach descriptor that it had kept, and is still dying: nobody else gets the folder.
+    if (this.#isHeld) this.#freezer.freeze();
+    this.close();
     this.#folder = `${this.#firstFolder}.${++this.#generation}`;
     this.#freezer = new Freezer(this.#folder);
     this.attachFiles = [path.join(this.#folder, 'cgroup.procs')];
     this.#attach = new OpenFiles(this.attachFiles);
+  }
+
+  /** What is open of it. */
+  close(): void {
+    this.#freezer.close();
+    this.#attach.close();
   }
 }
 
