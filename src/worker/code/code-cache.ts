@@ -292,7 +292,8 @@ export class CodeCache implements CodeSink {
 
   async #unpack(entry: Entry, plan: ZipPlan, fetchUs: number): Promise<ZipRefusal | 'full' | null> {
     const { directories, files, links } = plan;
-    const sizes = files.map((file) => file.entry.uncompressedSize);
+    // The target of a link takes a block of its own where it is not short.
+    const sizes = [...files.map((file) => file.entry.uncompressedSize), ...links.map((link) => link.target.length)];
     const count = directories.length + files.length + links.length;
     const bytes = diskBytes(directories.length + 2, count, sizes);
     if (!(await this.#budget.take(this.#atLeast(bytes)))) return 'full';
@@ -333,26 +334,28 @@ export class CodeCache implements CodeSink {
     }
   }
 
-  /** Has `write` fill a folder and puts it into its place; or removes it, where that answers null or throws. */
+  /** Has `write` fill a folder and puts it into its place; or removes it, where that answers null or anything throws. */
   async #make(
     entry: Entry,
     bytes: number,
     write: (folder: string) => Promise<{ costUs: number; parts: readonly string[] } | null>,
   ): Promise<void> {
     const folder = this.#tmpPath();
-    let written: { costUs: number; parts: readonly string[] } | null = null;
+    let placed = false;
     try {
       await mkdir(folder);
       await chmod(folder, 0o755);
-      written = await write(join(folder, 'files'));
+      const written = await write(join(folder, 'files'));
       if (written === null) return;
       await writeDescription(folder, { boot: this.#boot, key: entry.key, bytes, ...written });
       // Where it is mended, what was there before makes room in the same breath.
       void this.#budget.leave(entry.bytes, this.#discard(entry.key));
+      entry.bytes = 0;
       renameSync(folder, join(this.#root, entry.key));
+      placed = true;
       Object.assign(entry, { bytes: this.#atLeast(bytes), ...written });
     } finally {
-      if (written === null) await this.#budget.leave(this.#atLeast(bytes), this.#remove(folder));
+      if (!placed) await this.#budget.leave(this.#atLeast(bytes), this.#remove(folder));
     }
   }
 
@@ -360,15 +363,18 @@ export class CodeCache implements CodeSink {
   async #mend(entry: Entry, plan: ZipPlan): Promise<ZipRefusal | null> {
     entry.doomed = false;
     entry.userCount++;
+    let mended = true;
     try {
       if (await isUnpacked(plan, entry.files)) return null;
+      mended = false;
       this.#options.report(`code ${entry.key}: its folder was missing or damaged and was unpacked again`);
       // They share its files.
       for (const key of entry.views) this.#doom(this.#entries.get(key)!);
       const result = await this.#unpack(entry, plan, 0);
-      if (result === 'full') this.#doom(entry);
+      mended = result === null;
       return result === 'full' ? await verify(plan) : result;
     } finally {
+      if (!mended) this.#doom(entry);
       this.#letGo(entry);
     }
   }

@@ -30,10 +30,6 @@ export class DiskBudget {
     this.#bytes += bytes;
   }
 
-  giveBack(bytes: number): void {
-    this.#bytes -= bytes;
-  }
-
   /** False if there is no room and none can be made. */
   take(bytes: number): Promise<boolean> {
     const taken = this.#turn.then(() => this.#take(bytes));

@@ -2,7 +2,7 @@
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { SimulatedClock } from '../../../src/base/clock.ts';
@@ -15,7 +15,7 @@ import type { CodeRef, FunctionVersion } from '../../../src/store/store.ts';
 import { CodeCache } from '../../../src/worker/code/code-cache.ts';
 import type { CodeCacheLimits, CodeFolders } from '../../../src/worker/code/code-cache.ts';
 import { config, ok, refused, smallZip, temporaryFolder } from '../../store/fixtures.ts';
-import { makeZip } from '../../store/zips.ts';
+import { LINK, makeZip } from '../../store/zips.ts';
 
 /** What the cache counts for a `smallZip`: three folders, two files of one block, and their names. */
 const SMALL_BYTES = 5 * 4096 + 3 * 64;
@@ -163,6 +163,41 @@ describe('acquire', () => {
     source.fetchCount = 0;
     await use(0);
     assert.equal(source.fetchCount, 1);
+  });
+  test('what cannot be put into its place leaves nothing behind, and is tried again', async (context) => {
+    const { folder, cache, source } = await open(context);
+    const version = fn(await source.add(smallZip(1)));
+    rmSync(join(folder, 'code'), { recursive: true });
+    refused(await cache.acquire(version), 'ServiceException', /Cannot unpack code/);
+    assert.deepEqual([cache.bytes, readdirSync(join(folder, 'unpacking'))], [0, []]);
+    mkdirSync(join(folder, 'code'));
+    cache.release(await acquire(cache, version));
+    cache.checkInvariants();
+  });
+  test('what cannot be mended is not shown to anybody any more', async (context) => {
+    const { folder, cache, source } = await open(context);
+    const code = await source.add(smallZip(1));
+    cache.release(await acquire(cache, fn(code)));
+    rmSync(join(folder, 'code'), { recursive: true });
+    const plan = await planZip(smallZip(1), LIMITS);
+    assert.ok(!(plan instanceof ZipRefusal));
+    await assert.rejects(cache.put(code, plan), /ENOENT/);
+    assert.deepEqual([cache.entryCount, cache.bytes], [0, 0]);
+    mkdirSync(join(folder, 'code'));
+    assert.ok(existsSync((await acquire(cache, fn(code))).codeDir));
+    cache.checkInvariants();
+  });
+  test('a link counts with a block: its target may take one', async (context) => {
+    const { cache, source } = await open(context);
+    const links = Array.from({ length: 5 }, (_, index) => ({
+      name: `link${index}`,
+      content: 'a'.repeat(200),
+      mode: LINK,
+    }));
+    const code = await source.add(makeZip([{ name: 'a'.repeat(200), content: 'x' }, ...links]));
+    const { codeDir } = await acquire(cache, fn(code));
+    const onDisk = readdirSync(codeDir).map((name) => lstatSync(join(codeDir, name)).blocks * 512);
+    assert.ok(cache.bytes >= 6 * 4096, `${cache.bytes} are counted, ${onDisk.join(' + ')} taken`);
   });
 });
 
