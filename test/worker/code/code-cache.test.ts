@@ -188,7 +188,7 @@ describe('acquire', () => {
     cache.checkInvariants();
   });
   test('a link counts with a block: its target may take one', async (context) => {
-    const { cache, source } = await open(context);
+    const { cache, source } = await open(context, { codeCacheBytesMax: 100 * 4096 });
     const links = Array.from({ length: 5 }, (_, index) => ({
       name: `link${index}`,
       content: 'a'.repeat(200),
