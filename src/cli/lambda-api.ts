@@ -128,8 +128,8 @@ export function updateConfiguration(
 
 export interface LayerVersion {
   readonly LayerVersionArn: string;
-  /** Of the zip, base64. */
-  readonly Content: { readonly CodeSha256: string };
+  /** `CodeSha256`: of the zip, base64. */
+  readonly Content: { readonly CodeSha256: string; readonly Location: string };
 }
 
 /** Null where the layer has no version. */
@@ -140,6 +140,12 @@ export async function newestLayerVersion(client: Client, name: string): Promise<
   );
   const [newest] = list.LayerVersions;
   return newest === undefined ? null : client.json('GET', `${LAYERS_ROOT}/${name}/versions/${newest.Version}`);
+}
+
+/** Whether the platform still has the zip of the version, with every byte of it. */
+export async function isLayerWhole(client: Client, { Content }: LayerVersion): Promise<boolean> {
+  const { pathname, search } = new URL(Content.Location);
+  return (await client.send({ method: 'GET', path: pathname + search })).status === 200;
 }
 
 export function publishLayerVersion(client: Client, name: string, zip: Buffer): Promise<LayerVersion> {

@@ -7,6 +7,7 @@
  */
 import { assert } from '../base/assert.ts';
 import { UserError } from '../base/errors.ts';
+import { codeOf } from '../store/functions.ts';
 import { type Isolation, isolationOf } from '../store/settings.ts';
 import type { FunctionVersion, Store } from '../store/store.ts';
 
@@ -55,7 +56,16 @@ export class VersionTable {
 
   /** What it answers is to be used at once. A `UserError` where every index is in use, or the code was found damaged. */
   entryOf(fn: FunctionVersion): VersionEntry | UserError {
-    return this.#byVersion.get(fn) ?? this.#store.codeError(fn.code) ?? this.#events.refuse(fn) ?? this.#add(fn);
+    return this.#byVersion.get(fn) ?? this.#codeError(fn) ?? this.#events.refuse(fn) ?? this.#add(fn);
+  }
+
+  /** Of its layers too. */
+  #codeError(fn: FunctionVersion): UserError | null {
+    for (const code of codeOf(fn)) {
+      const error = this.#store.codeError(code);
+      if (error !== null) return error;
+    }
+    return null;
   }
 
   /** Null where the version is not in use. */

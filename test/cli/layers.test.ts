@@ -1,6 +1,6 @@
 /** Layers in perch.json: a folder is published where its files changed, and functions find it at /opt. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startTestPlatform } from '../lib/platform.ts';
@@ -54,6 +54,18 @@ describe('perch.json with layers', { skip: skip === '' ? false : skip }, () => {
         ['shared', 1],
       ],
     );
+  });
+
+  test('the same deployed again mends a layer that is damaged on the disk', async () => {
+    const zips = path.join(platform.dataDir, 'zips');
+    const listed = await fetch(`${platform.url}/2018-10-31/layers/shared/versions/1`);
+    const { Content } = (await listed.json()) as { Content: { CodeSha256: string } };
+    const zip = path.join(zips, `${Buffer.from(Content.CodeSha256, 'base64').toString('hex')}.zip`);
+    const whole = readFileSync(zip);
+    writeFileSync(zip, Buffer.alloc(whole.length));
+    assert.match(await ok('deploy', folder), /two .*updated/);
+    assert.deepEqual(readFileSync(zip), whole);
+    assert.match(await ok('deploy', folder), /two .*unchanged/);
   });
 
   test('a layer that is no folder is named', async () => {

@@ -226,3 +226,38 @@ test('the aws command line', { skip: existsSync(AWS) ? false : 'no aws' }, async
   assert.equal((LayerVersions as unknown[]).length, 1);
   await aws('delete-layer-version', '--layer-name', 'cli', '--version-number', '1');
 });
+
+test('a function whose layer is damaged on the disk says so, until the same zip is uploaded again', async () => {
+  const dataDir = path.join(folder, 'data');
+  const zip = readFileSync(path.join(folder, 'layer.zip'));
+  let own = await startTestPlatform({ dataDir });
+  const send = async (method: string, target: string, body?: object): Promise<Response> =>
+    fetch(own.url + target, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+  const publishOwn = (): Promise<Response> =>
+    send('POST', '/2018-10-31/layers/l/versions', { Content: { ZipFile: zip.toString('base64') } });
+  const { LayerVersionArn, Content } = (await (await publishOwn()).json()) as {
+    LayerVersionArn: string;
+    Content: { CodeSha256: string };
+  };
+  const created = await send('POST', '/2015-03-31/functions', {
+    FunctionName: 'f',
+    Role: ROLE,
+    Runtime: 'nodejs24.x',
+    Handler: 'index.handler',
+    Code: { ZipFile: code.toString('base64') },
+    Layers: [LayerVersionArn],
+  });
+  assert.equal(created.status, 201);
+  await own.stop();
+  const file = path.join(dataDir, 'zips', `${Buffer.from(Content.CodeSha256, 'base64').toString('hex')}.zip`);
+  writeFileSync(file, 'cut');
+  own = await startTestPlatform({ dataDir });
+  try {
+    const refused = await send('POST', '/2015-03-31/functions/f/invocations');
+    assert.equal(refused.headers.get('x-amzn-errortype'), 'InvalidZipFileException');
+    assert.equal((await publishOwn()).status, 201);
+    assert.equal(await (await send('POST', '/2015-03-31/functions/f/invocations')).text(), '1');
+  } finally {
+    await own.stop();
+  }
+});

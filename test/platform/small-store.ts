@@ -29,6 +29,7 @@ export class SmallStore {
         handler: 'index.handler',
         memoryMb,
         timeoutS: TIMEOUT_S,
+        layers: [],
         environment: { [ISOLATION_VARIABLE]: isolation },
       } as unknown as FunctionConfig,
       code: { sha256: '', zipBytes: 0 },

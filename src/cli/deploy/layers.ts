@@ -7,7 +7,7 @@ import { statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import type { Client } from '../client.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
-import { newestLayerVersion, publishLayerVersion } from '../lambda-api.ts';
+import { isLayerWhole, newestLayerVersion, publishLayerVersion } from '../lambda-api.ts';
 import type { PackageFiles } from './archive.ts';
 import { addFolder, makeZip } from './archive.ts';
 
@@ -50,6 +50,8 @@ export async function bringLayers(client: Client, layers: readonly PackedLayer[]
 async function bring(client: Client, name: string, zip: Buffer): Promise<string> {
   const newest = await newestLayerVersion(client, name);
   const same = newest?.Content.CodeSha256 === createHash('sha256').update(zip).digest('base64');
-  const version = newest !== null && same ? newest : await publishLayerVersion(client, name, zip);
+  // Who deploys the same again may do so because the layer on the platform's disk is damaged: publishing it mends it.
+  const kept = newest !== null && same && (await isLayerWhole(client, newest));
+  const version = kept ? newest : await publishLayerVersion(client, name, zip);
   return version.LayerVersionArn;
 }
