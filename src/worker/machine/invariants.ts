@@ -2,7 +2,7 @@
 import { assert } from '../../base/assert.ts';
 import { SlotState } from './actions.ts';
 import type { Leases } from './leases.ts';
-import { Rest, type Slots } from './slots.ts';
+import { After, Rest, type Slots } from './slots.ts';
 import type { Versions } from './versions.ts';
 
 const NONE = -1;
@@ -15,15 +15,28 @@ const PENDING: readonly number[] = [SlotState.booting, SlotState.initialising, S
 const TIMED: readonly number[] = [...PENDING, SlotState.starting, SlotState.busy];
 
 export function checkFleet(memoryMb: number, slots: Slots, leases: Leases, versions: Versions): void {
-  for (let slot = 0; slot < slots.count; slot++) checkSlot(slot, slots, leases);
+  for (let slot = 0; slot < slots.count; slot++) {
+    checkSlot(slot, slots, leases);
+    checkClean(slot, slots, versions);
+  }
   for (let core = 0; core < leases.coreCount; core++) {
     const slot = leases.slot[core]!;
     assert(slot === NONE || slots.core[slot] === core, `core ${core} and slot ${slot} disagree`);
   }
-  for (let version = 0; version < versions.count; version++) checkVersion(version, slots, versions);
+  for (let version = 0; version < versions.count; version++) {
+    checkVersion(version, slots, versions);
+    checkWarm(version, slots, leases, versions);
+  }
+  checkProvisioned(versions);
   checkResting(slots);
   checkCounts(slots);
   assert(slots.residentMb <= memoryMb, `resident memory ${slots.residentMb} exceeds ${memoryMb}`);
+}
+
+/** What waits for an invocation of a fresh version ends after it. */
+function checkClean(slot: number, slots: Slots, versions: Versions): void {
+  if (!AHEAD.includes(slots.state[slot]!) || versions.fresh[slots.version[slot]!] === 0) return;
+  assert(slots.after[slot] === After.spent, `slot ${slot} is of a fresh version, and would be used again`);
 }
 
 function countOf(slots: Slots, holds: (slot: number, state: number) => boolean): number {
@@ -67,6 +80,27 @@ function checkVersion(version: number, slots: Slots, versions: Versions): void {
   if (zygote === NONE) return;
   assert(ZYGOTES.includes(slots.state[zygote]!), `version ${version}: slot ${zygote} is no zygote`);
   assert(slots.version[zygote] === version, `version ${version}: slot ${zygote} is another's zygote`);
+}
+
+/** Who was told that a version is warm hears when it is not, or a lease of it is still to be released. */
+function checkWarm(version: number, slots: Slots, leases: Leases, versions: Versions): void {
+  if (versions.toldWarm[version] === 0 || leases.isWarm(version)) return;
+  const held = countOf(slots, (slot) => slots.version[slot] === version && slots.core[slot] !== NONE);
+  assert(held > 0, `version ${version} was said to be warm, and nothing of it is left`);
+}
+
+function checkProvisioned(versions: Versions): void {
+  let total = 0;
+  const listed = new Set<number>();
+  for (let index = 0; index < versions.provisionedCount; index++) listed.add(versions.provisionedAt(index));
+  assert(listed.size === versions.provisionedCount, 'a version is listed as provisioned twice');
+  for (let version = 0; version < versions.count; version++) {
+    const count = versions.provisioned[version]!;
+    total += count;
+    assert(count > 0 === listed.has(version), `version ${version}: ${count} are provisioned, and the list disagrees`);
+    assert(count === 0 || versions.dropped[version] === 0, `version ${version} was dropped and is provisioned`);
+  }
+  assert(total === versions.provisionedTotal, `provisioned: ${versions.provisionedTotal} kept, ${total} found`);
 }
 
 function checkResting(slots: Slots): void {
