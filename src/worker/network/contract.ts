@@ -61,6 +61,8 @@ export interface Refusal {
 export interface NetworkOptions {
   /** How many connections may be open at once. */
   readonly connectionCountMax: number;
+  /** How many addresses there are for them: fewer in tests. */
+  readonly addressCount?: number;
   /** Besides the built-in ones: internal ports of the platform, peers of the cluster. */
   readonly refusals?: readonly Refusal[];
   readonly log: { warn(text: string): void };

@@ -80,7 +80,7 @@ export class Outbound {
     this.#parts = parts;
     this.firewall = firewall;
     this.tag = tag;
-    this.#numbers = new NumberPool(LINK_COUNT_MAX, parts.options.connectionCountMax);
+    this.#numbers = new NumberPool(parts.options.addressCount ?? LINK_COUNT_MAX, parts.options.connectionCountMax);
   }
 
   get uplinks(): readonly Uplink[] {
@@ -130,6 +130,9 @@ export class Outbound {
       const number = this.#numbers.take();
       if (number === undefined) return 'every address for instances is in use';
       const link = linkOf(this.tag, number);
+      // A link lives as long as somebody has a descriptor of its namespace, so hostile code could hold those of all numbers.
+      // Nobody who is connected has this one. Removing it stops this thread for 30 ms, so it is the last resort.
+      if (attempt === ATTEMPTS_MAX - 1) this.#parts.route.request([removeMessage(link.index)]);
       const result = this.#parts.route.request(connectMessages({ link, mtu: this.#mtu }, namespaceDescriptor));
       if (result === EEXIST || result === EBUSY) {
         this.#numbers.give(number);
@@ -141,7 +144,7 @@ export class Outbound {
       this.#numbers.give(number);
       return failure;
     }
-    return 'the namespace is connected already, or those of earlier instances do not end';
+    return 'the namespace is connected already';
   }
 
   /** The link goes with its namespace, within moments of the last process; removing it here would stop this thread for 30 ms. */

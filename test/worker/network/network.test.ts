@@ -390,3 +390,19 @@ describe('opening and closing the network of instances', { skip: ROOT_ONLY }, ()
     assert.equal(forwarding('up0'), '0');
   });
 });
+
+describe('links that are held', { skip: ROOT_ONLY }, () => {
+  it('take no address from those who connect later, however many namespaces hostile code keeps', async () => {
+    const world = await becomeServer();
+    const addressCount = 20;
+    const network = openNetwork({ connectionCountMax: addressCount, addressCount, log });
+    const held = Array.from({ length: addressCount }, () => makeNamespace());
+    for (const namespace of held) connected(network.connect(namespace, 'outbound')).close();
+    const late = await instance(network, 'outbound');
+    assert.equal(await late.station.tcp(BEYOND), `seen as ${SERVER}`);
+    await late.station.end();
+    for (const namespace of held) closeSync(namespace);
+    network.close();
+    await world.end();
+  });
+});
