@@ -89,6 +89,10 @@ describe('settings of Perch', { skip: skip === '' ? false : skip }, () => {
     assert.match(await ok('deploy', file('other.mjs'), ...name, '--provisioned', '3', '--concurrency', '3'), /updated/);
     assert.match(await ok('deploy', file('other.mjs'), ...name, '--provisioned', '1', '--concurrency', '1'), /updated/);
     assert.match(await ok('deploy', file('other.mjs'), ...name, '--provisioned', '2', '--concurrency', '4'), /updated/);
+    const tooMany = await run('deploy', file('echo.mjs'), ...name, '--provisioned', '9');
+    assert.match(tooMany.stderr, /4 are reserved/);
+    const [kept] = (await doctor('ready'))['provisioned'] as { version: string; requested: number }[];
+    assert.deepEqual([kept?.version, kept?.requested], ['2', 2], 'what was ready is given up for what is refused');
     assert.match(await ok('deploy', file('other.mjs'), ...name, '--provisioned', 'none'), /updated/);
     assert.deepEqual((await doctor('ready'))['provisioned'], []);
     assert.match((await run('deploy', file('other.mjs'), ...name, '--provisioned', '9')).stderr, /4 are reserved/);

@@ -73,15 +73,21 @@ async function limit(client: Client, packed: Packed, version: string): Promise<b
   return first || second || before !== concurrency;
 }
 
-/** Older versions give theirs back first: there may not be memory for both. */
+/** Older versions give theirs back first: there may not be memory for both. Where the new one is refused they have it again. */
 async function provision(client: Client, { name, provisioned }: Packed, version: string): Promise<boolean> {
   if (provisioned === undefined) return false;
   const before = await listProvisioned(client, name);
-  const wanted = provisioned === null ? [] : before.filter((each) => each.version === version);
-  for (const each of before) if (!wanted.includes(each)) await setProvisioned(client, name, each.version, null);
-  const isThere = provisioned === null || wanted[0]?.requested === provisioned;
-  if (!isThere) await setProvisioned(client, name, version, provisioned);
-  return !isThere || before.length > wanted.length;
+  const kept = provisioned === null ? undefined : before.find((each) => each.version === version);
+  const given = before.filter((each) => each !== kept);
+  for (const each of given) await setProvisioned(client, name, each.version, null);
+  const isThere = provisioned === null || kept?.requested === provisioned;
+  if (!isThere) {
+    await setProvisioned(client, name, version, provisioned).catch(async (error: unknown) => {
+      for (const each of given) await setProvisioned(client, name, each.version, each.requested).catch(() => {});
+      throw error;
+    });
+  }
+  return !isThere || given.length > 0;
 }
 
 async function create(client: Client, packed: Packed): Promise<'created'> {
