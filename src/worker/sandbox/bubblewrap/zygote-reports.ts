@@ -23,7 +23,9 @@ export interface ZygoteFrame {
 export class ZygoteReports {
   readonly #frame: (frame: ZygoteFrame) => void;
   readonly #breach: (message: string) => void;
-  #rest: Buffer = Buffer.alloc(0);
+  /** A header, or the whole frame that it begins, as far as it has come; a frame may come in pieces of one byte. */
+  #partial = Buffer.alloc(ZYGOTE_HEADER_BYTES);
+  #filled = 0;
   #stopped = false;
 
   constructor(frame: (frame: ZygoteFrame) => void, breach: (message: string) => void) {
@@ -33,28 +35,38 @@ export class ZygoteReports {
 
   stop(): void {
     this.#stopped = true;
-    this.#rest = Buffer.alloc(0);
+    this.#begin();
   }
 
   push(chunk: Buffer): void {
-    if (this.#stopped) return;
-    let bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    while (bytes.length >= ZYGOTE_HEADER_BYTES && !this.#stopped) {
-      const end = this.#endOf(bytes);
-      if (end > bytes.length) break;
-      this.#frame({ kind: bytes[4]!, copy: bytes.readUInt32LE(8), body: bytes.subarray(ZYGOTE_HEADER_BYTES, end) });
-      bytes = bytes.subarray(end);
+    for (let at = 0; at < chunk.length && !this.#stopped;) {
+      const count = chunk.copy(this.#partial, this.#filled, at);
+      at += count;
+      this.#filled += count;
+      if (this.#filled === this.#partial.length) this.#take(this.#partial);
     }
-    this.#rest = this.#stopped ? Buffer.alloc(0) : bytes;
   }
 
-  /** Where the first frame ends; beyond everything after a breach. */
-  #endOf(bytes: Buffer): number {
+  #begin(): void {
+    this.#partial = Buffer.alloc(ZYGOTE_HEADER_BYTES);
+    this.#filled = 0;
+  }
+
+  /** All that there was room for. */
+  #take(bytes: Buffer): void {
     const bodyBytes = bytes.readUInt32LE(0);
     const kind = bytes[4]!;
-    if (KINDS.has(kind) && bodyBytes <= BODY_BYTES_MAX) return ZYGOTE_HEADER_BYTES + bodyBytes;
-    this.stop();
-    this.#breach(`the zygote sent a frame of kind ${kind} with ${bodyBytes} bytes`);
-    return Infinity;
+    if (!KINDS.has(kind) || bodyBytes > BODY_BYTES_MAX) {
+      this.stop();
+      return this.#breach(`the zygote sent a frame of kind ${kind} with ${bodyBytes} bytes`);
+    }
+    const end = ZYGOTE_HEADER_BYTES + bodyBytes;
+    if (bytes.length < end) {
+      this.#partial = Buffer.allocUnsafe(end);
+      bytes.copy(this.#partial);
+      return;
+    }
+    this.#begin();
+    this.#frame({ kind, copy: bytes.readUInt32LE(8), body: bytes.subarray(ZYGOTE_HEADER_BYTES) });
   }
 }
