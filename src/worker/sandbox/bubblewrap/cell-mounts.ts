@@ -26,8 +26,9 @@ export class CellMounts {
     mkdirSync(folder);
   }
 
-  /** The folders of the cell in the slot; `remove` them after it. */
+  /** The folders of the cell in the slot; `remove` them after it. Those of one that could not be started go first. */
   make(slot: number): CellPlace {
+    this.remove(slot);
     const base = path.join(this.#folder, String(slot));
     const place = { code: path.join(base, 'task'), layers: path.join(base, 'opt') };
     mkdirSync(base);
@@ -55,9 +56,18 @@ export class CellMounts {
     for (const folder of [place.code, place.layers]) {
       // The function's folder, then the folder bound to itself.
       while (libc?.umount(folder, MNT_DETACH) === 0);
-      rmdirSync(folder);
+      removeEmpty(folder);
     }
-    rmdirSync(path.dirname(place.code));
+    removeEmpty(path.dirname(place.code));
+  }
+}
+
+/** Never what is in it: that may be a function's code. */
+function removeEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
 }
 
