@@ -15,7 +15,7 @@ import { lstatSync, readlinkSync } from 'node:fs';
 import { LIMITS } from '../../../base/limits.ts';
 import type { NetworkPolicy, SandboxSpec } from '../contract.ts';
 import { SANDBOX_UIDS } from '../identity.ts';
-import { PROCESS_LIMIT, RESOURCE_LIMITS } from '../limits.ts';
+import { FAMILY_PROCESS_LIMIT, PROCESS_LIMIT, RESOURCE_LIMITS } from '../limits.ts';
 import { fillPlaceholders } from '../placeholders.ts';
 import { INNER_ID } from './staging.ts';
 
@@ -105,8 +105,7 @@ export function chainArguments(
     '--',
     tools.prlimit,
     ...RESOURCE_LIMITS,
-    // The copies of a zygote have its user; each is limited by its cgroup.
-    ...(machine.processLimit && use === 'instance' ? [PROCESS_LIMIT] : []),
+    ...(machine.processLimit ? [use === 'cell' ? FAMILY_PROCESS_LIMIT : PROCESS_LIMIT] : []),
     tools.env,
     // Bubblewrap sets PWD by itself; the instance gets its environment and nothing else.
     ...(spec.env.PWD === undefined ? ['-u', 'PWD'] : [`PWD=${spec.env.PWD}`]),
