@@ -194,8 +194,6 @@ export class SmallPlatform {
 
   /** Boots and answers whatever there is, until nothing waits or runs. */
   async answerAll(): Promise<void> {
-    // These may hold all the memory there is, for as long as they are wanted.
-    for (const name of this.store.names()) this.store.provision(name, 0);
     for (let round = 0; !this.dispatcher.isIdle; round++) {
       assert.ok(round < 100, 'something waits, and nothing comes of it');
       this.codes.arriveAll();
