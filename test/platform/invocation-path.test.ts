@@ -298,3 +298,29 @@ test('a version that is refused for want of a request index keeps no index of it
   await platform.answerAll();
   checkEmpty(platform);
 });
+
+test('what finds no room beside provisioned instances is refused, and holds up nobody', async () => {
+  const platform = new SmallPlatform({ slotCount: 8 });
+  await platform.open();
+  platform.store.put('kept', 128);
+  platform.store.put('other', 256);
+  platform.store.provision('kept', 2);
+  const goOn = async (): Promise<void> => {
+    for (let turn = 0; turn < 4; turn++) {
+      platform.clock.advanceUs(10_000);
+      platform.codes.arriveAll();
+      for (const play of platform.plays) if (!play.ready) play.boot();
+      await platform.settle();
+    }
+  };
+  await goOn();
+  const refused = platform.invoke('other')!;
+  const served = platform.invoke('kept')!;
+  await goOn();
+  const [result] = refused.results;
+  assert.ok(result?.kind === 'refused' && result.error.code === 'TooManyRequestsException');
+  assert.equal(served.runCount, 1);
+  await platform.answerAll();
+  platform.checkResults();
+  await platform.agent.stop();
+});
