@@ -129,6 +129,7 @@ describe('settings of Perch', { skip: skip === '' ? false : skip }, () => {
     await ok('deploy', file('echo.mjs'), '--name', 'words', '--publish');
     const text = await ok('doctor', 'words', '--qualifier', '1');
     assert.match(text, /^function +words 1$/m);
+    assert.equal(await ok('doctor', 'words:1'), text);
     assert.match(text, /^runs here +yes$/m);
     assert.match(text, /^provisioned +none$/m);
     assert.match(text, /^copies +\S/m);

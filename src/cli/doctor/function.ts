@@ -20,9 +20,11 @@ export async function examineFunction(
     const version = qualifier === undefined ? '' : ` with a version ${qualifier}`;
     throw new CliError(EXIT.notFound, `there is no function '${name}'${version}; 'perch list' shows what there is`);
   }
+  // The name may have been given with a version, or as an ARN.
+  const { FunctionName: functionName, Version: version } = configuration;
   const [state, provisioned] = await Promise.all([
-    getFunctionState(client, name, configuration.Version),
-    listProvisioned(client, name),
+    getFunctionState(client, functionName, version),
+    listProvisioned(client, functionName),
   ]);
   return { configuration, state, provisioned };
 }
