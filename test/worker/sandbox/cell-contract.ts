@@ -3,9 +3,10 @@
  * the Node runtime's own cell.
  */
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { closeSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { nodeRuntime } from '../../../src/worker/runtimes/node/runtime.ts';
 import type {
   AdoptSpec,
@@ -16,12 +17,17 @@ import type {
   Zygote,
   ZygoteReport,
 } from '../../../src/worker/sandbox/contract.ts';
+import { openDescriptorPassing } from '../../../src/worker/sandbox/descriptor-passing.ts';
+import { libc } from '../../../src/worker/sandbox/libc.ts';
 import { environmentOf } from '../runtimes/runtime-process.ts';
 import { processesWith, type Subject } from './contract.ts';
 import { type Folders, Talker } from './harness.ts';
 
 const ZYGOTE_SLOT = 0;
 const MEMORY_MB = 128;
+/** Far more than it takes to see that a stream has ended. */
+const CLOSE_MS = 100;
+const MSG_DONTWAIT = 0x40;
 
 /** By folder. `echo` does what echo.mjs does; the fake plays the others by their names. */
 const FUNCTIONS: Readonly<Record<string, string>> = {
@@ -33,6 +39,13 @@ const FUNCTIONS: Readonly<Record<string, string>> = {
   uncopyable: `setInterval(() => {}, 1000); export const handler = () => {};`,
   exiting: `process.exit(7);`,
   hanging: `for (;;);`,
+  // Says by itself that it is initialised, and stays.
+  closing: `import { writeSync } from 'node:fs';
+    const native = { exports: {} };
+    process.dlopen(native, '/var/lang/ffi.node');
+    native.exports.load('libc.so.6').func('int shutdown(int, int)')(3, 1);
+    writeSync(4, Buffer.from([0, 0, 0, 0, 33, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);`,
 };
 
 /** A cell, what it has said, and how it ended. */
@@ -197,6 +210,25 @@ export function cellContractSuite(subject: Subject): void {
       assert.deepEqual([await last.run(COUNT), await other.run(COUNT)], [1, 1]);
       await cell.stop();
     });
+
+    test(
+      'nothing is sent to a zygote that had its stream closed, whose descriptor may be another’s',
+      { skip: REAL },
+      async () => {
+        const cell = await zygoteOf('closing');
+        await setTimeout(CLOSE_MS);
+        const passing = openDescriptorPassing()!;
+        const strangers = Array.from({ length: 32 }, () => passing.pair()).flat();
+        const copy = fork(cell, 1);
+        const received = strangers.filter((descriptor) => libc!.recv(descriptor, Buffer.alloc(64), MSG_DONTWAIT) > 0);
+        for (const descriptor of strangers) closeSync(descriptor);
+        assert.deepEqual(received, []);
+        copy.sandbox.kill();
+        const reason = await copy.exit;
+        assert.match(reason.kind === 'start-failed' ? reason.message : '', /closed its channel/);
+        await cell.stop();
+      },
+    );
 
     test('copies die with their zygote, and before it', async () => {
       const cell = await zygoteOf('echo');

@@ -190,6 +190,8 @@ export class ZygoteSandbox implements Zygote {
   }
 
   #send(kind: number, more: { copy?: number; flags?: number; body?: Buffer; rights?: readonly number[] }): void {
+    // A zygote can have its stream closed here, and the number of its descriptor may be that of a stranger's by now.
+    if (this.#options.sandbox.channel.destroyed) throw new Error('the zygote has closed its channel');
     const body = more.body ?? Buffer.alloc(0);
     const header = Buffer.alloc(ZYGOTE_HEADER_BYTES);
     header.writeUInt32LE(body.length, 0);
