@@ -5,7 +5,9 @@
 // what makes a copy cheap: whatever can be done once is done before the fork.
 'use strict';
 
-const { openSync, writeSync } = require('node:fs');
+const { openSync, readlinkSync, writeSync } = require('node:fs');
+const { setFlagsFromString } = require('node:v8');
+const { runInNewContext } = require('node:vm');
 const ffi = require('./ffi.cjs');
 const own = require('./own.cjs');
 const channel = require('./channel.cjs');
@@ -21,6 +23,7 @@ const IN = 3;
 const OUT = 4;
 const HEADER_BYTES = 16;
 const REAP_MS_MAX = 200;
+const EXIT_COPY_FAILED = 70;
 const CLONE_NEWPID = 0x20000000;
 /** As in runtime.ts. */
 const HEAP_SHARE = 0.85;
@@ -90,12 +93,12 @@ function setEnvironment(env) {
   for (const [name, value] of Object.entries(env)) if (process.env[name] !== value) process.env[name] = value;
 }
 
-async function adopt(frame) {
+/** `before`: what the cell had that is no function's doing. */
+async function adopt(frame, before) {
   setEnvironment(own.parseJson(own.utf8Slice(frame.body, 0, frame.body.length)).env);
   // Without it V8 lets garbage grow as if the whole machine were the function's.
   ffi.limitHeap(Math.floor(process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE * HEAP_SHARE) * 1024 * 1024);
   process.chdir(process.env.LAMBDA_TASK_ROOT);
-  const before = uncopyable.baseline();
   serve.configure();
   const say = (text) => sendText(Kind.initError, text);
   serve.guard(say);
@@ -122,11 +125,24 @@ function offer(before) {
   });
 }
 
+/** The contexts of functions never show them gc(). */
+function collectYoung() {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc');
+  setFlagsFromString('--no-expose-gc');
+  collect({ type: 'minor' });
+}
+
 /** Returns in copies alone. */
 function forkOnDemand() {
+  const folder = readlinkSync('/proc/self/cwd');
+  let isTidy = false;
   for (;;) {
     const frame = receive();
-    if (frame.kind === Kind.fork && fork(frame)) return;
+    if (frame.kind === Kind.fork && fork(frame, folder)) return;
+    // What garbage a copy begins with, it would soon have to collect itself.
+    if (!isTidy) collectYoung();
+    isTidy = true;
     let reaped = reap();
     // Who asks has seen a copy close its descriptors, which is a little before it can be reaped.
     for (let wait = 0; frame.kind === Kind.reap && reaped === 0 && wait < REAP_MS_MAX; wait++) {
@@ -142,14 +158,14 @@ function reap() {
   return count;
 }
 
-/** True in the copy. */
-function fork(frame) {
+/** True in the copy. `folder`: where the function's initialisation left its working folder. */
+function fork(frame, folder) {
   let id;
   try {
     ffi.unshare(CLONE_NEWPID);
     id = ffi.fork();
     if (id === 0) {
-      becomeCopy(frame, { pidNamespace, stale });
+      become(frame, folder);
       return true;
     }
     copies.set(id, frame.copy);
@@ -159,6 +175,23 @@ function fork(frame) {
     if (id !== 0) for (const descriptor of frame.rights) ffi.close(descriptor);
   }
   return false;
+}
+
+/** What fails before the copy has its own channel must not be told on its zygote's, where it would be a breach. */
+function become(frame, folder) {
+  try {
+    becomeCopy(frame, { pidNamespace, stale, folder });
+  } catch (error) {
+    const text = Buffer.from(`a copy could not be made: ${error.message}\n`);
+    try {
+      writeSync(frame.rights[2], text);
+    } catch {
+      // It is descriptor 2 by now.
+      writeSync(2, text);
+    } finally {
+      ffi.exit(EXIT_COPY_FAILED);
+    }
+  }
 }
 
 function report([id, status]) {
@@ -179,10 +212,11 @@ function boot() {
   logs.install();
   stale = descriptors.findStale();
   serve.rehearse(() => {
+    const before = uncopyable.baseline();
     send(Kind.cell, 0, '');
     const frame = receive();
     if (frame.kind !== Kind.adopt) own.exit(1);
-    void adopt(frame);
+    void adopt(frame, before);
   });
 }
 

@@ -10,7 +10,7 @@
 //   rehearsal     a dummy invocation through the whole path
 'use strict';
 
-const { readlinkSync, writeSync } = require('node:fs');
+const { writeSync } = require('node:fs');
 const ffi = require('./ffi.cjs');
 const channel = require('./channel.cjs');
 const descriptors = require('./descriptors.cjs');
@@ -54,7 +54,7 @@ function mountOwn() {
 }
 
 /** Called in the child of a fork. `zygote`: what it has that a copy must let go of. */
-function becomeCopy({ flags, rights }, { pidNamespace, stale }) {
+function becomeCopy({ flags, rights }, { pidNamespace, stale, folder }) {
   const [channelIn, answers, output, ...others] = rights;
   const network = (flags & FORK_ENTER_NETWORK) === 0 ? -1 : others.shift();
   ffi.setsid();
@@ -64,7 +64,6 @@ function becomeCopy({ flags, rights }, { pidNamespace, stale }) {
     ffi.setns(network, CLONE_NEWNET);
     ffi.close(network);
   }
-  const folder = readlinkSync('/proc/self/cwd');
   mountOwn();
   // By its name: where it stands now may be its zygote's /tmp.
   ffi.chdir(folder);

@@ -99,6 +99,15 @@ function reap() {
   return id > 0 ? [id, status[0]] : null;
 }
 
+const getrandom = checked('long getrandom(void *bytes, ulong count, uint flags)');
+
+/** From the kernel. */
+function randomBytes(count) {
+  const bytes = Buffer.alloc(count);
+  getrandom(bytes, count, 0);
+  return bytes;
+}
+
 const capabilityHeader = Buffer.alloc(8);
 capabilityHeader.writeUInt32LE(CAPABILITY_VERSION_3, 0);
 const noCapabilities = Buffer.alloc(24);
@@ -106,6 +115,7 @@ const noCapabilities = Buffer.alloc(24);
 module.exports = {
   limitHeap,
   makeMessage,
+  randomBytes,
   receive,
   reap,
   wait,

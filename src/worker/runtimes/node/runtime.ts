@@ -40,6 +40,8 @@ export const nodeRuntime: Runtime = {
   // The limit of the older objects can only be lowered later: it is that of the largest function until then.
   cellArgs: () => [
     ...COMMON_FLAGS,
+    // A zygote collects when nobody waits for it.
+    '--no-minor-gc-task',
     `--max-semi-space-size=${SEMI_SPACE_MB}`,
     `--max-old-space-size=${Math.floor(LIMITS.memoryMbMax * HEAP_SHARE)}`,
     '{runtime}/cell.cjs',

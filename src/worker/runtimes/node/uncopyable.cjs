@@ -8,35 +8,28 @@ const { openDescriptors } = require('./descriptors.cjs');
 /** libuv makes these when they are needed, and makes them anew in a copy. */
 const POOL_THREAD = 'libuv-worker';
 
-function threads() {
+/** Of each thread: its id, what /proc says of it in `file`. */
+function ofThreads(file) {
   return readdirSync('/proc/self/task').flatMap((id) => {
     try {
-      return [[id, readFileSync(`/proc/self/task/${id}/comm`, 'utf8').trim()]];
+      return [[id, readFileSync(`/proc/self/task/${id}/${file}`, 'latin1').trim()]];
     } catch {
       return [];
     }
   });
 }
+
+const threads = () => ofThreads('comm');
+
+const children = () => ofThreads('children').flatMap(([, ids]) => ids.split(' ').filter(Boolean));
+
+const SHARED = /^(\S+) \S{3}s \S+ \S+ \S+ *(.*)$/gm;
 
 function sharedMappings() {
-  const lines = readFileSync('/proc/self/maps', 'utf8').split('\n');
-  return lines.flatMap((line) => {
-    const [range, rights, , , , ...name] = line.split(/\s+/);
-    return rights?.[3] === 's' ? [[range, name.join(' ')]] : [];
-  });
+  return [...readFileSync('/proc/self/maps', 'utf8').matchAll(SHARED)].map(([, range, name]) => [range, name]);
 }
 
-function children() {
-  return threads().flatMap(([id]) => {
-    try {
-      return readFileSync(`/proc/self/task/${id}/children`, 'latin1').split(' ').filter(Boolean);
-    } catch {
-      return [];
-    }
-  });
-}
-
-/** What is there before the function is; pass it to `reasons`. */
+/** What is there before the function is; pass it to `reasons`, which is called where this was: in a setImmediate. */
 function baseline() {
   return {
     descriptors: openDescriptors(),
