@@ -244,6 +244,10 @@ export class Dispatcher {
     if (result.kind === 'refused') return this.#onRefused(index, core, sequence, result.why);
     this.#leave(index);
     this.#versions.unuse(pending.entry);
+    if (result.kind === 'not-started') {
+      this.#refusals.version.add();
+      return pending.done({ kind: 'refused', error: result.error });
+    }
     if (result.kind !== 'bad-payload') return pending.done(result);
     const message = `Could not parse request body into json: ${result.message}`;
     pending.done({ kind: 'refused', error: new UserError('InvalidRequestContentException', message) });

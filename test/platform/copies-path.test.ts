@@ -78,8 +78,8 @@ test('code that is late for the very slot that another instance has left', async
   await platform.settle();
   platform.check();
   await end(platform);
-  const errors = platform.asks.filter(({ results: [result] }) => result?.kind === 'error');
-  assert.equal(errors.length, 1);
+  const refused = platform.asks.filter(({ results: [result] }) => result?.kind === 'refused');
+  assert.equal(refused.length, 1);
 });
 
 test('a cell that ends while nothing else happens is made again', async () => {
@@ -98,7 +98,7 @@ test('a cell that ends while nothing else happens is made again', async () => {
   await end(platform);
 });
 
-test('a zygote whose code is not there: the same error as of a process of its own', async () => {
+test('code that cannot be supplied: a refusal that says why, of a zygote and of a process of its own', async () => {
   for (const canCopy of [true, false]) {
     const platform = await open(ROOMY, canCopy);
     await cellsBoot(platform);
@@ -107,7 +107,13 @@ test('a zygote whose code is not there: the same error as of a process of its ow
     await platform.settle();
     for (let count = 0; count < asks.length; count++) platform.codes.miss(0);
     await platform.settle();
-    for (const ask of asks) assert.equal(errorType(ask.results[0]), 'Sandbox.StartError');
+    for (const { results, runCount } of asks) {
+      const [result] = results;
+      assert.ok(result?.kind === 'refused', JSON.stringify(result));
+      assert.deepEqual([result.error.code, runCount], ['ServiceException', 0]);
+    }
+    const refused = platform.metrics.counter('perch_invocations_refused_total', 'version');
+    assert.equal(refused.value, asks.length);
     await end(platform);
   }
 });

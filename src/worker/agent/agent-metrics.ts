@@ -4,7 +4,7 @@ import type { Histogram } from '../../base/histogram.ts';
 import { Ending, Kill } from '../machine/actions.ts';
 import type { WorkerMachine } from '../machine/worker.ts';
 import type { ExitReason } from '../sandbox/contract.ts';
-import type { InvocationRecord, StartKind } from './contract.ts';
+import type { InvocationResult, StartKind } from './contract.ts';
 
 const RESULTS = ['response', 'error', 'timeout', 'exit', 'init-timeout', 'broke-protocol', 'bad-payload'] as const;
 type Result = (typeof RESULTS)[number];
@@ -76,12 +76,13 @@ export class AgentMetrics {
     metrics.read('perch_instances_memory_bytes', () => machine.residentMb * 1024 * 1024);
   }
 
-  result(result: Result): void {
-    this.#results[result].add();
-  }
-
-  ended(kind: 'response' | 'error', ending: Ending, record: InvocationRecord): void {
-    this.result(kind === 'response' ? 'response' : RESULT_OF_ENDING[ending]);
+  /** What is refused is counted by the gateway. */
+  ended(result: InvocationResult, ending: Ending): void {
+    const { kind } = result;
+    if (kind === 'refused' || kind === 'not-started') return;
+    this.#results[kind === 'error' ? RESULT_OF_ENDING[ending] : kind].add();
+    if (kind === 'bad-payload') return;
+    const { record } = result;
     const start = this.#starts[record.start];
     start.starts.add();
     start.us.record(record.startUs);

@@ -12,11 +12,11 @@ import { FrameKind } from '../../wire/instance-frame.ts';
 import type { LogStore } from '../../store/logs.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
-import { type ActionHandler, Ending, Kill, SlotState } from '../machine/actions.ts';
+import { type ActionHandler, type Ending, Kill, SlotState } from '../machine/actions.ts';
 import { WorkerMachine } from '../machine/worker.ts';
 import { runtimeOf } from '../runtimes/index.ts';
 import type { ExitReason, SandboxBackend } from '../sandbox/contract.ts';
-import { Cell, type CellEvents } from './cell.ts';
+import type { Cell, CellEvents } from './cell.ts';
 import type {
   CodeSupply,
   CopyState,
@@ -32,7 +32,7 @@ import { type Answer, Instance, type InstanceEvents } from './instance.ts';
 import { InvocationLog } from './invocation-log.ts';
 import { Launcher } from './launcher.ts';
 import { PlatformCpus } from './platform-cpus.ts';
-import { payloadOf, recordOf, type Running } from './results.ts';
+import { resultOf, type Running } from './results.ts';
 import { uncopyableLine } from './report.ts';
 import { type Resident, Starter } from './starter.ts';
 import type { Topology } from './topology.ts';
@@ -302,11 +302,6 @@ export class Agent implements Provisioner {
     for (let index = 0; index < results.length; index++) receivers[index]!.done(results[index]!);
   }
 
-  #deliver(invocation: Invocation, result: InvocationResult): void {
-    this.#receivers.push(invocation);
-    this.#results.push(result);
-  }
-
   /** Any event may leave something that waits for time: the end of a cell too, which is tried again later. */
   #keepTicking(): void {
     if (this.#stopping || !this.#needsTicks) return;
@@ -379,21 +374,12 @@ export class Agent implements Provisioner {
 
   #complete(core: number, slot: number, ending: Ending): void {
     const running = this.#on(core);
-    const resident = this.#residents[slot] ?? null;
-    const { invocation } = running;
-    if (ending === Ending.answered && running.answer!.kind === FrameKind.badPayload) {
-      this.#metrics.result('bad-payload');
-      return this.#deliver(invocation, { kind: 'bad-payload', message: running.answer!.body.toString('utf8') });
-    }
     const { clock } = this.#doors;
-    const nowUs = clock.nowUs();
-    const record = recordOf(running, resident, nowUs);
-    const initError = resident instanceof Cell ? resident.initError : null;
-    const moment = { nowUs, wallMs: clock.wallMs(), initTimeoutMs: this.#limits.initTimeoutMs };
-    const { kind, payload } = payloadOf(running, ending, { exit: resident?.exit ?? null, initError }, moment);
-    running.log.end(record);
-    this.#metrics.ended(kind, ending, record);
-    this.#deliver(invocation, { kind, payload, record, tail: running.log.tail() });
+    const moment = { nowUs: clock.nowUs(), wallMs: clock.wallMs(), initTimeoutMs: this.#limits.initTimeoutMs };
+    const result = resultOf(running, ending, this.#residents[slot] ?? null, moment);
+    this.#metrics.ended(result, ending);
+    this.#receivers.push(running.invocation);
+    this.#results.push(result);
   }
 
   #release(core: number, sequence: number, warm: boolean): void {

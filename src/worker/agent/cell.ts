@@ -1,8 +1,11 @@
 /** A stem cell, later the zygote of a version, as the agent sees it. */
+import type { UserError } from '../../base/errors.ts';
 import type { AdoptSpec, CopySpec, ExitReason, Sandbox, Zygote } from '../sandbox/contract.ts';
 import type { VersionTarget } from './contract.ts';
 import { StringDecoder } from 'node:string_decoder';
 
+/** How much it may send in one tick of the agent before the agent stops listening to it until the next, as of an instance. */
+const FLOOD_BYTES = 512 * 1024;
 const NOWHERE = -2;
 
 export interface CellEvents {
@@ -21,14 +24,18 @@ export class Cell {
   target: VersionTarget | null = null;
   /** Why its function did not initialise; a Lambda error object as JSON. */
   initError: Buffer | null = null;
+  /** Why the code of its function did not come. */
+  refusal: UserError | null = null;
   initUs = 0;
   exit: ExitReason | null = null;
   /** Bytes that it has logged: its initialisation is bounded as an invocation is. */
   loggedBytes = 0;
   readonly #zygote: Zygote;
-  #failure: ExitReason | null = null;
   #adoptedUs = 0;
   #core = NOWHERE;
+  /** In this tick. Frames count with their headers, and those count too that are none of ours. */
+  #heardBytes = 0;
+  #paused = false;
 
   constructor(slot: number, zygote: Zygote, events: CellEvents) {
     this.slot = slot;
@@ -50,16 +57,19 @@ export class Cell {
           return events.broke(this, report.message);
       }
     });
+    zygote.onHeard((bytes) => this.#hear(bytes));
     for (const stream of zygote.output) {
       const decoder = new StringDecoder('utf8');
       stream.on('data', (chunk: Buffer) => {
         // Once it is gone, its slot may be another's.
-        if (this.exit === null) events.log(this, decoder.write(chunk), chunk.length);
+        if (this.exit !== null) return;
+        events.log(this, decoder.write(chunk), chunk.length);
+        this.#hear(chunk.length);
       });
       stream.on('error', () => {});
     }
     zygote.onExit((reason) => {
-      this.exit = this.#failure ?? reason;
+      this.exit = this.refusal === null ? reason : { kind: 'start-failed', message: this.refusal.message };
       events.exited(this, this.exit);
     });
   }
@@ -102,9 +112,8 @@ export class Cell {
     this.#zygote.kill();
   }
 
-  /** Kills it for a reason that is the platform's. */
-  fail(message: string): void {
-    this.#failure = { kind: 'start-failed', message };
+  fail(refusal: UserError): void {
+    this.refusal = refusal;
     this.#zygote.kill();
   }
 
@@ -120,5 +129,19 @@ export class Cell {
     return this.memoryMb();
   }
 
-  tick(): void {}
+  /** Listens again to one that had sent too much in the last tick. */
+  tick(): void {
+    this.#heardBytes = 0;
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#zygote.resume();
+  }
+
+  /** Also where it is paused: it is listened to once more where a copy of it has ended. */
+  #hear(bytes: number): void {
+    this.#heardBytes += bytes;
+    if (this.#heardBytes < FLOOD_BYTES) return;
+    this.#paused = true;
+    this.#zygote.pause();
+  }
 }

@@ -62,6 +62,8 @@ export type InvocationResult =
   | { readonly kind: 'error'; readonly payload: Buffer; readonly record: InvocationRecord; readonly tail: string }
   /** The payload was no JSON; the handler did not run. */
   | { readonly kind: 'bad-payload'; readonly message: string }
+  /** Its code could not be supplied, now or until it is deployed again; the handler did not run. */
+  | { readonly kind: 'not-started'; readonly error: UserError }
   /** The agent had no memory for it, or no longer knows the lease; the handler did not run. Ask the scheduler again. */
   | { readonly kind: 'refused'; readonly why: 'no-memory' | 'stale-lease' | 'stopping' };
 

@@ -39,6 +39,10 @@ export class Instance {
   /** For lines that it writes outside of an invocation. */
   readonly startedUs: number;
   initUs = 0;
+  /** It says so in an answer. */
+  readonly initError = null;
+  /** Its code was there before it was. */
+  readonly refusal = null;
   /** When it gave the one answer that it was made for; 0 before. */
   answeredUs = 0;
   exit: ExitReason | null = null;

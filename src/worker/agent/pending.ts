@@ -1,4 +1,5 @@
 /** Holds a slot while the code of its instance is fetched. It has no process. */
+import type { UserError } from '../../base/errors.ts';
 import type { ExitReason } from '../sandbox/contract.ts';
 import type { VersionTarget } from './contract.ts';
 
@@ -8,7 +9,10 @@ export class Pending {
   /** Where its instance is to start: the core of its lease; -1: it has none. */
   core: number;
   readonly initUs = 0;
+  readonly initError = null;
   exit: ExitReason | null = null;
+  /** Why its code did not come. */
+  refusal: UserError | null = null;
   readonly #exited: (pending: Pending, reason: ExitReason) => void;
 
   constructor(
@@ -32,8 +36,9 @@ export class Pending {
     this.#exited(this, reason);
   }
 
-  fail(message: string): void {
-    this.end({ kind: 'start-failed', message });
+  fail(refusal: UserError): void {
+    this.refusal = refusal;
+    this.end({ kind: 'start-failed', message: refusal.message });
   }
 
   kill(): void {

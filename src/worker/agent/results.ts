@@ -1,8 +1,9 @@
 /** What an invocation came to: the payload for its caller, and its record. */
+import type { UserError } from '../../base/errors.ts';
 import { FrameKind } from '../../wire/instance-frame.ts';
 import { Ending } from '../machine/actions.ts';
 import type { ExitReason } from '../sandbox/contract.ts';
-import type { Invocation, InvocationRecord, Lease, StartKind } from './contract.ts';
+import type { Invocation, InvocationRecord, InvocationResult, Lease, StartKind } from './contract.ts';
 import type { Answer } from './instance.ts';
 import type { InvocationLog } from './invocation-log.ts';
 import { errorPayload, exitError, timeoutText } from './report.ts';
@@ -21,14 +22,17 @@ export interface Running {
   answer: Answer | null;
 }
 
-/** What is known of whatever served it, or failed to: an instance, or the zygote that it waited for. */
+/** What is known of whatever served it, or failed to: an instance, or what it waited for. */
 export interface Server {
   readonly initUs: number;
   readonly exit: ExitReason | null;
+  /** What the zygote said. */
+  readonly initError: Buffer | null;
+  readonly refusal: UserError | null;
   memoryPeakMb(nowUs: number): number;
 }
 
-export interface Payload {
+interface Payload {
   readonly kind: 'response' | 'error';
   readonly payload: Buffer;
 }
@@ -39,13 +43,21 @@ export interface Moment {
   readonly initTimeoutMs: number;
 }
 
-/** `initError`: what the zygote said. Notes in the log what the instance could not. */
-export function payloadOf(
-  running: Running,
-  ending: Ending,
-  { exit, initError }: { exit: ExitReason | null; initError: Buffer | null },
-  moment: Moment,
-): Payload {
+/** Ends its log. */
+export function resultOf(running: Running, ending: Ending, server: Server | null, moment: Moment): InvocationResult {
+  const refusal = server?.refusal ?? null;
+  if (refusal !== null) return { kind: 'not-started', error: refusal };
+  if (ending === Ending.answered && running.answer!.kind === FrameKind.badPayload) {
+    return { kind: 'bad-payload', message: running.answer!.body.toString('utf8') };
+  }
+  const record = recordOf(running, server, moment.nowUs);
+  const { kind, payload } = payloadOf(running, ending, server, moment);
+  running.log.end(record);
+  return { kind, payload, record, tail: running.log.tail() };
+}
+
+/** Notes in the log what the instance could not. */
+function payloadOf(running: Running, ending: Ending, server: Server | null, moment: Moment): Payload {
   const { requestId, fn } = running.invocation;
   const { log } = running;
   const error = (...values: Parameters<typeof errorPayload>): Payload => ({
@@ -58,7 +70,7 @@ export function payloadOf(
       return { kind: kind === FrameKind.response ? 'response' : 'error', payload: body };
     }
     case Ending.initFailed:
-      return { kind: 'error', payload: initError ?? Buffer.from('{}') };
+      return { kind: 'error', payload: server?.initError ?? Buffer.from('{}') };
     case Ending.timedOut: {
       const what = timeoutText(fn.config.timeoutS);
       log.note(`${new Date(moment.wallMs).toISOString()} ${requestId} ${what}\n`);
@@ -69,14 +81,14 @@ export function payloadOf(
     case Ending.broke:
       return error('Runtime.InvalidProtocol', requestId, 'The instance broke the protocol of its channel');
     case Ending.exited: {
-      const { type, what } = exitError(exit ?? { kind: 'killed' });
+      const { type, what } = exitError(server?.exit ?? { kind: 'killed' });
       log.note(`RequestId: ${requestId} Error: ${what}\n${type}\n`);
       return error(type, requestId, what);
     }
   }
 }
 
-export function recordOf(running: Running, server: Server | null, nowUs: number): InvocationRecord {
+function recordOf(running: Running, server: Server | null, nowUs: number): InvocationRecord {
   const started = running.startedUs > 0;
   const runUs = started ? nowUs - running.startedUs : 0;
   // That of a copy is its rehearsal, which is the platform's.

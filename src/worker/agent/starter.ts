@@ -109,7 +109,7 @@ export class Starter {
     if (!isThere) return;
     const { message } = folders;
     this.#parts.log.error({ slot: holder.slot, message }, 'the code of a function is not there');
-    holder.fail(message);
+    holder.fail(folders);
   }
 
   /** The zygote that it is forked from. */
