@@ -83,6 +83,11 @@ export type ZygoteReport =
 export interface Zygote {
   readonly output: readonly Readable[];
   onReport(listener: (report: ZygoteReport) => void): void;
+  /** Bytes of frames as they come, headers and such frames too as count for nothing: reading them is work. */
+  onHeard(listener: (bytes: number) => void): void;
+  /** Nothing of its frames and its output is read until `resume`, but for what tells how a copy ended. May be called again. */
+  pause(): void;
+  resume(): void;
   /** Once, after `cell` was reported. */
   adopt(spec: AdoptSpec): void;
   /** After `initialised`. A copy is a sandbox like any other; it dies with its zygote. Thaw the zygote first. */

@@ -252,6 +252,19 @@ class SafeZygote implements Zygote {
     });
   }
 
+  onHeard(listener: (bytes: number) => void): void {
+    this.#inner.onHeard(listener);
+  }
+
+  /** Also while it dies: what it sent before may be much. */
+  pause(): void {
+    this.#inner.pause();
+  }
+
+  resume(): void {
+    this.#inner.resume();
+  }
+
   adopt(spec: AdoptSpec): void {
     if (!this.#isOver) this.#inner.adopt(spec);
   }
@@ -335,6 +348,9 @@ class FailedZygote implements Zygote {
   }
 
   onReport(): void {}
+  onHeard(): void {}
+  pause(): void {}
+  resume(): void {}
   adopt(): void {}
   freeze(): void {}
   thaw(): void {}

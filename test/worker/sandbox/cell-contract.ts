@@ -21,12 +21,14 @@ import { openDescriptorPassing } from '../../../src/worker/sandbox/descriptor-pa
 import { libc } from '../../../src/worker/sandbox/libc.ts';
 import { environmentOf } from '../runtimes/runtime-process.ts';
 import { processesWith, type Subject } from './contract.ts';
-import { type Folders, Talker } from './harness.ts';
+import { type Folders, Talker, until } from './harness.ts';
 
 const ZYGOTE_SLOT = 0;
 const MEMORY_MB = 128;
 /** Far more than it takes to see that a stream has ended. */
 const CLOSE_MS = 100;
+/** Less than what is on its way before anybody can stop listening. */
+const FLOOD_BYTES = 1024;
 const MSG_DONTWAIT = 0x40;
 
 /** By folder. `echo` does what echo.mjs does; the fake plays the others by their names. */
@@ -39,6 +41,11 @@ const FUNCTIONS: Readonly<Record<string, string>> = {
   uncopyable: `setInterval(() => {}, 1000); export const handler = () => {};`,
   exiting: `process.exit(7);`,
   hanging: `for (;;);`,
+  // Says without end that copies ended that never were.
+  flooding: `import { writeSync } from 'node:fs';
+    const frames = Buffer.alloc(20 * 1024);
+    for (let at = 0; at < frames.length; at += 20) frames.set([4, 0, 0, 0, 36, 0, 0, 0, 99], at);
+    for (;;) try { writeSync(4, frames); } catch {}`,
   // Says by itself that it is initialised, and stays.
   closing: `import { writeSync } from 'node:fs';
     const native = { exports: {} };
@@ -315,6 +322,43 @@ export function cellContractSuite(subject: Subject): void {
       for (let count = 0; count < 2; count++) cell.zygote.thaw();
       assert.equal(await fork(cell, 1).run(COUNT), 1);
       cell.zygote.freeze();
+      await cell.stop();
+    });
+
+    test('nothing is heard of a zygote that is paused, and how its copies end is heard all the same', async () => {
+      const cell = await zygoteOf('echo');
+      const copies = [1, 2].map((slot) => fork(cell, slot));
+      await Promise.all(copies.map((copy) => copy.ready));
+      for (let count = 0; count < 2; count++) cell.zygote.pause();
+      for (const copy of copies) assert.deepEqual(await copy.runToDeath('process.exit(7)'), { kind: 'exit', code: 7 });
+      assert.equal(await fork(cell, 3).run(COUNT), 1);
+      for (let count = 0; count < 2; count++) cell.zygote.resume();
+      assert.equal(await fork(cell, 4).run(COUNT), 1);
+      cell.zygote.pause();
+      await cell.stop();
+    });
+
+    test('a flood stops where nobody listens, and goes on where somebody does', { skip: REAL }, async () => {
+      const cell = start();
+      let heardBytes = 0;
+      let isFlood = false;
+      cell.zygote.onHeard((bytes) => {
+        heardBytes += bytes;
+        if (isFlood) cell.zygote.pause();
+      });
+      assert.deepEqual(await cell.next(), { kind: 'cell' });
+      assert.ok(heardBytes > 0);
+      isFlood = true;
+      cell.zygote.adopt(functionSpec('flooding'));
+      for (let count = 0; count < 3; count++) {
+        await until(() => heardBytes > FLOOD_BYTES);
+        await setTimeout(CLOSE_MS);
+        const before = heardBytes;
+        await setTimeout(CLOSE_MS);
+        assert.equal(heardBytes, before);
+        heardBytes = 0;
+        cell.zygote.resume();
+      }
       await cell.stop();
     });
 

@@ -38,6 +38,7 @@ export class ZygoteSandbox implements Zygote {
   readonly #options: ZygoteOptions;
   readonly #reports: ZygoteReports;
   readonly #listeners: ((report: ZygoteReport) => void)[] = [];
+  readonly #heardListeners: ((bytes: number) => void)[] = [];
   /** Who waits to hear how a copy ended, by its number. */
   readonly #statuses = new Map<number, (status: number) => void>();
   /** How copies ended that nobody has asked about yet. */
@@ -48,6 +49,7 @@ export class ZygoteSandbox implements Zygote {
   readonly #holder = Symbol('zygote');
   #copyCount = 0;
   #frozen = false;
+  #paused = false;
   #gone = false;
 
   constructor(options: ZygoteOptions) {
@@ -58,7 +60,10 @@ export class ZygoteSandbox implements Zygote {
       (frame) => this.#frame(frame),
       (message) => this.#report({ kind: 'breach', message }),
     );
-    sandbox.answers.on('data', (chunk: Buffer) => this.#reports.push(chunk));
+    sandbox.answers.on('data', (chunk: Buffer) => {
+      for (const listener of this.#heardListeners) listener(chunk.length);
+      this.#reports.push(chunk);
+    });
     sandbox.onExit(() => {
       this.#gone = true;
       this.#reports.stop();
@@ -67,6 +72,20 @@ export class ZygoteSandbox implements Zygote {
 
   onReport(listener: (report: ZygoteReport) => void): void {
     this.#listeners.push(listener);
+  }
+
+  onHeard(listener: (bytes: number) => void): void {
+    this.#heardListeners.push(listener);
+  }
+
+  pause(): void {
+    this.#paused = true;
+    for (const stream of [this.#options.sandbox.answers, ...this.output]) stream.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    for (const stream of [this.#options.sandbox.answers, ...this.output]) stream.resume();
   }
 
   adopt(spec: AdoptSpec): void {
@@ -130,8 +149,8 @@ export class ZygoteSandbox implements Zygote {
         this.#statuses.delete(copy);
         this.#ended.delete(copy);
         this.#living.delete(copy);
-        // It may not have said how its copy ended, and was thawed to be asked.
-        this.#freezeAgain();
+        // It may not have said how its copy ended.
+        this.#stopAsking();
         if (seat !== undefined) seats.give(seat);
       },
     });
@@ -177,6 +196,8 @@ export class ZygoteSandbox implements Zygote {
       if (this.#gone) return;
       // It reaps what has ended after each frame.
       if (this.#frozen) this.#options.sandbox.thaw();
+      // A flood goes on for as long as it takes to be paused once more.
+      if (this.#paused) this.#options.sandbox.answers.resume();
       try {
         this.#send(ZygoteKind.reap, {});
       } catch {
@@ -185,8 +206,12 @@ export class ZygoteSandbox implements Zygote {
     });
   }
 
-  #freezeAgain(): void {
-    if (this.#frozen && this.#statuses.size === 0) this.#options.sandbox.freeze();
+  /** It was thawed and listened to, to be asked how a copy ended. */
+  #stopAsking(): void {
+    if (this.#statuses.size > 0) return;
+    const { sandbox } = this.#options;
+    if (this.#frozen) sandbox.freeze();
+    if (this.#paused) sandbox.answers.pause();
   }
 
   #send(kind: number, more: { copy?: number; flags?: number; body?: Buffer; rights?: readonly number[] }): void {
@@ -227,9 +252,12 @@ export class ZygoteSandbox implements Zygote {
       return this.#report({ kind: 'breach', message: 'the zygote sent a status of the wrong size' });
     const status = body.readUInt32LE(0);
     const waiting = this.#statuses.get(copy);
-    if (waiting !== undefined) waiting(status);
-    else if (this.#living.has(copy)) this.#ended.set(copy, status);
+    if (waiting === undefined) {
+      if (this.#living.has(copy)) this.#ended.set(copy, status);
+      return;
+    }
+    waiting(status);
     this.#statuses.delete(copy);
-    this.#freezeAgain();
+    this.#stopAsking();
   }
 }

@@ -1,6 +1,7 @@
 /** One simulated stem cell, later zygote. What its user may not do with it is a bug, and crashes. */
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { assert } from '../../../base/assert.ts';
+import { ZYGOTE_HEADER_BYTES } from '../../../wire/zygote-frame.ts';
 import type { AdoptSpec, CellSpec, CopySpec, ExitReason, Sandbox, Zygote, ZygoteReport } from '../contract.ts';
 import { type FakeInstance, FakeSandbox } from './instance.ts';
 
@@ -15,9 +16,12 @@ export interface FakeCell {
   readonly copies: readonly FakeInstance[];
   readonly pins: readonly (readonly number[])[];
   readonly frozen: boolean;
+  readonly paused: boolean;
   readonly ended: boolean;
-  /** Arrives a turn later, and before its end. */
+  /** Arrives a turn later, before its end, and not while nobody listens. */
   report(report: ZygoteReport): void;
+  /** So many bytes of frames that count for nothing, which arrive likewise. */
+  babble(bytes: number): void;
   /** It ends by itself, and its copies with it. Later calls do nothing. */
   exit(reason: ExitReason): void;
   setMemoryBytes(bytes: number): void;
@@ -38,12 +42,16 @@ export class FakeZygote implements Zygote {
   readonly #pins: (readonly number[])[] = [];
   readonly #said = new Set<ZygoteReport['kind']>();
   readonly #reportListeners: ((report: ZygoteReport) => void)[] = [];
+  readonly #heardListeners: ((bytes: number) => void)[] = [];
+  /** On its way to whoever listens. */
+  readonly #sent: { readonly bytes: number; readonly report: ZygoteReport | null }[] = [];
   readonly #adoptListeners: ((spec: AdoptSpec) => void)[] = [];
   readonly #exitListeners: ((reason: ExitReason) => void)[] = [];
   readonly #endListeners: (() => void)[] = [];
   #adopted: AdoptSpec | null = null;
   #memoryBytes = 0;
   #frozen = false;
+  #paused = false;
 
   /** `fork` is given each copy, to have it played. */
   constructor(spec: CellSpec, fork: (copy: FakeSandbox) => FakeSandbox) {
@@ -56,6 +64,7 @@ export class FakeZygote implements Zygote {
       adopted: (): AdoptSpec | null => this.#adopted,
       copies: (): readonly FakeInstance[] => this.#copies.map(({ instance }) => instance),
       frozen: (): boolean => this.#frozen,
+      paused: (): boolean => this.#paused,
       ended: (): boolean => this.ended,
     };
     this.cell = {
@@ -72,10 +81,14 @@ export class FakeZygote implements Zygote {
       get frozen() {
         return seen.frozen();
       },
+      get paused() {
+        return seen.paused();
+      },
       get ended() {
         return seen.ended();
       },
       report: (report) => this.#report(report),
+      babble: (bytes) => this.#send(bytes, null),
       exit: (reason) => this.#end(reason),
       setMemoryBytes: (bytes) => (this.#memoryBytes = bytes),
       onAdopt: (listener) => this.#adoptListeners.push(listener),
@@ -92,6 +105,21 @@ export class FakeZygote implements Zygote {
 
   onReport(listener: (report: ZygoteReport) => void): void {
     this.#reportListeners.push(listener);
+  }
+
+  onHeard(listener: (bytes: number) => void): void {
+    this.#heardListeners.push(listener);
+  }
+
+  pause(): void {
+    this.#paused = true;
+    for (const stream of this.output) stream.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    for (const stream of this.output) stream.resume();
+    this.#arrive();
   }
 
   adopt(spec: AdoptSpec): void {
@@ -144,9 +172,22 @@ export class FakeZygote implements Zygote {
   #report(report: ZygoteReport): void {
     if (this.ended) return;
     this.#said.add(report.kind);
-    queueMicrotask(() => {
-      for (const listener of this.#reportListeners) listener(report);
-    });
+    this.#send(ZYGOTE_HEADER_BYTES + (report.kind === 'log' ? report.bytes : 0), report);
+  }
+
+  #send(bytes: number, report: ZygoteReport | null): void {
+    if (this.ended) return;
+    this.#sent.push({ bytes, report });
+    queueMicrotask(() => this.#arrive());
+  }
+
+  #arrive(): void {
+    while (!this.#paused) {
+      const next = this.#sent.shift();
+      if (next === undefined) return;
+      for (const listener of this.#heardListeners) listener(next.bytes);
+      if (next.report !== null) for (const listener of this.#reportListeners) listener(next.report);
+    }
   }
 
   #end(reason: ExitReason): void {
