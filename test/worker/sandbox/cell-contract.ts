@@ -237,6 +237,13 @@ export function cellContractSuite(subject: Subject): void {
       },
     );
 
+    test('a copy that closes its answers and stays is killed', { skip: REAL }, async () => {
+      const cell = await zygoteOf('echo');
+      const copy = fork(cell, 1);
+      assert.deepEqual(await copy.runToDeath('require("fs").closeSync(4); for (;;);'), { kind: 'killed' });
+      await cell.stop();
+    });
+
     test('copies die with their zygote, and before it', async () => {
       const cell = await zygoteOf('echo');
       const copies = [1, 2].map((slot) => fork(cell, slot));

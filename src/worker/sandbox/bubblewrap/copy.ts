@@ -21,6 +21,8 @@ const QUICK_POLLS = 6;
 const STATUS_WAIT_MS = 500;
 /** How long one that retires may take to end. */
 const RETIRE_MS = 50;
+/** How long its cgroup may take to be empty once its answers have ended: it may have closed them, or its zygote sit there. */
+const LEAVE_MS = 1000;
 const SIGNAL_MASK = 0x7f;
 
 /** Our ends, and those for the copy. */
@@ -145,12 +147,14 @@ export class CopySandbox implements Sandbox {
     if (this.#ending) return;
     this.#ending = true;
     const { cgroup } = this.#options;
+    const late = setTimeout(() => this.kill(), LEAVE_MS).unref();
     // It closes its descriptors about a millisecond before it leaves its cgroup.
     for (let poll = 0; cgroup.processIds().length > 0; poll++) {
       if (this.#killed) cgroup.killAll();
       if (poll === 0) await nextTurn();
       else await delay(Math.min(2 ** Math.max(0, poll - QUICK_POLLS), POLL_MS_MAX));
     }
+    clearTimeout(late);
     await drained(this.output);
     const reason = await this.#reason();
     this.#memoryPeakBytes = this.memoryPeakBytes();
