@@ -168,7 +168,8 @@ export class ZygoteSandbox implements Zygote {
 
   freeze(): void {
     this.#frozen = true;
-    this.#options.sandbox.freeze();
+    // It has yet to say how a copy ended; it is frozen when it has.
+    if (this.#statuses.size === 0) this.#options.sandbox.freeze();
   }
 
   thaw(): void {
