@@ -136,6 +136,7 @@ export class ZygoteSandbox implements Zygote {
       });
     } catch (error) {
       for (const descriptor of [descriptors.channel, descriptors.answers, descriptors.output]) closeSync(descriptor);
+      this.#living.delete(copy);
       throw error;
     } finally {
       for (const descriptor of descriptors.theirs) closeSync(descriptor);
