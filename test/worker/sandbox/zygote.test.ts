@@ -1,5 +1,6 @@
 /** A zygote at moments that cannot be had on purpose from a real one. Its copies end as soon as they are asked for. */
 import assert from 'node:assert/strict';
+import { closeSync, openSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -59,6 +60,28 @@ function makeZygote() {
   };
   return { zygote, frames, acts, sayExited };
 }
+
+test('a seat that cannot be looked at is dropped, as one with traces is', () => {
+  const looks: (() => boolean)[] = [];
+  const seats = new Seats({ isUntouched: () => looks.shift()!() } as unknown as Network, -1, { count: 0, max: 9 });
+  const closed: number[] = [];
+  const give = (name: number): void => {
+    const connection = { policy: 'none', address: '', close: () => void closed.push(name) } as const;
+    seats.give({ descriptor: openSync('/dev/null', 'r'), connection });
+  };
+  for (const name of [1, 2, 3]) give(name);
+  looks.push(
+    () => {
+      throw new Error('EMFILE');
+    },
+    () => false,
+    () => true,
+  );
+  const seat = seats.take();
+  assert.deepEqual(closed, [3, 2]);
+  closeSync(seat!.descriptor);
+  assert.equal(seats.take(), undefined);
+});
 
 test('a zygote that is asked how a copy ended is frozen when it has answered', { skip }, async () => {
   const { zygote, frames, acts, sayExited } = makeZygote();

@@ -59,10 +59,19 @@ export class Seats {
   take(): Seat | undefined {
     for (let seat = this.#free.pop(); seat !== undefined; seat = this.#free.pop()) {
       this.#allFree.count--;
-      if (this.#network.isUntouched(seat.descriptor)) return seat;
+      if (this.#isUntouched(seat)) return seat;
       drop(seat);
     }
     return undefined;
+  }
+
+  /** Not where it cannot be looked at, as without descriptors. */
+  #isUntouched({ descriptor }: Seat): boolean {
+    try {
+      return this.#network.isUntouched(descriptor);
+    } catch {
+      return false;
+    }
   }
 
   /** Of a copy that has made itself a namespace; `processIds` are those of its cgroup. A text says what failed. */
