@@ -62,8 +62,10 @@ export class SafeBackend implements SandboxBackend {
 
   startCell(spec: CellSpec): Zygote {
     this.#checkSlot(spec.slot);
-    assert(this.#phase === 'open', `a cell was started while the backend is ${this.#phase}`);
-    const inner = attempt('the cell', () => this.#backend.startCell(spec));
+    const inner =
+      this.#phase === 'open'
+        ? attempt('the cell', () => this.#backend.startCell(spec))
+        : `the backend is ${this.#phase}`;
     const zygote = new SafeZygote(typeof inner === 'string' ? new FailedZygote(inner) : inner, {
       release: () => this.#remove(spec.slot),
       add: (slot, fork) => this.#add(slot, fork),

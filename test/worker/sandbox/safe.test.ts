@@ -101,6 +101,29 @@ test('an exception of a cell, or of a fork, is a reason too, and the slot is fre
   await safe.close();
 });
 
+test('a cell that is asked for before open, while it closes or after it is a reason, not an exception', async () => {
+  const fake = new FakeBackend(
+    () => {},
+    () => {},
+  );
+  const safe = new SafeBackend(fake, SLOT_COUNT);
+  const start = async (phase: string): Promise<void> => {
+    const cell = safe.startCell({ ...CELL, slot: 1 });
+    const reason = await new Promise<ExitReason>((resolve) => cell.onExit(resolve));
+    assert.deepEqual(reason, { kind: 'start-failed', message: `the backend is ${phase}` });
+  };
+  await start('new');
+  const opening = safe.open();
+  await start('opening');
+  await opening;
+  safe.startCell(CELL);
+  const closing = safe.close();
+  await start('closing');
+  await closing;
+  await start('closed');
+  assert.equal(fake.cells.length, 1);
+});
+
 test('what may not be asked of a cell is a bug of the caller', async () => {
   const fake = new FakeBackend(
     () => {},
