@@ -3,11 +3,15 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { Cells } from '../../../src/worker/sandbox/bubblewrap/cells.ts';
 import { CellMounts } from '../../../src/worker/sandbox/bubblewrap/cell-mounts.ts';
+import type { Staging } from '../../../src/worker/sandbox/bubblewrap/staging.ts';
+import type { CgroupTree } from '../../../src/worker/sandbox/cgroup/cgroup.ts';
 import { libc } from '../../../src/worker/sandbox/libc.ts';
 
 const CLONE_NEWNS = 0x20000;
 const MS_REC_SLAVE = (1 << 14) | (1 << 19);
+const MEMORY_TREE = { memory: true, pids: true, slot: () => ({}) } as unknown as CgroupTree;
 const isRoot = process.getuid?.() === 0;
 
 test(
@@ -35,5 +39,30 @@ test(
     }
     assert.deepEqual(readdirSync(code), ['index.js']);
     rmSync(root, { recursive: true });
+  },
+);
+
+test(
+  'a cell whose sandbox cannot be started leaves no mounts',
+  { skip: isRoot ? false : 'SKIPPED: needs root' },
+  () => {
+    assert.equal(libc?.unshare(CLONE_NEWNS), 0);
+    assert.equal(libc?.mount('none', '/', null, MS_REC_SLAVE, null), 0);
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'perch-cells-'));
+    const cells = Cells.open({ folder } as Staging, MEMORY_TREE, true);
+    assert.ok(typeof cells !== 'string', String(cells));
+    const spec = { slot: 3, runtimeDir: '/r', interpreter: '/i', args: [], env: {}, memoryMb: 64, cpus: [] };
+    const paths = { runtimeDir: '/r', interpreter: '/i' };
+    const faults: (() => string)[] = [
+      () => 'no more sand',
+      () => {
+        throw new Error('no more sand');
+      },
+    ];
+    for (const spawn of faults) {
+      assert.throws(() => cells.start(spec, paths, spawn), /no more sand/);
+      assert.deepEqual(readdirSync(path.join(folder, 'cells')), []);
+    }
+    rmSync(folder, { recursive: true });
   },
 );

@@ -47,14 +47,21 @@ export class Cells {
 
   start(spec: CellSpec, paths: Omit<Paths, 'codeDir' | 'layersDir'>, spawn: SpawnCell): Zygote {
     const place = this.#mounts.make(spec.slot);
-    const env = { ...spec.env, PERCH_FFI: FFI_INSIDE, PERCH_TMP_BYTES_MAX: String(LIMITS.tmpBytesMax) };
-    const whole: SandboxSpec = { ...spec, env, codeDir: place.code, layersDir: place.layers, network: 'outbound' };
-    const cgroup = this.#cgroups.slot(spec.slot);
-    const spawned = spawn(whole, { ...paths, codeDir: place.code, layersDir: place.layers });
-    if (typeof spawned === 'string') {
+    try {
+      return this.#start(spec, { ...paths, codeDir: place.code, layersDir: place.layers }, spawn);
+    } catch (error) {
       this.#mounts.remove(spec.slot);
-      throw new SandboxError(spawned);
+      throw error;
     }
+  }
+
+  #start(spec: CellSpec, paths: Paths, spawn: SpawnCell): Zygote {
+    const { codeDir, layersDir } = paths;
+    const env = { ...spec.env, PERCH_FFI: FFI_INSIDE, PERCH_TMP_BYTES_MAX: String(LIMITS.tmpBytesMax) };
+    const whole: SandboxSpec = { ...spec, env, codeDir, layersDir, network: 'outbound' };
+    const cgroup = this.#cgroups.slot(spec.slot);
+    const spawned = spawn(whole, paths);
+    if (typeof spawned === 'string') throw new SandboxError(spawned);
     const { sandbox, seats } = spawned;
     sandbox.onExit(() => this.#mounts.remove(spec.slot));
     return new ZygoteSandbox({
