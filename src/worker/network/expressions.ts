@@ -3,6 +3,7 @@
  * time. `nft list ruleset` shows what becomes of it. A rule is a list of expressions: each loads a register, compares it
  * (and ends the rule where the comparison fails), or acts.
  */
+import { assert } from '../../base/assert.ts';
 import { APPEND, attribute, CREATE, type Message, nest, text, u32, u32be } from './netlink.ts';
 
 const NFNL_SUBSYS_NFTABLES = 10;
@@ -230,8 +231,12 @@ function verdict(code: number): Expression {
   return expression('immediate', attribute(1, u32be(VERDICT_REGISTER)), data);
 }
 
+/** What the kernel takes, less the type, the length and the NUL. */
+export const COMMENT_BYTES_MAX = 253;
+
 /** As nft writes comments: type, length, text. */
 function userText(comment: string): Buffer {
   const bytes = text(comment);
+  assert(bytes.length <= COMMENT_BYTES_MAX + 1, 'the comment fits');
   return Buffer.concat([Buffer.from([0, bytes.length]), bytes]);
 }

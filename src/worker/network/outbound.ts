@@ -4,6 +4,7 @@ import { assert } from '../../base/assert.ts';
 import { ownName } from '../sandbox/identity.ts';
 import { errorName, type Libc } from '../sandbox/libc.ts';
 import type { NetworkOptions, Refusal } from './contract.ts';
+import { COMMENT_BYTES_MAX } from './expressions.ts';
 import { Firewall, type FirewallSpec, type FoundTable } from './firewall.ts';
 import {
   connectMessages,
@@ -101,6 +102,8 @@ export class Outbound {
     this.#resolver = readResolver(ownAddresses(routes));
     this.#mtu = Math.min(MTU_MAX, ...this.#uplinks.map(({ mtu }) => mtu));
     for (const name of switchedBy(this.#others())) this.#switched.add(name);
+    // Those that are gone, or that somebody else has switched off since.
+    for (const name of this.#switched) if (!isForwarding(name)) this.#switched.delete(name);
     for (const { name } of this.#uplinks) {
       if (isForwarding(name)) continue;
       if (!setForwarding(name, true)) return `net.ipv4.conf.${name}.forwarding cannot be set`;
@@ -108,7 +111,7 @@ export class Outbound {
     }
     const spec: FirewallSpec = {
       tableName: tableName(ownName(), this.tag),
-      comment: [...this.#switched].join(' '),
+      comment: noteOf(this.#switched),
       tag: this.tag,
       uplinks: this.#uplinks.map(({ index }) => index),
       switched: this.#uplinks.filter(({ name }) => this.#switched.has(name)).map(({ index }) => index),
@@ -211,6 +214,17 @@ function removeLeftovers(route: NetlinkSocket, firewall: Firewall): void {
 
 function isLiveTable(name: string): boolean {
   return tagOf(name) !== undefined && !isLeftoverTable(name);
+}
+
+/** As many names as a comment has room for: who comes after a killed platform leaves the others as they are. */
+function noteOf(names: Iterable<string>): string {
+  let note = '';
+  for (const name of names) {
+    const longer = note === '' ? name : `${note} ${name}`;
+    if (Buffer.byteLength(longer) > COMMENT_BYTES_MAX) break;
+    note = longer;
+  }
+  return note;
 }
 
 /** The interfaces that their platforms had forward. */

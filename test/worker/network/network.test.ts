@@ -3,7 +3,10 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { Firewall } from '../../../src/worker/network/firewall.ts';
 import { type Connection, type Network, openNetwork } from '../../../src/worker/network/index.ts';
+import { NETLINK_NETFILTER, type NetlinkSocket, openNetlink } from '../../../src/worker/network/netlink.ts';
+import { libc } from '../../../src/worker/sandbox/libc.ts';
 import {
   becomeServer,
   BEYOND,
@@ -292,6 +295,42 @@ describe('opening and closing the network of instances', { skip: ROOT_ONLY }, ()
     openNetwork({ connectionCountMax: 4, log }).close();
     assert.equal(forwarding('up0'), '1');
     writeFileSync('/proc/sys/net/ipv4/conf/up0/forwarding', '0');
+  });
+
+  it('goes on where uplinks come and go without end, and where there are more than it can note', () => {
+    const network = openNetwork({ connectionCountMax: 4, log });
+    const firewall = new Firewall(openNetlink(libc!, NETLINK_NETFILTER) as NetlinkSocket);
+    const noted = (): readonly string[] => firewall.tables().flatMap(({ comment }) => comment.split(' '));
+    const names = Array.from({ length: 40 }, (_, index) => `a-long-name-${String(index).padStart(3, '0')}`);
+    const add = (name: string): void => {
+      run('ip', 'link', 'add', name, 'type', 'veth', 'peer', 'name', `p-${name.slice(2)}`);
+      run('ip', 'link', 'set', name, 'up');
+      run('ip', 'route', 'append', '198.19.0.0/24', 'via', '198.19.1.1', 'dev', name, 'onlink');
+    };
+    for (const name of names) {
+      add(name);
+      assert.equal(network.refresh(), '');
+      assert.deepEqual(noted(), ['up0', name]);
+      run('ip', 'link', 'del', name);
+    }
+    for (const name of names.slice(0, 14)) {
+      add(name);
+      assert.equal(network.refresh(), '');
+    }
+    // The first ones lead nowhere any more, and forward still.
+    run('ip', 'route', 'flush', '198.19.0.0/24');
+    for (const name of names.slice(14, 20)) {
+      add(name);
+      assert.equal(network.refresh(), '');
+    }
+    const all = ['up0', ...names.slice(0, 20)];
+    assert.deepEqual(noted(), all.slice(0, noted().length));
+    assert.ok(noted().length > 10);
+    assert.deepEqual(all.map(forwarding), Array(21).fill('1'));
+    network.close();
+    assert.deepEqual(all.map(forwarding), Array(21).fill('0'));
+    firewall.close();
+    for (const name of names.slice(0, 20)) run('ip', 'link', 'del', name);
   });
 
   it('does not make the server a router for others', async () => {
