@@ -23,7 +23,7 @@
  *     │ ─── FORK n ────────────────▶ │ fork ──────────────────────▶ │ namespaces, cgroups, descriptors
  *     │ ◀───────────────────────────────────── made, ready ──────── │ rehearsed; waits for its invocation
  *     │ ─── invoke ───────────────────────────────────────────────▶ │ runs, answers, ends
- *     │ ─── REAP ──────────────────▶ │
+ *     │ ─── REAP n ────────────────▶ │
  *     │ ◀── EXITED n ─────────────── │
  */
 export const ZYGOTE_HEADER_BYTES = 16;
@@ -33,7 +33,7 @@ export const ZygoteKind = {
   adopt: 2,
   /** agent → zygote: make copy `copy`. */
   fork: 3,
-  /** agent → zygote: nothing but the reaping that follows every frame. */
+  /** agent → zygote: copy `copy` has closed its descriptors; if it has not been reaped yet, wait a little until it can be. */
   reap: 4,
   /** cell → agent: booted; body empty. */
   cell: 32,

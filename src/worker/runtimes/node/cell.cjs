@@ -24,6 +24,8 @@ const OUT = 4;
 const HEADER_BYTES = 16;
 const REAP_MS_MAX = 200;
 const EXIT_COPY_FAILED = 70;
+/** Nobody has asked a zygote for anything that long: it may do something for itself. */
+const QUIET_MS = 20;
 const CLONE_NEWPID = 0x20000000;
 /** As in runtime.ts. */
 const HEAP_SHARE = 0.85;
@@ -140,22 +142,28 @@ function forkOnDemand() {
   for (;;) {
     const frame = receive();
     if (frame.kind === Kind.fork && fork(frame, folder)) return;
-    // What garbage a copy begins with, it would soon have to collect itself.
-    if (!isTidy) collectYoung();
-    isTidy = true;
-    let reaped = reap();
-    // Who asks has seen a copy close its descriptors, which is a little before it can be reaped.
-    for (let wait = 0; frame.kind === Kind.reap && reaped === 0 && wait < REAP_MS_MAX; wait++) {
+    // What garbage a copy begins with, it would soon have to collect itself. Not while the copy just made needs the core.
+    if (!isTidy && !ffi.isReadable(IN, QUIET_MS)) {
+      collectYoung();
+      isTidy = true;
+    }
+    reap();
+    if (frame.kind !== Kind.reap) continue;
+    // Who asks has seen the copy close its descriptors, which is a little before it can be reaped.
+    for (let wait = 0; isUnreaped(frame.copy) && wait < REAP_MS_MAX; wait++) {
       Atomics.wait(pause, 0, 0, 1);
-      reaped = reap();
+      reap();
     }
   }
 }
 
 function reap() {
-  let count = 0;
-  for (let ended = ffi.reap(); ended !== null; ended = ffi.reap(), count++) report(ended);
-  return count;
+  for (let ended = ffi.reap(); ended !== null; ended = ffi.reap()) report(ended);
+}
+
+function isUnreaped(copy) {
+  for (const number of copies.values()) if (number === copy) return true;
+  return false;
 }
 
 /** True in the copy. `folder`: where the function's initialisation left its working folder. */

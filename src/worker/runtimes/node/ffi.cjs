@@ -86,6 +86,18 @@ function receive(descriptor, { message, vector, control }, count, rights) {
   return Number(received);
 }
 
+const poll = libc.func('int poll(void *descriptors, ulong count, int timeoutMs)');
+const POLLIN = 1;
+/** struct pollfd. */
+const polled = Buffer.alloc(8);
+
+/** Waits that long for something to read, or for the other end to be gone. */
+function isReadable(descriptor, timeoutMs) {
+  polled.writeInt32LE(descriptor, 0);
+  polled.writeInt16LE(POLLIN, 4);
+  return poll(polled, 1, timeoutMs) !== 0;
+}
+
 const status = [0];
 
 /** Until this child has ended. */
@@ -114,6 +126,7 @@ const noCapabilities = Buffer.alloc(24);
 
 module.exports = {
   limitHeap,
+  isReadable,
   makeMessage,
   randomBytes,
   receive,

@@ -158,7 +158,9 @@ class Zygote:
             kind, flags, copy, _, rights = self._control.receive()
             if kind == FORK and self._fork(flags, copy, rights):
                 return self._server
-            self._reap(REAP_WAIT_S if kind == REAP else 0)
+            self._reap_ended()
+            if kind == REAP:
+                self._await_end(copy)
 
     def _fork(self, flags, copy, rights):
         """True in the copy."""
@@ -194,27 +196,24 @@ class Zygote:
         except BaseException as error:
             _say_last(rights[2], f'a copy could not be made: {error}\n'.encode())
 
-    def _reap(self, wait_s):
+    def _await_end(self, copy):
         # A copy leaves its cgroup, which is what the agent sees, a moment before it can be reaped.
-        while not self._reap_ended() and self._copies and wait_s > 0:
-            if _wait_for_signal((signal.SIGCHLD,), wait_s) is None:
-                wait_s = 0
+        waits = True
+        while waits and copy in self._copies.values():
+            waits = _wait_for_signal((signal.SIGCHLD,), REAP_WAIT_S) is not None
+            self._reap_ended()
 
     def _reap_ended(self):
-        """Whether there were any."""
-        found = False
         while self._copies:
             try:
                 process_id, status = _wait(-1, os.WNOHANG | kernel.WALL)
             except ChildProcessError:
-                break
+                return
             if process_id == 0:
-                break
+                return
             copy = self._copies.pop(process_id, None)
             if copy is not None:
                 self._report(copy, status)
-                found = True
-        return found
 
     def _report(self, copy, status):
         send(EXITED, 0, copy, status.to_bytes(4, 'little'))

@@ -196,12 +196,11 @@ export class ZygoteSandbox implements Zygote {
     return new Promise((resolve) => {
       this.#statuses.set(copy, resolve);
       if (this.#gone) return;
-      // It reaps what has ended after each frame.
       if (this.#frozen) this.#options.sandbox.thaw();
       // A flood goes on for as long as it takes to be paused once more.
       if (this.#paused) this.#options.sandbox.answers.resume();
       try {
-        this.#send(ZygoteKind.reap, {});
+        this.#send(ZygoteKind.reap, { copy });
       } catch {
         // Then nobody says how it ended.
       }
