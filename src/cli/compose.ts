@@ -131,6 +131,7 @@ async function open(options: PlatformOptions, closers: (() => Promise<void>)[]):
     { codes: codeCache, logs, metrics, backend },
     {
       released: (core, sequence, warm) => dispatcher.released(core, sequence, warm),
+      warmed: (versionIndex) => scheduler.warmed(versionIndex),
       evicted: (versionIndex) => scheduler.evicted(versionIndex),
       memoryAvailable: () => scheduler.memoryAvailable(),
     },

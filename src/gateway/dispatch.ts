@@ -113,7 +113,14 @@ export class Dispatcher {
   /** The agent is made after the dispatcher, since each tells the other something. */
   attach(agent: Agent): void {
     this.#agent = agent;
-    this.#provisioning = new Provisioning(this.#doors.store, this.#versions, agent);
+    const { store, scheduler } = this.#doors;
+    this.#provisioning = new Provisioning(store, this.#versions, {
+      provision(versionIndex, count) {
+        agent.provision(versionIndex, count);
+        scheduler.provision(versionIndex, count);
+      },
+      provisionedState: (versionIndex) => agent.provisionedState(versionIndex),
+    });
   }
 
   provisionedState(fn: FunctionVersion): ProvisionedState {
@@ -155,7 +162,11 @@ export class Dispatcher {
     }
     // A grant that the agent refused meanwhile has said so already.
     if (answer === outcome.queued) pending.waited = true;
-    return () => this.#withdraw(index, pending);
+    // What is provisioned may pass it for ever.
+    if (answer === outcome.queued && !this.#mayFit(entry) && this.#withdraw(index, pending)) {
+      return this.#refuse(done, 'memory', PROVISIONED_FOR_OTHERS);
+    }
+    return () => void this.#withdraw(index, pending);
   }
 
   /** The agent says that a lease is over. */
@@ -282,11 +293,13 @@ export class Dispatcher {
     return besideMb + entry.fn.config.memoryMb <= this.#memoryMb;
   }
 
-  #withdraw(index: number, pending: Pending): void {
-    if (this.#pending[index] !== pending || pending.granted) return;
-    if (!this.#doors.scheduler.cancel(index)) return;
+  /** False: it does not wait. */
+  #withdraw(index: number, pending: Pending): boolean {
+    if (this.#pending[index] !== pending || pending.granted) return false;
+    if (!this.#doors.scheduler.cancel(index)) return false;
     this.#leave(index);
     this.#versions.unuse(pending.entry);
+    return true;
   }
 
   #leave(index: number): void {

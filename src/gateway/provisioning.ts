@@ -28,11 +28,11 @@ export function provisionedMb(count: number, memoryMb: number): number {
 export class Provisioning {
   readonly #store: Store;
   readonly #versions: VersionTable;
-  readonly #provisioner: Provisioner;
+  readonly #provisioner: Pick<Provisioner, 'provision' | 'provisionedState'>;
   /** By function and version. */
   readonly #held = new Map<string, Map<string, Held>>();
 
-  constructor(store: Store, versions: VersionTable, provisioner: Provisioner) {
+  constructor(store: Store, versions: VersionTable, provisioner: Pick<Provisioner, 'provision' | 'provisionedState'>) {
     this.#store = store;
     this.#versions = versions;
     this.#provisioner = provisioner;

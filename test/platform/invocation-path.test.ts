@@ -231,7 +231,7 @@ test('a long queue is refused at the stop, however many cores become free at onc
   platform.invoke('whole');
   for (let count = 0; count < 100; count++) platform.invoke('a');
   await platform.settle();
-  assert.equal(platform.scheduler.machine.waitingCount, 100, 'they wait for memory, beside idle cores');
+  assert.equal(platform.scheduler.machine.queue.length, 100, 'they wait for memory, beside idle cores');
   await platform.agent.stop();
   checkEmpty(platform);
 });
@@ -320,6 +320,53 @@ test('what finds no room beside provisioned instances is refused, and holds up n
   const [result] = refused.results;
   assert.ok(result?.kind === 'refused' && result.error.code === 'TooManyRequestsException');
   assert.equal(served.runCount, 1);
+  await platform.answerAll();
+  platform.checkResults();
+  await platform.agent.stop();
+});
+
+test('a provisioned instance waits for nobody who waits for memory', async () => {
+  for (const otherMb of [100, 140]) {
+    const platform = new SmallPlatform({ slotCount: 8, memoryMb: 512 });
+    await platform.open();
+    platform.store.put('kept', 128);
+    platform.store.put('long', 192);
+    platform.store.put('other', otherMb);
+    platform.store.provision('kept', 1);
+    const goOn = async (): Promise<void> => {
+      for (let turn = 0; turn < 4; turn++) {
+        platform.clock.advanceUs(10_000);
+        for (const play of platform.plays) if (!play.ready) play.boot();
+        await platform.settle();
+      }
+    };
+    await goOn();
+    platform.invoke('long');
+    await goOn();
+    platform.invoke('long');
+    platform.invoke('other');
+    assert.equal(platform.scheduler.machine.queue.length, 1);
+    const served = platform.invoke('kept')!;
+    await goOn();
+    assert.equal(served.runCount, 1, `it waits behind one that asks for ${otherMb} MB`);
+    platform.check();
+    await platform.answerAll();
+    platform.checkResults();
+    await platform.agent.stop();
+  }
+});
+
+test('what cannot fit beside provisioned instances does not wait for a core first', async () => {
+  const platform = new SmallPlatform({ slotCount: 8 });
+  await platform.open();
+  platform.store.put('kept', 64);
+  platform.store.put('large', 320);
+  platform.store.provision('kept', 1);
+  for (let count = 0; count < 3; count++) platform.invoke('kept');
+  const [result] = platform.invoke('large')!.results;
+  assert.ok(result?.kind === 'refused' && result.error.code === 'TooManyRequestsException');
+  platform.check();
+  await platform.settle();
   await platform.answerAll();
   platform.checkResults();
   await platform.agent.stop();

@@ -250,6 +250,7 @@ export class SmallPlatform {
       },
       {
         released: (core, sequence, warm) => this.dispatcher.released(core, sequence, warm),
+        warmed: (versionIndex) => this.scheduler.warmed(versionIndex),
         evicted: (versionIndex) => this.scheduler.evicted(versionIndex),
         memoryAvailable: () => this.scheduler.memoryAvailable(),
       },

@@ -44,6 +44,9 @@ export class Model {
   readonly #sequences: Map<number, number> = new Map();
   readonly #caps: number[] = [];
   readonly #concurrency: Map<number, number> = new Map();
+  readonly #provisioned: Map<number, number> = new Map();
+  /** 'worker:version': it may have an instance that is idle. */
+  readonly #warm: Set<string> = new Set();
   /** How often each request was answered for good: granted (and not refused by the agent), cancelled or refused. */
   readonly outcomes: Map<string, number> = new Map();
   /** Leases that are over, for releases that come too late. */
@@ -102,9 +105,10 @@ export class Model {
       assert.equal(answer === outcome.refusedQueueFull, queueLength >= this.#world.queueMax);
       if (!waitedBefore) assert.equal(this.#workersFor(version).length, 0, 'it waits, and a worker could serve it');
     }
+    const passes = this.cores.some((core) => this.#mayPass(version, this.#workerOf.get(core)!));
     if (answer === outcome.queued || answer === outcome.granted) this.waiting.push({ request, version, overtaken: 0 });
     if (answer === outcome.granted) {
-      assert.ok(!waitedBefore, 'it passed one of its own size');
+      assert.ok(!waitedBefore || passes, 'it passed one of its own size');
       assert.equal(this.scheduler.actions.count, 1, 'granted at once, so there is one grant');
     }
     this.#takeGrants(wasKept);
@@ -128,6 +132,7 @@ export class Model {
     const held = this.leases.get(lease.core)?.sequence === lease.sequence;
     assert.equal(this.scheduler.release(lease.core, lease.sequence, warm), held);
     if (held) this.#end(lease);
+    if (held && warm) this.#warm.add(`${this.#workerOf.get(lease.core)!}:${lease.version}`);
     this.#takeGrants(wasKept);
   }
 
@@ -138,6 +143,7 @@ export class Model {
     if (held) {
       this.#end(lease);
       const worker = this.#workerOf.get(lease.core)!;
+      this.#warm.delete(`${worker}:${lease.version}`);
       this.#caps[worker] = Math.min(this.#caps[worker]!, this.#memory(lease.version) - 1);
       this.waiting.unshift({ request: lease.request, version: lease.version, overtaken: 0 });
     }
@@ -171,7 +177,22 @@ export class Model {
   }
 
   evicted(worker: number, version: number): void {
+    this.#warm.delete(`${worker}:${version}`);
     this.scheduler.evicted(worker, version);
+  }
+
+  provision(version: number, count: number): void {
+    const wasKept = this.scheduler.keptWorker >= 0;
+    this.#provisioned.set(version, count);
+    this.scheduler.provision(version, count);
+    this.#takeGrants(wasKept);
+  }
+
+  warmed(worker: number, version: number): void {
+    const wasKept = this.scheduler.keptWorker >= 0;
+    this.#warm.add(`${worker}:${version}`);
+    this.scheduler.warmed(worker, version);
+    this.#takeGrants(wasKept);
   }
 
   running(functionIndex: number): number {
@@ -186,17 +207,17 @@ export class Model {
     scheduler.checkInvariants();
     assert.equal(scheduler.actions.count, 0);
     assert.equal(scheduler.leasedCount, this.leases.size);
-    assert.equal(scheduler.waitingCount, this.waiting.length);
+    assert.equal(scheduler.queue.length, this.waiting.length);
     for (const core of this.cores) {
       const lease = this.leases.get(core);
       const state = lease !== undefined ? 'leased' : this.withdrawn.has(core) ? 'withdrawn' : 'idle';
       assert.equal(scheduler.stateOf(core), state, `core ${core}`);
-      assert.equal(scheduler.requestOf(core), lease?.request ?? -1);
+      assert.equal(scheduler.leases.request(core), lease?.request ?? -1);
       if (lease === undefined) continue;
-      assert.equal(scheduler.versionOf(core), lease.version);
-      assert.equal(scheduler.sequenceOf(core), lease.sequence);
+      assert.equal(scheduler.leases.version(core), lease.version);
+      assert.equal(scheduler.leases.sequence(core), lease.sequence);
     }
-    for (let fn = 0; fn < 4; fn++) assert.equal(scheduler.runningOf(fn), this.running(fn));
+    for (let fn = 0; fn < 4; fn++) assert.equal(scheduler.functions.running(fn), this.running(fn));
   }
 
   /** Ends every lease and gives everything back until nobody waits; throws if that does not come about. */
@@ -223,16 +244,18 @@ export class Model {
     assert.ok(index >= 0, `request ${request} is granted and does not wait`);
     const { version } = this.waiting[index]!;
     const passed = this.waiting.slice(0, index);
-    assert.ok(!passed.some((other) => this.#sizeClass(other.version) === this.#sizeClass(version)), 'FIFO in its size');
     assert.ok(this.#workerOf.has(core) && !this.leases.has(core) && !this.withdrawn.has(core), `core ${core} is idle`);
     const worker = this.#workerOf.get(core)!;
-    assert.ok(this.#free(worker) >= this.#memory(version), `worker ${worker} has the memory`);
+    const passes = this.#mayPass(version, worker);
+    const isFirst = !passed.some((other) => this.#sizeClass(other.version) === this.#sizeClass(version));
+    assert.ok(isFirst || passes, 'FIFO in its size');
+    assert.ok(this.#free(worker) >= this.#memory(version) || passes, `worker ${worker} has the memory`);
     assert.equal(sequence, (this.#sequences.get(core)! + 1) % SEQUENCES);
 
     const oldest = passed[0];
     const isKept = wasKept || this.scheduler.keptWorker >= 0;
     const couldHold = oldest !== undefined && this.#capacity(worker) >= this.#memory(oldest.version);
-    if (couldHold && !isKept) {
+    if (couldHold && !isKept && !passes) {
       oldest.overtaken++;
       assert.ok(oldest.overtaken <= this.#world.overtakeMax, 'overtaken too often');
     }
@@ -259,11 +282,23 @@ export class Model {
   }
 
   #free(worker: number): number {
+    return Math.min(this.#unreserved(worker), this.#caps[worker]!);
+  }
+
+  #unreserved(worker: number): number {
     let free = this.#world.workers[worker]!.memoryMb;
     for (const { core, version } of this.leases.values()) {
       if (this.#workerOf.get(core) === worker) free -= this.#memory(version);
     }
-    return Math.min(free, this.#caps[worker]!);
+    return free;
+  }
+
+  /** It keeps more instances of the version than have leases. */
+  #mayPass(version: number, worker: number): boolean {
+    const leases = [...this.leases.values()].filter((lease) => this.#workerOf.get(lease.core) === worker);
+    const leased = leases.filter((lease) => lease.version === version).length;
+    const isKept = leased < (this.#provisioned.get(version) ?? 0) && this.#warm.has(`${worker}:${version}`);
+    return isKept && this.#unreserved(worker) >= this.#memory(version);
   }
 
   /** Workers, but the kept one, with an idle core and the memory. */

@@ -80,6 +80,39 @@ test('a warm worker is preferred, its last core first', () => {
   assert.equal(scheduler.count('grantWarmWorker'), 1);
 });
 
+test('an instance that is kept for a version serves it, whoever waits for memory', () => {
+  for (const isRefused of [true, false]) {
+    const scheduler = make([[3, 1000]]);
+    for (const [version, memoryMb] of [780, isRefused ? 200 : 250, 150].entries())
+      scheduler.setVersion(version, version, memoryMb);
+    const [LONG, OTHER, KEPT] = [0, 1, 2];
+    scheduler.provision(KEPT, 1);
+    scheduler.warmed(0, KEPT);
+    scheduler.request(0, LONG);
+    take(scheduler);
+    scheduler.request(1, OTHER);
+    if (isRefused) {
+      const { core, sequence } = take(scheduler);
+      scheduler.noMemory(core, sequence);
+    }
+    assert.equal(scheduler.queue.length, 1);
+    scheduler.checkInvariants();
+    assert.equal(scheduler.request(4, KEPT), outcome.granted);
+    const first = take(scheduler);
+    assert.equal(scheduler.count('grantProvisioned'), 1);
+    assert.equal(scheduler.request(5, KEPT), outcome.queued, 'one is kept, and it runs');
+    scheduler.release(first.core, first.sequence, true);
+    const second = take(scheduler);
+    assert.equal(second.request, 5);
+    scheduler.noMemory(second.core, second.sequence);
+    assert.equal(scheduler.queue.length, 2, 'the hint was stale');
+    scheduler.checkInvariants();
+    scheduler.warmed(0, KEPT);
+    assert.equal(take(scheduler).request, 5);
+    scheduler.checkInvariants();
+  }
+});
+
 test('an evicted instance is not looked for any more', () => {
   const scheduler = make([[2, 1000]]);
   scheduler.setVersion(0, 0, 100);
@@ -139,7 +172,7 @@ test('a big request is served although small ones never stop coming', () => {
   };
   for (let i = 0; i < 8; i++) askSmall();
   assert.equal(scheduler.request(999, 1), outcome.queued);
-  for (let round = 0; round < 40 && scheduler.waitingCount > 0; round++) {
+  for (let round = 0; round < 40 && scheduler.queue.length > 0; round++) {
     // Twice as many small ones ask as end.
     askSmall();
     askSmall();
@@ -199,8 +232,8 @@ test('a refused lease goes elsewhere, and its worker is passed over for that siz
   const refused = take(scheduler);
   assert.ok(scheduler.noMemory(refused.core, refused.sequence));
   assert.ok(!scheduler.noMemory(refused.core, refused.sequence), 'once');
-  assert.equal(scheduler.waitingCount, 1);
-  assert.equal(scheduler.runningOf(0), 1);
+  assert.equal(scheduler.queue.length, 1);
+  assert.equal(scheduler.functions.running(0), 1);
   scheduler.request(8, 1);
   assert.equal(scheduler.workerOf(take(scheduler).core), 0, 'a smaller one still fits');
   scheduler.giveBack(32);

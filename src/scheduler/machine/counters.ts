@@ -29,6 +29,8 @@ export const counter = {
   overtakes: 17,
   /** Workers kept for a request that was overtaken too often. */
   keeps: 18,
+  /** To a provisioned instance, past others that wait for memory. */
+  grantProvisioned: 19,
 } as const;
 
 export type CounterName = keyof typeof counter;

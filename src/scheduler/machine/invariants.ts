@@ -3,6 +3,7 @@
  * the simulator only. Named as in the design: "no core is lost or granted twice", "work-conserving", "bounded".
  */
 import { assert } from '../../base/assert.ts';
+import { HINT_TRIES, LOOK_MAX } from './provisioned.ts';
 import type { Scheduler } from './scheduler.ts';
 
 export function checkInvariants(scheduler: Scheduler): void {
@@ -11,6 +12,7 @@ export function checkInvariants(scheduler: Scheduler): void {
   checkFunctions(scheduler);
   checkSummary(scheduler);
   checkWorkConserving(scheduler);
+  checkProvisioned(scheduler);
 }
 
 /** Every core in exactly one state, and the counters and the reserved memory as the states say. */
@@ -33,7 +35,7 @@ function checkCores(scheduler: Scheduler): void {
   assert(withdrawn === scheduler.withdrawnCount, `${withdrawn} withdrawn cores, counted ${scheduler.withdrawnCount}`);
   assert(idle + leased + withdrawn === scheduler.registeredCount, 'idle + leased + withdrawn = registered');
   for (let worker = 0; worker < scheduler.workerCount; worker++) {
-    const home = scheduler.homeOf(worker);
+    const home = workers.homeOf(worker);
     const sum = reservedMb[worker]!;
     assert(sum === workers.reserved(home), `worker ${worker}: ${sum} MB leased, ${workers.reserved(home)} reserved`);
     assert(workers.total(home) >= sum, `worker ${worker}: ${sum} MB leased, it has ${workers.total(home)}`);
@@ -92,7 +94,7 @@ function checkSummary(scheduler: Scheduler): void {
   const { summary, workers, cores } = scheduler;
   assert(summary.agrees(), 'a node of the summary is not the greatest of its children');
   for (let worker = 0; worker < scheduler.workerCount; worker++) {
-    const home = scheduler.homeOf(worker);
+    const home = workers.homeOf(worker);
     const open = cores.hasIdle(home) && home !== scheduler.overtaking.keptHome;
     const room = open ? workers.free(home) : -1;
     assert(summary.room(home) === room, `worker ${worker} has room ${room}, the summary says ${summary.room(home)}`);
@@ -106,12 +108,29 @@ function checkWorkConserving(scheduler: Scheduler): void {
     for (const head of queue.inSizeClass(sizeClass)) {
       const memoryMb = queue.memoryMb(head);
       for (let worker = 0; worker < scheduler.workerCount; worker++) {
-        const home = scheduler.homeOf(worker);
+        const home = workers.homeOf(worker);
         if (home === overtaking.keptHome && head !== overtaking.keptFor) continue;
         const fits = cores.hasIdle(home) && workers.free(home) >= memoryMb;
         assert(!fits, `request ${queue.request(head)} (${memoryMb} MB) waits, and worker ${worker} could serve it`);
       }
       break;
+    }
+  }
+}
+
+/** Nobody waits beside an idle core for whom a worker is known to keep an instance. Hints beyond the first few are not looked at. */
+function checkProvisioned(scheduler: Scheduler): void {
+  const { queue, versions, warm, cores, provisioned } = scheduler;
+  let looks = 0;
+  for (const entry of queue.inOrder()) {
+    if (++looks > LOOK_MAX) return;
+    const version = queue.version(entry);
+    if (versions.provisioned(version) === 0 || warm.count(version) > HINT_TRIES) continue;
+    for (let i = 0; i < warm.count(version); i++) {
+      const passes = provisioned.mayPass(version, cores.homeOf(warm.peek(version)));
+      assert(!passes, `request ${queue.request(entry)} waits, and an instance is kept for it`);
+      // As often as there are hints: then they are in their order again.
+      warm.sink(version);
     }
   }
 }

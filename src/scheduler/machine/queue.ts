@@ -161,6 +161,11 @@ export class Queue {
     return this.#oldest;
   }
 
+  /** Who came next of all; -1: nobody. */
+  younger(entry: number): number {
+    return this.#entries[(entry << STRIDE_LOG2) + YOUNGER]!;
+  }
+
   /** For `checkInvariants`: did the one arrive before the other? By difference, as the counter wraps. */
   isOlder(entry: number, other: number): boolean {
     const arrival = this.#entries[(entry << STRIDE_LOG2) + ARRIVAL]!;

@@ -6,7 +6,8 @@
  * a core or a worker more) ends in `#dispatch`, so after every event this holds: no head of the queue fits anywhere.
  *
  * First come, first served among requests that ask about the same memory (one power of two). One that waits for memory
- * may be overtaken by younger ones that ask less, a bounded number of times (overtaking.ts).
+ * may be overtaken by younger ones that ask less, a bounded number of times (overtaking.ts), and by those for which an
+ * instance is kept ready, which take nothing from it (provisioned.ts).
  *
  * Budget: at least 10 million decisions a second with 640,000 cores, and no more than 2 times slower than with 1,000.
  * Nothing is allocated once constructed; no closure, no exception but a failed assertion. Checked by bench/schedule.ts.
@@ -27,8 +28,8 @@ import { assertLimits, type SchedulerLimits } from './limits.ts';
 import { outcome, type Outcome } from './outcome.ts';
 import { Overtaking } from './overtaking.ts';
 import { Placement } from './placement.ts';
+import { Provisioned } from './provisioned.ts';
 import { Queue } from './queue.ts';
-import { sharedInt32, type SharedInt32 } from './shared.ts';
 import { Summary } from './summary.ts';
 import { Versions } from './versions.ts';
 import { Warm } from './warm.ts';
@@ -58,6 +59,7 @@ export class Scheduler {
   readonly queue: Queue;
   readonly actions: Actions;
   readonly overtaking: Overtaking;
+  readonly provisioned: Provisioned;
   workerCount = 0;
   registeredCount = 0;
   idleCount = 0;
@@ -68,11 +70,6 @@ export class Scheduler {
 
   readonly #requestCountMax: number;
   readonly #queueMax: number;
-  /** The home of each worker, and back. */
-  readonly #homes: SharedInt32;
-  readonly #workerOfHome: SharedInt32;
-  /** The most memory that any worker has in all. */
-  #memoryMbMax = 0;
   readonly #placement: Placement;
 
   constructor(limits: SchedulerLimits) {
@@ -83,10 +80,8 @@ export class Scheduler {
     this.#queueMax = limits.queueMax;
     const words = makeWords(Math.ceil(limits.coreCountMax / 32));
     this.cores = new Cores(words, limits.isShared ?? false);
-    this.#homes = sharedInt32(limits.workerCountMax);
-    this.#workerOfHome = sharedInt32(wordCountOf(words));
     this.leases = new Leases(this.cores.coreCountMax, limits.firstSequence ?? 0);
-    this.workers = new Workers(words);
+    this.workers = new Workers(words, limits.workerCountMax);
     this.summary = new Summary(wordCountOf(words));
     this.idleList = new IdleList(words);
     this.versions = new Versions(limits.versionCountMax);
@@ -94,6 +89,7 @@ export class Scheduler {
     this.warm = new Warm(limits.versionCountMax, limits.warmHintMax);
     this.queue = new Queue(limits.requestCountMax, limits.queueMax + this.cores.coreCountMax);
     this.overtaking = new Overtaking(this, limits.overtakeMax);
+    this.provisioned = new Provisioned(this);
     this.#placement = new Placement(this);
     // A grant needs a request and a core of its own, and the shell takes all grants after each event.
     this.actions = new Actions(Math.min(limits.requestCountMax, this.cores.coreCountMax) + 1);
@@ -107,13 +103,10 @@ export class Scheduler {
     assert(worker < this.limits.workerCountMax, `there may be only ${this.limits.workerCountMax} workers`);
     assert(coreCount >= 1 && memoryMb >= 0, `a worker of ${coreCount} cores and ${memoryMb} MB`);
     const home = this.cores.addWorker(coreCount);
-    this.workers.add(home, memoryMb);
-    this.#homes[worker] = home;
-    this.#workerOfHome[home] = worker;
+    this.workers.add(worker, home, memoryMb);
     this.workerCount++;
     this.registeredCount += coreCount;
     this.idleCount += coreCount;
-    this.#memoryMbMax = Math.max(this.#memoryMbMax, memoryMb);
     for (let word = home + 1; word < this.cores.endOf(home) >>> 5; word++) this.summary.setHome(word, home);
     // Backwards, so that its first core is on top.
     for (let i = coreCount - 1; i >= 0; i--) this.idleList.push((home << 5) + i);
@@ -143,6 +136,13 @@ export class Scheduler {
     this.functions.setMax(functionIndex, max);
   }
 
+  /** Each worker keeps so many instances of the version, and gives them up for nobody. It says when one is there: `warmed`. */
+  provision(version: number, count: number): void {
+    assert(this.versions.isSet(version), `version ${version} is provisioned and not set`);
+    this.versions.provision(version, count);
+    this.#dispatch();
+  }
+
   // ---- requests
 
   /** If it is granted, or as soon as it is, there is a grant in `actions`. */
@@ -153,7 +153,7 @@ export class Scheduler {
     ensure(this.versions.isSet(version), 'a request for a version that is not set');
     const memoryMb = this.versions.memoryMb(version);
     const functionIndex = this.versions.functionOf(version);
-    if (memoryMb > this.#memoryMbMax) {
+    if (memoryMb > this.workers.memoryMbMax) {
       this.counters[COUNT.refusedMemory]! += 1;
       return ANSWER.refusedMemory;
     }
@@ -161,7 +161,8 @@ export class Scheduler {
       this.counters[COUNT.refusedConcurrency]! += 1;
       return ANSWER.refusedConcurrency;
     }
-    const core = this.#findForNew(version, memoryMb);
+    let core = this.#findForNew(version, memoryMb);
+    if (core < 0 && this.#mayPassBy) core = this.#findProvisioned(version);
     if (core >= 0) {
       this.#enter(version, functionIndex);
       this.#lease(core, request, version, memoryMb);
@@ -215,8 +216,9 @@ export class Scheduler {
   }
 
   /**
-   * The agent refused the lease for want of memory. Its request goes to the front of the queue, and the worker is passed over for
-   * requests of that size until `memoryAvailable`. False: stale, as with `release`.
+   * The agent refused the lease for want of memory, and so has no instance of the version at rest. Its request goes to the
+   * front of the queue, and the worker is passed over for requests of that size until `memoryAvailable`. False: stale, as
+   * with `release`.
    */
   noMemory(core: number, sequence: number): boolean {
     if (!this.#holds(core, sequence)) return false;
@@ -227,6 +229,7 @@ export class Scheduler {
     this.counters[COUNT.noMemory]! += 1;
     this.workers.unreserve(home, memoryMb);
     this.workers.lowerCap(home, memoryMb);
+    this.warm.forget(version, home << 5, this.cores.endOf(home));
     if (this.#endLease(core)) this.idleList.push(core);
     this.queue.pushFront(request, version, memoryMb);
     // Now this one is the oldest, so no worker is to be kept for another.
@@ -239,9 +242,17 @@ export class Scheduler {
   /** The worker has memory again for what it refused. */
   memoryAvailable(worker: number): void {
     assert(worker >= 0 && worker < this.workerCount, `worker ${worker}: no such`);
-    const home = this.#homes[worker]!;
+    const home = this.workers.homeOf(worker);
     this.workers.liftCap(home);
     this.#settle(home);
+    this.#dispatch();
+  }
+
+  /** The worker has made an instance of the version for no lease. */
+  warmed(worker: number, version: number): void {
+    assert(worker >= 0 && worker < this.workerCount, `worker ${worker}: no such`);
+    if (!this.versions.isSet(version)) return;
+    this.warm.push(version, this.workers.homeOf(worker) << 5);
     this.#dispatch();
   }
 
@@ -249,7 +260,7 @@ export class Scheduler {
   evicted(worker: number, version: number): void {
     assert(worker >= 0 && worker < this.workerCount, `worker ${worker}: no such`);
     if (!this.versions.isSet(version)) return;
-    const home = this.#homes[worker]!;
+    const home = this.workers.homeOf(worker);
     this.warm.forget(version, home << 5, this.cores.endOf(home));
   }
 
@@ -297,51 +308,23 @@ export class Scheduler {
     return this.actions.take(grant);
   }
 
-  get waitingCount(): number {
-    return this.queue.length;
-  }
-
   /** The worker that is kept for a request that was overtaken too often; -1: none. */
   get keptWorker(): number {
-    return this.overtaking.keptHome < 0 ? -1 : this.#workerOfHome[this.overtaking.keptHome]!;
-  }
-
-  /** What names the worker inside the machine. */
-  homeOf(worker: number): number {
-    return this.#homes[worker]!;
+    return this.overtaking.keptHome < 0 ? -1 : this.workers.workerOf(this.overtaking.keptHome);
   }
 
   firstCore(worker: number): number {
-    return this.#homes[worker]! << 5;
+    return this.workers.homeOf(worker) << 5;
   }
 
   workerOf(core: number): number {
-    return this.#workerOfHome[this.cores.homeOf(core)]!;
+    return this.workers.workerOf(this.cores.homeOf(core));
   }
 
   stateOf(core: number): CoreState {
     if (!this.cores.isRegistered(core)) return 'absent';
     if (this.cores.isIdle(core)) return 'idle';
     return this.leases.isLeased(core) ? 'leased' : 'withdrawn';
-  }
-
-  /** The version that holds the core, or did last. */
-  versionOf(core: number): number {
-    return this.leases.version(core);
-  }
-
-  /** The request that the core's lease was granted to; -1: none. */
-  requestOf(core: number): number {
-    return this.leases.request(core);
-  }
-
-  sequenceOf(core: number): number {
-    return this.leases.sequence(core);
-  }
-
-  /** How many requests of the function hold a core or wait. */
-  runningOf(functionIndex: number): number {
-    return this.functions.running(functionIndex);
   }
 
   count(name: CounterName): number {
@@ -373,6 +356,17 @@ export class Scheduler {
     this.#settle(home);
     // While a worker is kept nobody is counted, so the second place is final.
     return this.summary.greatest < memoryMb ? -1 : this.#placement.find(version, memoryMb);
+  }
+
+  /** Is it worth a look at what is provisioned? */
+  get #mayPassBy(): boolean {
+    return this.idleCount > 0 && this.versions.provisionedCount > 0;
+  }
+
+  #findProvisioned(version: number): number {
+    this.#placement.path = COUNT.grantProvisioned;
+    this.#placement.isWarm = 1;
+    return this.provisioned.find(version);
   }
 
   /** Makes the claimed core the request's. */
@@ -422,7 +416,8 @@ export class Scheduler {
 
   /** Grants whatever waits and fits: afterwards no head of the queue fits anywhere. */
   #dispatch(): void {
-    if (this.queue.length > 0 && (this.summary.greatest > 0 || this.overtaking.keptHome >= 0)) this.#serveAll();
+    if (this.queue.length === 0) return;
+    if (this.summary.greatest > 0 || this.overtaking.keptHome >= 0 || this.#mayPassBy) this.#serveAll();
   }
 
   #serveAll(): void {
@@ -432,13 +427,24 @@ export class Scheduler {
     }
     for (;;) {
       const entry = this.queue.oldestWithin(this.summary.greatest);
-      if (entry < 0) return;
+      if (entry < 0) {
+        if (this.#servePassing()) continue;
+        return;
+      }
       const version = this.queue.version(entry);
       const memoryMb = this.queue.memoryMb(entry);
       const isOldest = entry === this.queue.oldest();
       const core = isOldest ? this.#placement.find(version, memoryMb) : this.#findOvertaking(version, memoryMb);
       if (core >= 0) this.#serve(entry, core);
     }
+  }
+
+  /** False: none of those who wait may pass the others. */
+  #servePassing(): boolean {
+    const entry = this.#mayPassBy ? this.provisioned.waiter() : -1;
+    const core = entry < 0 ? -1 : this.#findProvisioned(this.queue.version(entry));
+    if (core >= 0) this.#serve(entry, core);
+    return core >= 0;
   }
 
   #serveKept(core: number): void {
@@ -484,12 +490,9 @@ export class Scheduler {
   }
 
   #holds(core: number, sequence: number): boolean {
-    if (this.#isCoreIndex(core) && this.leases.holds(core, sequence)) return true;
+    const isIndex = (core | 0) === core && core >= 0 && core < this.cores.coreCountMax;
+    if (isIndex && this.leases.holds(core, sequence)) return true;
     this.counters[COUNT.staleReleases]! += 1;
     return false;
-  }
-
-  #isCoreIndex(core: number): boolean {
-    return (core | 0) === core && core >= 0 && core < this.cores.coreCountMax;
   }
 }

@@ -4,7 +4,7 @@
  *
  *   [ memory in MB, 0: no version | function | running | - ]
  *
- * Budget: 16 bytes a version. Allocates nothing.
+ * Budget: 16 bytes a version, and 4 that are read only where somebody waits for memory. Allocates nothing.
  */
 import { assert } from '../../base/assert.ts';
 import { sharedInt32, type SharedInt32 } from './shared.ts';
@@ -21,10 +21,14 @@ export const MEMORY_MB_MAX: number = (1 << 30) - 1;
 export class Versions {
   readonly #words: SharedInt32;
   readonly #countMax: number;
+  readonly #provisioned: SharedInt32;
+  /** Versions that are provisioned. */
+  provisionedCount = 0;
 
   constructor(versionCountMax: number) {
     this.#countMax = versionCountMax;
     this.#words = sharedInt32(versionCountMax << STRIDE_LOG2);
+    this.#provisioned = sharedInt32(versionCountMax);
   }
 
   set(version: number, functionIndex: number, memoryMb: number): void {
@@ -38,7 +42,18 @@ export class Versions {
   remove(version: number): void {
     assert(this.isSet(version), `version ${version} is not set`);
     assert(this.running(version) === 0, `version ${version}: ${this.running(version)} of its requests are not over`);
+    this.provision(version, 0);
     this.#words[(version << STRIDE_LOG2) + MEMORY_MB] = 0;
+  }
+
+  provision(version: number, count: number): void {
+    const before = this.#provisioned[version]!;
+    this.provisionedCount += Number(count > 0) - Number(before > 0);
+    this.#provisioned[version] = count;
+  }
+
+  provisioned(version: number): number {
+    return this.#provisioned[version]!;
   }
 
   isSet(version: number): boolean {

@@ -5,22 +5,41 @@
  *
  * Workers are named by their home. Budget: the home's record of words.ts. Allocates nothing. Checked by bench/schedule.ts.
  */
-import { word, type Words } from './words.ts';
+import { sharedInt32, type SharedInt32 } from './shared.ts';
+import { word, type Words, wordCountOf } from './words.ts';
 
 const { STRIDE_LOG2, FREE, CAP, TOTAL } = word;
 const UNCAPPED = 0x7fffffff;
 
 export class Workers {
   readonly #words: Words;
+  /** The home of each worker, and back. */
+  readonly #homes: SharedInt32;
+  readonly #workerOfHome: SharedInt32;
+  /** The most memory that any worker has in all. */
+  memoryMbMax = 0;
 
-  constructor(words: Words) {
+  constructor(words: Words, workerCountMax: number) {
     this.#words = words;
+    this.#homes = sharedInt32(workerCountMax);
+    this.#workerOfHome = sharedInt32(wordCountOf(words));
   }
 
-  add(home: number, memoryMb: number): void {
+  add(worker: number, home: number, memoryMb: number): void {
+    this.#homes[worker] = home;
+    this.#workerOfHome[home] = worker;
+    this.memoryMbMax = Math.max(this.memoryMbMax, memoryMb);
     this.#words[(home << STRIDE_LOG2) + FREE] = memoryMb;
     this.#words[(home << STRIDE_LOG2) + CAP] = UNCAPPED;
     this.#words[(home << STRIDE_LOG2) + TOTAL] = memoryMb;
+  }
+
+  homeOf(worker: number): number {
+    return this.#homes[worker]!;
+  }
+
+  workerOf(home: number): number {
+    return this.#workerOfHome[home]!;
   }
 
   reserve(home: number, memoryMb: number): void {
@@ -45,6 +64,11 @@ export class Workers {
   free(home: number): number {
     const at = home << STRIDE_LOG2;
     return Math.min(this.#words[at + FREE]!, this.#words[at + CAP]!);
+  }
+
+  /** Not by a lease. */
+  unreserved(home: number): number {
+    return this.#words[(home << STRIDE_LOG2) + FREE]!;
   }
 
   /** What a request could get if no lease reserved anything. */

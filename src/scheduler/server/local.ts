@@ -79,6 +79,17 @@ export class LocalScheduler {
     this.#drain();
   }
 
+  /** The worker keeps so many instances of the version. */
+  provision(versionIndex: number, count: number): void {
+    this.machine.provision(versionIndex, count);
+    this.#drain();
+  }
+
+  warmed(versionIndex: number): void {
+    this.machine.warmed(WORKER, versionIndex);
+    this.#drain();
+  }
+
   evicted(versionIndex: number): void {
     this.machine.evicted(WORKER, versionIndex);
   }

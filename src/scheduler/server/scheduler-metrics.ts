@@ -10,7 +10,7 @@ export function schedulerMetrics(machine: Scheduler, metrics: Metrics): void {
     leased: machine.leasedCount,
     withdrawn: machine.withdrawnCount,
   }));
-  metrics.read('perch_queue_length', () => machine.waitingCount);
+  metrics.read('perch_queue_length', () => machine.queue.length);
   metrics.read('perch_scheduler_grants_total', () => ({
     'warm-core': count(counter.grantWarmCore),
     'warm-worker': count(counter.grantWarmWorker),
@@ -18,6 +18,7 @@ export function schedulerMetrics(machine: Scheduler, metrics: Metrics): void {
     summary: count(counter.grantSummary),
     'handed-over': count(counter.grantHandedOver),
     kept: count(counter.grantKept),
+    provisioned: count(counter.grantProvisioned),
   }));
   metrics.read('perch_scheduler_stale_hints_total', () => ({
     warm: count(counter.staleWarmHints),

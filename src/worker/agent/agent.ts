@@ -77,6 +77,8 @@ export interface AgentDoors {
 /** What the agent tells the scheduler. */
 export interface AgentEvents {
   released(core: number, sequence: number, warm: boolean): void;
+  /** A provisioned instance of the version is ready. */
+  warmed(versionIndex: number): void;
   /** Neither an idle instance nor a zygote of the version is left. */
   evicted(versionIndex: number): void;
   /** What had no slot or memory before may have it now. */
@@ -115,6 +117,7 @@ export class Agent implements Provisioner {
     kill: (slot, why) => this.#kill(slot, why),
     freeze: (slot) => this.#residents[slot]!.freeze(),
     thaw: (slot, core) => this.#thaw(slot, core),
+    warmed: (versionIndex) => this.#events.warmed(versionIndex),
     evicted: (versionIndex) => this.#events.evicted(versionIndex),
     roomAvailable: () => this.#events.memoryAvailable(),
   };

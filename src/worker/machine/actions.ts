@@ -45,6 +45,7 @@ const ActionKind = {
   fork: 10,
   take: 11,
   roomAvailable: 12,
+  warmed: 13,
 } as const;
 
 const STRIDE = 4;
@@ -76,7 +77,9 @@ export interface ActionHandler {
   freeze(slot: number): void;
   /** It may run again, on this core alone (-1: anywhere): pin it first. Its `run`, `adopt` or `fork` follows. */
   thaw(slot: number, core: number): void;
-  /** Neither an idle instance nor an initialised zygote of the version is left, and a release had said warm. */
+  /** An instance that was made ahead of a provisioned version is idle. */
+  warmed(versionIndex: number): void;
+  /** Neither an idle instance nor an initialised zygote of the version is left, and it was said to be warm. */
   evicted(versionIndex: number): void;
   /** A lease was refused for want of a slot or memory, and something has changed since: it may fit now. */
   roomAvailable(): void;
@@ -139,6 +142,10 @@ export class Actions {
     this.#push(ActionKind.thaw, slot, core, 0);
   }
 
+  warmed(versionIndex: number): void {
+    this.#push(ActionKind.warmed, versionIndex, 0, 0);
+  }
+
   evicted(versionIndex: number): void {
     this.#push(ActionKind.evicted, versionIndex, 0, 0);
   }
@@ -197,6 +204,8 @@ export class Actions {
         return handler.freeze(a);
       case ActionKind.thaw:
         return handler.thaw(a, b);
+      case ActionKind.warmed:
+        return handler.warmed(a);
       case ActionKind.evicted:
         return handler.evicted(a);
       default:

@@ -132,7 +132,8 @@ export class Slots {
   /** It waits for a lease no more, or was made ahead and is ready. */
   beIdle(slot: number): void {
     const version = this.version[slot]!;
-    if (this.state[slot] === SlotState.readying) this.#endAhead(slot);
+    const isNew = this.state[slot] === SlotState.readying;
+    if (isNew) this.#endAhead(slot);
     this.state[slot] = SlotState.idle;
     this.core[slot] = NONE;
     this.deadlineUs[slot] = Infinity;
@@ -140,6 +141,7 @@ export class Slots {
     this.idle.push(version, slot);
     this.beginRest(slot);
     this.touch(slot);
+    if (isNew && this.#versions.provisioned[version]! > 0) this.#tellWarm(version);
   }
 
   /** An idle instance rests no more. */
@@ -312,6 +314,11 @@ export class Slots {
         return this.#endZygote(slot);
     }
     this.#versions.live[version]! -= 1;
+  }
+
+  #tellWarm(version: number): void {
+    this.#versions.toldWarm[version] = 1;
+    this.#actions.warmed(version);
   }
 
   #endZygote(slot: number): void {

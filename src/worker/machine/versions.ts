@@ -31,7 +31,7 @@ export class Versions {
   readonly invoked: Uint8Array;
   /** What was made ahead failed: nothing more is, before its next lease. */
   readonly aheadFailed: Uint8Array;
-  /** A release said warm, and nothing has been said since. */
+  /** It was said to be warm, and nothing has been said since. */
   readonly toldWarm: Uint8Array;
   /** The slot of its zygote, initialising or initialised; -1 if there is none. */
   readonly zygote: Int32Array;

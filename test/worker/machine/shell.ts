@@ -163,6 +163,12 @@ export class Shell implements ActionHandler {
     assert.ok(this.frozen.delete(slot), 'thawed, and was not frozen');
   }
 
+  warmed(version: number): void {
+    this.did.push(`warmed ${version}`);
+    assert.ok(this.of(version, SlotState.idle).length > 0, 'said to be warm, and nothing rests');
+    this.warm.add(version);
+  }
+
   evicted(version: number): void {
     this.did.push(`evicted ${version}`);
     assert.ok(this.warm.delete(version), 'said evicted, and was never warm');
