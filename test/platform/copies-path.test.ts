@@ -1,6 +1,7 @@
 /** Single ways of invocations through simulated zygotes, each of which went wrong once. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { FrameKind } from '../../src/wire/instance-frame.ts';
 import type { InvokeResult } from '../../src/gateway/platform.ts';
 import { SMALL, SmallPlatform } from './small-platform.ts';
 
@@ -54,6 +55,27 @@ test('reuse: one initialisation, and copies of it on each core', async () => {
   await end(platform);
   const results = platform.asks.map(({ results: [result] }) => result);
   assert.deepEqual(new Set(results.map((result) => result?.kind)), new Set(['response']));
+});
+
+test('copies that are forked at once rehearse each on its own core', async () => {
+  const platform = await open();
+  await cellsBoot(platform);
+  for (let count = 0; count < SMALL.coreCount; count++) platform.invoke('a');
+  await platform.settle();
+  const zygote = platform.cells.find(({ initialises }) => initialises)!;
+  zygote.initialise();
+  await platform.settle();
+  // It makes them once it is told of all three.
+  assert.deepEqual(zygote.cell.pins.at(-1)?.toSorted(), [0, 1, 2]);
+  for (const play of platform.plays) play.send(FrameKind.made, 0, '');
+  await platform.settle();
+  const pins = platform.plays.map(({ instance }) => instance.pins.at(-1));
+  assert.deepEqual(new Set(pins.map(String)), new Set(['0', '1', '2']));
+  for (const play of platform.plays) play.boot();
+  await platform.settle();
+  const later = platform.plays.map(({ instance }) => instance.pins.length);
+  assert.deepEqual(later, [1, 1, 1], 'they run where they have rehearsed');
+  await end(platform);
 });
 
 test('fresh: each invocation in a copy of its own, which ends by itself', async () => {

@@ -122,6 +122,7 @@ export class Agent implements Provisioner {
     roomAvailable: () => this.#events.memoryAvailable(),
   };
   readonly #instanceEvents: InstanceEvents = {
+    made: (instance) => this.#onMade(instance),
     ready: (instance) => this.#onReady(instance),
     answer: (instance, answer) => this.#onAnswer(instance, answer),
     log: (instance, text, bytes) => this.#onLog(instance, this.#machine.coreOf(instance.slot), text, bytes),
@@ -171,6 +172,7 @@ export class Agent implements Provisioner {
         cell: this.#cellEvents,
         exited: (pending, reason) => this.#onExited(pending, reason),
         isDying: (slot) => this.#machine.stateOf(slot) === SlotState.dying,
+        coreOf: (slot) => this.#machine.coreOf(slot),
       },
     );
   }
@@ -400,6 +402,12 @@ export class Agent implements Provisioner {
   }
 
   // --- what instances, cells and zygotes do -----------------------------------------------------------------
+
+  /** It began where its zygote was, which may have been moved since it was forked. */
+  #onMade(instance: Instance): void {
+    const core = this.#machine.coreOf(instance.slot);
+    if (core !== NONE) this.#starter.pin(instance, core);
+  }
 
   #onReady(instance: Instance): void {
     const state = this.#machine.stateOf(instance.slot);

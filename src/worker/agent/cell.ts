@@ -100,6 +100,12 @@ export class Cell {
     return this.#core === core;
   }
 
+  /** To the CPUs of several cores: what it forks next is for any of them. */
+  spread(cpus: readonly number[]): void {
+    this.#core = NOWHERE;
+    this.#zygote.pin(cpus);
+  }
+
   freeze(): void {
     this.#zygote.freeze();
   }

@@ -38,6 +38,7 @@ export interface StarterEvents {
   /** What waited for its code is over. */
   readonly exited: (pending: Pending, reason: ExitReason) => void;
   readonly isDying: (slot: number) => boolean;
+  readonly coreOf: (slot: number) => number;
 }
 
 export class Starter {
@@ -67,7 +68,7 @@ export class Starter {
     const { book, launcher } = this.#parts;
     book.holdCode(slot, folders);
     const more = { cpus: this.#cpus(core), provisioned: book.isProvisioned(target) };
-    this.#addInstance(slot, target, launcher.start(slot, target.fn, folders, more), false);
+    this.#addInstance(slot, target, launcher.start(slot, target.fn, folders, more), NONE);
   }
 
   boot(slot: number, kind: number): void {
@@ -116,12 +117,28 @@ export class Starter {
   fork(slot: number, zygoteSlot: number, core: number): Cell {
     const zygote = this.#parts.residents[zygoteSlot] as Cell;
     const target = zygote.target!;
-    this.pin(zygote, core);
+    if (!this.#spread(zygote, core)) this.pin(zygote, core);
     const once = target.isolation === 'fresh';
     const copy = zygote.fork({ slot, memoryMb: target.fn.config.memoryMb, once });
-    this.#addInstance(slot, target, copy, once);
+    this.#addInstance(slot, target, copy, zygoteSlot);
     this.#parts.metrics.copiesMade.add();
     return zygote;
+  }
+
+  /**
+   * A copy begins where its zygote is, which is asked for several at once and makes them later: so it has the cores of
+   * all that are on their way. Each moves to its own as soon as it says a word. False: no other is on its way.
+   */
+  #spread(zygote: Cell, core: number): boolean {
+    if (core === NONE) return false;
+    const cpus: number[] = [];
+    for (const resident of this.#parts.residents) {
+      if (!(resident instanceof Instance) || resident.initUs > 0 || resident.zygote !== zygote.slot) continue;
+      const other = this.#events.coreOf(resident.slot);
+      if (other !== NONE) cpus.push(...this.#cpus(other));
+    }
+    if (cpus.length > 0) zygote.spread([...cpus, ...this.#cpus(core)]);
+    return cpus.length > 0;
   }
 
   /** To the CPUs of the core; -1: to where what no lease asked for runs. */
@@ -129,8 +146,16 @@ export class Starter {
     if (resident.pin(core, this.#cpus(core))) this.#parts.metrics.pins.add();
   }
 
-  #addInstance(slot: number, { fn, versionIndex }: VersionTarget, sandbox: Sandbox, once: boolean): void {
-    const identity = { slot, versionIndex, functionName: fn.functionName, startedUs: this.#parts.clock.nowUs(), once };
+  #addInstance(slot: number, target: VersionTarget, sandbox: Sandbox, zygote: number): void {
+    const { versionIndex, fn, isolation } = target;
+    const identity = {
+      slot,
+      versionIndex,
+      functionName: fn.functionName,
+      startedUs: this.#parts.clock.nowUs(),
+      once: zygote !== NONE && isolation === 'fresh',
+      zygote,
+    };
     const limits = {
       responseBytesMax: this.#setting.limits.responseBytesMax,
       logBytesMax: this.#setting.limits.logLineBytesMax,
