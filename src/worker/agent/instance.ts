@@ -15,7 +15,7 @@ const NOWHERE = -1;
 
 export interface InstanceEvents {
   /** A copy has namespaces of its own, and rehearses next. */
-  made(instance: Instance): void;
+  made?(instance: Instance): void;
   ready(instance: Instance): void;
   /** An answer, to be checked against what the instance runs. */
   answer(instance: Instance, answer: Answer): void;
@@ -33,8 +33,6 @@ export interface Answer {
   readonly sequence: number;
   readonly body: Buffer;
 }
-
-type Identity = Pick<Instance, 'slot' | 'versionIndex' | 'functionName' | 'startedUs' | 'once' | 'zygote'>;
 
 export class Instance {
   readonly slot: number;
@@ -71,13 +69,17 @@ export class Instance {
   #peakBytes = 0;
   #peakReadUs = -Infinity;
 
-  constructor(identity: Identity, sandbox: Sandbox, events: InstanceEvents, limits: FrameLimits) {
+  constructor(
+    identity: { slot: number; versionIndex: number; functionName: string; startedUs: number; once: boolean },
+    sandbox: Sandbox,
+    events: InstanceEvents,
+    limits: FrameLimits,
+  ) {
     this.slot = identity.slot;
     this.versionIndex = identity.versionIndex;
     this.functionName = identity.functionName;
     this.startedUs = identity.startedUs;
     this.once = identity.once;
-    this.zygote = identity.zygote;
     this.#sandbox = sandbox;
     this.#events = events;
     this.#reader = new FrameReader(
@@ -186,7 +188,7 @@ export class Instance {
     this.#hear(FRAME_HEADER_BYTES);
     if (answer.kind === FrameKind.log) this.#log(answer.body.toString('utf8'), answer.body.length);
     else if (answer.kind === FrameKind.ready) this.#events.ready(this);
-    else if (answer.kind === FrameKind.made) this.#events.made(this);
+    else if (answer.kind === FrameKind.made) this.#events.made?.(this);
     else this.#events.answer(this, answer);
   }
 

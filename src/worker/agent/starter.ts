@@ -68,7 +68,7 @@ export class Starter {
     const { book, launcher } = this.#parts;
     book.holdCode(slot, folders);
     const more = { cpus: this.#cpus(core), provisioned: book.isProvisioned(target) };
-    this.#addInstance(slot, target, launcher.start(slot, target.fn, folders, more), NONE);
+    this.#addInstance(slot, target, launcher.start(slot, target.fn, folders, more), false);
   }
 
   boot(slot: number, kind: number): void {
@@ -120,7 +120,7 @@ export class Starter {
     if (!this.#spread(zygote, core)) this.pin(zygote, core);
     const once = target.isolation === 'fresh';
     const copy = zygote.fork({ slot, memoryMb: target.fn.config.memoryMb, once });
-    this.#addInstance(slot, target, copy, zygoteSlot);
+    this.#addInstance(slot, target, copy, once);
     this.#parts.metrics.copiesMade.add();
     return zygote;
   }
@@ -133,7 +133,8 @@ export class Starter {
     if (core === NONE) return false;
     const cpus: number[] = [];
     for (const resident of this.#parts.residents) {
-      if (!(resident instanceof Instance) || resident.initUs > 0 || resident.zygote !== zygote.slot) continue;
+      if (!(resident instanceof Instance) || resident.initUs > 0) continue;
+      if (resident.versionIndex !== zygote.target!.versionIndex) continue;
       const other = this.#events.coreOf(resident.slot);
       if (other !== NONE) cpus.push(...this.#cpus(other));
     }
@@ -146,16 +147,8 @@ export class Starter {
     if (resident.pin(core, this.#cpus(core))) this.#parts.metrics.pins.add();
   }
 
-  #addInstance(slot: number, target: VersionTarget, sandbox: Sandbox, zygote: number): void {
-    const { versionIndex, fn, isolation } = target;
-    const identity = {
-      slot,
-      versionIndex,
-      functionName: fn.functionName,
-      startedUs: this.#parts.clock.nowUs(),
-      once: zygote !== NONE && isolation === 'fresh',
-      zygote,
-    };
+  #addInstance(slot: number, { fn, versionIndex }: VersionTarget, sandbox: Sandbox, once: boolean): void {
+    const identity = { slot, versionIndex, functionName: fn.functionName, startedUs: this.#parts.clock.nowUs(), once };
     const limits = {
       responseBytesMax: this.#setting.limits.responseBytesMax,
       logBytesMax: this.#setting.limits.logLineBytesMax,
