@@ -70,6 +70,8 @@ export const LIMITS = {
   /** Network namespaces that a zygote keeps for later copies. */
   networkSeatsFreeMax: 16,
   initTimeoutMs: 10_000,
+  /** For the code of a function to be fetched and unpacked, with its layers, beside what others unpack. */
+  codeTimeoutMs: 120_000,
   logTailBytesMax: 4096,
   logBytesPerInvocationMax: 1024 * 1024,
   logLineBytesMax: 256 * 1024,

@@ -212,6 +212,7 @@ function makeAgent(options: PlatformOptions, needs: AgentNeeds, events: AgentEve
     versionCount: LIMITS.functionVersionCountMax,
     memoryMb: options.memoryMb,
     initTimeoutMs: LIMITS.initTimeoutMs,
+    codeTimeoutMs: LIMITS.codeTimeoutMs,
     responseBytesMax: LIMITS.responseBytesMax,
     logLineBytesMax: LIMITS.logLineBytesMax,
     logBytesPerInvocationMax: LIMITS.logBytesPerInvocationMax,

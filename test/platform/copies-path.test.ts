@@ -140,6 +140,35 @@ test('code that cannot be supplied: a refusal that says why, of a zygote and of 
   }
 });
 
+test('what the fetch of the code takes is no initialisation, and has a limit of its own', async () => {
+  for (const canCopy of [true, false]) {
+    const platform = await open(ROOMY, canCopy);
+    await cellsBoot(platform);
+    platform.codes.late = true;
+    const ask = platform.invoke('a')!;
+    await platform.settle();
+    for (const beforeIt of [true, false]) {
+      platform.clock.advanceUs((SMALL.initTimeoutMs + (beforeIt ? 1000 : -1000)) * 1000);
+      await platform.settle();
+      assert.equal(ask.results.length, 0, beforeIt ? 'the code is on its way' : 'it initialises since the code came');
+      platform.codes.arriveAll();
+      await platform.settle();
+    }
+    platform.clock.advanceUs(2_000_000);
+    await platform.settle();
+    assert.equal(errorType(ask.results[0]), 'Runtime.InitTimeout');
+    const late = [platform.invoke('b')!, platform.invoke('b')!];
+    await platform.settle();
+    platform.clock.advanceUs(SMALL.codeTimeoutMs * 1000);
+    await platform.settle();
+    for (const { results } of late) {
+      const [result] = results;
+      assert.ok(result?.kind === 'refused' && result.error.code === 'ServiceException', JSON.stringify(result));
+    }
+    await end(platform);
+  }
+});
+
 test('what is taken for a lease while its code is on the way starts on the core of the lease', async () => {
   const platform = await open(ROOMY, false);
   platform.codes.late = true;

@@ -29,6 +29,7 @@ export const SMALL = {
   memoryMb: 384,
   timeoutS: TIMEOUT_S,
   initTimeoutMs: 5000,
+  codeTimeoutMs: 20_000,
 } as const;
 
 type Limits = Readonly<Record<keyof typeof SMALL, number>>;
@@ -230,6 +231,7 @@ export class SmallPlatform {
           versionCount: limits.versionCountMax,
           memoryMb: limits.memoryMb,
           initTimeoutMs: limits.initTimeoutMs,
+          codeTimeoutMs: limits.codeTimeoutMs,
           responseBytesMax: 10_000,
           logLineBytesMax: 1000,
           logBytesPerInvocationMax: 2000,

@@ -48,6 +48,7 @@ export interface AgentLimits {
   readonly versionCount: number;
   readonly memoryMb: number;
   readonly initTimeoutMs: number;
+  readonly codeTimeoutMs: number;
   readonly responseBytesMax: number;
   readonly logLineBytesMax: number;
   readonly logBytesPerInvocationMax: number;
@@ -157,6 +158,7 @@ export class Agent implements Provisioner {
       versionCount: limits.versionCount,
       memoryMb: limits.memoryMb,
       initTimeoutUs: limits.initTimeoutMs * 1000,
+      codeTimeoutUs: limits.codeTimeoutMs * 1000,
       cellTargets: this.#launcher.cellRuntimes.map(() => limits.cellCount),
       cellMemoryMb,
       copiesAheadMax: limits.copiesAheadMax,
@@ -172,6 +174,7 @@ export class Agent implements Provisioner {
         cell: this.#cellEvents,
         exited: (pending, reason) => this.#onExited(pending, reason),
         isDying: (slot) => this.#machine.stateOf(slot) === SlotState.dying,
+        code: (slot, isHere) => this.#machine.code(slot, isHere, doors.clock.nowUs()),
         coreOf: (slot) => this.#machine.coreOf(slot),
       },
     );

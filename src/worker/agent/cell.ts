@@ -7,6 +7,7 @@ import { StringDecoder } from 'node:string_decoder';
 /** How much it may send in one tick of the agent before the agent stops listening to it until the next, as of an instance. */
 const FLOOD_BYTES = 512 * 1024;
 const NOWHERE = -2;
+const NEVER = -Infinity;
 
 export interface CellEvents {
   booted(cell: Cell): void;
@@ -31,7 +32,7 @@ export class Cell {
   /** Bytes that it has logged: its initialisation is bounded as an invocation is. */
   loggedBytes = 0;
   readonly #zygote: Zygote;
-  #adoptedUs = 0;
+  #adoptedUs = NEVER;
   #core = NOWHERE;
   /** In this tick. Frames count with their headers, and those count too that are none of ours. */
   #heardBytes = 0;
@@ -77,6 +78,11 @@ export class Cell {
   /** '' for a stem cell. */
   get functionName(): string {
     return this.target?.fn.functionName ?? '';
+  }
+
+  /** It is to have a function, and has not been given it yet. */
+  get awaitsCode(): boolean {
+    return this.target !== null && this.#adoptedUs === NEVER;
   }
 
   adopt(spec: AdoptSpec, nowUs: number): void {

@@ -44,6 +44,7 @@ export class Instance {
   /** It says so in an answer. */
   readonly initError = null;
   /** Its code was there before it was. */
+  readonly awaitsCode = false;
   readonly refusal = null;
   /** When it gave the one answer that it was made for; 0 before. */
   answeredUs = 0;

@@ -11,6 +11,7 @@ export class Pending {
   readonly initUs = 0;
   readonly initError = null;
   exit: ExitReason | null = null;
+  readonly awaitsCode = true;
   /** Why its code did not come. */
   refusal: UserError | null = null;
   readonly #exited: (pending: Pending, reason: ExitReason) => void;

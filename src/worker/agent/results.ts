@@ -1,5 +1,5 @@
 /** What an invocation came to: the payload for its caller, and its record. */
-import type { UserError } from '../../base/errors.ts';
+import { UserError } from '../../base/errors.ts';
 import { FrameKind } from '../../wire/instance-frame.ts';
 import { Ending } from '../machine/actions.ts';
 import type { ExitReason } from '../sandbox/contract.ts';
@@ -29,6 +29,7 @@ export interface Server {
   /** What the zygote said. */
   readonly initError: Buffer | null;
   readonly refusal: UserError | null;
+  readonly awaitsCode: boolean;
   memoryPeakMb(nowUs: number): number;
 }
 
@@ -43,10 +44,16 @@ export interface Moment {
   readonly initTimeoutMs: number;
 }
 
+function codeIsLate(): UserError {
+  return new UserError('ServiceException', 'The code of the function took too long to be fetched and unpacked.');
+}
+
 /** Ends its log. */
 export function resultOf(running: Running, ending: Ending, server: Server | null, moment: Moment): InvocationResult {
   const refusal = server?.refusal ?? null;
   if (refusal !== null) return { kind: 'not-started', error: refusal };
+  if (ending === Ending.initTimedOut && server?.awaitsCode === true)
+    return { kind: 'not-started', error: codeIsLate() };
   if (ending === Ending.answered && running.answer!.kind === FrameKind.badPayload) {
     return { kind: 'bad-payload', message: running.answer!.body.toString('utf8') };
   }

@@ -39,6 +39,8 @@ export interface StarterEvents {
   readonly exited: (pending: Pending, reason: ExitReason) => void;
   readonly isDying: (slot: number) => boolean;
   readonly coreOf: (slot: number) => number;
+  /** The code for the slot is on its way, or here. */
+  readonly code: (slot: number, isHere: boolean) => void;
 }
 
 export class Starter {
@@ -104,9 +106,14 @@ export class Starter {
     holder: Cell | Pending,
     use: (folders: CodeFolders) => void,
   ): Promise<void> {
+    this.#events.code(holder.slot, false);
     const folders = await found;
     const isThere = this.#parts.residents[holder.slot] === holder && !this.#events.isDying(holder.slot);
-    if (!(folders instanceof UserError)) return isThere ? use(folders) : this.#parts.codes.release(folders);
+    if (!(folders instanceof UserError)) {
+      if (!isThere) return this.#parts.codes.release(folders);
+      this.#events.code(holder.slot, true);
+      return use(folders);
+    }
     if (!isThere) return;
     const { message } = folders;
     this.#parts.log.error({ slot: holder.slot, message }, 'the code of a function is not there');

@@ -123,6 +123,17 @@ export class Slots {
     return slot;
   }
 
+  /** What is made ahead of the version and will be ready first; -1: nothing is. */
+  oldestReadying(version: number): number {
+    if (this.#versions.ahead[version] === 0) return NONE;
+    let oldest = NONE;
+    for (let slot = 0; slot < this.count; slot++) {
+      if (this.state[slot] !== SlotState.readying || this.version[slot] !== version) continue;
+      if (oldest === NONE || this.sinceUs[slot]! < this.sinceUs[oldest]!) oldest = slot;
+    }
+    return oldest;
+  }
+
   /** What is made ahead from here on is for a lease. */
   takeReadying(slot: number): void {
     this.state[slot] = SlotState.starting;

@@ -39,6 +39,7 @@ export interface WorkerLimits {
   readonly versionCount: number;
   readonly memoryMb: number;
   readonly initTimeoutUs: number;
+  readonly codeTimeoutUs: number;
   /** How many stem cells to keep waiting, for each kind of cell. */
   readonly cellTargets: readonly number[];
   /** What a stem cell is counted with while it is one. */
@@ -68,7 +69,7 @@ export class WorkerMachine {
     const slots = new Slots(limits.slotCount, limits.cellTargets.length, versions, actions);
     const leases = new Leases(limits.coreCount, slots, versions, actions);
     const room = new Room(limits.memoryMb, slots, versions, leases);
-    const zygotes = new Zygotes(limits.initTimeoutUs, slots, { versions, leases, actions });
+    const zygotes = new Zygotes(limits, slots, { versions, leases, actions });
     this.actions = actions;
     this.#versions = versions;
     this.#slots = slots;
@@ -173,6 +174,11 @@ export class WorkerMachine {
     versions.invoked[versionIndex] = 1;
     this.#ahead.taken(versionIndex, nowUs);
     return true;
+  }
+
+  /** The code for the slot is still to be fetched, or is here: what that may take, or its initialisation, begins now. */
+  code(slot: number, isHere: boolean, nowUs: number): void {
+    this.#zygotes.code(slot, isHere, nowUs);
   }
 
   /** The stem cell can adopt a function. */
@@ -388,7 +394,7 @@ export class WorkerMachine {
   #assignCold(core: number, sequence: number, version: number, nowUs: number): boolean {
     assert(this.#versions.memoryMb[version]! > 0, `version ${version} is assigned and was not set`);
     if (this.#ahead.isStopping) return false;
-    const readying = this.#oldestReadying(version);
+    const readying = this.#slots.oldestReadying(version);
     if (readying !== NONE) {
       this.#slots.takeReadying(readying);
       this.#leases.begin(core, sequence, readying);
@@ -435,18 +441,6 @@ export class WorkerMachine {
     this.#slots.adoptChild(zygote, slot);
     if (!awaits) this.#zygotes.fork(slot, core, nowUs);
     return slot;
-  }
-
-  /** The one that will be ready first. */
-  #oldestReadying(versionIndex: number): number {
-    const { count, state, version, sinceUs } = this.#slots;
-    if (this.#versions.ahead[versionIndex] === 0) return NONE;
-    let oldest = NONE;
-    for (let slot = 0; slot < count; slot++) {
-      if (state[slot] !== SlotState.readying || version[slot] !== versionIndex) continue;
-      if (oldest === NONE || sinceUs[slot]! < sinceUs[oldest]!) oldest = slot;
-    }
-    return oldest;
   }
 
   #run(slot: number, core: number, nowUs: number): void {

@@ -11,14 +11,18 @@ import type { Versions } from './versions.ts';
 const NONE = -1;
 
 export class Zygotes {
-  readonly #initTimeoutUs: number;
+  readonly #limits: { readonly initTimeoutUs: number; readonly codeTimeoutUs: number };
   readonly #slots: Slots;
   readonly #versions: Versions;
   readonly #leases: Leases;
   readonly #actions: Actions;
 
-  constructor(initTimeoutUs: number, slots: Slots, parts: { versions: Versions; leases: Leases; actions: Actions }) {
-    this.#initTimeoutUs = initTimeoutUs;
+  constructor(
+    limits: { readonly initTimeoutUs: number; readonly codeTimeoutUs: number },
+    slots: Slots,
+    parts: { versions: Versions; leases: Leases; actions: Actions },
+  ) {
+    this.#limits = limits;
     this.#slots = slots;
     this.#versions = parts.versions;
     this.#leases = parts.leases;
@@ -46,6 +50,13 @@ export class Zygotes {
   start(slot: number, core: number, nowUs: number): void {
     this.#beginWait(slot, nowUs);
     this.#actions.start(slot, core, this.#slots.version[slot]!);
+  }
+
+  /** What the slot's code or, once that is here, its initialisation may take begins now. */
+  code(slot: number, isHere: boolean, nowUs: number): void {
+    const state = this.#slots.state[slot];
+    const waits = state === SlotState.starting || state === SlotState.readying || state === SlotState.initialising;
+    if (waits) this.#beginWait(slot, nowUs, isHere ? this.#limits.initTimeoutUs : this.#limits.codeTimeoutUs);
   }
 
   /** The slot, starting or readying, gets a copy; it is the zygote's child already. */
@@ -137,8 +148,8 @@ export class Zygotes {
     else if (after[slot] === After.kept) after[slot] = After.dropped;
   }
 
-  #beginWait(slot: number, nowUs: number): void {
+  #beginWait(slot: number, nowUs: number, timeoutUs: number = this.#limits.initTimeoutUs): void {
     this.#slots.sinceUs[slot] = nowUs;
-    this.#slots.deadlineUs[slot] = nowUs + this.#initTimeoutUs;
+    this.#slots.deadlineUs[slot] = nowUs + timeoutUs;
   }
 }

@@ -8,6 +8,7 @@ import { type VersionProperties, WorkerMachine, type WorkerLimits } from '../../
 
 export const TIMEOUT_US = 1000;
 export const INIT_TIMEOUT_US = 5000;
+export const CODE_TIMEOUT_US = 20_000;
 
 /** Three cores and five slots: full and wrap-around paths run all the time. */
 export const TINY: WorkerLimits = {
@@ -16,6 +17,7 @@ export const TINY: WorkerLimits = {
   versionCount: 5,
   memoryMb: 1000,
   initTimeoutUs: INIT_TIMEOUT_US,
+  codeTimeoutUs: CODE_TIMEOUT_US,
   cellTargets: [1],
   cellMemoryMb: 60,
   copiesAheadMax: 2,
