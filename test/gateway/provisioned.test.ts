@@ -59,6 +59,18 @@ test('more than the worker holds is refused, with how many fit', async () => {
   assert.equal((await put('1', 3)).status, 202);
 });
 
+test('of two that fit one at a time and are asked for at once, one is refused', async () => {
+  const { path: target, body } = await creation('second', { Publish: true, MemorySize: 256 });
+  assert.equal((await call('POST', target, body)).status, 201);
+  assert.equal((await call('DELETE', config('1'))).status, 204);
+  const ask = JSON.stringify({ ProvisionedConcurrentExecutions: 3 });
+  const second = config('1').replace(ECHO, 'second');
+  const both = await Promise.all([config('1'), second].map((each) => call('PUT', each, ask)));
+  assert.deepEqual(both.map(({ status }) => status).toSorted(), [202, 400], JSON.stringify(both));
+  assert.equal((await call('DELETE', '/2015-03-31/functions/second')).status, 204);
+  assert.equal((await put('1', 3)).status, 202);
+});
+
 test('what finds no room beside it is told so, and keeps nobody waiting', async () => {
   const { path: target, body } = await creation('other', { MemorySize: 512 });
   assert.equal((await call('POST', target, body)).status, 201);

@@ -5,6 +5,7 @@
 import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { eachFunction } from '../../store/each-function.ts';
+import { Gate } from '../../store/code/gate.ts';
 import type { FunctionVersion, Provisioned } from '../../store/store.ts';
 import type { ProvisionedState } from '../../worker/agent/contract.ts';
 import type { Platform } from '../platform.ts';
@@ -16,6 +17,15 @@ import { PUT_PROVISIONED } from './fields.ts';
 import { findName, findVersion, listed, readPage } from './functions.ts';
 import { LATEST, versionArn } from './names.ts';
 
+/** Of each platform: what is asked for is compared with what others were given, and given, before the next is. */
+const turns = new WeakMap<Platform, Gate>();
+
+function turnsOf(platform: Platform): Gate {
+  const known = turns.get(platform) ?? new Gate(1);
+  turns.set(platform, known);
+  return known;
+}
+
 export async function putProvisionedConcurrencyConfig(request: ApiRequest): Promise<Answer> {
   const fn = findProvisionable(request);
   if (fn instanceof UserError) return fn;
@@ -23,8 +33,9 @@ export async function putProvisionedConcurrencyConfig(request: ApiRequest): Prom
   if (fields instanceof UserError) return fields;
   const count = fields.ProvisionedConcurrentExecutions;
   const { platform } = request.context;
-  const refusal =
+  const set = async (): Promise<UserError | null> =>
     overCapacity(platform, fn, count) ?? (await platform.store.setProvisioned(fn.functionName, fn.version, count));
+  const refusal = await turnsOf(platform).run(set);
   if (refusal !== null) return refusal;
   const provisioned = platform.store.getFunction(fn.functionName)?.provisioned[fn.version];
   return provisioned === undefined ? notProvisioned() : { status: 202, json: described(platform, fn, provisioned) };
