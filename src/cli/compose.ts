@@ -153,7 +153,10 @@ async function open(options: PlatformOptions, closers: (() => Promise<void>)[]):
     info: infoOf(options),
     shutdownGraceMs: LIMITS.shutdownGraceMs + ANSWER_GRACE_MS,
   });
-  closers.push(() => endInvocations(gateway, runner, agent));
+  closers.push(() => {
+    dispatcher.stop();
+    return endInvocations(gateway, runner, agent);
+  });
   const { url } = await gateway.listen();
   agent.start();
   runner.wake();

@@ -113,14 +113,20 @@ export class Dispatcher {
   /** The agent is made after the dispatcher, since each tells the other something. */
   attach(agent: Agent): void {
     this.#agent = agent;
-    const { store, scheduler } = this.#doors;
-    this.#provisioning = new Provisioning(store, this.#versions, {
-      provision(versionIndex, count) {
+    const { store, scheduler, clock } = this.#doors;
+    const provisioner = {
+      provision(versionIndex: number, count: number): void {
         agent.provision(versionIndex, count);
         scheduler.provision(versionIndex, count);
       },
-      provisionedState: (versionIndex) => agent.provisionedState(versionIndex),
-    });
+      provisionedState: (versionIndex: number) => agent.provisionedState(versionIndex),
+    };
+    this.#provisioning = new Provisioning(store, this.#versions, provisioner, clock);
+  }
+
+  /** Nothing is done by itself any more. */
+  stop(): void {
+    this.#provisioning?.stop();
   }
 
   provisionedState(fn: FunctionVersion): ProvisionedState {

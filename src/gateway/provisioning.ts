@@ -3,14 +3,20 @@
  * function, and for all of them at the start, what is stored is compared with what the agent was last told. So a
  * deleted version, a deleted function and a restart need no care of their own.
  *
+ * What got no index is tried again now and then: code that was damaged is mended by whoever uploads it again, an index becomes
+ * free, and no change of this function tells of either.
+ *
  * A provisioned version is in use (see VersionTable) for as long as it is provisioned, and so keeps its index.
  */
 import { assert } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
 import { UserError } from '../base/errors.ts';
 import { eachFunction } from '../store/each-function.ts';
 import type { FunctionVersion, Store } from '../store/store.ts';
 import type { ProvisionedState, Provisioner } from '../worker/agent/contract.ts';
 import type { VersionEntry, VersionTable } from './versions.ts';
+
+const RETRY_MS = 5000;
 
 interface Held {
   readonly count: number;
@@ -25,17 +31,24 @@ export function provisionedMb(count: number, memoryMb: number): number {
   return (count + 1) * memoryMb;
 }
 
+type Agent = Pick<Provisioner, 'provision' | 'provisionedState'>;
+
 export class Provisioning {
   readonly #store: Store;
   readonly #versions: VersionTable;
-  readonly #provisioner: Pick<Provisioner, 'provision' | 'provisionedState'>;
+  readonly #provisioner: Agent;
+  readonly #clock: Clock;
   /** By function and version. */
   readonly #held = new Map<string, Map<string, Held>>();
+  /** Ends the retries; null while every version has what it needs. */
+  #retrying: (() => void) | null = null;
+  #stopped = false;
 
-  constructor(store: Store, versions: VersionTable, provisioner: Pick<Provisioner, 'provision' | 'provisionedState'>) {
+  constructor(store: Store, versions: VersionTable, provisioner: Agent, clock: Clock) {
     this.#store = store;
     this.#versions = versions;
     this.#provisioner = provisioner;
+    this.#clock = clock;
     // After the versions' own listener, so that their entries know already whether they are outdated.
     store.onChange((functionName) => this.#apply(functionName));
     for (const record of eachFunction(store)) this.#apply(record.latest.functionName);
@@ -67,6 +80,28 @@ export class Provisioning {
     }
   }
 
+  /** No more retries. */
+  stop(): void {
+    this.#stopped = true;
+    this.#retrying?.();
+    this.#retrying = null;
+  }
+
+  #retry(): void {
+    for (const functionName of this.#refused()) this.#apply(functionName);
+    if (this.#refused().length > 0) return;
+    this.#retrying?.();
+    this.#retrying = null;
+  }
+
+  #refused(): string[] {
+    const names: string[] = [];
+    for (const [name, versions] of this.#held) {
+      for (const { entry } of versions.values()) if (entry === null) names.push(name);
+    }
+    return names;
+  }
+
   #apply(functionName: string): void {
     const wanted = this.#store.getFunction(functionName)?.provisioned ?? {};
     const held = this.#held.get(functionName) ?? new Map<string, Held>();
@@ -84,7 +119,10 @@ export class Provisioning {
 
   #keep(functionName: string, version: string, count: number, before: Held | undefined): Held {
     const entry = before?.entry ?? this.#acquire(functionName, version);
-    if (entry instanceof UserError) return { count, entry: null, refusal: entry.message };
+    if (entry instanceof UserError) {
+      if (!this.#stopped) this.#retrying ??= this.#clock.every(RETRY_MS, () => this.#retry());
+      return { count, entry: null, refusal: entry.message };
+    }
     if (before?.count !== count) this.#provision(entry, count);
     return { count, entry, refusal: '' };
   }

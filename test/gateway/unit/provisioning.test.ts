@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test, { after } from 'node:test';
 import fc from 'fast-check';
+import { SimulatedClock } from '../../../src/base/clock.ts';
 import { UserError } from '../../../src/base/errors.ts';
 import { Provisioning } from '../../../src/gateway/provisioning.ts';
 import { type VersionEntry, VersionTable } from '../../../src/gateway/versions.ts';
@@ -49,10 +50,24 @@ class Remembering implements Provisioner {
   }
 }
 
+class CountingClock extends SimulatedClock {
+  alarmCount = 0;
+
+  override every(intervalMs: number, listener: () => void): () => void {
+    this.alarmCount++;
+    const stop = super.every(intervalMs, listener);
+    return () => {
+      this.alarmCount--;
+      stop();
+    };
+  }
+}
+
 class Scene {
   readonly store: Store;
   readonly code: CodeRef;
   readonly agent = new Remembering();
+  readonly clock = new CountingClock();
   readonly versions: VersionTable;
   readonly provisioning: Provisioning;
   refused: string | null = null;
@@ -66,7 +81,7 @@ class Scene {
       retired: (entry) => assert.ok(!this.agent.wanted.has(entry.index), 'retired, and still provisioned'),
       concurrency: () => {},
     });
-    this.provisioning = new Provisioning(store, this.versions, this.agent);
+    this.provisioning = new Provisioning(store, this.versions, this.agent, this.clock);
   }
 
   async create(functionName: string): Promise<FunctionVersion> {
@@ -157,6 +172,22 @@ test('a version that gets no index says why, and is tried again at the next chan
   assert.deepEqual(on.provisioning.stateOf(fn), { allocated: 0, available: 0, failed: null });
   ok(await on.store.setProvisioned('f', '1', null));
   assert.equal(on.provisioning.stateOf(fn), null);
+  await on.store.close();
+});
+
+test('a version that gets no index is tried again now and then, and nobody looks at the time for nothing', async () => {
+  const on = await scene();
+  const fn = await on.create('f');
+  on.refused = 'its code is damaged';
+  ok(await on.store.setProvisioned('f', '1', 2));
+  on.clock.advanceUs(3600e6);
+  assert.equal(on.provisioning.stateOf(fn)?.failed, 'its code is damaged');
+  // As by an upload for another function: no change of this one tells of it.
+  on.refused = null;
+  on.clock.advanceUs(60e6);
+  assert.deepEqual(on.agent.lines(), ['f:1 reuse 2']);
+  assert.equal(on.clock.alarmCount, 0);
+  on.check();
   await on.store.close();
 });
 
