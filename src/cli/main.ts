@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   logs: () => import('./commands/logs.ts'),
   delete: () => import('./commands/delete.ts'),
   cores: () => import('./commands/cores.ts'),
+  cluster: () => import('./commands/cluster.ts'),
   doctor: () => import('./commands/doctor.ts'),
   demo: () => import('./commands/demo.ts'),
 };
