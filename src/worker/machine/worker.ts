@@ -479,7 +479,9 @@ export class WorkerMachine {
 
   /** What ends in this state did not become what it should have. */
   #noteFailure(slot: number): void {
-    const { state, version, cellKind } = this.#slots;
+    const { state, version, cellKind, after } = this.#slots;
+    // Its version was dropped: the index may be another's.
+    if (after[slot] === After.dropped) return;
     switch (state[slot]) {
       case SlotState.booting:
       case SlotState.cell:

@@ -397,6 +397,23 @@ describe('a dropped version', () => {
   });
 });
 
+describe('what comes too late, or at once', () => {
+  test('a failure of a dropped zygote is none of the version that has its index now', () => {
+    const shell = withCell({ slotCount: 8, memoryMb: 3000 });
+    shell.assign(0, FORKED);
+    const zygote = shell.machine.zygoteOf(shell.machine.slotOf(0));
+    shell.machine.dropVersion(FORKED);
+    shell.setVersion(FORKED, VERSIONS[PLAIN]!);
+    shell.machine.provision(FORKED, 1);
+    shell.drain();
+    shell.machine.initFailed(zygote);
+    shell.drain();
+    assert.equal(shell.machine.provisionedFailed(FORKED), false);
+    flourish(shell);
+    checkLeases(shell);
+  });
+});
+
 describe('eviction', () => {
   test('what is cheap to have again for its size goes first', () => {
     const shell = new Shell({ cellTargets: [0] });
