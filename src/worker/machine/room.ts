@@ -50,7 +50,8 @@ export class Room {
       if (!this.#evictOne(keep)) return Fit.later;
     }
     if (this.#slots.freeCount > 0) return Fit.now;
-    this.#evictOne(keep);
+    // One that is on its way out is enough: whoever is refused asks again when it is gone.
+    if (this.#slots.dyingCount === 0) this.#evictOne(keep);
     return Fit.later;
   }
 

@@ -398,6 +398,22 @@ describe('a dropped version', () => {
 });
 
 describe('what comes too late, or at once', () => {
+  test('a lease that is refused again for want of a slot evicts no second instance while the first one goes', () => {
+    const shell = new Shell({ cellTargets: [0], slotCount: 3 });
+    for (const core of [0, 1, 2]) shell.assign(core, PLAIN);
+    for (const slot of [0, 1, 2]) {
+      shell.ready(slot);
+      shell.answer(slot);
+    }
+    shell.done();
+    for (const core of [0, 1]) assert.equal(shell.assign(core, FRESH_PLAIN), false);
+    assert.equal(shell.killed.size, 1);
+    shell.exit(shell.slotsIn(SlotState.dying)[0]!);
+    assert.ok(shell.assign(0, FRESH_PLAIN));
+    flourish(shell);
+    checkLeases(shell);
+  });
+
   test('a failure of a dropped zygote is none of the version that has its index now', () => {
     const shell = withCell({ slotCount: 8, memoryMb: 3000 });
     shell.assign(0, FORKED);
