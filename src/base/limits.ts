@@ -30,7 +30,7 @@ export const LIMITS = {
   layerNameLengthMax: 140,
   /** Disk for unpacked code on a worker. The least holds any one function with its layers, in whole blocks. */
   codeCacheBytesMax: 10 * 1024 * 1024 * 1024,
-  codeCacheBytesMin: 1024 * 1024 * 1024,
+  codeCacheBytesMin: 3 * 1024 * 1024 * 1024,
   codeCacheEntryCountMax: 65_536,
   /** An API request carries its zip in base64, inside JSON. */
   apiRequestBytesMax: 70 * 1024 * 1024,
@@ -94,4 +94,18 @@ export const LIMITS = {
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 60_000,
   shutdownGraceMs: 10_000,
+
+  // Cluster
+  /** What a connection between two nodes may have waiting to be sent; beyond it the connection is closed. */
+  linkBacklogBytesMax: 64 * 1024 * 1024,
+  /** A connection on which nothing comes, or whose other side reads nothing, for so long is closed. */
+  linkSilenceMs: 3000,
+  linkBeatMs: 1000,
+  /** Between the end of a connection and the next attempt: doubles from the least to the most. */
+  dialDelayMinMs: 100,
+  dialDelayMaxMs: 5000,
+  /** A text beside the payload of an invocation, in a frame; Node takes no longer header. */
+  frameTextBytesMax: 16 * 1024,
+  /** A function version as JSON, in a frame. */
+  frameVersionBytesMax: 64 * 1024,
 } as const;

@@ -17,8 +17,10 @@ import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import { SimulatedClock } from '../../src/base/clock.ts';
 import { UserError } from '../../src/base/errors.ts';
+import { LIMITS } from '../../src/base/limits.ts';
 import type { EmbeddedStoreLimits } from '../../src/store/embedded/embedded-store.ts';
 import type { CodeRef, Store } from '../../src/store/store.ts';
+import { diskBytes } from '../../src/worker/code/entry.ts';
 import { config, ok, openWithCache, refused, smallZip, temporaryFolder } from './fixtures.ts';
 import { LINK, REGULAR, makeZip } from './zips.ts';
 import type { ZipEntry } from './zips.ts';
@@ -405,4 +407,13 @@ test('a zip of many gigabytes in few bytes is refused before it is inflated', as
     size: 9000,
   }));
   refused(await store.putCode(makeZip(entries)), 'InvalidParameterValueException', /^Unzipped size must be/);
+});
+
+test('the least that a code cache may hold is enough for any one function with its layers', () => {
+  const { layersPerFunctionMax: layers, zipEntryCountMax: entries, unzippedBytesMax, codeCacheBytesMin } = LIMITS;
+  // A folder takes a block, and so may what a file has beyond its last whole one; a merged list has folders of its own.
+  const zip = diskBytes(entries + 2, entries, []);
+  const merged = diskBytes(layers * entries + 2, layers * entries, []);
+  const bytes = (layers + 1) * zip + unzippedBytesMax + merged;
+  assert.ok(bytes <= codeCacheBytesMin, `${bytes} bytes may be needed`);
 });
