@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { Grant } from '../../src/scheduler/machine/actions.ts';
+import { forgetWorker } from '../../src/scheduler/machine/membership.ts';
 import { outcome, type Outcome, Scheduler } from '../../src/scheduler/machine/scheduler.ts';
 
 export interface World {
@@ -94,7 +95,7 @@ export class Model {
     const before = this.running(functionIndex);
     const waitedBefore = this.waiting.some((waiter) => this.#sizeClass(waiter.version) === this.#sizeClass(version));
     const queueLength = this.waiting.length;
-    const wasKept = this.scheduler.keptWorker >= 0;
+    const wasKept = this.scheduler.overtaking.keptHome >= 0;
     const answer = this.scheduler.request(request, version);
 
     const max = this.#concurrency.get(functionIndex) ?? -1;
@@ -120,7 +121,7 @@ export class Model {
   }
 
   cancel(request: number): void {
-    const wasKept = this.scheduler.keptWorker >= 0;
+    const wasKept = this.scheduler.overtaking.keptHome >= 0;
     const waits = this.waiting.some((waiter) => waiter.request === request);
     assert.equal(this.scheduler.cancel(request), waits);
     this.waiting = this.waiting.filter((waiter) => waiter.request !== request);
@@ -128,7 +129,7 @@ export class Model {
   }
 
   release(lease: ModelLease, warm: boolean): void {
-    const wasKept = this.scheduler.keptWorker >= 0;
+    const wasKept = this.scheduler.overtaking.keptHome >= 0;
     const held = this.leases.get(lease.core)?.sequence === lease.sequence;
     assert.equal(this.scheduler.release(lease.core, lease.sequence, warm), held);
     if (held) this.#end(lease);
@@ -137,7 +138,7 @@ export class Model {
   }
 
   noMemory(lease: ModelLease): void {
-    const wasKept = this.scheduler.keptWorker >= 0;
+    const wasKept = this.scheduler.overtaking.keptHome >= 0;
     const held = this.leases.get(lease.core)?.sequence === lease.sequence;
     assert.equal(this.scheduler.noMemory(lease.core, lease.sequence), held);
     if (held) {
@@ -151,14 +152,14 @@ export class Model {
   }
 
   memoryAvailable(worker: number): void {
-    const wasKept = this.scheduler.keptWorker >= 0;
+    const wasKept = this.scheduler.overtaking.keptHome >= 0;
     this.#caps[worker] = Infinity;
     this.scheduler.memoryAvailable(worker);
     this.#takeGrants(wasKept);
   }
 
   withdraw(core: number): void {
-    const wasKept = this.scheduler.keptWorker >= 0;
+    const wasKept = this.scheduler.overtaking.keptHome >= 0;
     const expected = this.withdrawn.has(core) ? 'already' : this.leases.has(core) ? 'pending' : 'withdrawn';
     assert.equal(this.scheduler.withdraw(core), expected);
     this.withdrawn.add(core);
@@ -166,9 +167,29 @@ export class Model {
   }
 
   giveBack(core: number): void {
-    const wasKept = this.scheduler.keptWorker >= 0;
+    const wasKept = this.scheduler.overtaking.keptHome >= 0;
     assert.equal(this.scheduler.giveBack(core), this.withdrawn.delete(core));
     this.#takeGrants(wasKept);
+  }
+
+  /** Its worker says that this ran while it was away. */
+  resume(core: number, request: number, version: number, ahead: number): void {
+    if (!this.withdrawn.has(core) || this.leases.has(core)) return;
+    const sequence = (this.#sequences.get(core)! + ahead) % SEQUENCES;
+    const worker = this.#workerOf.get(core)!;
+    const reservedMb = [...this.leases.values()]
+      .filter((lease) => this.#workerOf.get(lease.core) === worker)
+      .reduce((sum, lease) => sum + this.#memory(lease.version), 0);
+    const fits = reservedMb + this.#memory(version) <= this.#world.workers[worker]!.memoryMb;
+    assert.equal(this.scheduler.resume(core, request, version, sequence), fits);
+    if (!fits) return;
+    this.leases.set(core, { core, sequence, request, version });
+    this.#sequences.set(core, sequence);
+  }
+
+  forget(worker: number): void {
+    forgetWorker(this.scheduler, worker);
+    for (const key of this.#warm) if (key.startsWith(`${worker}:`)) this.#warm.delete(key);
   }
 
   setConcurrency(functionIndex: number, max: number): void {
@@ -182,14 +203,14 @@ export class Model {
   }
 
   provision(version: number, count: number): void {
-    const wasKept = this.scheduler.keptWorker >= 0;
+    const wasKept = this.scheduler.overtaking.keptHome >= 0;
     this.#provisioned.set(version, count);
     this.scheduler.provision(version, count);
     this.#takeGrants(wasKept);
   }
 
   warmed(worker: number, version: number): void {
-    const wasKept = this.scheduler.keptWorker >= 0;
+    const wasKept = this.scheduler.overtaking.keptHome >= 0;
     this.#warm.add(`${worker}:${version}`);
     this.scheduler.warmed(worker, version);
     this.#takeGrants(wasKept);
@@ -253,7 +274,7 @@ export class Model {
     assert.equal(sequence, (this.#sequences.get(core)! + 1) % SEQUENCES);
 
     const oldest = passed[0];
-    const isKept = wasKept || this.scheduler.keptWorker >= 0;
+    const isKept = wasKept || this.scheduler.overtaking.keptHome >= 0;
     const couldHold = oldest !== undefined && this.#capacity(worker) >= this.#memory(oldest.version);
     if (couldHold && !isKept && !passes) {
       oldest.overtaken++;
@@ -305,7 +326,7 @@ export class Model {
   #workersFor(version: number): number[] {
     return this.#world.workers
       .map((_, worker) => worker)
-      .filter((worker) => worker !== this.scheduler.keptWorker)
+      .filter((worker) => this.scheduler.workers.homeOf(worker) !== this.scheduler.overtaking.keptHome)
       .filter((worker) => this.#free(worker) >= this.#memory(version))
       .filter((worker) =>
         this.cores.some(

@@ -29,7 +29,7 @@ const small: fc.Arbitrary<World> = world.map((wide) => ({
 }));
 
 type Event = readonly [kind: number, a: number, b: number];
-const events: fc.Arbitrary<Event[]> = fc.array(fc.tuple(fc.nat(24), fc.nat(999), fc.nat(999)), {
+const events: fc.Arbitrary<Event[]> = fc.array(fc.tuple(fc.nat(27), fc.nat(999), fc.nat(999)), {
   maxLength: 200,
   size: 'max',
 });
@@ -57,6 +57,12 @@ function apply(model: Model, [kind, a, b]: Event, versionCount: number, workerCo
   else if (kind === 20) model.setConcurrency(a % 3, (b % 6) - 1);
   else if (kind === 21) model.provision(a % versionCount, b % 3);
   else if (kind <= 23) model.warmed(a % workerCount, b % versionCount);
+  else if (kind <= 25) {
+    const request = model.freeRequest();
+    const away = [...model.withdrawn];
+    if (request !== undefined && away.length > 0)
+      model.resume(away[a % away.length]!, request, a % versionCount, 1 + (b % 5));
+  } else if (kind === 26) model.forget(a % workerCount);
   else model.evicted(a % workerCount, b % versionCount);
 }
 

@@ -204,7 +204,7 @@ test('a worker is not kept for a request that is cancelled, nor when it can neve
     const lease = take(scheduler);
     assert.equal(scheduler.request(1, 1), outcome.queued);
     assert.equal(scheduler.request(2, 0), outcome.queued);
-    assert.equal(scheduler.keptWorker, 0);
+    assert.equal(scheduler.overtaking.keptHome, 0);
     if (end === 'cancel') {
       assert.ok(scheduler.cancel(1));
       assert.equal(take(scheduler).request, 2);
@@ -212,7 +212,7 @@ test('a worker is not kept for a request that is cancelled, nor when it can neve
       scheduler.withdraw(0);
       scheduler.withdraw(1);
     }
-    assert.equal(scheduler.keptWorker, -1);
+    assert.equal(scheduler.overtaking.keptHome, -1);
     scheduler.checkInvariants();
     scheduler.release(lease.core, lease.sequence, false);
     scheduler.checkInvariants();

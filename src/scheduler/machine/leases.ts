@@ -14,7 +14,7 @@
  */
 import { sharedInt32, type SharedInt32 } from './shared.ts';
 
-const SEQUENCE_MASK = 0x0fffffff;
+export const SEQUENCE_MASK = 0x0fffffff;
 const NOBODY = 0xfffff;
 
 /** Requests are below this. */
@@ -37,6 +37,17 @@ export class Leases {
     this.#words[core << 1] = (sequence << 4) | (request >>> 16);
     this.#words[(core << 1) + 1] = (request << 16) | version;
     return sequence;
+  }
+
+  /** A lease that was granted before this scheduler's time, or before its worker was away. */
+  resume(core: number, request: number, version: number, sequence: number): void {
+    this.#words[core << 1] = (sequence << 4) | (request >>> 16);
+    this.#words[(core << 1) + 1] = (request << 16) | version;
+  }
+
+  /** The core, which is not leased, begins its next lease with the sequence after this one. */
+  setSequence(core: number, sequence: number): void {
+    this.#words[core << 1] = (sequence << 4) | (NOBODY >>> 16);
   }
 
   end(core: number): void {

@@ -13,8 +13,6 @@
  * Nothing is allocated once constructed; no closure, no exception but a failed assertion. Checked by bench/schedule.ts.
  *
  * The idle-core list and the centralized, core-granular decision are Kaffes, Yadwadkar and Kozyrakis's (SoCC '19, section 3).
- * Not here yet: several shards (the words are shared and claimed by compare-and-swap for them), functions of several
- * cores (k bits of one word), lendable cores (a second bitmap beside `Cores.idle`).
  */
 import { assert } from '../../base/assert.ts';
 import { Actions, type Grant } from './actions.ts';
@@ -24,6 +22,7 @@ import { Functions } from './functions.ts';
 import { IdleList } from './idle-list.ts';
 import { checkInvariants } from './invariants.ts';
 import { Leases } from './leases.ts';
+import { resumeLease } from './membership.ts';
 import { assertLimits, type SchedulerLimits } from './limits.ts';
 import { outcome, type Outcome } from './outcome.ts';
 import { Overtaking } from './overtaking.ts';
@@ -97,8 +96,8 @@ export class Scheduler {
 
   // ---- what there is to run on, and to run
 
-  /** Its cores are idle from now on. Answers the worker's index: 0, 1, 2, ... */
-  addWorker(coreCount: number, memoryMb: number): number {
+  /** Its cores are idle from now on, or withdrawn where it is `absent`. Answers the worker's index: 0, 1, 2, ... */
+  addWorker(coreCount: number, memoryMb: number, absent = false): number {
     const worker = this.workerCount;
     assert(worker < this.limits.workerCountMax, `there may be only ${this.limits.workerCountMax} workers`);
     assert(coreCount >= 1 && memoryMb >= 0, `a worker of ${coreCount} cores and ${memoryMb} MB`);
@@ -110,6 +109,8 @@ export class Scheduler {
     for (let word = home + 1; word < this.cores.endOf(home) >>> 5; word++) this.summary.setHome(word, home);
     // Backwards, so that its first core is on top.
     for (let i = coreCount - 1; i >= 0; i--) this.idleList.push((home << 5) + i);
+    // Before anybody who waits hears of them.
+    for (let i = 0; absent && i < coreCount; i++) this.#takeOut((home << 5) + i);
     this.#settle(home);
     this.#dispatch();
     return worker;
@@ -241,7 +242,6 @@ export class Scheduler {
 
   /** The worker has memory again for what it refused. */
   memoryAvailable(worker: number): void {
-    assert(worker >= 0 && worker < this.workerCount, `worker ${worker}: no such`);
     const home = this.workers.homeOf(worker);
     this.workers.liftCap(home);
     this.#settle(home);
@@ -250,18 +250,16 @@ export class Scheduler {
 
   /** The worker has made an instance of the version for no lease. */
   warmed(worker: number, version: number): void {
-    assert(worker >= 0 && worker < this.workerCount, `worker ${worker}: no such`);
+    const home = this.workers.homeOf(worker);
     if (!this.versions.isSet(version)) return;
-    this.warm.push(version, this.workers.homeOf(worker) << 5);
+    this.warm.push(version, home << 5);
     this.#dispatch();
   }
 
   /** The worker has no instance of the version any more. */
   evicted(worker: number, version: number): void {
-    assert(worker >= 0 && worker < this.workerCount, `worker ${worker}: no such`);
-    if (!this.versions.isSet(version)) return;
     const home = this.workers.homeOf(worker);
-    this.warm.forget(version, home << 5, this.cores.endOf(home));
+    if (this.versions.isSet(version)) this.warm.forget(version, home << 5, this.cores.endOf(home));
   }
 
   // ---- cores for other workloads
@@ -271,14 +269,9 @@ export class Scheduler {
     assert(this.cores.isRegistered(core), `core ${core}: no such`);
     if (this.cores.isWithdrawn(core)) return 'already';
     const home = this.cores.homeOf(core);
-    this.cores.setWithdrawn(core);
     const pending = this.leases.isLeased(core);
-    if (!pending) {
-      const claimed = this.cores.claim(core);
-      assert(claimed, 'a core is neither idle, leased nor withdrawn');
-      this.idleCount--;
-      this.withdrawnCount++;
-    }
+    if (pending) this.cores.setWithdrawn(core);
+    else this.#takeOut(core);
     if (home === this.overtaking.keptHome) this.#checkKept();
     this.#settle(home);
     this.#dispatch();
@@ -301,16 +294,18 @@ export class Scheduler {
     return true;
   }
 
+  /** See `resumeLease`. */
+  resume(core: number, request: number, version: number, sequence: number): boolean {
+    const resumed = resumeLease(this, core, { request, version, sequence });
+    this.#settle(this.cores.homeOf(core));
+    return resumed;
+  }
+
   // ---- views
 
   /** Copies the next grant into `grant`; false if there is none. The shell takes all of them after each event. */
   takeGrant(grant: Grant): boolean {
     return this.actions.take(grant);
-  }
-
-  /** The worker that is kept for a request that was overtaken too often; -1: none. */
-  get keptWorker(): number {
-    return this.overtaking.keptHome < 0 ? -1 : this.workers.workerOf(this.overtaking.keptHome);
   }
 
   firstCore(worker: number): number {
@@ -483,6 +478,13 @@ export class Scheduler {
   #leave(version: number): void {
     this.versions.leave(version);
     this.functions.leave(this.versions.functionOf(version));
+  }
+
+  #takeOut(core: number): void {
+    this.cores.setWithdrawn(core);
+    assert(this.cores.claim(core), 'a core is neither idle, leased nor withdrawn');
+    this.idleCount--;
+    this.withdrawnCount++;
   }
 
   #checkKept(): void {

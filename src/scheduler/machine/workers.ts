@@ -5,6 +5,7 @@
  *
  * Workers are named by their home. Budget: the home's record of words.ts. Allocates nothing. Checked by bench/schedule.ts.
  */
+import { assert } from '../../base/assert.ts';
 import { sharedInt32, type SharedInt32 } from './shared.ts';
 import { word, type Words, wordCountOf } from './words.ts';
 
@@ -16,6 +17,7 @@ export class Workers {
   /** The home of each worker, and back. */
   readonly #homes: SharedInt32;
   readonly #workerOfHome: SharedInt32;
+  #count = 0;
   /** The most memory that any worker has in all. */
   memoryMbMax = 0;
 
@@ -26,6 +28,7 @@ export class Workers {
   }
 
   add(worker: number, home: number, memoryMb: number): void {
+    this.#count = worker + 1;
     this.#homes[worker] = home;
     this.#workerOfHome[home] = worker;
     this.memoryMbMax = Math.max(this.memoryMbMax, memoryMb);
@@ -35,6 +38,7 @@ export class Workers {
   }
 
   homeOf(worker: number): number {
+    assert(worker >= 0 && worker < this.#count, `worker ${worker}: no such`);
     return this.#homes[worker]!;
   }
 

@@ -1,0 +1,319 @@
+/**
+ * The scheduler of a cluster: the machine, and who has joined it. Gateways ask and workers release, each over a line of
+ * its own that may break at any moment; what frames carry is calls and ports here.
+ *
+ * What a gateway was granted and does not start is found by asking the worker (`probe`): one that does not run the lease
+ * refuses it from then on, and so the core may be granted to somebody else.
+ */
+import { assert } from '../../base/assert.ts';
+import { Grant } from '../machine/actions.ts';
+import type { SchedulerLimits } from '../machine/limits.ts';
+import { beginAnew, forgetWorker } from '../machine/membership.ts';
+import { outcome, type Outcome, Scheduler } from '../machine/scheduler.ts';
+import { noIndexes, type Requester, Requests } from './requests.ts';
+import { type NamedVersion, VersionNames } from './version-names.ts';
+
+/** What the scheduler tells a worker. Nothing is answered before a call returns. */
+export interface WorkerPort {
+  /** Do you run this lease? If not, refuse it from now on. */
+  probe(core: number, sequence: number): void;
+}
+
+/** What the scheduler tells a gateway. Nothing is answered before a call returns. */
+export interface GatewayPort {
+  granted(request: number, core: number, sequence: number): void;
+  refused(request: number, why: Outcome): void;
+  cancelled(request: number): void;
+  /** Cores from `firstCore` on are this worker's. */
+  workerJoined(worker: WorkerView): void;
+  /** What runs there has no result any more. */
+  workerLeft(worker: WorkerView): void;
+}
+
+export interface Announcement {
+  readonly name: string;
+  /** Where gateways reach it. */
+  readonly address: string;
+  readonly coreCount: number;
+  readonly memoryMb: number;
+  /** What runs there from before. */
+  readonly running: readonly { readonly core: number; readonly sequence: number; readonly version: NamedVersion }[];
+}
+
+export interface WorkerView {
+  readonly name: string;
+  readonly address: string;
+  readonly firstCore: number;
+  readonly coreCount: number;
+}
+
+interface Member extends WorkerView {
+  readonly index: number;
+  address: string;
+  readonly memoryMb: number;
+  port: WorkerPort | null;
+}
+
+interface Gateway extends Requester {
+  readonly port: GatewayPort;
+  readonly versions: Map<number, number>;
+}
+
+/** A worker's line. What names no core or lease of its own changes nothing and answers false. */
+export interface WorkerSession {
+  readonly firstCore: number;
+  /** It takes no lease but those after this sequence (`isAfter`). */
+  readonly floor: number;
+  release(core: number, sequence: number, warm: boolean): boolean;
+  noMemory(core: number, sequence: number): boolean;
+  memoryAvailable(): void;
+  warmed(version: number): void;
+  evicted(version: number): void;
+  leave(): void;
+}
+
+/** A gateway's line. */
+export interface GatewaySession {
+  /** -1: there are too many versions. */
+  name(version: NamedVersion): number;
+  unname(index: number): void;
+  /** Reserved concurrency of a function that has a version here; -1: none of its own. */
+  setConcurrency(functionKey: string, max: number): void;
+  /** False: the number is in use, or the version has no name. */
+  request(number: number, version: number): boolean;
+  cancel(number: number): void;
+  /** It was granted this, and could not start it. */
+  giveBack(core: number, sequence: number): void;
+  leave(): void;
+}
+
+export class ClusterScheduler {
+  readonly machine: Scheduler;
+  readonly #names: VersionNames;
+  readonly #requests: Requests<Gateway>;
+  readonly #members = new Map<string, Member>();
+  readonly #byIndex: Member[] = [];
+  readonly #gateways = new Set<Gateway>();
+  readonly #grant = new Grant();
+
+  constructor(limits: SchedulerLimits) {
+    this.machine = new Scheduler(limits);
+    this.#names = new VersionNames(this.machine);
+    this.#requests = new Requests(limits.requestCountMax);
+  }
+
+  get workers(): readonly WorkerView[] {
+    return this.#byIndex.filter((member) => member.port !== null);
+  }
+
+  get gatewayCount(): number {
+    return this.#gateways.size;
+  }
+
+  /** For tests: everything that must hold between two events. */
+  checkInvariants(): void {
+    const { machine } = this;
+    machine.checkInvariants();
+    assert(machine.actions.count === 0, 'a grant was not carried out');
+    const inUse = machine.leasedCount + machine.queue.length;
+    assert(this.#requests.inUse === inUse, `${this.#requests.inUse} requests are in use, ${inUse} wait or hold a core`);
+    const named = new Set([...this.#gateways].flatMap(({ versions }) => [...versions.keys()]));
+    for (let version = 0; version < machine.limits.versionCountMax; version++) {
+      const isNeeded = named.has(version) || machine.versions.running(version) > 0;
+      assert(machine.versions.isSet(version) === isNeeded, `version ${version} is set: ${!isNeeded}`);
+    }
+  }
+
+  /** A text says why it may not. */
+  joinWorker(port: WorkerPort, announcement: Announcement): WorkerSession | string {
+    const known = this.#members.get(announcement.name);
+    if (known?.port) return `a worker named ${announcement.name} has joined already`;
+    const member = known ?? this.#addMember(announcement);
+    if (typeof member === 'string') return member;
+    if (member.coreCount !== announcement.coreCount || member.memoryMb !== announcement.memoryMb)
+      return `the worker ${member.name} had ${member.coreCount} cores and ${member.memoryMb} MB: give it another name`;
+    member.port = port;
+    member.address = announcement.address;
+    for (const { core, sequence, version } of announcement.running) this.#resume(member, core, sequence, version);
+    const floor = beginAnew(this.machine, member.index, member.coreCount);
+    for (const gateway of this.#gateways) gateway.port.workerJoined(member);
+    this.#giveBackCores(member);
+    this.#settle();
+    return this.#workerSession(member, floor);
+  }
+
+  joinGateway(port: GatewayPort): GatewaySession {
+    const gateway: Gateway = { port, indexes: noIndexes(), versions: new Map() };
+    this.#gateways.add(gateway);
+    for (const member of this.#byIndex) if (member.port !== null) port.workerJoined(member);
+    return this.#gatewaySession(gateway);
+  }
+
+  #addMember({ name, address, coreCount, memoryMb }: Announcement): Member | string {
+    const { machine } = this;
+    const { workerCountMax, coreCountMax } = machine.limits;
+    const roomAt = this.#byIndex.reduce((end, each) => end + Math.ceil(each.coreCount / 32) * 32, 0);
+    if (machine.workerCount >= workerCountMax || roomAt + Math.ceil(coreCount / 32) * 32 > coreCountMax)
+      return `the cluster is full: ${machine.workerCount} workers, ${machine.registeredCount} cores`;
+    const index = machine.addWorker(coreCount, memoryMb, true);
+    const member = { name, address, coreCount, memoryMb, index, firstCore: machine.firstCore(index), port: null };
+    this.#members.set(name, member);
+    this.#byIndex[index] = member;
+    return member;
+  }
+
+  #workerSession(member: Member, floor: number): WorkerSession {
+    const { machine } = this;
+    const owns = (core: number): boolean =>
+      member.port !== null && core >= member.firstCore && core < member.firstCore + member.coreCount;
+    return {
+      firstCore: member.firstCore,
+      floor,
+      release: (core, sequence, warm) => {
+        const known = owns(core) && this.#release(core, sequence, warm);
+        this.#settle();
+        return known;
+      },
+      noMemory: (core, sequence) => {
+        const known = owns(core) && machine.noMemory(core, sequence);
+        this.#settle();
+        return known;
+      },
+      memoryAvailable: () => {
+        if (member.port !== null) machine.memoryAvailable(member.index);
+        this.#settle();
+      },
+      warmed: (version) => {
+        if (member.port !== null) machine.warmed(member.index, version);
+        this.#settle();
+      },
+      evicted: (version) => {
+        if (member.port !== null) machine.evicted(member.index, version);
+      },
+      leave: () => this.#workerLeaves(member),
+    };
+  }
+
+  #gatewaySession(gateway: Gateway): GatewaySession {
+    const { machine } = this;
+    return {
+      name: (version) => {
+        const index = this.#names.name(version);
+        if (index >= 0) gateway.versions.set(index, (gateway.versions.get(index) ?? 0) + 1);
+        return index;
+      },
+      unname: (index) => {
+        const count = gateway.versions.get(index) ?? 0;
+        if (count === 0) return;
+        if (count === 1) gateway.versions.delete(index);
+        else gateway.versions.set(index, count - 1);
+        this.#names.unname(index);
+      },
+      setConcurrency: (functionKey, max) => {
+        const index = this.#names.functionIndex(functionKey);
+        if (index >= 0) machine.setConcurrency(index, max);
+        this.#settle();
+      },
+      request: (number, version) => this.#request(gateway, number, version),
+      cancel: (number) => this.#cancel(gateway, number),
+      giveBack: (core, sequence) => this.#probe(core, sequence),
+      leave: () => this.#gatewayLeaves(gateway),
+    };
+  }
+
+  #request(gateway: Gateway, number: number, version: number): boolean {
+    if (!gateway.versions.has(version) || this.#requests.find(gateway, number) >= 0) return false;
+    const index = this.#requests.add(gateway, number);
+    if (index < 0) {
+      gateway.port.refused(number, outcome.refusedQueueFull);
+      return true;
+    }
+    const answer = this.machine.request(index, version);
+    if (answer !== outcome.granted && answer !== outcome.queued) {
+      this.#requests.remove(index);
+      gateway.port.refused(number, answer);
+    }
+    this.#settle();
+    return true;
+  }
+
+  #cancel(gateway: Gateway, number: number): void {
+    const index = this.#requests.find(gateway, number);
+    // Else it is granted, and the grant is on its way.
+    if (index < 0 || !this.machine.cancel(index)) return;
+    this.#requests.remove(index);
+    gateway.port.cancelled(number);
+    this.#settle();
+  }
+
+  /** The grants that follow are not carried out yet. */
+  #release(core: number, sequence: number, warm: boolean): boolean {
+    const { machine } = this;
+    const request = machine.leases.request(core);
+    const version = machine.leases.version(core);
+    if (!machine.release(core, sequence, warm)) return false;
+    this.#requests.remove(request);
+    this.#names.ended(version);
+    return true;
+  }
+
+  #probe(core: number, sequence: number): void {
+    if (!this.machine.leases.holds(core, sequence)) return;
+    this.#byIndex[this.machine.workerOf(core)]?.port?.probe(core, sequence);
+  }
+
+  /** Its cores are absent: whatever was leased there has ended for us. */
+  #workerLeaves(member: Member): void {
+    if (member.port === null) return;
+    const { machine } = this;
+    member.port = null;
+    for (let core = member.firstCore; core < member.firstCore + member.coreCount; core++) machine.withdraw(core);
+    for (let core = member.firstCore; core < member.firstCore + member.coreCount; core++)
+      if (machine.leases.isLeased(core)) this.#release(core, machine.leases.sequence(core), false);
+    forgetWorker(machine, member.index);
+    for (const gateway of this.#gateways) gateway.port.workerLeft(member);
+    this.#settle();
+  }
+
+  /** What it waited for, nobody waits for; what it was granted may run or not. */
+  #gatewayLeaves(gateway: Gateway): void {
+    if (!this.#gateways.delete(gateway)) return;
+    const { machine } = this;
+    for (const index of this.#requests.disown(gateway)) if (machine.cancel(index)) this.#requests.remove(index);
+    for (const [index, count] of gateway.versions) for (let i = 0; i < count; i++) this.#names.unname(index);
+    for (const member of this.#byIndex) {
+      if (member.port === null) continue;
+      for (let core = member.firstCore; core < member.firstCore + member.coreCount; core++) {
+        const request = machine.leases.request(core);
+        if (request >= 0 && this.#requests.requester(request) === null)
+          this.#probe(core, machine.leases.sequence(core));
+      }
+    }
+    this.#settle();
+  }
+
+  /** A lease of the scheduler before this one, or from before the line broke. */
+  #resume(member: Member, core: number, sequence: number, version: NamedVersion): void {
+    const index = this.#names.name(version);
+    if (index < 0) return;
+    const request = this.#requests.addNobodys();
+    const resumed = request >= 0 && this.machine.resume(member.firstCore + core, request, index, sequence);
+    if (request >= 0 && !resumed) this.#requests.remove(request);
+    this.#names.unname(index);
+  }
+
+  #giveBackCores(member: Member): void {
+    for (let core = member.firstCore; core < member.firstCore + member.coreCount; core++) this.machine.giveBack(core);
+  }
+
+  /** Every event is followed by the grants that it caused. */
+  #settle(): void {
+    const { machine } = this;
+    const grant = this.#grant;
+    while (machine.takeGrant(grant)) {
+      const gateway = this.#requests.requester(grant.request);
+      if (gateway !== null) gateway.port.granted(this.#requests.number(grant.request), grant.core, grant.sequence);
+      else this.#release(grant.core, grant.sequence, false);
+    }
+  }
+}
