@@ -1,0 +1,186 @@
+/**
+ * Puts frames into batches, and gives each batch to a sink in one piece: when told to (once a turn), or when its buffer is
+ * full. While a batch is on its way the next one fills, so a slow connection gets few large writes and not many small ones.
+ *
+ *   buffer   ┌───────┬───────┬───────┬─ ─ ─ ─
+ *            │ BATCH │ frame │ frame │           BATCH is written last, when it is known what follows it
+ *            └───────┴───────┴───────┴─ ─ ─ ─
+ *
+ * A payload of more than a few kilobytes is not copied: its batch ends with it, as a write of its own.
+ *
+ * Budget: no allocation for a frame; a closure and at most one buffer for each write. Buffers are used again once the
+ * sink is done with them. More than `backlogBytesMax` on the way: the sink is told once, and nothing is taken any more.
+ */
+import { ClusterKind, HEADER_BYTES, padded } from '../cluster-frame.ts';
+import { assert } from '../../base/assert.ts';
+import { BODY_BYTES_MAX, type BodyKind } from './body-frames.ts';
+import { Span } from './span.ts';
+
+/** A register of fixed size; its kind says how large it is. */
+export interface OutFrame {
+  readonly kind: ClusterKind;
+  write(span: Span, at: number): void;
+}
+
+/** One that says its length; `write` writes all but the payload. */
+export interface OutBodyFrame extends OutFrame {
+  readonly kind: BodyKind;
+  readonly headBytes: number;
+  readonly payload: Buffer;
+}
+
+export interface ByteSink {
+  /** There is something to flush, and there was not. */
+  ready(): void;
+  /** The parts belong together. `done`, later: their bytes are on their way. */
+  write(parts: readonly Buffer[], done: () => void): void;
+  /** Too much is on its way: the connection is to be closed. */
+  overflow(): void;
+}
+
+export interface EncoderLimits {
+  readonly batchBytes: number;
+  readonly backlogBytesMax: number;
+}
+
+/** Payloads up to this are copied into the batch. */
+const COPIED_BYTES_MAX = 8 * 1024;
+// A constant of this module is folded into the code, an imported one is not.
+const HEADER = HEADER_BYTES;
+const ZEROS = Buffer.alloc(HEADER_BYTES);
+/** Enough for the largest head that a body frame has, and the frames before it cannot be in the way for long. */
+export const BATCH_BYTES = 64 * 1024;
+
+export class FrameEncoder {
+  readonly #sink: ByteSink;
+  readonly #batchBytes: number;
+  readonly #backlogBytesMax: number;
+  readonly #free: Span[] = [];
+  /** The buffer that fills; null: nothing was put since the last flush. */
+  #span: Span | null = null;
+  #at = 0;
+  #batchNumber = 0;
+  #writesOnWay = 0;
+  #bytesOnWay = 0;
+  #sentBytes = 0;
+  #stopped = false;
+  /** What the next batch says was received from the other side; its owner keeps it right. */
+  receivedBytes = 0;
+
+  constructor(sink: ByteSink, limits: EncoderLimits) {
+    this.#sink = sink;
+    this.#batchBytes = limits.batchBytes;
+    this.#backlogBytesMax = limits.backlogBytesMax;
+  }
+
+  /** All that was given to the sink, modulo 2^32. */
+  get sentBytes(): number {
+    return this.#sentBytes;
+  }
+
+  /** What was put or is on its way. */
+  get backlogBytes(): number {
+    return this.#bytesOnWay + this.#at;
+  }
+
+  /** `bytes`: the size of its kind; given by those who know it, since this is hot. */
+  put(frame: OutFrame, bytes: number = HEADER): void {
+    let span = this.#span;
+    if (span === null || this.#at + bytes > this.#batchBytes) {
+      span = this.#room();
+      if (span === null) return;
+    }
+    frame.write(span, this.#at);
+    this.#at += bytes;
+  }
+
+  putBody(frame: OutBodyFrame): void {
+    const { headBytes, payload } = frame;
+    const bytes = headBytes + payload.length;
+    assert(bytes <= BODY_BYTES_MAX[frame.kind], `a frame of kind ${frame.kind} with ${bytes} bytes`);
+    const copied = payload.length <= COPIED_BYTES_MAX;
+    const needed = copied ? padded(bytes) : headBytes;
+    let span = this.#span;
+    if (span === null || this.#at + needed > this.#batchBytes) {
+      span = this.#room();
+      if (span === null) return;
+    }
+    frame.write(span, this.#at);
+    if (!copied) {
+      this.#at += headBytes;
+      return this.#send(payload, padded(bytes) - bytes);
+    }
+    span.bytes.set(payload, this.#at + headBytes);
+    span.bytes.fill(0, this.#at + bytes, this.#at + needed);
+    this.#at += needed;
+  }
+
+  /** Gives what was put to the sink, unless something is on its way still: then as soon as that is done. */
+  flush(): void {
+    if (this.#span !== null && this.#writesOnWay === 0) this.#send(null, 0);
+  }
+
+  /** Gives it at once, whatever is on its way. */
+  flushNow(): void {
+    if (this.#span !== null) this.#send(null, 0);
+  }
+
+  /** An empty batch, unless frames are about to go anyway. */
+  beat(): void {
+    if (this.#span === null) this.#room();
+    this.flush();
+  }
+
+  /** From now on nothing is taken, nor given to the sink. */
+  stop(): void {
+    this.#stopped = true;
+    this.#span = null;
+    this.#at = 0;
+    this.#free.length = 0;
+  }
+
+  /** A buffer with room, `#at` behind its BATCH; null: nothing is taken any more. */
+  #room(): Span | null {
+    if (this.#stopped) return null;
+    if (this.#span !== null) this.#send(null, 0);
+    if (this.#bytesOnWay > this.#backlogBytesMax) {
+      this.stop();
+      this.#sink.overflow();
+      return null;
+    }
+    this.#span = this.#free.pop() ?? new Span(Buffer.allocUnsafeSlow(this.#batchBytes));
+    this.#at = HEADER_BYTES;
+    this.#sink.ready();
+    return this.#span;
+  }
+
+  /** `payload`: the end of the batch's last frame; it and the zeros after it are not in the buffer. */
+  #send(payload: Buffer | null, zeroCount: number): void {
+    const span = this.#span!;
+    const end = this.#at;
+    const extra = payload === null ? 0 : payload.length + zeroCount;
+    span.view.setUint32(0, ClusterKind.batch, true);
+    span.view.setUint32(4, end - HEADER_BYTES + extra, true);
+    span.view.setUint32(8, this.#batchNumber, true);
+    span.view.setUint32(12, this.receivedBytes, true);
+    this.#batchNumber = (this.#batchNumber + 1) >>> 0;
+    this.#span = null;
+    this.#at = 0;
+    this.#writesOnWay++;
+    this.#bytesOnWay += end + extra;
+    this.#sentBytes = (this.#sentBytes + end + extra) >>> 0;
+    const parts = [span.bytes.subarray(0, end)];
+    if (payload !== null) parts.push(payload);
+    if (zeroCount > 0) parts.push(ZEROS.subarray(0, zeroCount));
+    this.#sink.write(parts, () => this.#done(span, end + extra));
+  }
+
+  #done(span: Span, bytes: number): void {
+    this.#writesOnWay--;
+    this.#bytesOnWay -= bytes;
+    if (this.#stopped) return;
+    // More than a few are there only while a connection was slow; they are not kept for that.
+    if (this.#free.length < 2) this.#free.push(span);
+    this.flush();
+  }
+}
