@@ -32,6 +32,12 @@ const SOAKS: readonly Soak[] = [
     env: { PERCH_PROPERTY_RUNS: '20000' },
   },
   {
+    name: 'wire',
+    what: 'the decoder of cluster frames against broken and cut streams, for some minutes',
+    files: ['test/wire/*.test.ts'],
+    env: { PERCH_PROPERTY_RUNS: '50000' },
+  },
+  {
     name: 'faults',
     what: 'functions at their worst, ten times over',
     files: Array.from({ length: 10 }, () => 'test/crash/faults.test.ts'),

@@ -179,7 +179,9 @@ export class FrameDecoder {
   // ---- frames that end in a later chunk
 
   #keep(span: Span, at: number, size: number): void {
-    this.#partial = size <= LARGEST_FIXED ? this.#small : new Span(Buffer.allocUnsafeSlow(size));
+    // What says its length has a payload, which its receiver may keep: it is in a buffer of its own. A header is small still.
+    const isSmall = size === HEADER || FRAME_BYTES[span.bytes[at]!]! > 0;
+    this.#partial = isSmall ? this.#small : new Span(Buffer.allocUnsafeSlow(size));
     this.#need = size;
     this.#have = span.bytes.copy(this.#partial.bytes, 0, at);
   }
