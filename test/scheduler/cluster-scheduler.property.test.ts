@@ -91,7 +91,7 @@ class Worker {
     for (const [core, sequence] of this.#unanswered.splice(0)) {
       if (this.running.get(core - this.session!.firstCore)?.sequence === sequence) continue;
       this.fenced.add(`${core}:${sequence}`);
-      this.session!.release(core, sequence, false);
+      this.session!.fenced(core, sequence);
     }
   }
 }
@@ -148,8 +148,12 @@ class Gateway {
       ({ firstCore, coreCount }) => grant.core >= firstCore && grant.core < firstCore + coreCount,
     );
     const worker = workers.find(({ name, session }) => name === view?.name && session !== null);
-    if (worker?.start(grant.core, grant.sequence, grant.version) !== true)
-      this.session!.giveBack(grant.core, grant.sequence);
+    if (worker?.start(grant.core, grant.sequence, grant.version) === true) return;
+    // Its number may be another request's by now.
+    if (this.waiting.has(grant.request)) return;
+    this.waiting.set(grant.request, grant.version);
+    const lease = { ...grant, version: this.indexes[grant.version]! };
+    this.session!.unstarted(grant.request, lease, worker === undefined ? 'unsent' : 'refused');
   }
 }
 

@@ -59,6 +59,18 @@ interface Gateway extends Requester {
   readonly versions: Map<number, number>;
 }
 
+export interface Unheld {
+  readonly core: number;
+  readonly sequence: number;
+  readonly version: number;
+}
+
+/**
+ * Why a gateway has not started what it was granted. `unsent`: the worker was told nothing of it. `refused`: the worker does not
+ * take the lease. Of these, all but `cancelled` is granted again.
+ */
+export type Unstarted = 'unsent' | 'refused' | 'no-memory' | 'cancelled';
+
 /** A worker's line. What names no core or lease of its own changes nothing and answers false. */
 export interface WorkerSession {
   readonly firstCore: number;
@@ -66,6 +78,8 @@ export interface WorkerSession {
   readonly floor: number;
   release(core: number, sequence: number, warm: boolean): boolean;
   noMemory(core: number, sequence: number): boolean;
+  /** The answer to `probe`: it does not run this lease, and never will. */
+  fenced(core: number, sequence: number): boolean;
   memoryAvailable(): void;
   warmed(version: number): void;
   evicted(version: number): void;
@@ -82,8 +96,8 @@ export interface GatewaySession {
   /** False: the number is in use, or the version has no name. */
   request(number: number, version: number): boolean;
   cancel(number: number): void;
-  /** It was granted this, and could not start it. */
-  giveBack(core: number, sequence: number): void;
+  /** It was granted this, and has not started it. */
+  unstarted(number: number, lease: Unheld, why: Unstarted): void;
   leave(): void;
 }
 
@@ -94,6 +108,8 @@ export class ClusterScheduler {
   readonly #members = new Map<string, Member>();
   readonly #byIndex: Member[] = [];
   readonly #gateways = new Set<Gateway>();
+  /** Requests whose grants were not started, and that are asked again when their leases are over. */
+  readonly #returned = new Set<number>();
   readonly #grant = new Grant();
 
   constructor(limits: SchedulerLimits) {
@@ -179,6 +195,11 @@ export class ClusterScheduler {
         this.#settle();
         return known;
       },
+      fenced: (core, sequence) => {
+        const known = owns(core) && this.#release(core, sequence, false);
+        this.#settle();
+        return known;
+      },
       memoryAvailable: () => {
         if (member.port !== null) machine.memoryAvailable(member.index);
         this.#settle();
@@ -216,25 +237,28 @@ export class ClusterScheduler {
       },
       request: (number, version) => this.#request(gateway, number, version),
       cancel: (number) => this.#cancel(gateway, number),
-      giveBack: (core, sequence) => this.#probe(core, sequence),
+      unstarted: (number, lease, why) => {
+        this.#unstarted(gateway, number, lease, why);
+        this.#settle();
+      },
       leave: () => this.#gatewayLeaves(gateway),
     };
   }
 
   #request(gateway: Gateway, number: number, version: number): boolean {
     if (!gateway.versions.has(version) || this.#requests.find(gateway, number) >= 0) return false;
-    const index = this.#requests.add(gateway, number);
-    if (index < 0) {
-      gateway.port.refused(number, outcome.refusedQueueFull);
-      return true;
-    }
-    const answer = this.machine.request(index, version);
-    if (answer !== outcome.granted && answer !== outcome.queued) {
-      this.#requests.remove(index);
-      gateway.port.refused(number, answer);
-    }
+    this.#ask(gateway, number, version);
     this.#settle();
     return true;
+  }
+
+  #ask(gateway: Gateway, number: number, version: number): void {
+    const index = this.#requests.add(gateway, number);
+    if (index < 0) return gateway.port.refused(number, outcome.refusedQueueFull);
+    const answer = this.machine.request(index, version);
+    if (answer === outcome.granted || answer === outcome.queued) return;
+    this.#requests.remove(index);
+    gateway.port.refused(number, answer);
   }
 
   #cancel(gateway: Gateway, number: number): void {
@@ -252,9 +276,27 @@ export class ClusterScheduler {
     const request = machine.leases.request(core);
     const version = machine.leases.version(core);
     if (!machine.release(core, sequence, warm)) return false;
+    const gateway = this.#returned.delete(request) ? this.#requests.requester(request) : null;
+    const number = this.#requests.number(request);
     this.#requests.remove(request);
+    if (gateway !== null) this.#ask(gateway, number, version);
     this.#names.ended(version);
     return true;
+  }
+
+  #unstarted(gateway: Gateway, number: number, { core, sequence, version }: Unheld, why: Unstarted): void {
+    const { leases } = this.machine;
+    const isHeld = leases.holds(core, sequence) && leases.request(core) === this.#requests.find(gateway, number);
+    if (!isHeld) {
+      // Its worker was away meanwhile, and the lease has ended with that.
+      const asks = why !== 'cancelled' && this.#requests.find(gateway, number) < 0 && gateway.versions.has(version);
+      if (asks) this.#ask(gateway, number, version);
+      return;
+    }
+    if (why === 'no-memory') return void this.machine.noMemory(core, sequence);
+    if (why !== 'cancelled') this.#returned.add(leases.request(core));
+    if (why === 'refused') this.#probe(core, sequence);
+    else this.#release(core, sequence, false);
   }
 
   #probe(core: number, sequence: number): void {
