@@ -9,14 +9,16 @@
  * server's log has the reason.
  */
 import { X509Certificate, constants } from 'node:crypto';
+import type { Socket } from 'node:net';
 import { isIP } from 'node:net';
-import type { ConnectionOptions, SecureContextOptions, TLSSocket, TlsOptions } from 'node:tls';
+import type { ConnectionOptions, SecureContextOptions, Server, TLSSocket, TlsOptions } from 'node:tls';
+import type { Clock } from '../../base/clock.ts';
 import { dateOf } from './join-file.ts';
 import type { Identity } from './join-file.ts';
 import type { Role, Subject } from './names.ts';
 import { fingerprintOf, subjectOf } from './names.ts';
 import { Refusal } from './refusal.ts';
-import type { RefusalReason } from './refusal.ts';
+import type { RefusalLog, RefusalReason } from './refusal.ts';
 import { NONE_REVOKED } from './revoked.ts';
 
 /** From the TCP connection to the end of the handshake. */
@@ -82,6 +84,40 @@ function answersAt(certificate: X509Certificate, host: string): boolean {
   return certificate.checkHost(host, { subject: 'never', wildcards: false }) !== undefined;
 }
 
+export interface Door {
+  readonly identity: Identity;
+  readonly roles: readonly Role[];
+  readonly revoked: () => ReadonlySet<string>;
+  readonly clock: Clock;
+  readonly log: RefusalLog;
+}
+
+/** On a server made with `serverOptions`: calls `accepted` with who may be here; closes and logs everybody else. */
+export function acceptPeers(server: Server, door: Door, accepted: (socket: TLSSocket, peer: Peer) => void): void {
+  const refuse = (socket: TLSSocket, refusal: Refusal): void => {
+    door.log.add(refusal, remoteOf(socket), door.clock.wallMs());
+    // Node leaves one open whose handshake took too long.
+    socket.destroy();
+  };
+  // A socket remembers its other end when it is asked in time: those with a bad certificate Node destroys before it tells us.
+  server.on('connection', (raw) => void raw.remoteAddress);
+  server.on('tlsClientError', (error, socket) => refuse(socket, refusalOf(error, socket)));
+  server.on('secureConnection', (socket) => {
+    const { identity, roles } = door;
+    const peer = peerOf(socket, { identity, roles, revoked: door.revoked(), nowMs: door.clock.wallMs() });
+    if (!(peer instanceof Refusal)) return accepted(socket, peer);
+    // Without a listener a connection that breaks now would end the process.
+    socket.on('error', () => undefined);
+    refuse(socket, peer);
+  });
+}
+
+/** The TCP socket below it is not in Node's documentation; without it some lines of the log would not say who it was. */
+function remoteOf(socket: TLSSocket): string {
+  const { _parent: below } = socket as TLSSocket & { _parent?: Socket };
+  return socket.remoteAddress ?? below?.remoteAddress ?? 'unknown';
+}
+
 class RefusalError extends Error {
   readonly refusal: Refusal;
 
@@ -95,9 +131,23 @@ function refusalError(refusal: Refusal): RefusalError {
   return new RefusalError(refusal);
 }
 
+/**
+ * On the client's side Node hands this certificate out once: OpenSSL's copy is gone after it (seen with Node 24.21).
+ * So it is kept, and nobody else may ask a socket for it before.
+ */
+const certificates = new WeakMap<TLSSocket, X509Certificate>();
+
+function certificateOf(socket: TLSSocket): X509Certificate | undefined {
+  const known = certificates.get(socket);
+  if (known !== undefined) return known;
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate !== undefined) certificates.set(socket, certificate);
+  return certificate;
+}
+
 /** Who is at the other end of a connection whose handshake is done. Whoever gets a refusal closes the connection. */
 export function peerOf(socket: TLSSocket, expected: Expected): Peer | Refusal {
-  const certificate = socket.getPeerX509Certificate();
+  const certificate = certificateOf(socket);
   if (certificate === undefined) return new Refusal('no-certificate');
   if (!socket.authorized) return new Refusal('other-authority', String(socket.authorizationError ?? ''));
   return judge(certificate, expected);
@@ -153,7 +203,7 @@ export function refusalOf(error: Error, socket: TLSSocket): Refusal {
   const authorization = socket.authorizationError as unknown;
   const verified =
     typeof authorization === 'string' ? authorization : ((authorization as NodeJS.ErrnoException)?.code ?? '');
-  const reason = REASON_OF_CODE[verified] ?? REASON_OF_CODE[code];
-  if (reason !== undefined) return new Refusal(reason);
-  return verified === '' ? new Refusal('not-tls', code) : new Refusal('unfit', verified);
+  if (verified !== '') return new Refusal(REASON_OF_CODE[verified] ?? 'unfit', verified);
+  const reason = REASON_OF_CODE[code];
+  return reason === undefined ? new Refusal('not-tls', code) : new Refusal(reason);
 }
