@@ -35,6 +35,9 @@ const COMMONJS_GLOBALS =
   "globalThis.require ??= process.getBuiltinModule('module').createRequire(import.meta.url);" +
   'globalThis.__filename ??= import.meta.filename;globalThis.__dirname ??= import.meta.dirname;';
 
+/** What a layer brings is not there when the code is bundled, and `import` does not look into layers at run time. */
+const FROM_LAYER = `; if a layer brings it, load it with require() and deploy its folder with "bundle": false (--no-bundle)`;
+
 export async function bundle(entry: string, options: BundleOptions): Promise<Bundle> {
   let built = await run(entry, 'esm', options);
   const input = built.metafile.inputs[basename(entry)];
@@ -96,7 +99,8 @@ function failure(entry: string, error: BuildFailure): CliError {
   if (first === undefined) return new CliError(EXIT.internal, `esbuild failed at ${entry}: ${error.message}`);
   const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
   const missing = /^Could not resolve "([^"./][^"]*)"/.exec(first.text)?.[1];
-  const fix = missing === undefined ? '' : `; run 'npm install ${missing}' in its folder, or fix the import`;
+  const fix =
+    missing === undefined ? '' : `; run 'npm install ${missing}' in its folder, or fix the import${FROM_LAYER}`;
   const rest = others.map((each) => `${place(entry, each)}: ${each.text}\n${frame(each)}`);
   return new CliError(EXIT.usage, `${place(entry, first)}: ${first.text}${more}${fix}`, frame(first) + rest.join(''));
 }
@@ -120,7 +124,10 @@ function addPackage(files: PackageFiles, name: string, from: string): void {
   if (files.has(`node_modules/${name}/package.json`)) return;
   const folder = findPackage(name, from);
   if (folder === undefined)
-    throw new CliError(EXIT.usage, `package '${name}' is not installed for ${from}; run 'npm install ${name}'`);
+    throw new CliError(
+      EXIT.usage,
+      `package '${name}' is not installed for ${from}; run 'npm install ${name}'${FROM_LAYER}`,
+    );
   addFolder(files, folder, `node_modules/${name}/`);
   const { dependencies = {}, optionalDependencies = {} } = JSON.parse(
     readFileSync(join(folder, 'package.json'), 'utf8'),

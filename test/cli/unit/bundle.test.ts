@@ -99,7 +99,9 @@ test('a syntax error names file, line and column, with the code', async () => {
 
 test('a package that is not installed is named with the way to install it', async () => {
   const folder = project({ 'main.ts': "import 'no-such-package'; export const handler = 1;" });
-  assert.match((await refusalOf(join(folder, 'main.ts'))).message, /npm install no-such-package/);
+  const { message } = await refusalOf(join(folder, 'main.ts'));
+  assert.match(message, /npm install no-such-package/);
+  assert.match(message, /layer.*"bundle": false/);
 });
 
 test('a module without a handler lists what it exports', async () => {
@@ -107,6 +109,12 @@ test('a module without a handler lists what it exports', async () => {
   assert.match((await refusalOf(join(folder, 'main.ts'))).message, /'run', 'stop'/);
   assert.equal((await bundle(join(folder, 'main.ts'), { handler: 'run' })).handler, 'index.run');
   assert.match((await refusalOf(join(folder, 'main.ts'), { handler: 'index.walk' })).message, /no export 'walk'/);
+});
+
+test('what a layer brings can be required at run time, past the bundler', async () => {
+  const code = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
+  const folder = project({ 'main.ts': `${code} export const handler = () => require('no-such-package');` });
+  assert.match((await bundle(join(folder, 'main.ts'), {})).files.get('index.mjs')!.bytes.toString(), /no-such-package/);
 });
 
 test('an external package is packed as it is, with what it depends on', async () => {
@@ -124,7 +132,7 @@ test('an external package is packed as it is, with what it depends on', async ()
   assert.equal(await call(join(folder, 'main.ts'), options), 2);
   assert.match(
     (await refusalOf(join(folder, 'main.ts'), { external: ['nowhere'] })).message,
-    /'nowhere' is not installed/,
+    /'nowhere' is not installed.*layer.*"bundle": false/,
   );
 });
 
