@@ -104,6 +104,11 @@ export const LIMITS = {
   /** Between the end of a connection and the next attempt: doubles from the least to the most. */
   dialDelayMinMs: 100,
   dialDelayMaxMs: 5000,
+  /** From a TCP connection between nodes to the end of its TLS handshake. */
+  handshakeTimeoutMs: 10_000,
+  /** A join file or a key is about 3 KB; of the lists of certificates, a line is about 100 bytes. */
+  joinFileBytesMax: 64 * 1024,
+  certificateListBytesMax: 16 * 1024 * 1024,
   /** A text beside the payload of an invocation, in a frame; Node takes no longer header. */
   frameTextBytesMax: 16 * 1024,
   /** A function version as JSON, in a frame. */

@@ -15,7 +15,7 @@ import { dateOf, readAnyJoinFile, writeJoinFile } from './join-file.ts';
 import type { Role } from './names.ts';
 import { fingerprintOf, isAddress, isCluster, isClusterName, isNodeName, ROLES } from './names.ts';
 import { NONE_REVOKED, parseFingerprint, readRevoked } from './revoked.ts';
-import { OTHERS_READ, OTHERS_WRITE, appendLine, codeOf, readSecretFile, writeSecretFile } from './secret-file.ts';
+import { WITH_KEY, WITHOUT_KEY, appendLine, codeOf, readSecretFile, writeSecretFile } from './secret-file.ts';
 
 const DAY_MS = 86_400_000;
 export const NODE_DAYS_DEFAULT = 365;
@@ -104,14 +104,14 @@ export async function initAuthority(folder: string, name: string, nowMs: number)
 
 export function openAuthority(folder: string): Authority | Problem {
   const files = fileIn(folder);
-  const key = readSecretFile(files.key, OTHERS_READ);
+  const key = readSecretFile(files.key, WITH_KEY);
   if (key.text === null && key.absent) {
     return new Problem(
       'absent',
       `There is no authority in ${folder}: make one with 'perch cluster init', or say where with --folder.`,
     );
   }
-  const certificate = readSecretFile(files.certificate, OTHERS_WRITE);
+  const certificate = readSecretFile(files.certificate, WITHOUT_KEY);
   if (key.text === null) return new Problem('refused', key.message);
   if (certificate.text === null) return new Problem('refused', certificate.message);
   try {
@@ -224,7 +224,7 @@ function endOf(authority: Authority, days: number | undefined, nowMs: number): n
 /** Oldest first. */
 export function listIssued(authority: Authority): readonly Issued[] | Problem {
   const path = fileIn(authority.folder).issued;
-  const read = readSecretFile(path, OTHERS_WRITE);
+  const read = readSecretFile(path, WITHOUT_KEY);
   if (read.text === null && !read.absent) return new Problem('refused', read.message);
   const revoked = revokedOf(authority);
   if (revoked instanceof Problem) return revoked;

@@ -6,7 +6,7 @@ import type { KeyObject } from 'node:crypto';
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import type { Role, Subject } from './names.ts';
 import { fingerprintOf, subjectOf } from './names.ts';
-import { OTHERS_READ, readSecretFile, writeSecretFile } from './secret-file.ts';
+import { WITH_KEY, readSecretFile, writeSecretFile } from './secret-file.ts';
 
 const VERSION = 1;
 const DAY_MS = 86_400_000;
@@ -90,7 +90,7 @@ export function readJoinFile(path: string, nowMs: number): Identity | string {
 
 /** As readJoinFile, whatever the time: for who wants to look at a file, or revoke it. */
 export function readAnyJoinFile(path: string): Identity | string {
-  const read = readSecretFile(path, OTHERS_READ);
+  const read = readSecretFile(path, WITH_KEY);
   if (read.text === null) return read.message;
   const file = parse(read.text);
   if (file === null) return `${path} is no join file: it has to be one that 'perch cluster add' made.`;

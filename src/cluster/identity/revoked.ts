@@ -5,7 +5,7 @@
  */
 import { statSync } from 'node:fs';
 import type { Clock } from '../../base/clock.ts';
-import { codeOf, OTHERS_WRITE, readSecretFile } from './secret-file.ts';
+import { codeOf, WITHOUT_KEY, readSecretFile } from './secret-file.ts';
 
 const FINGERPRINT = /^[0-9a-f]{64}$/;
 const POLL_MS = 2000;
@@ -20,7 +20,7 @@ export function parseFingerprint(text: string): string | null {
 
 /** The fingerprints, or what is wrong with the file. */
 export function readRevoked(path: string): ReadonlySet<string> | string {
-  const read = readSecretFile(path, OTHERS_WRITE);
+  const read = readSecretFile(path, WITHOUT_KEY);
   if (read.text === null) return read.message;
   const found = new Set<string>();
   for (const [index, line] of read.text.split('\n').entries()) {

@@ -10,13 +10,29 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import { LIMITS } from '../../base/limits.ts';
 
-/** A join file is about 3 KB; whatever is larger than this is something else. */
-const BYTES_MAX = 64 * 1024;
+export interface FileKind {
+  /** Rights of others that make it unfit. */
+  readonly forbidden: number;
+  readonly danger: string;
+  /** Whatever is larger is something else. */
+  readonly bytesMax: number;
+}
 
-/** Who else than the owner may not do what with a file: read it where it holds a key, write it in any case. */
-export const OTHERS_READ = 0o077;
-export const OTHERS_WRITE = 0o022;
+/** Nobody but its owner may read it. */
+export const WITH_KEY: FileKind = {
+  forbidden: 0o077,
+  danger: 'used by other users of this machine',
+  bytesMax: LIMITS.joinFileBytesMax,
+};
+
+/** Nobody but its owner may change it. */
+export const WITHOUT_KEY: FileKind = {
+  forbidden: 0o022,
+  danger: 'changed by other users of this machine',
+  bytesMax: LIMITS.certificateListBytesMax,
+};
 
 /** Why not, or null. An existing file is never replaced; a file that cannot be written whole is not left behind. */
 export function writeSecretFile(path: string, text: string): string | null {
@@ -60,8 +76,8 @@ export type FileRead =
   | { readonly text: string }
   | { readonly text: null; readonly absent: boolean; readonly message: string };
 
-/** `forbidden`: which rights of others make it unfit. The message says how to mend it, and holds nothing of the file. */
-export function readSecretFile(path: string, forbidden: number): FileRead {
+/** The message says how to mend it, and holds nothing of the file. */
+export function readSecretFile(path: string, kind: FileKind): FileRead {
   const fail = (message: string, absent = false): FileRead => ({ text: null, absent, message });
   let fd: number;
   try {
@@ -75,12 +91,11 @@ export function readSecretFile(path: string, forbidden: number): FileRead {
     // Of the open file, so that it cannot be another one by the time it is read.
     const { mode, size, isFile } = statOf(fd);
     if (!isFile) return fail(`${path} is no file.`);
-    if (size > BYTES_MAX)
-      return fail(`${path} has ${size} bytes, more than the ${BYTES_MAX} that such a file may have.`);
-    if ((mode & forbidden) !== 0) {
+    if (size > kind.bytesMax)
+      return fail(`${path} has ${size} bytes, more than the ${kind.bytesMax} that such a file may have.`);
+    if ((mode & kind.forbidden) !== 0) {
       const rights = (mode & 0o777).toString(8).padStart(4, '0');
-      const what = forbidden === OTHERS_READ ? 'used by other users of this machine' : 'changed by other users';
-      return fail(`${path} may be ${what} (its mode is ${rights}): run 'chmod 600 ${path}'.`);
+      return fail(`${path} may be ${kind.danger} (its mode is ${rights}): run 'chmod 600 ${path}'.`);
     }
     return { text: readFileSync(fd, 'utf8') };
   } catch (error) {

@@ -13,6 +13,7 @@ import type { Socket } from 'node:net';
 import { isIP } from 'node:net';
 import type { ConnectionOptions, SecureContextOptions, Server, TLSSocket, TlsOptions } from 'node:tls';
 import type { Clock } from '../../base/clock.ts';
+import { LIMITS } from '../../base/limits.ts';
 import { dateOf } from './join-file.ts';
 import type { Identity } from './join-file.ts';
 import type { Role, Subject } from './names.ts';
@@ -20,9 +21,6 @@ import { fingerprintOf, subjectOf } from './names.ts';
 import { Refusal } from './refusal.ts';
 import type { RefusalLog, RefusalReason } from './refusal.ts';
 import { NONE_REVOKED } from './revoked.ts';
-
-/** From the TCP connection to the end of the handshake. */
-export const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 export interface Peer {
   readonly name: string;
@@ -51,7 +49,7 @@ function contextOptions(identity: Identity): SecureContextOptions {
 }
 
 /** For tls.createServer. */
-export function serverOptions(identity: Identity, handshakeTimeoutMs = HANDSHAKE_TIMEOUT_MS): TlsOptions {
+export function serverOptions(identity: Identity, handshakeTimeoutMs: number = LIMITS.handshakeTimeoutMs): TlsOptions {
   return {
     ...contextOptions(identity),
     requestCert: true,

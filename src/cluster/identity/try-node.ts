@@ -1,10 +1,11 @@
 /** Connects to a node once and says who it is, or why not: for people who look for what is wrong. */
 import { connect } from 'node:tls';
+import { LIMITS } from '../../base/limits.ts';
 import type { Identity } from './join-file.ts';
 import type { Role } from './names.ts';
 import { Refusal } from './refusal.ts';
 import type { Peer } from './tls.ts';
-import { HANDSHAKE_TIMEOUT_MS, clientOptions, peerOf, refusalOf } from './tls.ts';
+import { clientOptions, peerOf, refusalOf } from './tls.ts';
 
 /** A node that refuses us closes the connection, after its handshake is done for us; it does so at once. */
 const REFUSES_WITHIN_MS = 1000;
@@ -32,7 +33,7 @@ export function tryNode(options: TryOptions): Promise<Peer | Refusal | { readonl
     };
     let timer = setTimeout(() => {
       end(socket.connecting ? { unreachable: 'ETIMEDOUT' } : new Refusal('silent'));
-    }, HANDSHAKE_TIMEOUT_MS);
+    }, LIMITS.handshakeTimeoutMs);
     socket.on('secureConnect', () => {
       const found = peerOf(socket, { identity, roles, revoked, nowMs: Date.now() });
       if (found instanceof Refusal) return end(found);
