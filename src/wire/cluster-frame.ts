@@ -65,7 +65,7 @@ export const NODE_NAME_BYTES_MAX = 64;
 export const HOST_BYTES_MAX = 128;
 export const REQUEST_ID_BYTES = 36;
 
-const HELLO_BYTES = 32 + NODE_NAME_BYTES_MAX + HOST_BYTES_MAX;
+const HELLO_BYTES = 48 + NODE_NAME_BYTES_MAX + HOST_BYTES_MAX;
 
 /** What stands before the texts and the payload of the frames that say their length. */
 export const ASSIGN_FIXED_BYTES = 96;

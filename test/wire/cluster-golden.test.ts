@@ -116,6 +116,7 @@ test('HELLO, WELCOME and CLOSE: their bytes', () => {
     coreCount: 40,
     memoryMb: 65_536,
     port: 9001,
+    floor: -2,
     name: 'w-1',
     host: '10.0.0.7',
   });
@@ -125,8 +126,8 @@ test('HELLO, WELCOME and CLOSE: their bytes', () => {
   hello.kind = ClusterKind.welcome;
   mouth.encoder.put(hello, FRAME_BYTES[hello.kind]);
   const rest = `03 0100 50524348 3d4c5b6a 04030201 ffffffff 28000000 00000100 29230000
-    ${hex('w-1')}${zeros(61)} ${hex('10.0.0.7')}${zeros(120)}`;
-  const expected = `01 00 0000 d0010000 00000000 00000000 02 ${rest} 03 ${rest} 04 04 2000 ${zeros(12)}`;
+    feffffff ${zeros(12)} ${hex('w-1')}${zeros(61)} ${hex('10.0.0.7')}${zeros(120)}`;
+  const expected = `01 00 0000 f0010000 00000000 00000000 02 ${rest} 03 ${rest} 04 04 2000 ${zeros(12)}`;
   assert.equal(mouth.say(close).bytes.toString('hex'), plain(expected));
 });
 

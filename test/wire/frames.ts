@@ -1,7 +1,7 @@
 /** Every frame of a cluster, with values for each of its fields; and both ends of a connection without one. */
 import fc from 'fast-check';
 import { LIMITS } from '../../src/base/limits.ts';
-import { CloseReason, ClusterKind, FRAME_BYTES, reasonName, Role } from '../../src/wire/cluster-frame.ts';
+import { type CloseReason, ClusterKind, FRAME_BYTES, reasonName, Role } from '../../src/wire/cluster-frame.ts';
 import { AssignFrame, ResultFrame, SetVersionFrame } from '../../src/wire/cluster/body-frames.ts';
 import { FrameDecoder } from '../../src/wire/cluster/decoder.ts';
 import {
@@ -204,6 +204,7 @@ export const HELLO_FIELDS = {
   coreCount: u31,
   memoryMb: u31,
   port: u16,
+  floor: fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }),
   name: name(64, 1),
   host: name(128, 0),
 };
@@ -294,7 +295,7 @@ export class Ear {
     this.decoder = new FrameDecoder(ClusterKind.hello, {
       opened: (hello) => {
         alive();
-        this.seen.hellos.push({ ...hello });
+        this.seen.hellos.push(Object.assign({}, hello));
         return direction;
       },
       batch: (received) => {

@@ -12,7 +12,7 @@ import {
 } from '../cluster-frame.ts';
 import type { Span } from './span.ts';
 
-const NAME_AT = 32;
+const NAME_AT = 48;
 const HOST_AT = NAME_AT + NODE_NAME_BYTES_MAX;
 
 /**
@@ -23,7 +23,9 @@ const HOST_AT = NAME_AT + NODE_NAME_BYTES_MAX;
  *   ├──────┴──────┴─────────┼─────────┼─────────┼─────────┤
  *   │ first core        i32 │ cores   │ memory  │ port    │
  *   │ -1: none              │ u31     │ MB u31  │ u32     │
- *   ├───────────────────────┴─────────┴─────────┴─────────┤
+ *   ├───────────────────────┼─────────┴─────────┴─────────┤
+ *   │ floor             i32 │ 0                           │
+ *   ├───────────────────────┴─────────────────────────────┤
  *   │ name, 64 bytes; host, 128 bytes                     │
  *   └─────────────────────────────────────────────────────┘
  */
@@ -43,6 +45,8 @@ export class HelloFrame {
   memoryMb = 0;
   /** Where gateways reach a worker; else 0 and ''. */
   port = 0;
+  /** To a worker from its scheduler: it takes no lease of this epoch but those after this sequence. */
+  floor = 0;
   name = '';
   host = '';
 
@@ -64,6 +68,7 @@ export class HelloFrame {
     this.coreCount = view.getInt32(at + 20, true);
     this.memoryMb = view.getInt32(at + 24, true);
     this.port = view.getUint32(at + 28, true);
+    this.floor = view.getInt32(at + 32, true);
     const name = span.name(at + NAME_AT, NODE_NAME_BYTES_MAX);
     const host = span.name(at + HOST_AT, HOST_BYTES_MAX);
     if (name === null || name === '' || host === null) return false;
@@ -71,7 +76,7 @@ export class HelloFrame {
     this.host = host;
     const isRole = this.role >= Role.scheduler && this.role <= Role.worker;
     const isRange = this.firstCore === NO_INDEX || (this.firstCore >= 0 && (this.firstCore & 31) === 0);
-    return isRole && isRange && (this.coreCount | this.memoryMb) >= 0 && this.port <= 0xffff;
+    return isRole && isRange && span.isZero(at + 36, at + NAME_AT) && (this.coreCount | this.memoryMb) >= 0 && this.port <= 0xffff;
   }
 
   write(span: Span, at: number): void {
@@ -84,6 +89,8 @@ export class HelloFrame {
     view.setInt32(at + 20, this.coreCount, true);
     view.setInt32(at + 24, this.memoryMb, true);
     view.setUint32(at + 28, this.port, true);
+    view.setInt32(at + 32, this.floor, true);
+    for (let zero = at + 36; zero < at + NAME_AT; zero += 4) view.setInt32(zero, 0, true);
     span.putName(this.name, at + NAME_AT, NODE_NAME_BYTES_MAX);
     span.putName(this.host, at + HOST_AT, HOST_BYTES_MAX);
   }
