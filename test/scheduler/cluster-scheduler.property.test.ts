@@ -45,7 +45,9 @@ class Worker {
       { probe: (core, sequence) => this.#probed(core, sequence) },
       {
         name: this.name,
-        address: this.name,
+        host: this.name,
+        port: 1,
+        life: 1,
         coreCount: CORES,
         memoryMb: MEMORY_MB,
         running: [...this.running].map(([core, run]) => ({
@@ -113,7 +115,7 @@ class Gateway {
       return version;
     };
     this.session = scheduler.joinGateway({
-      granted: (request, core, sequence) =>
+      granted: (request, { core, sequence }) =>
         void this.grants.push({ request, core, sequence, version: settle(request) }),
       refused: settle,
       cancelled: settle,
@@ -233,7 +235,7 @@ test('a worker that comes back with more cores than it had is told to take anoth
   const cluster = new Cluster();
   const port = { probe: () => {} };
   const running: [] = [];
-  const announcement = { name: 'a', address: '', coreCount: 2, memoryMb: 100, running };
+  const announcement = { name: 'a', host: '', port: 1, life: 1, coreCount: 2, memoryMb: 100, running };
   const session = cluster.scheduler.joinWorker(port, announcement) as WorkerSession;
   assert.match(String(cluster.scheduler.joinWorker(port, announcement)), /has joined already/);
   session.leave();

@@ -11,7 +11,14 @@ import type { SchedulerLimits } from '../machine/limits.ts';
 import { beginAnew, forgetWorker } from '../machine/membership.ts';
 import { outcome, type Outcome, Scheduler } from '../machine/scheduler.ts';
 import { noIndexes, type Requester, Requests } from './requests.ts';
-import { type NamedVersion, VersionNames } from './version-names.ts';
+import { LineNames, type NamedVersion, VersionNames } from './version-names.ts';
+
+/** The cores of a worker. */
+export interface Place {
+  readonly firstCore: number;
+  /** It takes no lease but those after this sequence (`isAfter`). */
+  readonly floor: number;
+}
 
 /** What the scheduler tells a worker. Nothing is answered before a call returns. */
 export interface WorkerPort {
@@ -21,7 +28,8 @@ export interface WorkerPort {
 
 /** What the scheduler tells a gateway. Nothing is answered before a call returns. */
 export interface GatewayPort {
-  granted(request: number, core: number, sequence: number): void;
+  /** `warm`: the worker is believed to have an instance at rest. */
+  granted(request: number, lease: { readonly core: number; readonly sequence: number }, warm: boolean): void;
   refused(request: number, why: Outcome): void;
   cancelled(request: number): void;
   /** Cores from `firstCore` on are this worker's. */
@@ -33,7 +41,10 @@ export interface GatewayPort {
 export interface Announcement {
   readonly name: string;
   /** Where gateways reach it. */
-  readonly address: string;
+  readonly host: string;
+  readonly port: number;
+  /** Of the worker's process, to tell it from the one before. */
+  readonly life: number;
   readonly coreCount: number;
   readonly memoryMb: number;
   /** What runs there from before. */
@@ -42,21 +53,26 @@ export interface Announcement {
 
 export interface WorkerView {
   readonly name: string;
-  readonly address: string;
+  readonly host: string;
+  readonly port: number;
+  readonly life: number;
   readonly firstCore: number;
   readonly coreCount: number;
 }
 
 interface Member extends WorkerView {
   readonly index: number;
-  address: string;
+  host: string;
+  port: number;
+  life: number;
   readonly memoryMb: number;
-  port: WorkerPort | null;
+  readonly versions: LineNames;
+  line: WorkerPort | null;
 }
 
 interface Gateway extends Requester {
   readonly port: GatewayPort;
-  readonly versions: Map<number, number>;
+  readonly versions: LineNames;
 }
 
 export interface Unheld {
@@ -72,10 +88,7 @@ export interface Unheld {
 export type Unstarted = 'unsent' | 'refused' | 'no-memory' | 'cancelled';
 
 /** A worker's line. What names no core or lease of its own changes nothing and answers false. */
-export interface WorkerSession {
-  readonly firstCore: number;
-  /** It takes no lease but those after this sequence (`isAfter`). */
-  readonly floor: number;
+export interface WorkerSession extends Place {
   release(core: number, sequence: number, warm: boolean): boolean;
   noMemory(core: number, sequence: number): boolean;
   /** The answer to `probe`: it does not run this lease, and never will. */
@@ -83,6 +96,8 @@ export interface WorkerSession {
   memoryAvailable(): void;
   warmed(version: number): void;
   evicted(version: number): void;
+  /** -1: there are too many. Its own names, as with a gateway. */
+  name(version: NamedVersion): number;
   leave(): void;
 }
 
@@ -90,7 +105,8 @@ export interface WorkerSession {
 export interface GatewaySession {
   /** -1: there are too many versions. */
   name(version: NamedVersion): number;
-  unname(index: number): void;
+  /** Where the index stands for another key by now, nothing changes. */
+  unname(index: number, key: string): void;
   /** Reserved concurrency of a function that has a version here; -1: none of its own. */
   setConcurrency(functionKey: string, max: number): void;
   /** False: the number is in use, or the version has no name. */
@@ -119,7 +135,7 @@ export class ClusterScheduler {
   }
 
   get workers(): readonly WorkerView[] {
-    return this.#byIndex.filter((member) => member.port !== null);
+    return this.#byIndex.filter((member) => member.line !== null);
   }
 
   get gatewayCount(): number {
@@ -133,46 +149,58 @@ export class ClusterScheduler {
     assert(machine.actions.count === 0, 'a grant was not carried out');
     const inUse = machine.leasedCount + machine.queue.length;
     assert(this.#requests.inUse === inUse, `${this.#requests.inUse} requests are in use, ${inUse} wait or hold a core`);
-    const named = new Set([...this.#gateways].flatMap(({ versions }) => [...versions.keys()]));
+    const lines = [...this.#gateways, ...this.#byIndex];
+    const named = new Set(lines.flatMap(({ versions }) => [...versions.indexes()]));
     for (let version = 0; version < machine.limits.versionCountMax; version++) {
       const isNeeded = named.has(version) || machine.versions.running(version) > 0;
       assert(machine.versions.isSet(version) === isNeeded, `version ${version} is set: ${!isNeeded}`);
     }
   }
 
-  /** A text says why it may not. */
-  joinWorker(port: WorkerPort, announcement: Announcement): WorkerSession | string {
-    const known = this.#members.get(announcement.name);
-    if (known?.port) return `a worker named ${announcement.name} has joined already`;
-    const member = known ?? this.#addMember(announcement);
+  /** Where its cores are, or were when it was here before: absent until it joins. A text says why it may not have any. */
+  place({ name, coreCount, memoryMb }: Pick<Announcement, 'name' | 'coreCount' | 'memoryMb'>): Place | string {
+    const known = this.#members.get(name);
+    if (known?.line) return `a worker named ${name} has joined already`;
+    const member = known ?? this.#addMember(name, coreCount, memoryMb);
     if (typeof member === 'string') return member;
-    if (member.coreCount !== announcement.coreCount || member.memoryMb !== announcement.memoryMb)
-      return `the worker ${member.name} had ${member.coreCount} cores and ${member.memoryMb} MB: give it another name`;
-    member.port = port;
-    member.address = announcement.address;
+    if (member.coreCount !== coreCount || member.memoryMb !== memoryMb)
+      return `the worker ${name} had ${member.coreCount} cores and ${member.memoryMb} MB: give it another name`;
+    return { firstCore: member.firstCore, floor: beginAnew(this.machine, member.index, member.coreCount) };
+  }
+
+  /** A text says why it may not. */
+  joinWorker(line: WorkerPort, announcement: Announcement): WorkerSession | string {
+    const place = this.place(announcement);
+    if (typeof place === 'string') return place;
+    const member = this.#members.get(announcement.name)!;
+    member.line = line;
+    member.host = announcement.host;
+    member.port = announcement.port;
+    member.life = announcement.life;
     for (const { core, sequence, version } of announcement.running) this.#resume(member, core, sequence, version);
-    const floor = beginAnew(this.machine, member.index, member.coreCount);
     for (const gateway of this.#gateways) gateway.port.workerJoined(member);
     this.#giveBackCores(member);
     this.#settle();
-    return this.#workerSession(member, floor);
+    return this.#workerSession(member, place.floor);
   }
 
   joinGateway(port: GatewayPort): GatewaySession {
-    const gateway: Gateway = { port, indexes: noIndexes(), versions: new Map() };
+    const gateway: Gateway = { port, indexes: noIndexes(), versions: new LineNames(this.#names) };
     this.#gateways.add(gateway);
-    for (const member of this.#byIndex) if (member.port !== null) port.workerJoined(member);
+    for (const member of this.#byIndex) if (member.line !== null) port.workerJoined(member);
     return this.#gatewaySession(gateway);
   }
 
-  #addMember({ name, address, coreCount, memoryMb }: Announcement): Member | string {
+  #addMember(name: string, coreCount: number, memoryMb: number): Member | string {
     const { machine } = this;
     const { workerCountMax, coreCountMax } = machine.limits;
     const roomAt = this.#byIndex.reduce((end, each) => end + Math.ceil(each.coreCount / 32) * 32, 0);
     if (machine.workerCount >= workerCountMax || roomAt + Math.ceil(coreCount / 32) * 32 > coreCountMax)
       return `the cluster is full: ${machine.workerCount} workers, ${machine.registeredCount} cores`;
     const index = machine.addWorker(coreCount, memoryMb, true);
-    const member = { name, address, coreCount, memoryMb, index, firstCore: machine.firstCore(index), port: null };
+    const firstCore = machine.firstCore(index);
+    const versions = new LineNames(this.#names);
+    const member = { name, host: '', port: 0, life: 0, coreCount, memoryMb, index, firstCore, versions, line: null };
     this.#members.set(name, member);
     this.#byIndex[index] = member;
     return member;
@@ -181,7 +209,7 @@ export class ClusterScheduler {
   #workerSession(member: Member, floor: number): WorkerSession {
     const { machine } = this;
     const owns = (core: number): boolean =>
-      member.port !== null && core >= member.firstCore && core < member.firstCore + member.coreCount;
+      member.line !== null && core >= member.firstCore && core < member.firstCore + member.coreCount;
     return {
       firstCore: member.firstCore,
       floor,
@@ -201,16 +229,17 @@ export class ClusterScheduler {
         return known;
       },
       memoryAvailable: () => {
-        if (member.port !== null) machine.memoryAvailable(member.index);
+        if (member.line !== null) machine.memoryAvailable(member.index);
         this.#settle();
       },
       warmed: (version) => {
-        if (member.port !== null) machine.warmed(member.index, version);
+        if (member.line !== null) machine.warmed(member.index, version);
         this.#settle();
       },
       evicted: (version) => {
-        if (member.port !== null) machine.evicted(member.index, version);
+        if (member.line !== null) machine.evicted(member.index, version);
       },
+      name: (version) => member.versions.name(version),
       leave: () => this.#workerLeaves(member),
     };
   }
@@ -218,17 +247,9 @@ export class ClusterScheduler {
   #gatewaySession(gateway: Gateway): GatewaySession {
     const { machine } = this;
     return {
-      name: (version) => {
-        const index = this.#names.name(version);
-        if (index >= 0) gateway.versions.set(index, (gateway.versions.get(index) ?? 0) + 1);
-        return index;
-      },
-      unname: (index) => {
-        const count = gateway.versions.get(index) ?? 0;
-        if (count === 0) return;
-        if (count === 1) gateway.versions.delete(index);
-        else gateway.versions.set(index, count - 1);
-        this.#names.unname(index);
+      name: (version) => gateway.versions.name(version),
+      unname: (index, key) => {
+        if (this.#names.keyOf(index) === key) gateway.versions.unname(index);
       },
       setConcurrency: (functionKey, max) => {
         const index = this.#names.functionIndex(functionKey);
@@ -301,18 +322,19 @@ export class ClusterScheduler {
 
   #probe(core: number, sequence: number): void {
     if (!this.machine.leases.holds(core, sequence)) return;
-    this.#byIndex[this.machine.workerOf(core)]?.port?.probe(core, sequence);
+    this.#byIndex[this.machine.workerOf(core)]?.line?.probe(core, sequence);
   }
 
   /** Its cores are absent: whatever was leased there has ended for us. */
   #workerLeaves(member: Member): void {
-    if (member.port === null) return;
+    if (member.line === null) return;
     const { machine } = this;
-    member.port = null;
+    member.line = null;
     for (let core = member.firstCore; core < member.firstCore + member.coreCount; core++) machine.withdraw(core);
     for (let core = member.firstCore; core < member.firstCore + member.coreCount; core++)
       if (machine.leases.isLeased(core)) this.#release(core, machine.leases.sequence(core), false);
     forgetWorker(machine, member.index);
+    member.versions.clear();
     for (const gateway of this.#gateways) gateway.port.workerLeft(member);
     this.#settle();
   }
@@ -322,9 +344,9 @@ export class ClusterScheduler {
     if (!this.#gateways.delete(gateway)) return;
     const { machine } = this;
     for (const index of this.#requests.disown(gateway)) if (machine.cancel(index)) this.#requests.remove(index);
-    for (const [index, count] of gateway.versions) for (let i = 0; i < count; i++) this.#names.unname(index);
+    gateway.versions.clear();
     for (const member of this.#byIndex) {
-      if (member.port === null) continue;
+      if (member.line === null) continue;
       for (let core = member.firstCore; core < member.firstCore + member.coreCount; core++) {
         const request = machine.leases.request(core);
         if (request >= 0 && this.#requests.requester(request) === null)
@@ -354,7 +376,7 @@ export class ClusterScheduler {
     const grant = this.#grant;
     while (machine.takeGrant(grant)) {
       const gateway = this.#requests.requester(grant.request);
-      if (gateway !== null) gateway.port.granted(this.#requests.number(grant.request), grant.core, grant.sequence);
+      if (gateway !== null) gateway.port.granted(this.#requests.number(grant.request), grant, grant.warm === 1);
       else this.#release(grant.core, grant.sequence, false);
     }
   }

@@ -89,8 +89,9 @@ export class VersionNames {
     return this.#functions.get(functionKey)?.index ?? -1;
   }
 
-  isNamed(index: number): boolean {
-    return this.#byIndex[index] !== undefined;
+  /** '' where the index stands for nothing. */
+  keyOf(index: number): string {
+    return this.#byIndex[index]?.key ?? '';
   }
 
   #functionOf(key: string): FunctionEntry | undefined {
@@ -108,5 +109,43 @@ export class VersionNames {
     if (fn.versionCount > 0) return;
     this.#functions.delete(fn.key);
     this.#freeFunctions.push(fn.index);
+  }
+}
+
+/** The names that one line has given, to be taken back when it ends. */
+export class LineNames {
+  readonly #names: VersionNames;
+  readonly #counts = new Map<number, number>();
+
+  constructor(names: VersionNames) {
+    this.#names = names;
+  }
+
+  has(index: number): boolean {
+    return this.#counts.has(index);
+  }
+
+  indexes(): Iterable<number> {
+    return this.#counts.keys();
+  }
+
+  /** -1: there are too many. */
+  name(version: NamedVersion): number {
+    const index = this.#names.name(version);
+    if (index >= 0) this.#counts.set(index, (this.#counts.get(index) ?? 0) + 1);
+    return index;
+  }
+
+  unname(index: number): void {
+    const count = this.#counts.get(index) ?? 0;
+    if (count === 0) return;
+    if (count === 1) this.#counts.delete(index);
+    else this.#counts.set(index, count - 1);
+    this.#names.unname(index);
+  }
+
+  clear(): void {
+    for (const [index, count] of this.#counts) for (let i = 0; i < count; i++) this.#names.unname(index);
+    this.#counts.clear();
   }
 }
