@@ -17,6 +17,7 @@ const { becomeCopy } = require('./copy.cjs');
 const descriptors = require('./descriptors.cjs');
 const serve = require('./serve.cjs');
 const separate = require('./separate.cjs');
+const drawn = require('./drawn.cjs');
 const uncopyable = require('./uncopyable.cjs');
 
 const IN = 3;
@@ -121,6 +122,7 @@ function offer(before) {
   }
   // Rehearsed here, the code of the path is compiled once for all copies.
   serve.rehearse(() => {
+    drawn.settle();
     send(Kind.initialised, 0, '');
     logs.useKind(channel.Kind.log);
     forkOnDemand();

@@ -116,7 +116,8 @@ const getrandom = checked('long getrandom(void *bytes, ulong count, uint flags)'
 /** From the kernel. */
 function randomBytes(count) {
   const bytes = Buffer.alloc(count);
-  getrandom(bytes, count, 0);
+  // It may bring less than was asked for.
+  for (let at = 0; at < count;) at += Number(getrandom(bytes.subarray(at), count - at, 0));
   return bytes;
 }
 

@@ -18,6 +18,7 @@ module.exports = {
   nextTick: process.nextTick.bind(process),
   allocate: Buffer.allocUnsafeSlow,
   byteLength: Buffer.byteLength,
+  view: Buffer.from,
   copy: uncurry(buffer.copy),
   latin1Slice: uncurry(buffer.latin1Slice),
   readDoubleLE: uncurry(buffer.readDoubleLE),

@@ -7,6 +7,7 @@ const crypto = require('node:crypto');
 const { syncBuiltinESMExports } = require('node:module');
 const { constants } = require('node:os');
 const { performance } = require('node:perf_hooks');
+const drawn = require('./drawn.cjs');
 const ffi = require('./ffi.cjs');
 const own = require('./own.cjs');
 
@@ -46,7 +47,7 @@ function renewing(original, burn, cacheCount) {
     }
     return original.apply(this, values);
   };
-  Object.defineProperty(replaced, 'name', { value: original.name });
+  drawn.disguise(replaced, original);
   return { replaced, copied: () => void (stale = used) };
 }
 
@@ -82,6 +83,7 @@ function prepare() {
   crypto.randomUUID = uuid.replaced;
   crypto.randomInt = int.replaced;
   Object.getPrototypeOf(crypto.webcrypto).randomUUID = uuid.replaced;
+  drawn.watch();
   const now = performance.now.bind(performance);
   performance.now = () => now() - clockOffsetMs;
   Object.defineProperty(performance, 'timeOrigin', { get: () => timeOrigin, configurable: true, enumerable: true });
@@ -107,6 +109,7 @@ function seed() {
 function separate() {
   // OpenSSL notices by itself that the process has another number than the one that seeded it, and seeds anew.
   seed();
+  drawn.refill();
   uuid.copied();
   int.copied();
   Object.defineProperty(process, 'pid', { value: ffi.getpid(), enumerable: true, configurable: true, writable: true });
