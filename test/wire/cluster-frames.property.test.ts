@@ -16,7 +16,7 @@ for (const pair of PAIRS) {
     const frames = fc.array(fc.tuple(plainFrame(pair), fc.boolean()), { maxLength: 40, size: 'max' });
     // Small batches, so that they are full often; but for the frames whose texts need a large one.
     const hasBodies = pair.join() === '2,3' || pair.join() === '3,2';
-    const batchBytes = hasBodies ? fc.constant(65_536) : fc.constantFrom(240, 256, 1024, 65_536);
+    const batchBytes = hasBodies ? fc.constant(65_536) : fc.constantFrom(256, 272, 1024, 65_536);
     fc.assert(
       fc.property(fc.record(HELLO_FIELDS), frames, batchBytes, places, (hello, all, size, where) => {
         const mouth = new Mouth(size).hello(pair[0], hello);

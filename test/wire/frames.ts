@@ -295,7 +295,7 @@ export class Ear {
     this.decoder = new FrameDecoder(ClusterKind.hello, {
       opened: (hello) => {
         alive();
-        this.seen.hellos.push(Object.assign({}, hello));
+        this.seen.hellos.push(Object.assign<Values, object>({}, hello));
         return direction;
       },
       batch: (received) => {
