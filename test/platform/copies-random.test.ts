@@ -119,4 +119,45 @@ test('pools without end: as many as there is room for', { skip }, async () => {
   const [one, other]: string[][] = [await functions.call('endless'), await functions.call('endless')];
   const same = one!.filter((pool, index) => pool === other![index]).length;
   assert.equal(same, 100 - 64);
+  assert.match((await functions.logLines('endless', 'Initialisation')).join('\n'), /of more than 64 buffers or 256 KB/);
+});
+
+const NOTE = 'Initialisation drew random values';
+
+/** What its log says of its initialisation, after several invocations. */
+async function notesOf(name: string, source: string, more = {}): Promise<readonly string[]> {
+  await functions.deploy(name, { files: { 'index.mjs': source }, environment: { PERCH_ISOLATION: 'fresh' }, more });
+  for (let count = 0; count < 3; count++) await functions.call(name);
+  return functions.logLines(name, NOTE);
+}
+
+const NAMED = `import { generateKeySync, randomInt, randomUUID } from 'node:crypto';
+  const name = randomUUID();
+  const other = [randomUUID(), randomInt(9)];
+  const key = generateKeySync('hmac', { length: 64 });
+  await crypto.subtle.generateKey({ name: 'HMAC', hash: 'SHA-256' }, false, ['sign']);
+  export const handler = async () => [name, randomUUID(), crypto.getRandomValues(new Uint8Array(8))];`;
+
+test('an initialisation that drew random values says so once, and where', { skip }, async () => {
+  const notes = await notesOf('named', NAMED);
+  assert.equal(notes.length, 1, notes.join('\n'));
+  const places = ['randomUUID at /var/task/index.mjs:2:16', 'randomInt at /var/task/index.mjs:3:32'];
+  assert.match(notes[0]!, /^\S+\t\S*\tWARN\t/);
+  assert.ok(notes[0]!.includes(`${NOTE} (${places.join(', ')}, generateKeySync at`), notes[0]);
+  assert.match(notes[0]!, /, …\)/);
+  assert.match(notes[0]!, /same in every instance that is copied from it: see isolation 'process'/);
+});
+
+test('it says so as JSON where the function logs JSON', { skip }, async () => {
+  const source = `import { randomBytes } from 'node:crypto'; const key = randomBytes(8); export const handler = async () => 1;`;
+  const notes = await notesOf('named-json', source, { LoggingConfig: { LogFormat: 'JSON' } });
+  assert.equal(notes.length, 1, notes.join('\n'));
+  const { level, message } = JSON.parse(notes[0]!);
+  assert.equal(level, 'WARN');
+  assert.match(message, /randomBytes at/);
+});
+
+test('one that drew nothing, or from Math.random alone, says nothing', { skip }, async () => {
+  const source = `import { randomUUID } from 'node:crypto'; const seed = Math.random(); export const handler = async () => [seed, randomUUID()];`;
+  assert.deepEqual(await notesOf('unnamed', source), []);
 });

@@ -122,7 +122,8 @@ function offer(before) {
   }
   // Rehearsed here, the code of the path is compiled once for all copies.
   serve.rehearse(() => {
-    drawn.settle();
+    const said = drawn.settle();
+    if (said !== '') logs.log('WARN', said);
     send(Kind.initialised, 0, '');
     logs.useKind(channel.Kind.log);
     forkOnDemand();

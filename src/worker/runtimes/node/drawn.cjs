@@ -1,12 +1,14 @@
-// Buffers that a function's initialisation had filled with random bytes are pools, as nanoid and uuid have them: each copy
-// fills its own again, or all would draw the same. `watch` comes before any code of the function, `settle` when it is
-// initialised, `refill` in each copy.
+// What a function's initialisation drew from crypto, which its copies would share. `watch` comes before any code of the
+// function, `settle` when it is initialised, `refill` in each copy.
+//
+// Buffers that it had filled are pools of random bytes, as nanoid and uuid have them: each copy fills its own again.
 //
 //   filled at initialisation   rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr
 //   when it is initialised     rrrrrrrrrrtextrrrrrrrrrrrr0000rr
 //   in a copy                  ssssssss----ssssssssssss--------    what was written over it since stays, in whole blocks
 //
-// They are held until the copy has filled them, or by their zygote for ever: hence the limits.
+// They are held until the copy has filled them, or by their zygote for ever: hence the limits. What else came of random
+// values, a key or a name, nobody can tell; that there were some is said in the function's log.
 'use strict';
 
 const crypto = require('node:crypto');
@@ -21,8 +23,31 @@ const POOL_COUNT_MAX = 64;
 /** A copy fills them in well below a millisecond. */
 const POOLS_BYTES_MAX = 256 * 1024;
 const BLOCK_BYTES = 16;
+const PLACES_MAX = 3;
+/** What a stack trace says of code that is none of Node's own. */
+const PLACE = /\bat (?:.*\()?(?:file:\/\/)?(\/.*:\d+:\d+)\)?$/m;
+
+const DRAWS = [
+  [crypto, 'randomBytes'],
+  [crypto, 'randomUUID'],
+  [crypto, 'randomInt'],
+  [crypto, 'generateKey'],
+  [crypto, 'generateKeySync'],
+  [crypto, 'generateKeyPair'],
+  [crypto, 'generateKeyPairSync'],
+  [crypto, 'generatePrime'],
+  [crypto, 'generatePrimeSync'],
+  [crypto.ECDH.prototype, 'generateKeys'],
+  [crypto.DiffieHellman.prototype, 'generateKeys'],
+  [Object.getPrototypeOf(crypto.webcrypto), 'randomUUID'],
+  [Object.getPrototypeOf(crypto.webcrypto.subtle), 'generateKey'],
+];
 
 let watching = true;
+/** Where each was first called, by its name. */
+const places = new Map();
+/** There were more pools than could be remembered. */
+let isFull = false;
 /** `bytes`: the function's own memory. `filled`: what was filled into it. */
 let pools = [];
 let poolsBytes = 0;
@@ -35,6 +60,29 @@ function disguise(replaced, original) {
   return Object.defineProperties(replaced, Object.getOwnPropertyDescriptors(original));
 }
 
+/** `replaced`: the function that was called, below which its caller stands. */
+function note(name, replaced) {
+  if (places.has(name)) return;
+  const at = {};
+  own.captureStackTrace(at, replaced);
+  try {
+    const place = PLACE.exec(String(at.stack))?.[1];
+    places.set(name, place === undefined ? name : `${name} at ${place}`);
+  } catch {
+    // Functions can have their stack traces made by code of their own.
+    places.set(name, name);
+  }
+}
+
+function watchDraw(owner, name) {
+  const original = owner[name];
+  const replaced = function (...values) {
+    if (watching) note(name, replaced);
+    return apply(original, this, values);
+  };
+  owner[name] = disguise(replaced, original);
+}
+
 /** Offset and size count elements, as in crypto.randomFillSync. */
 function remember(target, offset = 0, size = undefined) {
   const unit = target.BYTES_PER_ELEMENT ?? 1;
@@ -45,7 +93,9 @@ function remember(target, offset = 0, size = undefined) {
   const start = (target.byteOffset ?? 0) + from;
   let pool = pools.find((each) => each.memory === memory && each.start === start && each.bytes.length === length);
   if (pool === undefined) {
-    if (pools.length === POOL_COUNT_MAX || poolsBytes + length > POOLS_BYTES_MAX) return;
+    const isOver = pools.length === POOL_COUNT_MAX || poolsBytes + length > POOLS_BYTES_MAX;
+    isFull ||= isOver;
+    if (isOver) return;
     pool = { memory, start, bytes: own.view(memory, start, length), filled: own.allocate(length) };
     pools.push(pool);
     poolsBytes += length;
@@ -58,6 +108,7 @@ function watchFill(owner, name, isPart) {
   const original = owner[name];
   const replaced = function (...values) {
     if (!watching) return apply(original, this, values);
+    note(name, replaced);
     const done = values.at(-1);
     if (typeof done !== 'function') {
       const result = apply(original, this, values);
@@ -75,6 +126,7 @@ function watchFill(owner, name, isPart) {
 }
 
 function watch() {
+  for (const [owner, name] of DRAWS) watchDraw(owner, name);
   watchFill(crypto, 'randomFillSync', true);
   watchFill(crypto, 'randomFill', true);
   watchFill(Object.getPrototypeOf(crypto.webcrypto), 'getRandomValues', false);
@@ -98,11 +150,19 @@ function unchanged({ bytes, filled }) {
   return found;
 }
 
+/** Answers what is to be said of it; '' for nothing. */
 function settle() {
   watching = false;
   ranges = pools.flatMap(unchanged);
   rangesBytes = ranges.reduce((sum, range) => sum + range.length, 0);
   pools = [];
+  if (places.size === 0) return '';
+  const some = [...places.values()].slice(0, PLACES_MAX);
+  const more = places.size > PLACES_MAX ? ', …' : '';
+  return (
+    `Initialisation drew random values (${some.join(', ')}${more}). What it made of them is the same in every instance ` +
+    `that is copied from it: see isolation 'process'.${isFull ? ' So are the bytes that it filled, of more than 64 buffers or 256 KB.' : ''}`
+  );
 }
 
 function refill() {

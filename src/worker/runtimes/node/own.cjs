@@ -15,6 +15,7 @@ module.exports = {
   stringifyJson: JSON.stringify,
   setImmediate,
   exit: process.reallyExit.bind(process),
+  captureStackTrace: Error.captureStackTrace,
   nextTick: process.nextTick.bind(process),
   allocate: Buffer.allocUnsafeSlow,
   byteLength: Buffer.byteLength,
