@@ -8,7 +8,7 @@ import { realClock } from '../../src/base/clock.ts';
 import { Dialer } from '../../src/cluster/link/dialer.ts';
 import { DIALER_DELAYS, LINK_LIMITS } from '../../src/cluster/link/limits.ts';
 import { FrameLink } from '../../src/cluster/link/link.ts';
-import { ClusterKind, Role } from '../../src/wire/cluster-frame.ts';
+import { ClusterKind, FRAME_BYTES, Role } from '../../src/wire/cluster-frame.ts';
 import { FrameDecoder } from '../../src/wire/cluster/decoder.ts';
 import {
   type Direction,
@@ -16,7 +16,7 @@ import {
   SchedulerToGateway,
   WorkerToScheduler,
 } from '../../src/wire/cluster/directions.ts';
-import { BATCH_BYTES, FrameEncoder, type OutFrame } from '../../src/wire/cluster/encoder.ts';
+import { BATCH_BYTES, BatchBuffers, FrameEncoder, type OutFrame } from '../../src/wire/cluster/encoder.ts';
 import { HelloFrame } from '../../src/wire/cluster/large-frames.ts';
 import { GrantFrame, LeaseFrame, RequestFrame } from '../../src/wire/cluster/small-frames.ts';
 
@@ -132,11 +132,11 @@ class Pipe {
         done();
       },
     };
-    this.encoder = new FrameEncoder(sink, { batchBytes: BATCH_BYTES, backlogBytesMax: 2 ** 30 });
+    this.encoder = new FrameEncoder(sink, new BatchBuffers(BATCH_BYTES, 2), 2 ** 30);
     const hello = new HelloFrame(ClusterKind.hello);
     hello.role = Role.gateway;
     hello.name = 'bench';
-    this.encoder.put(hello, 224);
+    this.encoder.put(hello, FRAME_BYTES[hello.kind]);
     this.encoder.flush();
   }
 

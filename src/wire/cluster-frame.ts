@@ -57,6 +57,9 @@ export const ClusterKind = {
 } as const;
 export type ClusterKind = (typeof ClusterKind)[keyof typeof ClusterKind];
 
+/** Every kind is below. */
+export const KIND_END = 128;
+
 /** Of every frame: enough to know how long it is. */
 export const HEADER_BYTES = 16;
 export const KEY_BYTES = 16;

@@ -35,7 +35,7 @@ const SOAKS: readonly Soak[] = [
     name: 'wire',
     what: 'the decoder of cluster frames against broken and cut streams, for some minutes',
     files: ['test/wire/*.test.ts'],
-    env: { PERCH_PROPERTY_RUNS: '50000' },
+    env: { PERCH_PROPERTY_RUNS: '30000' },
   },
   {
     name: 'faults',

@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { CloseReason, ClusterKind, FRAME_BYTES, reasonName, Role } from '../../src/wire/cluster-frame.ts';
 import { AssignFrame } from '../../src/wire/cluster/body-frames.ts';
 import { FrameDecoder } from '../../src/wire/cluster/decoder.ts';
-import { FrameEncoder } from '../../src/wire/cluster/encoder.ts';
+import { BatchBuffers, FrameEncoder } from '../../src/wire/cluster/encoder.ts';
 import { LeaseFrame, RequestFrame } from '../../src/wire/cluster/small-frames.ts';
 import { build, cut, Ear, Mouth, PAIRS, plainFrame, type Seen, shown, specsOf } from './frames.ts';
 
@@ -246,7 +246,8 @@ test('a sink that is slow gets few large writes, and is told once when there is 
       write: (parts, done) => void writes.push({ bytes: parts.reduce((sum, part) => sum + part.length, 0), done }),
       overflow: () => void overflows++,
     },
-    { batchBytes: 1024, backlogBytesMax: 8192 },
+    new BatchBuffers(1024, 2),
+    8192,
   );
   const frame = new RequestFrame(ClusterKind.cancel);
   for (let turn = 0; turn < 10; turn++) {

@@ -13,7 +13,13 @@ import {
   WorkerToGateway,
   WorkerToScheduler,
 } from '../../src/wire/cluster/directions.ts';
-import { BATCH_BYTES, FrameEncoder, type OutBodyFrame, type OutFrame } from '../../src/wire/cluster/encoder.ts';
+import {
+  BATCH_BYTES,
+  BatchBuffers,
+  FrameEncoder,
+  type OutBodyFrame,
+  type OutFrame,
+} from '../../src/wire/cluster/encoder.ts';
 import {
   CloseFrame,
   ConcurrencyFrame,
@@ -337,7 +343,8 @@ export class Mouth {
           throw new Error('overflow');
         },
       },
-      { batchBytes, backlogBytesMax: 2 ** 30 },
+      new BatchBuffers(batchBytes, 2),
+      2 ** 30,
     );
   }
 

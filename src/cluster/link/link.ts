@@ -15,7 +15,13 @@ import type { Clock } from '../../base/clock.ts';
 import { CloseReason, ClusterKind, FRAME_BYTES, type Role } from '../../wire/cluster-frame.ts';
 import { FrameDecoder } from '../../wire/cluster/decoder.ts';
 import { type Direction, mayDial } from '../../wire/cluster/directions.ts';
-import { BATCH_BYTES, FrameEncoder, type OutBodyFrame, type OutFrame } from '../../wire/cluster/encoder.ts';
+import {
+  BATCH_BYTES,
+  BatchBuffers,
+  FrameEncoder,
+  type OutBodyFrame,
+  type OutFrame,
+} from '../../wire/cluster/encoder.ts';
 import { CloseFrame, type HelloFrame } from '../../wire/cluster/large-frames.ts';
 
 export interface LinkLimits {
@@ -60,6 +66,9 @@ export interface LinkEvents {
 const LINGER_TICKS = 2;
 const TICKS_PER_BEAT = 2;
 
+/** Of all connections of the process: what they take turns in using. */
+const BUFFERS = new BatchBuffers(BATCH_BYTES, 64);
+
 type State = 'opening' | 'open' | 'closed';
 
 export class FrameLink {
@@ -100,7 +109,8 @@ export class FrameLink {
         write: (parts, done) => this.#write(parts, done),
         overflow: () => this.#fail(CloseReason.backlog, false),
       },
-      { batchBytes: BATCH_BYTES, backlogBytesMax: limits.backlogBytesMax },
+      BUFFERS,
+      limits.backlogBytesMax,
     );
     const tickMs = limits.beatMs / TICKS_PER_BEAT;
     this.#silenceTicks = Math.ceil(limits.silenceMs / tickMs);

@@ -5,7 +5,15 @@
  * Budget: no allocation for a frame of fixed size, but one view for each chunk. A frame that ends in a later chunk is put
  * together in a buffer of 256 bytes; one that says its length, in one of its own, once its length is known to be allowed.
  */
-import { CloseReason, ClusterKind, FRAME_BYTES, HEADER_BYTES, padded, WIRE_VERSION } from '../cluster-frame.ts';
+import {
+  CloseReason,
+  ClusterKind,
+  FRAME_BYTES,
+  HEADER_BYTES,
+  KIND_END,
+  padded,
+  WIRE_VERSION,
+} from '../cluster-frame.ts';
 import { BODY_BYTES_MAX, type BodyKind } from './body-frames.ts';
 import type { Direction } from './directions.ts';
 import { CloseFrame, HelloFrame } from './large-frames.ts';
@@ -44,7 +52,7 @@ export class FrameDecoder {
   #direction: Direction | null = null;
   #stopped = false;
   /** By kind: the size of those that come this way and have only one; else 0. */
-  readonly #hotBytes = new Int16Array(256);
+  readonly #hotBytes = new Int16Array(KIND_END);
   /** What of the present batch has not been read. */
   #batchLeft = 0;
   #batchNumber = 0;

@@ -2,7 +2,7 @@
  * Who may say what to whom: for each pair of roles the frames that come, and the one method of the receiver that each is
  * handed to. What a direction has no frame for is out of role.
  */
-import { ClusterKind, Role } from '../cluster-frame.ts';
+import { ClusterKind, KIND_END, Role } from '../cluster-frame.ts';
 import { AssignFrame, ResultFrame, SetVersionFrame } from './body-frames.ts';
 import { ConcurrencyFrame, DropVersionFrame, NameVersionFrame, WorkerFrame } from './large-frames.ts';
 import { CountFrame, GrantFrame, LeaseFrame, RequestFrame } from './small-frames.ts';
@@ -278,9 +278,9 @@ export function mayDial(from: number, to: number): boolean {
   return to === Role.worker && from === Role.gateway;
 }
 
-/** Of full length, so that any byte finds an element, and the array stays a fast one. */
+/** Filled from the start, so that the array stays a fast one. */
 function byKind(entries: readonly (readonly [number, InFrame])[]): readonly (InFrame | undefined)[] {
-  const frames = new Array<InFrame | undefined>(256).fill(undefined);
+  const frames = new Array<InFrame | undefined>(KIND_END).fill(undefined);
   for (const [kind, frame] of entries) frames[kind] = frame;
   return frames;
 }

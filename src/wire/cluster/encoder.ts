@@ -38,9 +38,27 @@ export interface ByteSink {
   overflow(): void;
 }
 
-export interface EncoderLimits {
-  readonly batchBytes: number;
-  readonly backlogBytesMax: number;
+/**
+ * Batch buffers that nobody uses. A connection has one only between a frame that is put and the end of its write, so many
+ * connections that say little share few.
+ */
+export class BatchBuffers {
+  readonly bytes: number;
+  readonly #keptMax: number;
+  readonly #free: Span[] = [];
+
+  constructor(bytes: number, keptMax: number) {
+    this.bytes = bytes;
+    this.#keptMax = keptMax;
+  }
+
+  take(): Span {
+    return this.#free.pop() ?? new Span(Buffer.allocUnsafeSlow(this.bytes));
+  }
+
+  giveBack(span: Span): void {
+    if (this.#free.length < this.#keptMax) this.#free.push(span);
+  }
 }
 
 /** Payloads up to this are copied into the batch. */
@@ -55,7 +73,7 @@ export class FrameEncoder {
   readonly #sink: ByteSink;
   readonly #batchBytes: number;
   readonly #backlogBytesMax: number;
-  readonly #free: Span[] = [];
+  readonly #buffers: BatchBuffers;
   /** The buffer that fills; null: nothing was put since the last flush. */
   #span: Span | null = null;
   #at = 0;
@@ -67,10 +85,11 @@ export class FrameEncoder {
   /** What the next batch says was received from the other side; its owner keeps it right. */
   receivedBytes = 0;
 
-  constructor(sink: ByteSink, limits: EncoderLimits) {
+  constructor(sink: ByteSink, buffers: BatchBuffers, backlogBytesMax: number) {
     this.#sink = sink;
-    this.#batchBytes = limits.batchBytes;
-    this.#backlogBytesMax = limits.backlogBytesMax;
+    this.#buffers = buffers;
+    this.#batchBytes = buffers.bytes;
+    this.#backlogBytesMax = backlogBytesMax;
   }
 
   /** All that was given to the sink, modulo 2^32. */
@@ -134,9 +153,9 @@ export class FrameEncoder {
   /** From now on nothing is taken, nor given to the sink. */
   stop(): void {
     this.#stopped = true;
+    if (this.#span !== null) this.#buffers.giveBack(this.#span);
     this.#span = null;
     this.#at = 0;
-    this.#free.length = 0;
   }
 
   /** A buffer with room, `#at` behind its BATCH; null: nothing is taken any more. */
@@ -148,7 +167,7 @@ export class FrameEncoder {
       this.#sink.overflow();
       return null;
     }
-    this.#span = this.#free.pop() ?? new Span(Buffer.allocUnsafeSlow(this.#batchBytes));
+    this.#span = this.#buffers.take();
     this.#at = HEADER_BYTES;
     this.#sink.ready();
     return this.#span;
@@ -178,9 +197,7 @@ export class FrameEncoder {
   #done(span: Span, bytes: number): void {
     this.#writesOnWay--;
     this.#bytesOnWay -= bytes;
-    if (this.#stopped) return;
-    // More than a few are there only while a connection was slow; they are not kept for that.
-    if (this.#free.length < 2) this.#free.push(span);
-    this.flush();
+    this.#buffers.giveBack(span);
+    if (!this.#stopped) this.flush();
   }
 }

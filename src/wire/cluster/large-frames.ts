@@ -76,7 +76,13 @@ export class HelloFrame {
     this.host = host;
     const isRole = this.role >= Role.scheduler && this.role <= Role.worker;
     const isRange = this.firstCore === NO_INDEX || (this.firstCore >= 0 && (this.firstCore & 31) === 0);
-    return isRole && isRange && span.isZero(at + 36, at + NAME_AT) && (this.coreCount | this.memoryMb) >= 0 && this.port <= 0xffff;
+    return (
+      isRole &&
+      isRange &&
+      span.isZero(at + 36, at + NAME_AT) &&
+      (this.coreCount | this.memoryMb) >= 0 &&
+      this.port <= 0xffff
+    );
   }
 
   write(span: Span, at: number): void {
