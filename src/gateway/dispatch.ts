@@ -136,7 +136,7 @@ export class Dispatcher {
   copyState(fn: FunctionVersion): CopyState {
     const entry = this.#versions.find(fn);
     return entry === null || this.#agent === null
-      ? { copyable: null, reasons: [], zygote: 'none', waiting: 0 }
+      ? { copyable: null, reasons: [], zygote: 'none', lacks: '', waiting: 0 }
       : this.#agent.copyState(entry.index);
   }
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FrameKind } from '../../src/wire/instance-frame.ts';
 import type { InvokeResult } from '../../src/gateway/platform.ts';
+import type { CopyState } from '../../src/worker/agent/contract.ts';
 import { SMALL, SmallPlatform } from './small-platform.ts';
 
 const TICK_US = 10_000;
@@ -215,6 +216,24 @@ test('an uncopyable function runs in processes of its own, and says why', async 
   assert.ok(platform.plays.every(({ instance }) => instance.origin === null) && platform.startCount > 0);
   const { copyable, reasons } = platform.dispatcher.copyState(platform.store.getVersion('fresh')!);
   assert.deepEqual({ copyable, reasons }, { copyable: false, reasons: ['a timer'] });
+  await end(platform);
+});
+
+test('what keeps a zygote from being made is said', async () => {
+  const platform = await open({ memoryMb: 129, slotCount: 8, versionCountMax: 4 });
+  platform.clock.advanceUs(TICK_US);
+  await cellsBoot(platform);
+  platform.store.put('large', 129);
+  const stateOf = (name: string): CopyState => platform.dispatcher.copyState(platform.store.getVersion(name)!);
+  for (const name of ['large', 'a', 'large']) {
+    platform.invoke(name);
+    await platform.answerAll();
+  }
+  assert.deepEqual(
+    [stateOf('large').zygote, stateOf('large').lacks],
+    ['none', 'no stem cell: memory is full'],
+    'the instance would have to go for a cell that nothing fits beside',
+  );
   await end(platform);
 });
 

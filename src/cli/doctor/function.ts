@@ -54,11 +54,11 @@ function provisionedLine({ version, requested, available, status, reason }: Prov
   return `version ${version}: ${available} of ${requested} ready, ${status}${reason === '' ? '' : ` (${reason})`}`;
 }
 
-function copiesLine({ copyable, zygote, waiting }: FunctionState): string {
+function copiesLine({ copyable, zygote, lacks, waiting }: FunctionState): string {
   if (copyable === false) return 'it cannot be copied, so every instance is a process of its own:';
   const zygoteWords = { none: 'no zygote', initialising: 'its zygote initialises', ready: 'its zygote is ready' }[
     zygote
   ];
   const known = copyable === null ? 'not known yet; an invocation finds out' : 'it can be copied';
-  return `${known}; ${zygoteWords}, ${waiting} waiting`;
+  return `${known}; ${zygoteWords}${lacks === '' ? '' : ` (${lacks})`}, ${waiting} waiting`;
 }

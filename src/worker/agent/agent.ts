@@ -132,7 +132,7 @@ export class Agent implements Provisioner {
     exited: (instance, reason) => this.#onExited(instance, reason),
   };
   readonly #cellEvents: CellEvents = {
-    booted: (cell) => this.#feed(() => this.#machine.booted(cell.slot)),
+    booted: (cell) => this.#feed(() => this.#machine.booted(cell.slot, this.#doors.clock.nowUs())),
     initialised: (cell) => this.#onInitialised(cell),
     initFailed: (cell) => this.#feed(() => this.#machine.initFailed(cell.slot)),
     uncopyable: (cell, reasons) => this.#onUncopyable(cell, reasons),

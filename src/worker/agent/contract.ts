@@ -104,7 +104,9 @@ export interface CopyState {
   /** Why it cannot be copied, each in words for its owner. */
   readonly reasons: readonly string[];
   readonly zygote: 'none' | 'initialising' | 'ready';
-  /** Copies that wait for an invocation. */
+  /** What keeps its zygote from being made, in words; '' where there is one, or nothing does. */
+  readonly lacks: string;
+  /** Instances that wait for an invocation. */
   readonly waiting: number;
 }
 

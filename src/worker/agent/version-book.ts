@@ -1,11 +1,21 @@
 /** What the agent knows of the versions that it was told of, beside what the machine decides by. */
 import { assert } from '../../base/assert.ts';
 import { SlotState } from '../machine/actions.ts';
+import { CellLack } from '../machine/ahead.ts';
 import type { WorkerMachine } from '../machine/worker.ts';
 import type { CodeFolders, CodeSupply, CopyState, ProvisionedState, VersionTarget } from './contract.ts';
 
 const REASON_COUNT_MAX = 16;
 const REASON_LENGTH_MAX = 256;
+
+const LACKS: Record<CellLack, string> = {
+  [CellLack.none]: '',
+  [CellLack.unwanted]: 'no stem cell: none is to be kept',
+  [CellLack.boots]: 'no stem cell: the next one boots',
+  [CellLack.fails]: 'no stem cell: none boots, and the log of the platform says why',
+  [CellLack.slots]: 'no stem cell: every slot is taken',
+  [CellLack.memory]: 'no stem cell: memory is full',
+};
 
 interface Page {
   readonly target: VersionTarget;
@@ -86,7 +96,8 @@ export class VersionBook {
     const has = (state: SlotState): boolean => slots.some((slot) => machine.stateOf(slot) === state);
     const zygote = has(SlotState.zygote) ? 'ready' : has(SlotState.initialising) ? 'initialising' : 'none';
     const waiting = slots.filter((slot) => machine.stateOf(slot) === SlotState.idle).length;
-    return { copyable, reasons, zygote, waiting };
+    const lacks = zygote === 'none' ? LACKS[machine.cellLack(versionIndex)] : '';
+    return { copyable, reasons, zygote, lacks, waiting };
   }
 
   #pageOf(target: VersionTarget): Page | null {

@@ -6,7 +6,13 @@
  *   `copiesAheadMax`: each invocation uses one up, and the next is made when it is over.
  * - A provisioned version keeps its count of instances, waiting or not.
  *
- * The first two use only what is free; provisioned instances may evict as a lease does. Where a lease was refused, or a
+ * Copies use only what is free; provisioned instances may evict as a lease does. A missing cell takes the place of what is
+ * worth less than it by the rule of keep-alive.ts, where its uses are the leases that took one of its kind or had to do
+ * without, since all of that kind were there, and its cost is its boot. Without that condition a machine that is full of warm
+ * instances, as it is after a while, would never have a cell again; with it a cell that had to go for a lease, and that no
+ * other asks for, does not push the instance of that lease out again. Leases give cells up last all the same.
+ *
+ * Where a lease was refused, or a
  * provisioned instance has to wait, what becomes free is for those: the first two pause until something was placed, or
  * for `PAUSE_TICKS`. Without this a cell would boot in the very slot that another one was evicted from.
  *
@@ -18,6 +24,18 @@ import { Fit, type Room } from './room.ts';
 import type { Slots } from './slots.ts';
 import { backoffTicks, type Versions } from './versions.ts';
 import type { Zygotes } from './zygotes.ts';
+
+/** Why no stem cell of a kind waits. */
+export const CellLack = {
+  none: 0,
+  /** None is to be kept. */
+  unwanted: 1,
+  boots: 2,
+  fails: 3,
+  slots: 4,
+  memory: 5,
+} as const;
+export type CellLack = (typeof CellLack)[keyof typeof CellLack];
 
 const NONE = -1;
 const PAUSE_TICKS = 10;
@@ -44,6 +62,12 @@ export class Ahead {
   /** Consecutive failures of each kind of cell, and the tick before which none is booted. */
   readonly #cellFailures: Int32Array;
   readonly #cellTick: Float64Array;
+  /** Leases that took a cell of each kind, or would have, since all of that kind were there. */
+  readonly #cellUses: Float64Array;
+  /** What the last boot of each kind took for each MB, microseconds; whatever it is worth, before the first one. */
+  readonly #cellWorth: Float64Array;
+  /** Something was evicted for the slot of a cell. */
+  #cellAwaitsSlot = false;
   #tickCount = 0;
   #bootTick = -BOOT_TICKS;
   #pausedUntilTick = 0;
@@ -62,6 +86,8 @@ export class Ahead {
     this.#actions = parts.actions;
     this.#cellFailures = new Int32Array(limits.cellTargets.length);
     this.#cellTick = new Float64Array(limits.cellTargets.length);
+    this.#cellUses = new Float64Array(limits.cellTargets.length);
+    this.#cellWorth = new Float64Array(limits.cellTargets.length).fill(Infinity);
   }
 
   get isStopping(): boolean {
@@ -147,9 +173,33 @@ export class Ahead {
     this.#cellTick[kind] = this.#tickCount + backoffTicks(this.#cellFailures[kind]!);
   }
 
-  cellBooted(kind: number): void {
+  cellBooted(slot: number, nowUs: number): void {
+    const kind = this.#slots.cellKind[slot]!;
     this.#cellFailures[kind] = 0;
     this.#cellTick[kind] = 0;
+    this.#cellWorth[kind] = (nowUs - this.#slots.sinceUs[slot]!) / this.#limits.cellMemoryMb;
+  }
+
+  /** A lease took a cell of the kind. */
+  cellUsed(kind: number): void {
+    this.#cellUses[kind]! += 1;
+  }
+
+  /** A lease of the version got a process of its own. Perhaps it would have taken a cell. */
+  cellMissed(version: number): void {
+    const { zygote, cellKind, memoryMb } = this.#versions;
+    if (zygote[version] !== NONE || !this.#versions.isForkable(version) || !this.mayAdopt) return;
+    // Where a zygote does not fit beside the instance, a cell is of no use.
+    if (this.#room.everFits(memoryMb[version]!, NONE)) this.cellUsed(cellKind[version]!);
+  }
+
+  cellLack(kind: number): CellLack {
+    if (this.#zygotes.cell(kind) !== NONE) return CellLack.none;
+    if (this.#limits.cellTargets[kind] === 0) return CellLack.unwanted;
+    if (this.#cellFailures[kind]! > 0) return CellLack.fails;
+    const isFree = this.#room.isFree(this.#limits.cellMemoryMb);
+    if (this.#slots.cellCount[kind]! > 0 || isFree) return CellLack.boots;
+    return this.#slots.freeCount === 0 ? CellLack.slots : CellLack.memory;
   }
 
   /** One more zygote would still leave a slot for a lease on every core, beside all that is provisioned. */
@@ -185,14 +235,26 @@ export class Ahead {
     if (this.#stopping || this.#isPaused) return;
     if (this.#tickCount < this.#bootTick + BOOT_TICKS && this.#isAwaited()) return;
     const { cellTargets, cellMemoryMb, initTimeoutUs } = this.#limits;
+    this.#cellAwaitsSlot = false;
     for (let kind = 0; kind < cellTargets.length; kind++) {
       if (this.#cellTick[kind]! > this.#tickCount) continue;
-      while (this.#lacksCells(kind) && this.#room.isFree(cellMemoryMb)) {
-        const slot = this.#slots.takeCell(kind, cellMemoryMb, nowUs + initTimeoutUs);
+      while (this.#lacksCells(kind) && this.#makeCellRoom(kind)) {
+        const slot = this.#slots.takeCell(kind, cellMemoryMb, nowUs);
+        this.#slots.deadlineUs[slot] = nowUs + initTimeoutUs;
         this.#actions.boot(slot, kind);
         this.#bootTick = this.#tickCount;
       }
+      if (!this.#lacksCells(kind)) this.#cellUses[kind] = 0;
     }
+  }
+
+  #makeCellRoom(kind: number): boolean {
+    const { cellMemoryMb } = this.#limits;
+    const uses = this.#cellUses[kind]!;
+    if (uses === 0) return this.#room.isFree(cellMemoryMb);
+    const fit = this.#room.makeForCell(cellMemoryMb, this.#slots.keepAlive.priorityOf(uses, this.#cellWorth[kind]!));
+    if (fit === Fit.later) this.#cellAwaitsSlot = true;
+    return fit === Fit.now;
   }
 
   #isAwaited(): boolean {
@@ -246,6 +308,8 @@ export class Ahead {
 
   #fit(memoryMb: number, keep: number, mayEvict: boolean): Fit {
     if (mayEvict) return this.#room.make(memoryMb, keep);
+    // Else the copies that a cell has pushed out of their slots would take them again.
+    if (this.#cellAwaitsSlot && this.#slots.freeCount <= 1) return Fit.never;
     return this.#room.isFree(memoryMb) ? Fit.now : Fit.never;
   }
 

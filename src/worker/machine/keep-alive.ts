@@ -47,6 +47,11 @@ export class GreedyDual implements KeepAlive {
     return this.#priority[item]!;
   }
 
+  /** That of something new with so many uses. */
+  priorityOf(useCount: number, worth: number): number {
+    return this.#clock + useCount * worth;
+  }
+
   evicted(item: number): void {
     // What was kept by force meanwhile may be far behind: the clock never goes back.
     if (this.#priority[item]! > this.#clock) this.#clock = this.#priority[item]!;

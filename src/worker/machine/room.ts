@@ -1,9 +1,12 @@
 /**
  * Room for one more: a slot and memory, at the cost of what the keep-alive rule gives up first.
  *
- * May go: idle and readying instances but for as many as are provisioned, zygotes without copies, and, after all these,
+ * For a lease may go: idle and readying instances but for as many as are provisioned, zygotes without copies, and, after all these,
  * stem cells. Memory is there as soon as its holder is killed; a slot only once it is
  * gone, and the same holds for a zygote whose copies have to go first.
+ *
+ * For a stem cell, which no lease waits for, go idle instances and zygotes that are worth less than it, and nothing of a
+ * provisioned version.
  */
 import { Kill, SlotState } from './actions.ts';
 import type { Leases } from './leases.ts';
@@ -26,7 +29,7 @@ export class Room {
   readonly #slots: Slots;
   readonly #versions: Versions;
   readonly #leases: Leases;
-  /** 1 for zygotes that have a copy which holds a lease; only within `#everFits`. */
+  /** 1 for zygotes that have a copy which holds a lease; only within `everFits`. */
   readonly #needed: Uint8Array;
 
   constructor(memoryMb: number, slots: Slots, versions: Versions, leases: Leases) {
@@ -45,7 +48,7 @@ export class Room {
   /** Evicts until there is a free slot and memory, but never the slot `keep`. Nothing changes where it can never fit. */
   make(memoryMb: number, keep: number): Fit {
     if (this.isFree(memoryMb)) return Fit.now;
-    if (!this.#everFits(memoryMb, keep)) return Fit.never;
+    if (!this.everFits(memoryMb, keep)) return Fit.never;
     while (this.#slots.residentMb + memoryMb > this.#memoryMb) {
       if (!this.#evictOne(keep)) return Fit.later;
     }
@@ -55,8 +58,44 @@ export class Room {
     return Fit.later;
   }
 
+  /** The same for a stem cell of this priority. `later`: it has the memory, and a slot once something is gone. */
+  makeForCell(memoryMb: number, priority: number): Fit {
+    if (this.isFree(memoryMb)) return Fit.now;
+    const slots = this.#slots;
+    let lessMb = 0;
+    for (let slot = 0; slot < slots.count; slot++) {
+      if (this.#isWorthLess(slot, priority)) lessMb += slots.memoryMb[slot]!;
+    }
+    if (slots.residentMb + memoryMb - lessMb > this.#memoryMb) return Fit.never;
+    if (slots.freeCount === 0) {
+      const isOut = slots.dyingCount > 0 || this.#evictWorthLess(priority);
+      return isOut ? Fit.later : Fit.never;
+    }
+    while (slots.residentMb + memoryMb > this.#memoryMb && this.#evictWorthLess(priority));
+    return Fit.now;
+  }
+
+  #isWorthLess(slot: number, priority: number): boolean {
+    const { state, version, children, keepAlive } = this.#slots;
+    const mayGo = state[slot] === SlotState.idle || (state[slot] === SlotState.zygote && children[slot] === 0);
+    if (!mayGo || this.#versions.provisioned[version[slot]!]! > 0) return false;
+    return keepAlive.priority(slot) < priority;
+  }
+
+  /** The one that goes first. */
+  #evictWorthLess(priority: number): boolean {
+    const { count, keepAlive } = this.#slots;
+    let found = NONE;
+    for (let slot = 0; slot < count; slot++) {
+      if (!this.#isWorthLess(slot, priority)) continue;
+      if (found === NONE || keepAlive.priority(slot) < keepAlive.priority(found)) found = slot;
+    }
+    if (found !== NONE) this.#evict(found);
+    return found !== NONE;
+  }
+
   /** Whether it would fit with everything gone that may go, now or once its copies are gone. */
-  #everFits(memoryMb: number, keep: number): boolean {
+  everFits(memoryMb: number, keep: number): boolean {
     const { state, zygote, children, memoryMb: memoryOf, count } = this.#slots;
     const versions = this.#versions;
     const needed = this.#needed.fill(0);
@@ -103,12 +142,16 @@ export class Room {
         if (found === NONE || keepAlive.priority(slot) < keepAlive.priority(found)) found = slot;
       }
     }
-    if (found === NONE && cell === NONE) return false;
-    const version = found === NONE ? NONE : slots.version[found]!;
-    if (found !== NONE) keepAlive.evicted(found);
-    slots.kill(found === NONE ? cell : found, Kill.evicted);
-    if (version !== NONE) this.#leases.noteCold(version);
-    return true;
+    if (found !== NONE) this.#evict(found);
+    else if (cell !== NONE) slots.kill(cell, Kill.evicted);
+    return found !== NONE || cell !== NONE;
+  }
+
+  #evict(slot: number): void {
+    const version = this.#slots.version[slot]!;
+    this.#slots.keepAlive.evicted(slot);
+    this.#slots.kill(slot, Kill.evicted);
+    this.#leases.noteCold(version);
   }
 
   #mayGo(slot: number, keep: number): boolean {

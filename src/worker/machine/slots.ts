@@ -114,11 +114,11 @@ export class Slots {
   }
 
   /** A free slot for a stem cell that boots. There has to be room. */
-  takeCell(cellKind: number, memoryMb: number, deadlineUs: number): number {
+  takeCell(cellKind: number, memoryMb: number, nowUs: number): number {
     const slot = this.#take(SlotState.booting, memoryMb);
     this.cellKind[slot] = cellKind;
     this.cellCount[cellKind]! += 1;
-    this.deadlineUs[slot] = deadlineUs;
+    this.sinceUs[slot] = nowUs;
     this.pendingCount++;
     return slot;
   }

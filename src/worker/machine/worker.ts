@@ -20,7 +20,7 @@
  * Hot path: `assign` of an idle instance and `answered`. Nothing is allocated in any event.
  */
 import { assert } from '../../base/assert.ts';
-import { Ahead } from './ahead.ts';
+import { Ahead, CellLack } from './ahead.ts';
 import { Actions, Ending, Kill, SlotState } from './actions.ts';
 import { checkFleet } from './invariants.ts';
 import { Leases } from './leases.ts';
@@ -182,10 +182,10 @@ export class WorkerMachine {
   }
 
   /** The stem cell can adopt a function. */
-  booted(slot: number): void {
+  booted(slot: number, nowUs: number): void {
     if (this.#slots.state[slot] !== SlotState.booting) return;
     this.#slots.beCell(slot);
-    this.#ahead.cellBooted(this.#slots.cellKind[slot]!);
+    this.#ahead.cellBooted(slot, nowUs);
   }
 
   /** The zygote can be copied. `memoryMb`: what it was seen to use; 0 where that is unknown. */
@@ -362,12 +362,13 @@ export class WorkerMachine {
 
   /** Stem cells of the kind that have booted and wait for a function. */
   waitingCells(cellKind: number): number {
-    const { resting, state, cellKind: kinds } = this.#slots;
-    let count = 0;
-    for (let slot = resting.head(0); slot !== NONE; slot = resting.after(slot)) {
-      if (state[slot] === SlotState.cell && kinds[slot] === cellKind) count++;
-    }
-    return count;
+    return this.#zygotes.waitingCount(cellKind);
+  }
+
+  /** Why no stem cell waits that the version could have; `none` too where it has no use for one. */
+  cellLack(versionIndex: number): CellLack {
+    if (!this.#versions.isForkable(versionIndex)) return CellLack.none;
+    return this.#ahead.cellLack(this.#versions.cellKind[versionIndex]!);
   }
 
   /** Slots in this state; for metrics, not for every step. */
@@ -424,6 +425,7 @@ export class WorkerMachine {
       if (cell !== NONE) fit = this.#room.make(this.#ahead.adoptionMb(version), cell);
       if (cell !== NONE && fit === Fit.now) {
         this.#zygotes.adopt(cell, core, version, nowUs);
+        this.#ahead.cellUsed(this.#versions.cellKind[version]!);
         zygote = cell;
       }
     }
@@ -432,6 +434,7 @@ export class WorkerMachine {
     if (this.#room.make(memoryMb, NONE) !== Fit.now) return NONE;
     const slot = this.#slots.takeInstance(version, SlotState.starting);
     this.#zygotes.start(slot, core, nowUs);
+    this.#ahead.cellMissed(version);
     return slot;
   }
 

@@ -38,6 +38,16 @@ export class Zygotes {
     return NONE;
   }
 
+  /** Cells of the kind that wait. */
+  waitingCount(cellKind: number): number {
+    const { resting, state, cellKind: kinds } = this.#slots;
+    let count = 0;
+    for (let slot = resting.head(0); slot !== NONE; slot = resting.after(slot)) {
+      if (state[slot] === SlotState.cell && kinds[slot] === cellKind) count++;
+    }
+    return count;
+  }
+
   adopt(cell: number, core: number, version: number, nowUs: number): void {
     const slots = this.#slots;
     slots.thaw(cell, core);

@@ -39,7 +39,7 @@ class Remembering implements Provisioner {
   }
 
   copyState(): CopyState {
-    return { copyable: null, reasons: [], zygote: 'none', waiting: 0 };
+    return { copyable: null, reasons: [], zygote: 'none', lacks: '', waiting: 0 };
   }
 
   /** As 'name:version isolation count', in order. */

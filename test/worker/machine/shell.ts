@@ -233,7 +233,7 @@ export class Shell implements ActionHandler {
   }
 
   booted(slot: number): void {
-    this.machine.booted(slot);
+    this.machine.booted(slot, this.nowUs);
     this.drain();
   }
 

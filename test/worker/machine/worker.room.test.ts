@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { checkLeases, checkRested, flourish } from './endings.ts';
+import { CellLack } from '../../../src/worker/machine/ahead.ts';
 import { Ending, Shell, SlotState, VERSIONS } from './shell.ts';
 
 const PLAIN = 0;
@@ -184,6 +185,118 @@ describe('what is made ahead where room is short', () => {
     flourish(shell);
     checkLeases(shell);
     assert.ok(shell.endings.every((ending) => ending === Ending.answered));
+  });
+});
+
+describe('a missing stem cell', () => {
+  const FORK_US = 100;
+  const BOOT_US = 6000;
+  const small = { ...VERSIONS[PLAIN]!, memoryMb: 100 };
+  const sizes = [small, { ...small, cellKind: 0 }, small, { ...small, memoryMb: 400 }];
+
+  /**
+   * Cells wait, and took so long to boot; the rest of memory is full of idle instances of the third version, of which
+   * each took `costUs` longer to start than the one before.
+   */
+  function full(limits: Limits, costUs = FORK_US): Shell {
+    const shell = new Shell({ coreCount: 8, slotCount: 12, memoryMb: 550, versionCount: 9, ...limits }, sizes);
+    shell.tick();
+    shell.nowUs += BOOT_US;
+    for (const slot of shell.slotsIn(SlotState.booting)) shell.booted(slot);
+    const fits = Math.floor((shell.limits.memoryMb - shell.machine.residentMb) / small.memoryMb);
+    const count = Math.min(fits, shell.limits.slotCount - shell.processes.size, shell.limits.coreCount);
+    for (let core = 0; core < count; core++) assert.ok(shell.assign(core, 2));
+    for (const slot of shell.of(2, SlotState.starting)) {
+      shell.nowUs += costUs;
+      shell.ready(slot);
+    }
+    for (const slot of shell.of(2, SlotState.busy)) shell.answer(slot);
+    shell.done();
+    return shell;
+  }
+
+  /** One invocation of the version on the only idle core; to initialise takes as long as to get ready. */
+  function use(shell: Shell, version: number, costUs = FORK_US): void {
+    while (!shell.assign(0, version)) settle(shell);
+    for (const slot of shell.slotsIn(SlotState.initialising)) {
+      shell.nowUs += costUs;
+      shell.initialised(slot, 0);
+    }
+    const slot = shell.machine.slotOf(0);
+    shell.nowUs += costUs;
+    if (shell.machine.stateOf(slot) === SlotState.starting) shell.ready(slot);
+    shell.answer(slot);
+    settle(shell);
+  }
+
+  const booting = (shell: Shell): number => shell.slotsIn(SlotState.booting).length;
+  /** What dies is gone, and so much time passes that whatever may boot does. */
+  function settle(shell: Shell): void {
+    for (let round = 0; round < 2; round++) {
+      for (const slot of shell.slotsIn(SlotState.dying)) shell.exit(slot);
+      shell.tick(30);
+    }
+  }
+
+  test('takes the place of an instance that costs less to have again', () => {
+    const shell = full({});
+    use(shell, 1);
+    assert.equal(booting(shell), 1);
+    assert.ok(shell.machine.residentMb + small.memoryMb > shell.limits.memoryMb, 'more went than had to');
+  });
+
+  test('and its slot, where those are short', () => {
+    const shell = full({ coreCount: 2, slotCount: 4, memoryMb: 5000 });
+    use(shell, 1);
+    assert.equal(booting(shell), 1);
+  });
+
+  test('not of one that costs more', () => {
+    const shell = full({}, 2 * BOOT_US);
+    use(shell, 1, 100 * BOOT_US);
+    assert.equal(booting(shell), 0);
+    assert.equal(shell.machine.cellLack(1), CellLack.memory);
+  });
+
+  test('but the more functions went without, the more it is worth', () => {
+    const dear = Array.from({ length: 9 }, () => ({ ...small, cellKind: 0 }));
+    const shell = full({}, 4 * BOOT_US);
+    for (const [version, properties] of dear.entries()) if (version > 3) shell.setVersion(version, properties);
+    use(shell, 1, 100 * BOOT_US);
+    let count = 0;
+    for (; booting(shell) === 0 && count < 5; count++) use(shell, 4 + count, 100 * BOOT_US);
+    assert.ok(count > 1 && count < 5, `after ${count}`);
+  });
+
+  test('not of a provisioned one', () => {
+    const shell = full({});
+    const count = shell.of(2, SlotState.idle).length - 2;
+    assert.equal(shell.machine.provision(2, count), count);
+    use(shell, 1, 100 * BOOT_US);
+    assert.equal(booting(shell), 0);
+    assert.ok(shell.of(2, SlotState.idle).length > count);
+  });
+
+  test('of none, where it had to go itself and nobody has asked for it since', () => {
+    const shell = full({ memoryMb: 400, cellTargets: [1] });
+    for (let round = 0; round < 5; round++) {
+      use(shell, 3);
+      assert.equal(shell.of(3, SlotState.idle).length, 1, `it is cold in round ${round}`);
+    }
+  });
+
+  test('costs those that are used no instance, however many new functions there are', () => {
+    const shell = full({ memoryMb: 750 });
+    for (let count = 0; count < 400; count++) use(shell, 0);
+    for (let round = 0; round < 50; round++) {
+      use(shell, 1);
+      for (const slot of shell.slotsIn(SlotState.booting)) shell.booted(slot);
+      shell.machine.dropVersion(1);
+      shell.drain();
+      settle(shell);
+      shell.setVersion(1, sizes[1]!);
+      assert.equal(shell.of(0, SlotState.idle).length, 1, `in round ${round}`);
+    }
   });
 });
 
