@@ -1,6 +1,6 @@
 /** Cells of the Python runtime under bubblewrap, for tests: real zygotes, real copies. */
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ import type { Zygote, ZygoteReport } from '../../../src/worker/sandbox/contract.
 import { hasMemoryLimit, noBubblewrap, ROOT_ONLY } from '../sandbox/harness.ts';
 import { Conversation, environmentOf } from './runtime-process.ts';
 
-const [runtime] = pythonRuntimes;
+export const [runtime] = pythonRuntimes;
 assert.ok(runtime !== undefined);
 const finding = runtime.check();
 export const skip = !finding.ok
@@ -51,6 +51,22 @@ function folderWith(files: Files): string {
     writeFileSync(path.join(folder, name), text);
   }
   return folder;
+}
+
+/** Of layers that are there: their folder. */
+function layersFolder(layers: Files | string): string {
+  if (typeof layers === 'string') return layers;
+  return Object.keys(layers).length === 0 ? '' : folderWith(layers);
+}
+
+/** A layer with the packages of a folder; without their own tests. */
+export function layerWith(folder: string, names: readonly string[]): string {
+  const layer = folderWith({});
+  for (const name of names.filter((each) => existsSync(path.join(folder, each)))) {
+    const filter = (file: string): boolean => !/\/(tests|__pycache__)$/.test(file);
+    cpSync(path.join(folder, name), path.join(layer, 'python', name), { recursive: true, filter });
+  }
+  return layer;
 }
 
 const freeSlots = Array.from({ length: SLOTS }, (_, slot) => slot);
@@ -110,12 +126,12 @@ export class Cell {
   async adopt(
     files: Files | string,
     env: Record<string, string> = {},
-    layers: Files = {},
+    layers: Files | string = {},
   ): Promise<ZygoteReport | null> {
     assert.deepEqual(await this.report(), { kind: 'cell' }, this.output);
     this.zygote.adopt({
       codeDir: folderWith(typeof files === 'string' ? { 'index.py': files } : files),
-      layersDir: Object.keys(layers).length === 0 ? '' : folderWith(layers),
+      layersDir: layersFolder(layers),
       env: { ...environmentOf('{code}', 'index.handler'), ...runtime!.env('python3.11'), TZ: ':UTC', ...env },
       memoryMb: ZYGOTE_MB,
       network: 'none',

@@ -1,7 +1,8 @@
 /** What copies of an initialised Python function draw: each for itself what came by chance, all the same what was chosen. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { type Cell, skip, valueOf, zygoteOf } from './python-cell.ts';
+import { type Cell, layerWith, runtime, skip, valueOf, zygoteOf } from './python-cell.ts';
 
 const COPIES = 6;
 
@@ -60,4 +61,76 @@ def handler(event, context):
   }
   assert.equal((await valueOf(cell)).plain, 'builtin_function_or_methodrandom');
   await cell.stop();
+});
+
+/** Where numpy is for the Python of the runtime: '' if it is a package of the system, null if there is none. */
+function numpyFolder(): string | null {
+  const look =
+    'import sys; print("%d.%d" % sys.version_info[:2])\nimport numpy, os; print(os.path.dirname(os.path.dirname(numpy.__file__)))';
+  const found = (program: string, args: string[]): string[] =>
+    spawnSync(program, [...args, '-c', look], { encoding: 'utf8' })
+      .stdout?.trim()
+      .split('\n') ?? [];
+  const own = found(runtime!.interpreter(), ['-I']);
+  if (own.length === 2) return '';
+  // A numpy folder of one's own, or another Python's of the same version.
+  if (process.env['PERCH_TEST_NUMPY'] !== undefined) return process.env['PERCH_TEST_NUMPY'];
+  const other = found('python3', []);
+  return other.length === 2 && other[0] === own[0] ? other[1]! : null;
+}
+
+const numpy = skip === false ? numpyFolder() : null;
+const skipNumpy =
+  skip || (numpy === null ? 'NOT TESTED: no numpy for this Python (apt-get install python3-numpy)' : false);
+const numpyLayer = numpy === null || numpy === '' ? {} : layerWith(numpy, ['numpy', 'numpy.libs']);
+
+test("numpy's generators that were seeded by chance differ between copies", { skip: skipNumpy }, async () => {
+  const cell = await zygoteOf(
+    `
+import secrets, sys
+import numpy as np
+np.random.rand(); np.random.randn(3)
+G = np.random.Generator
+L = np.random.RandomState(); normal = np.random.RandomState(); normal.randn(); long = np.random.RandomState(); long.rand(3_000_000)
+again = np.random.RandomState(5); again.seed(); late = np.random.RandomState(5); late.seed(None); late.rand(5000)
+root = np.random.SeedSequence(); children = [np.random.default_rng(s) for s in root.spawn(2)]
+by = {"default": np.random.default_rng(), "chosen entropy": np.random.default_rng(secrets.randbits(128)), "child": children[0], "second child": children[1],
+  "reused": np.random.default_rng(root.entropy), "jumped": G(np.random.PCG64().jumped())}
+for name in ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"):
+    kind = getattr(np.random, name)
+    by[name] = G(kind()); by[name].random(); by[name].integers(5, dtype=np.uint32)
+    by["fresh " + name] = G(kind())
+fixed = {name: G(getattr(np.random, name)(7)) for name in ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")}
+fixed["key"] = G(np.random.Philox(key=5)); fixed["sequence"] = np.random.default_rng(np.random.SeedSequence(9).spawn(3)[2])
+fixed["list"] = np.random.default_rng([1, 2]); restored = G(np.random.PCG64()); restored.bit_generator.state = np.random.PCG64(3).state; fixed["restored"] = restored
+fixed["jumped"] = G(np.random.PCG64(4).jumped())
+old = np.random.RandomState(8); old.rand(); old.randn(); set_ = np.random.RandomState(); set_.set_state(np.random.RandomState(11).get_state())
+def handler(event, context):
+    return {"shared": np.random.rand(), "L": L.rand(), "normal": normal.randn(), "long": long.rand(), "again": again.rand(), "late": late.rand(),
+      "entropy": str(root.entropy), "grandchild": np.random.default_rng(by["default"].bit_generator._seed_seq.spawn(1)[0]).random(),
+      "twins": children[0].random() != children[1].random(), **{name: each.random() for name, each in by.items()},
+      **{"kept " + name: each.random() for name, each in fixed.items()}, "kept old": old.randn(), "kept set": set_.rand()}`,
+    {},
+    numpyLayer,
+  );
+  assert.equal(cell.log, '');
+  for (const [name, count] of Object.entries(await distinct(cell))) {
+    assert.equal(count, name.startsWith('kept') || name === 'twins' ? 1 : COPIES, name);
+  }
+  await cell.stop();
+});
+
+test('the shared generator of numpy that was given a seed keeps its stream', { skip: skipNumpy }, async () => {
+  for (const code of [
+    'np.random.seed(0)',
+    'np.random.rand(); np.random.set_state(np.random.RandomState(0).get_state())',
+  ]) {
+    const cell = await zygoteOf(
+      `import numpy as np\n${code}\ndef handler(e, c): return np.random.rand()`,
+      {},
+      numpyLayer,
+    );
+    for (let index = 0; index < 2; index++) assert.equal(await valueOf(cell), 0.5488135039273248, code);
+    await cell.stop();
+  }
 });

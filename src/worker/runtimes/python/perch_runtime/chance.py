@@ -10,11 +10,12 @@ import weakref
 
 from . import own
 
-# Beyond these, values and states are not remembered, and count as chosen.
+# Beyond these, values and states are not remembered. Then numbers that nobody writes count as chance, and states as chosen.
 DRAWN_MAX = 16_384
 STATES_MAX = 256
 # A shorter one could be equal to a number that somebody chose.
 _BYTES_MIN = 4
+_CERTAIN_BITS = 65
 _CLOCK_SCALES = (1, 1_000, 1_000_000, 1_000_000_000)
 _CLOCK_SLACK_S = 1
 
@@ -28,7 +29,8 @@ _shared = random._inst
 # By id, since a class of generators may have forbidden hashing.
 _by_chance = weakref.WeakValueDictionary()
 _states = set()
-_drawn = set()
+# The numbers, in the order in which they came.
+_drawn = {}
 _remembers = False
 _started_s = 0.0
 _chosen_state = None
@@ -47,14 +49,26 @@ def was_drawn(value):
     """Whether the kernel's randomness gave this value, as bytes or as a number."""
     if isinstance(value, (bytes, bytearray)):
         value = int.from_bytes(value, 'big')
-    return isinstance(value, int) and value in _drawn
+    if not isinstance(value, int):
+        return False
+    return value in _drawn or (len(_drawn) >= DRAWN_MAX and value.bit_length() >= _CERTAIN_BITS)
+
+
+def drawn_numbers(bits_min, count_max):
+    """The latest of at least that size."""
+    found = []
+    for number in reversed(_drawn):
+        if number.bit_length() >= bits_min:
+            found.append(number)
+            if len(found) == count_max:
+                break
+    return found
 
 
 def _remember(data):
     # What `secrets` makes a number of, it reads from the left; others do as they like.
     if _remembers and len(data) >= _BYTES_MIN and len(_drawn) < DRAWN_MAX:
-        _drawn.add(int.from_bytes(data, 'big'))
-        _drawn.add(int.from_bytes(data, 'little'))
+        _drawn[int.from_bytes(data, 'big')] = _drawn[int.from_bytes(data, 'little')] = True
 
 
 def _mark(generator, is_chance):

@@ -1,9 +1,9 @@
-# What a copy of a Python process would share with every other copy, made its own: random streams above all (chance.py). The
+# What a copy of a Python process would share with every other copy, made its own: random streams above all (chance.py, chance_numpy.py). The
 # kernel's randomness (os.urandom, secrets, uuid4) needs nothing.
 import sys
 from os import urandom
 
-from . import chance
+from . import chance, chance_numpy, log
 
 _SEED_BYTES = 32
 
@@ -15,6 +15,9 @@ def prepare():
 
 def settle():
     """Once the function is initialised, before the first fork."""
+    failed = chance_numpy.settle()
+    if failed:
+        log.write(failed + '\n')
     chance.settle()
     uuid = sys.modules.get('uuid')
     if uuid is not None:
@@ -26,12 +29,10 @@ def settle():
 
 def separate():
     chance.separate()
+    chance_numpy.separate()
     ssl = sys.modules.get('_ssl')
     if ssl is not None:
         ssl.RAND_add(urandom(_SEED_BYTES), float(_SEED_BYTES))
-    numpy = sys.modules.get('numpy.random')
-    if callable(getattr(numpy, 'seed', None)):
-        numpy.seed()
     process = sys.modules.get('multiprocessing.process')
     if process is not None:
         process.current_process().authkey = urandom(_SEED_BYTES)
