@@ -20,6 +20,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   delete: () => import('./commands/delete.ts'),
   cores: () => import('./commands/cores.ts'),
   cluster: () => import('./commands/cluster.ts'),
+  scheduler: () => import('./commands/scheduler.ts'),
   doctor: () => import('./commands/doctor.ts'),
   demo: () => import('./commands/demo.ts'),
 };

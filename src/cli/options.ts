@@ -35,3 +35,12 @@ export function dataFolderDefault(): string {
   if (process.getuid?.() === 0) return '/var/lib/perch';
   return join(process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share'), 'perch');
 }
+
+const PORT_MAX = 65_535;
+
+/** `host:port`, `[IPv6]:port`. */
+export function hostAndPort(text: string): { host: string; port: number } {
+  const [, host = '', port = ''] = /^(?:\[(?=.*\]))?(.+?)\]?:(\d{1,5})$/.exec(text) ?? [];
+  if (host !== '' && Number(port) <= PORT_MAX) return { host, port: Number(port) };
+  throw new InvalidArgumentError('It has to be HOST:PORT.');
+}

@@ -8,6 +8,7 @@ import type { PlatformOptions, RunningPlatform } from '../compose.ts';
 import { parseCpuList } from '../../worker/agent/topology.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { wholeNumber } from '../options.ts';
+import { stopSignal } from '../stop-signal.ts';
 
 interface UpOptions {
   readonly port: number;
@@ -141,12 +142,6 @@ function readKeys(file: string | undefined): ReadonlyMap<string, string> {
   }
   if (keys.size === 0) throw new CliError(EXIT.usage, `--keys ${file} holds no key.`);
   return keys;
-}
-
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
-  });
 }
 
 function parseCores(text: string): number[] {
