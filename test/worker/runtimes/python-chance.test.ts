@@ -63,6 +63,43 @@ def handler(event, context):
   await cell.stop();
 });
 
+test('the log says where initialisation drew what all copies have', { skip }, async () => {
+  const line = 'what it made of them is the same in all instances copied from it\n';
+  const cases: [string, string][] = [
+    [
+      'import uuid\nwho = uuid.uuid4()',
+      `[WARN] initialisation drew from os.urandom, secrets or uuid4 (index.py line 2): ${line}`,
+    ],
+    [
+      'import multiprocessing, os, packed, random, secrets\npool = os.urandom(4096)\nfor _ in range(20_000): secrets.randbelow(10)\nrandom.seed(secrets.randbits(64))',
+      `[WARN] initialisation drew from os.urandom, secrets or uuid4 (index.py line 2, index.py line 3, packed.py line 2): ${line}`,
+    ],
+    [
+      'import multiprocessing, random, secrets, ssl, tempfile, uuid\nrandom.seed(secrets.randbits(64)); random.SystemRandom(); random.random()',
+      '',
+    ],
+  ];
+  for (const [code, expected] of cases) {
+    const files = {
+      'index.py': `${code}\ndef handler(e, c): pass`,
+      'packed.py': 'import secrets\nkey = secrets.token_hex()',
+    };
+    const cell = await zygoteOf(files);
+    assert.equal(cell.log, expected);
+    assert.equal(await valueOf(cell), null);
+    await cell.stop();
+  }
+  const json = await zygoteOf('import secrets\nkey = secrets.token_hex()\ndef handler(e, c): pass', {
+    AWS_LAMBDA_LOG_FORMAT: 'JSON',
+  });
+  const { level, message } = JSON.parse(json.log);
+  assert.deepEqual(
+    [level, message],
+    ['WARN', `initialisation drew from os.urandom, secrets or uuid4 (index.py line 2): ${line.trim()}`],
+  );
+  await json.stop();
+});
+
 /** Where numpy is for the Python of the runtime: '' if it is a package of the system, null if there is none. */
 function numpyFolder(): string | null {
   const look =
@@ -113,7 +150,7 @@ def handler(event, context):
     {},
     numpyLayer,
   );
-  assert.equal(cell.log, '');
+  assert.doesNotMatch(cell.log, /numpy/);
   for (const [name, count] of Object.entries(await distinct(cell))) {
     assert.equal(count, name.startsWith('kept') || name === 'twins' ? 1 : COPIES, name);
   }
@@ -130,6 +167,7 @@ test('the shared generator of numpy that was given a seed keeps its stream', { s
       {},
       numpyLayer,
     );
+    assert.equal(cell.log, '');
     for (let index = 0; index < 2; index++) assert.equal(await valueOf(cell), 0.5488135039273248, code);
     await cell.stop();
   }

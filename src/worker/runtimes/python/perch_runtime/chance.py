@@ -6,10 +6,12 @@
 # time: instances that start by themselves would differ by it.
 import os
 import random
+import sys
 import weakref
 
 from . import own
 
+PLACES_MAX = 64
 # Beyond these, values and states are not remembered. Then numbers that nobody writes count as chance, and states as chosen.
 DRAWN_MAX = 16_384
 STATES_MAX = 256
@@ -19,6 +21,12 @@ _CERTAIN_BITS = 65
 _CLOCK_SCALES = (1, 1_000, 1_000_000, 1_000_000_000)
 _CLOCK_SLACK_S = 1
 
+# What they draw at their import, copies draw anew: see separate.py and chance_numpy.py.
+_MADE_ANEW = ('multiprocessing', 'numpy')
+_CODE = '/var/task/'
+_OF_PYTHON = (os.path.dirname(os.__file__) + os.sep, os.path.dirname(os.path.dirname(__file__)) + os.sep, '<frozen ')
+
+_frame_at = sys._getframe
 _Random = random.Random
 _methods = {name: getattr(_Random, name) for name in ('seed', 'getstate', 'setstate')}
 _original_seed = _methods['seed']
@@ -29,8 +37,11 @@ _shared = random._inst
 # By id, since a class of generators may have forbidden hashing.
 _by_chance = weakref.WeakValueDictionary()
 _states = set()
-# The numbers, in the order in which they came.
+# Each number, in the order in which they came, and its draw: the place in a list, which is empty once it became the seed
+# of a generator that copies seed anew.
 _drawn = {}
+# Places of draws that are too short, or too many, to be told from each other.
+_other_places = set()
 _remembers = False
 _started_s = 0.0
 _chosen_state = None
@@ -45,10 +56,13 @@ def _is_clock(value):
     return any(first * scale <= value <= last * scale for scale in _CLOCK_SCALES)
 
 
+def _number(value):
+    return int.from_bytes(value, 'big') if isinstance(value, (bytes, bytearray)) else value
+
+
 def was_drawn(value):
     """Whether the kernel's randomness gave this value, as bytes or as a number."""
-    if isinstance(value, (bytes, bytearray)):
-        value = int.from_bytes(value, 'big')
+    value = _number(value)
     if not isinstance(value, int):
         return False
     return value in _drawn or (len(_drawn) >= DRAWN_MAX and value.bit_length() >= _CERTAIN_BITS)
@@ -65,10 +79,41 @@ def drawn_numbers(bits_min, count_max):
     return found
 
 
+def _place():
+    """Of the line that draws, in the function's code or in one of its packages: `index.py line 3`."""
+    frame = _frame_at(3)
+    while frame is not None:
+        if str(frame.f_globals.get('__name__')).split('.')[0] in _MADE_ANEW:
+            return ''
+        file = frame.f_code.co_filename
+        if '-packages/' in file or not file.startswith(_OF_PYTHON):
+            shown = file[len(_CODE) :] if file.startswith(_CODE) else file
+            return f'{shown} line {frame.f_lineno}'
+        frame = frame.f_back
+    return ''
+
+
 def _remember(data):
+    place = _place()
+    if len(data) < _BYTES_MIN or len(_drawn) >= DRAWN_MAX:
+        if len(_other_places) < PLACES_MAX:
+            _other_places.add(place)
+        return
+    draw = [place]
     # What `secrets` makes a number of, it reads from the left; others do as they like.
-    if _remembers and len(data) >= _BYTES_MIN and len(_drawn) < DRAWN_MAX:
-        _drawn[int.from_bytes(data, 'big')] = _drawn[int.from_bytes(data, 'little')] = True
+    for order in ('big', 'little'):
+        _drawn[int.from_bytes(data, order)] = draw
+
+
+def took(number):
+    """It is the seed of a generator that copies seed anew."""
+    if number in _drawn:
+        _drawn[number].clear()
+
+
+def places():
+    """Where initialisation drew what it may have kept."""
+    return sorted((_other_places | {place for draw in _drawn.values() for place in draw}) - {''})
 
 
 def _mark(generator, is_chance):
@@ -80,7 +125,10 @@ def _mark(generator, is_chance):
 
 def _seed(self, a=None, version=2):
     _original_seed(self, a, version)
-    _mark(self, a is None or _is_clock(a) or was_drawn(a))
+    drawn = a is not None and was_drawn(a)
+    if drawn:
+        took(_number(a))
+    _mark(self, drawn or a is None or _is_clock(a))
 
 
 def _getstate(self):
@@ -104,7 +152,8 @@ class _Urandom:
 
     def __call__(self, size, /):
         data = _original_urandom(size)
-        _remember(data)
+        if _remembers:
+            _remember(data)
         return data
 
 
@@ -144,6 +193,7 @@ def settle():
         _chosen_state = _methods['getstate'](_shared)
     _drawn.clear()
     _states.clear()
+    _other_places.clear()
 
 
 def separate():

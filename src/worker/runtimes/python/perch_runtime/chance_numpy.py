@@ -9,7 +9,7 @@ import gc
 import sys
 from os import urandom
 
-from .chance import drawn_numbers, was_drawn
+from .chance import drawn_numbers, took, was_drawn
 
 # How far states of MT19937 are followed: each as far as the second, all of them together by the first. What is not found is
 # taken for chosen.
@@ -79,7 +79,11 @@ class _Search:
         if type(generator) is not kind:
             return False
         key = generator.state['state']['key']
-        return any(_leads_to(kind(each), key, NEAR_DRAWS)[0] for each in self._dropped)
+        for each in self._dropped:
+            if _leads_to(kind(each), key, NEAR_DRAWS)[0]:
+                took(each.entropy)
+                return True
+        return False
 
 
 def _number(entropy):
@@ -139,6 +143,8 @@ def settle():
         _states.extend(search.states(generators))
         _generators.extend(generators)
         _sequences.extend(search.sequences)
+        for each in search.sequences:
+            took(each.entropy)
         # Now rather than in a copy, should it fail.
         separate()
     except Exception as error:

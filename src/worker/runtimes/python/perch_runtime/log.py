@@ -193,6 +193,15 @@ def log_error(described):
         write('\r'.join(error_lines(described)) + '\n')
 
 
+def warn(message):
+    """Of the runtime's own, to the function's owner."""
+    if _state.json:
+        timestamp = own.strftime(TIME_FORMAT + 'Z', own.gmtime())
+        write(own.json_bytes({'timestamp': timestamp, 'level': 'WARN', 'message': message}).decode() + '\n')
+    else:
+        write(f'[WARN] {message}\n')
+
+
 def rehearse():
     try:
         record = logging.LogRecord('root', logging.INFO, __file__, 1, 'rehearsal %d', (1,), None)

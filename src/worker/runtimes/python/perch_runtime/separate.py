@@ -6,6 +6,8 @@ from os import urandom
 from . import chance, chance_numpy, log
 
 _SEED_BYTES = 32
+_PLACES_SHOWN_MAX = 3
+_SAME = 'what it made of them is the same in all instances copied from it'
 
 
 def prepare():
@@ -17,7 +19,12 @@ def settle():
     """Once the function is initialised, before the first fork."""
     failed = chance_numpy.settle()
     if failed:
-        log.write(failed + '\n')
+        log.warn(failed)
+    places = chance.places()
+    if places:
+        more = ', …' if len(places) > _PLACES_SHOWN_MAX else ''
+        shown = ', '.join(places[:_PLACES_SHOWN_MAX])
+        log.warn(f'initialisation drew from os.urandom, secrets or uuid4 ({shown}{more}): {_SAME}')
     chance.settle()
     uuid = sys.modules.get('uuid')
     if uuid is not None:
