@@ -50,12 +50,13 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
     else this.#answerName(handle, this.#session.name(version));
   }
 
+  /** In its announcement; later it is the answer to a probe, and nothing changes. */
   held(frame: LeaseFrame): void {
+    if (this.#session !== null) return;
     const version = this.#named.get(frame.handle);
     const core = frame.core - this.#place.firstCore;
     const isTwice = this.#running.some((each) => each.core === core);
-    if (this.#session !== null || version === undefined || core < 0 || core >= this.#worker.coreCount || isTwice)
-      return this.#breach(frame.kind);
+    if (version === undefined || core < 0 || core >= this.#worker.coreCount || isTwice) return this.#breach(frame.kind);
     this.#running.push({ core, sequence: frame.sequence, version });
   }
 
