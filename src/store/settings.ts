@@ -8,8 +8,11 @@
 import type { NetworkPolicy } from '../worker/sandbox/contract.ts';
 import type { FunctionConfig } from './store.ts';
 
-export const ISOLATIONS = ['reuse', 'fresh'] as const;
-/** `fresh`: every invocation in a clean copy of its own. `reuse`: an instance serves one after the other, as on Lambda. */
+export const ISOLATIONS = ['reuse', 'fresh', 'process'] as const;
+/**
+ * `reuse`: an instance serves one invocation after the other; all are copies of one that was initialised. `fresh`: every invocation in a
+ * clean copy of its own. `process`: as `reuse`, and every instance is a process that initialises itself, as on Lambda.
+ */
 export type Isolation = (typeof ISOLATIONS)[number];
 export const ISOLATION_DEFAULT: Isolation = 'reuse';
 export const ISOLATION_VARIABLE = 'PERCH_ISOLATION';

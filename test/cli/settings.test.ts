@@ -63,11 +63,14 @@ describe('settings of Perch', { skip: skip === '' ? false : skip }, () => {
     const report = await doctor('echo');
     assert.deepEqual([report['isolation'], report['network'], report['refusal']], ['fresh', 'none', null]);
     assert.match(await ok('list'), /ISOLATION[\s\S]*echo .* fresh /);
+    assert.match(await ok('deploy', file('echo.mjs'), '--isolation', 'process'), /updated/);
+    assert.match(await ok('doctor', 'echo'), /^isolation +process$/m);
     assert.match(await ok('deploy', file('echo.mjs'), '--isolation', 'reuse'), /updated/);
     assert.equal((await doctor('echo'))['isolation'], 'reuse');
     const refused = await run('deploy', file('echo.mjs'), '--network', 'host');
     assert.deepEqual([refused.code, /--allow-host-network/.test(refused.stderr)], [4, true]);
-    assert.equal((await run('deploy', file('echo.mjs'), '--isolation', 'clean')).code, 2);
+    const unknown = await run('deploy', file('echo.mjs'), '--isolation', 'clean');
+    assert.deepEqual([unknown.code, /reuse, fresh, process/.test(unknown.stderr)], [2, true], unknown.stderr);
     await ok('delete', 'echo');
   });
 
@@ -107,7 +110,7 @@ describe('settings of Perch', { skip: skip === '' ? false : skip }, () => {
     assert.equal((await ok('deploy', file('many'))).match(/unchanged/g)?.length, 2);
     const bad = await run('deploy', file('bad'));
     assert.equal(bad.code, 2);
-    assert.match(bad.stderr, /perch\.json:1 \(functions\.f\.isolation\).*"reuse"\|"fresh"/);
+    assert.match(bad.stderr, /perch\.json:1 \(functions\.f\.isolation\).*"reuse"\|"fresh"\|"process"/);
   });
 
   test('Python: the folder of the file; another kind of code changes the runtime', { skip: noPython }, async () => {

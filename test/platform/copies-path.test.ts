@@ -237,6 +237,22 @@ test('what keeps a zygote from being made is said', async () => {
   await end(platform);
 });
 
+test('process: each instance initialises itself, and serves one invocation after the other', async () => {
+  const platform = await open();
+  platform.store.put('own', 128, 'process');
+  await cellsBoot(platform);
+  for (let round = 0; round < 2; round++) {
+    for (let core = 0; core < SMALL.coreCount; core++) platform.invoke('own');
+    await platform.answerAll();
+  }
+  assert.equal(platform.startCount, SMALL.coreCount, 'as many instances as run at once');
+  assert.ok(platform.plays.every(({ instance }) => instance.origin === null));
+  assert.ok(platform.cells.every(({ cell }) => cell.adopted === null));
+  const { copyable, reasons } = platform.dispatcher.copyState(platform.store.getVersion('own')!);
+  assert.deepEqual({ copyable, reasons }, { copyable: false, reasons: ["its isolation is 'process'"] });
+  await end(platform);
+});
+
 test('leases that await a zygote have its error when it fails, or dies', async () => {
   const platform = await open();
   await cellsBoot(platform);

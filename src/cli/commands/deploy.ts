@@ -68,9 +68,10 @@ export function register(program: Command): void {
     .option('--concurrency <count>', "most invocations at once, reserved; 'none' lifts it", parseConcurrency)
     .option('--provisioned <count>', "instances kept ready; publishes a version; 'none' lifts it", parseProvisioned)
     .addOption(
-      new Option('--isolation <kind>', 'one instance for many invocations, or a clean copy for each').choices(
-        ISOLATIONS,
-      ),
+      new Option(
+        '--isolation <kind>',
+        'an instance for many invocations, a clean copy for each, or instances that share nothing',
+      ).choices(ISOLATIONS),
     )
     .addOption(new Option('--network <reach>', 'what the function reaches').choices(NETWORKS))
     .option('--external <package>', 'pack this npm package as it is; can be given many times', collect)

@@ -188,7 +188,7 @@ export class Agent implements Provisioner {
   /** Before the version's first `assign` or `provision`. */
   setVersion(target: VersionTarget): void {
     const { versionIndex, fn, isolation } = target;
-    const { kind, reasons } = this.#launcher.cellKindOf(fn);
+    const { kind, reasons } = this.#launcher.cellKindOf(fn, isolation);
     this.#book.set(target, reasons);
     this.#machine.setVersion(versionIndex, {
       memoryMb: fn.config.memoryMb,

@@ -3,7 +3,7 @@
  * from a zygote at all, as far as that is known before it ran.
  */
 import type { Account } from '../../base/arn.ts';
-import { networkOf } from '../../store/settings.ts';
+import { type Isolation, networkOf } from '../../store/settings.ts';
 import type { FunctionVersion } from '../../store/store.ts';
 import { RUNTIME_FOLDERS, runtimeOf } from '../runtimes/index.ts';
 import type { Runtime } from '../runtimes/runtime.ts';
@@ -47,7 +47,7 @@ export class Launcher {
       : [];
   }
 
-  cellKindOf({ config }: FunctionVersion): CellKind {
+  cellKindOf({ config }: FunctionVersion, isolation: Isolation): CellKind {
     const runtime = runtimeOf(config.runtime);
     const kind = this.cellRuntimes.indexOf(runtime);
     if (kind < 0) {
@@ -57,6 +57,7 @@ export class Launcher {
     const reasons = Object.keys(config.environment)
       .filter((name) => READ_AT_START.test(name))
       .map((name) => `the environment variable ${name} is read when a process begins`);
+    if (isolation === 'process') reasons.push("its isolation is 'process'");
     if (networkOf(config) === 'host') reasons.push("its network is the host's");
     return { kind: reasons.length === 0 ? kind : NO_CELLS, reasons };
   }

@@ -21,6 +21,9 @@ test('isolation: the variable before the tag before the default; what is unknown
     ['fresh', 'reuse', 'fresh'],
     ['FRESH', 'fresh', 'fresh'],
     ['clean', undefined, 'reuse'],
+    ['process', 'fresh', 'process'],
+    [undefined, 'process', 'process'],
+    ['Process', undefined, 'reuse'],
   ];
   for (const [variable, tag, expected] of cases) {
     const config = configWith(variable === undefined ? {} : { PERCH_ISOLATION: variable });
@@ -35,16 +38,19 @@ test('a bad value is refused with the variable, the value and what is allowed', 
   const refused = mergeConfig(defaultConfig(), { Environment: { Variables: { PERCH_ISOLATION: 'clean' } } });
   assert.ok(refused instanceof UserError);
   assert.equal(refused.code, 'InvalidParameterValueException');
-  assert.match(refused.message, /variable PERCH_ISOLATION has the value 'clean'; it has to be one of reuse, fresh/);
+  assert.match(
+    refused.message,
+    /variable PERCH_ISOLATION has the value 'clean'; it has to be one of reuse, fresh, process\./,
+  );
   assert.match(settingsFault({ PERCH_NETWORK: '' }) ?? '', /PERCH_NETWORK has the value ''.*none, outbound, host/);
   assert.match(
     settingTagsFault({ 'perch:isolation': 'x' }) ?? '',
-    /tag perch:isolation has the value 'x'.*reuse, fresh/,
+    /tag perch:isolation has the value 'x'.*reuse, fresh, process\./,
   );
 });
 
 test('whatever the environment holds: a fault or a setting that is what it says', () => {
-  const value = fc.oneof(fc.constantFrom('reuse', 'fresh', 'none', 'outbound', 'host'), fc.string());
+  const value = fc.oneof(fc.constantFrom('reuse', 'fresh', 'process', 'none', 'outbound', 'host'), fc.string());
   fc.assert(
     fc.property(value, value, (isolation, network) => {
       const environment = { PERCH_ISOLATION: isolation, PERCH_NETWORK: network };
