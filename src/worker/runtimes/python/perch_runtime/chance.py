@@ -23,6 +23,7 @@ _CLOCK_SLACK_S = 1
 
 # What they draw at their import, copies draw anew: see separate.py and chance_numpy.py.
 _MADE_ANEW = ('multiprocessing', 'numpy')
+_NUMPY_SEEDS = 'numpy.random.bit_generator'
 _CODE = '/var/task/'
 _OF_PYTHON = (os.path.dirname(os.__file__) + os.sep, os.path.dirname(os.path.dirname(__file__)) + os.sep, '<frozen ')
 
@@ -93,8 +94,32 @@ def _place():
     return ''
 
 
+class _NumpyBits:
+    """In place of the function that numpy draws its seeds with, compiled code that has no line: RandomState(7) draws one too."""
+
+    def __init__(self, original):
+        self.original = original
+        self.runs = False
+
+    def __call__(self, k):
+        self.runs = True
+        try:
+            return self.original(k)
+        finally:
+            self.runs = False
+
+
+def _numpy_draws():
+    """Puts it there when numpy draws for the first time, which it does at its import."""
+    module = sys.modules.get(_NUMPY_SEEDS)
+    bits = getattr(module, 'randbits', None)
+    if bits is not None and type(bits) is not _NumpyBits:
+        module.randbits = bits = _NumpyBits(bits)
+    return bits is not None and bits.runs
+
+
 def _remember(data):
-    place = _place()
+    place = '' if _numpy_draws() else _place()
     if len(data) < _BYTES_MIN or len(_drawn) >= DRAWN_MAX:
         if len(_other_places) < PLACES_MAX:
             _other_places.add(place)
@@ -188,6 +213,9 @@ def settle():
     for module, name in ((os, 'urandom'), (random, '_urandom')):
         if getattr(module, name) is _urandom:
             setattr(module, name, _original_urandom)
+    bits = getattr(sys.modules.get(_NUMPY_SEEDS), 'randbits', None)
+    if type(bits) is _NumpyBits:
+        sys.modules[_NUMPY_SEEDS].randbits = bits.original
     _anew.extend(_by_chance.values())
     if id(_shared) not in _by_chance:
         _chosen_state = _methods['getstate'](_shared)

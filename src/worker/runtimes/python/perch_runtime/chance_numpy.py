@@ -79,11 +79,7 @@ class _Search:
         if type(generator) is not kind:
             return False
         key = generator.state['state']['key']
-        for each in self._dropped:
-            if _leads_to(kind(each), key, NEAR_DRAWS)[0]:
-                took(each.entropy)
-                return True
-        return False
+        return any(_leads_to(kind(each), key, NEAR_DRAWS)[0] for each in self._dropped)
 
 
 def _number(entropy):
