@@ -237,6 +237,34 @@ test('what keeps a zygote from being made is said', async () => {
   await end(platform);
 });
 
+test('copy is said of what was forked alone; a process that is still on its way is a cold start, and its wait is billed', async () => {
+  for (const canCopy of [false, true]) {
+    const platform = await open(ROOMY, canCopy);
+    await cellsBoot(platform);
+    const first = platform.invoke('fresh')!;
+    await platform.answerAll();
+    for (const play of platform.plays) if (!play.ready) play.boot();
+    await platform.settle();
+    // As many as wait, and one that is on its way.
+    platform.clock.advanceUs(1000);
+    const all = Array.from({ length: 3 }, () => platform.invoke('fresh')!);
+    await platform.settle();
+    platform.clock.advanceUs(5000);
+    await platform.answerAll();
+    const records = [first, ...all].map(({ results: [result] }) => {
+      assert.ok(result?.kind === 'response');
+      return result.record;
+    });
+    const last = canCopy ? 'copy' : 'cold';
+    assert.deepEqual(
+      records.map(({ start }) => start),
+      ['cold', 'warm', 'warm', last],
+    );
+    assert.equal(records[3]!.initUs, canCopy ? 0 : records[3]!.startUs);
+    await end(platform);
+  }
+});
+
 test('process: each instance initialises itself, and serves one invocation after the other', async () => {
   const platform = await open();
   platform.store.put('own', 128, 'process');

@@ -353,7 +353,7 @@ export class Agent implements Provisioner {
   }
 
   #take(slot: number, core: number): void {
-    this.#noteStart(core, 'copy');
+    this.#noteStart(core, this.#machine.zygoteOf(slot) === NONE ? 'cold' : 'copy');
     this.#starter.pin(this.#residents[slot]!, core);
   }
 

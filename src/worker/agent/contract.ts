@@ -32,8 +32,8 @@ export interface Invocation {
 }
 
 /**
- * What an invocation met. `warm`: an instance or copy that waited. `copy`: one that was forked from the function's zygote,
- * or was on its way. `cold`: nothing but its code.
+ * What an invocation met. `warm`: an instance or copy that waited. `copy`: the function's zygote, from which one was forked for it or was
+ * being forked ahead. `cold`: nothing but its code, or what was initialising it still.
  */
 export type StartKind = 'cold' | 'copy' | 'warm';
 

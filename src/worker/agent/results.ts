@@ -98,14 +98,15 @@ function payloadOf(running: Running, ending: Ending, server: Server | null, mome
 function recordOf(running: Running, server: Server | null, nowUs: number): InvocationRecord {
   const started = running.startedUs > 0;
   const runUs = started ? nowUs - running.startedUs : 0;
-  // That of a copy is its rehearsal, which is the platform's.
-  const initUs = running.start === 'cold' ? running.initUs || (server?.initUs ?? 0) : 0;
+  const startUs = (started ? running.startedUs : nowUs) - running.grantedUs;
+  // That of a copy is its rehearsal, which is the platform's. What was over before the invocation came is not its own.
+  const initUs = running.start === 'cold' ? Math.min(running.initUs || (server?.initUs ?? 0), startUs) : 0;
   return {
     core: running.lease.core,
     start: running.start,
     queuedAt: running.invocation.queuedAt,
     queuedUs: running.grantedUs - running.invocation.acceptedUs,
-    startUs: (started ? running.startedUs : nowUs) - running.grantedUs,
+    startUs,
     initUs,
     runUs,
     // Initialisation is billed with the invocation that caused it, as Lambda does since 2025.
