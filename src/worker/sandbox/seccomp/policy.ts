@@ -127,8 +127,8 @@ export const SYSCALL_GROUPS: readonly SyscallGroup[] = [
     name: 'ipc',
     verdict: 'allow',
     why:
-      "System V and POSIX queues, semaphores and shared memory. They stay inside the ipc namespace; Python's " +
-      'multiprocessing and some databases use them.',
+      'Queues, semaphores and shared memory of System V, and POSIX queues. They stay inside the ipc namespace; some databases ' +
+      'use them. POSIX semaphores and shared memory are files below /dev/shm, which is read-only.',
     calls: calls(`
       shmget shmat shmctl shmdt semget semop semctl semtimedop msgget msgsnd msgrcv msgctl mq_open mq_unlink
       mq_timedsend mq_timedreceive mq_notify mq_getsetattr
