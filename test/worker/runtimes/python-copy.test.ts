@@ -260,9 +260,45 @@ test('initialisation that fails is answered with its error, and ends the cell', 
     assert.deepEqual(await cell.exit, { kind: 'exit', code: 1 });
     assert.match(cell.log, /^\[ERROR\]/);
   }
-  const left = new Cell();
-  assert.equal(await left.adopt('import sys\nsys.exit(5)'), null);
-  assert.deepEqual(await left.exit, { kind: 'exit', code: 5 });
+  const exits: [string, number, string][] = [
+    ['sys.exit(5)', 5, ''],
+    ['sys.exit()', 0, ''],
+    ['sys.exit("a message")', 1, 'a message\n'],
+    ['atexit.register(print, "bye"); quit(7)', 7, 'bye\n'],
+    ['threading.Thread(target=time.sleep, args=(99,)).start(); sys.exit(3)', 3, ''],
+  ];
+  for (const [code, status, log] of exits) {
+    const left = new Cell();
+    assert.equal(await left.adopt(`import atexit, sys, threading, time\n${code}`), null);
+    assert.deepEqual([await left.exit, left.log], [{ kind: 'exit', code: status }, log], code);
+  }
+});
+
+test('an error beside initialisation is logged, and what awaits it fails', { skip }, async () => {
+  const cases: [string, RegExp][] = [
+    [
+      'import asyncio\nasync def task(): raise ValueError("lost")\nasync def main():\n  asyncio.create_task(task())\n  await asyncio.sleep(0.01)\nasyncio.run(main())',
+      /Task exception was never retrieved[^]*ValueError: lost/,
+    ],
+    ['async def task(): pass\ntask()', /coroutine 'task' was never awaited/],
+    [
+      'import threading\ndef run(): raise ValueError("lost")\nt = threading.Thread(target=run)\nt.start(); t.join()',
+      /Exception in thread Thread-1 [^]*ValueError: lost/,
+    ],
+    ['class Left:\n  def __del__(self): raise ValueError("lost")\nLeft()', /Exception ignored in[^]*ValueError: lost/],
+  ];
+  for (const [code, log] of cases) {
+    const cell = await zygoteOf(`${code}\ndef handler(e, c): return 1`);
+    assert.match(cell.log, log);
+    assert.equal(await valueOf(cell), 1);
+    await cell.stop();
+  }
+  const awaited = new Cell();
+  const report = await awaited.adopt(
+    'import asyncio\nasync def main(): raise ValueError("awaited")\nasyncio.run(main())',
+  );
+  assert.equal(report?.kind, 'init-error');
+  assert.match(report.kind === 'init-error' ? report.payload.toString() : '', /"errorType": "ValueError"/);
 });
 
 test('a function that replaces what the runtime uses is copied and answered all the same', { skip }, async () => {
