@@ -3,6 +3,7 @@
  * That the two copies of the frame layout agree is shown by every one of these.
  */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -14,8 +15,7 @@ import type { Invocation } from '../../../src/worker/agent/contract.ts';
 const folder = mkdtempSync(path.join(tmpdir(), 'perch-python-'));
 after(() => rmSync(folder, { recursive: true }));
 
-const [runtime] = pythonRuntimes;
-assert.ok(runtime !== undefined);
+const runtime = pythonRuntimes[0]!;
 const finding = runtime.check();
 const skip = finding.ok ? false : `NOT TESTED: ${finding.detail}`;
 
@@ -27,8 +27,8 @@ function start(files: Files | string, handler = 'index.handler', env: Record<str
     mkdirSync(path.dirname(path.join(code, name)), { recursive: true });
     writeFileSync(path.join(code, name), text);
   }
-  const { AWS_EXECUTION_ENV = '' } = runtime!.env('python3.11');
-  return startRuntime(runtime!, code, handler, { AWS_EXECUTION_ENV, ...env });
+  const { AWS_EXECUTION_ENV = '' } = runtime.env('python3.11');
+  return startRuntime(runtime, code, handler, { AWS_EXECUTION_ENV, ...env });
 }
 
 async function once(
@@ -237,6 +237,27 @@ test('errors carry type, message and trace', { skip }, async (t) => {
     });
   }
 });
+
+test(
+  'an error that the version of Python may explain names it, where the runtime names another',
+  { skip },
+  async () => {
+    const running = spawnSync(runtime.interpreter(), ['-c', 'import sys; print(sys.version.split()[0])'], {
+      encoding: 'utf8',
+    });
+    const version = running.stdout.trim();
+    const own = `python${version.split('.').slice(0, 2).join('.')}`;
+    const of = async (code: string, name: string): Promise<string> =>
+      (await once(code, {}, { env: { AWS_EXECUTION_ENV: `AWS_Lambda_${name}` } })).value.errorMessage;
+    for (const code of ['def handler(:', 'import nowhere']) {
+      const plain = await of(code, own);
+      assert.doesNotMatch(plain, /this machine/);
+      const expected = `${plain} (its runtime is python3.99; this machine runs it on Python ${version})`;
+      assert.equal(await of(code, 'python3.99'), expected);
+    }
+    assert.equal(await of('raise ValueError("no")', 'python3.99'), 'no');
+  },
+);
 
 test('a trace shows the function, and nothing of the runtime', { skip }, async () => {
   const code = 'def inner():\n    raise ValueError("deep")\ndef handler(e, c):\n    inner()';

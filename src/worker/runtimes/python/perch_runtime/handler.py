@@ -14,6 +14,15 @@ def extend_path(code_folder):
     importlib.invalidate_caches()
 
 
+def _other_version():
+    """What the function's author may not expect: the machine's Python runs it, whatever its runtime's name."""
+    named = os.environ.get('AWS_EXECUTION_ENV', '').removeprefix('AWS_Lambda_')
+    major, minor, micro = sys.version_info[:3]
+    if not named.startswith('python') or named == f'python{major}.{minor}':
+        return ''
+    return f' (its runtime is {named}; this machine runs it on Python {major}.{minor}.{micro})'
+
+
 def load_handler(handler):
     """Imports the module and with it runs the function's initialisation. Raises Lambda's faults."""
     module_name, dot, name = handler.rpartition('.')
@@ -25,12 +34,12 @@ def load_handler(handler):
     try:
         module = importlib.import_module(module_name.replace('/', '.'))
     except ImportError as error:
-        raise Fault('Runtime.ImportModuleError', f"Unable to import module '{module_name}': {error}") from None
+        message = f"Unable to import module '{module_name}': {error}{_other_version()}"
+        raise Fault('Runtime.ImportModuleError', message) from None
     except SyntaxError as error:
         place = f'  File "{error.filename}" Line {error.lineno}\n    {error.text}'
-        raise Fault(
-            'Runtime.UserCodeSyntaxError', f"Syntax error in module '{module_name}': {error}", [place]
-        ) from None
+        message = f"Syntax error in module '{module_name}': {error}{_other_version()}"
+        raise Fault('Runtime.UserCodeSyntaxError', message, [place]) from None
     found = getattr(module, name, None)
     if not callable(found):
         raise Fault('Runtime.HandlerNotFound', f"Handler '{name}' missing on module '{module_name}'")
