@@ -205,6 +205,34 @@ test('errors carry type, message and trace', async (t) => {
   }
 });
 
+test('what goes wrong before the first invocation is an error of the initialisation', async (t) => {
+  const good = 'exports.handler = async () => 1;';
+  const cases: [string, string, string, string][] = [
+    ['a rejection', "Promise.reject(new Error('floating'));", 'Runtime.UnhandledPromiseRejection', 'floating'],
+    ['a rejection with a text', "Promise.reject('floating');", 'Runtime.UnhandledPromiseRejection', 'floating'],
+    ['an exception on the next tick', "process.nextTick(() => { throw new TypeError('tick') });", 'TypeError', 'tick'],
+    ['an exception a turn later', "setImmediate(() => { throw new TypeError('turn') });", 'TypeError', 'turn'],
+    [
+      'a rejection without a runtime',
+      "globalThis.process = undefined; Promise.reject(new Error('broken'));",
+      'Runtime.UnhandledPromiseRejection',
+      'broken',
+    ],
+  ];
+  for (const [name, init, errorType, errorMessage] of cases)
+    await t.test(name, async () => {
+      const outcome = await once(cjs(`${init} ${good}`), 'index.handler');
+      assert.deepEqual(
+        [outcome.kind, outcome.value.errorType, outcome.value.errorMessage, outcome.last],
+        ['initError', errorType, errorMessage, true],
+      );
+    });
+  await t.test('none', async () => {
+    const init = "Promise.reject(new Error('handled')).catch(() => {}); globalThis.process = undefined;";
+    assert.equal((await once(cjs(init + good), 'index.handler')).value, 1);
+  });
+});
+
 test('one instance answers many invocations, keeps its globals, and survives its errors', async () => {
   const runner = start(
     cjs('let n = 0; exports.handler = async (e) => { n++; if (e.fail) throw new Error("x"); return n }'),

@@ -12,7 +12,7 @@ async function boot() {
   } catch (error) {
     serve.failInit(error);
   }
-  serve.start();
+  serve.afterInit(serve.start);
 }
 
 void boot();

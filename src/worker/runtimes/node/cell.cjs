@@ -6,6 +6,7 @@
 'use strict';
 
 const { openSync, readlinkSync, writeSync } = require('node:fs');
+const process = require('node:process');
 const { setFlagsFromString } = require('node:v8');
 const { runInNewContext } = require('node:vm');
 const ffi = require('./ffi.cjs');
@@ -110,8 +111,7 @@ async function adopt(frame, before) {
   } catch (error) {
     serve.failInit(error);
   }
-  // What initialisation closed is seen to be closed one turn later.
-  own.setImmediate(() => own.setImmediate(() => offer(before)));
+  serve.afterInit(() => offer(before));
 }
 
 function offer(before) {
@@ -124,6 +124,7 @@ function offer(before) {
   serve.rehearse(() => {
     const said = drawn.settle();
     if (said !== '') logs.log('WARN', said);
+    serve.initialised();
     send(Kind.initialised, 0, '');
     logs.useKind(channel.Kind.log);
     forkOnDemand();

@@ -7,6 +7,7 @@ const crypto = require('node:crypto');
 const { syncBuiltinESMExports } = require('node:module');
 const { constants } = require('node:os');
 const { performance } = require('node:perf_hooks');
+const process = require('node:process');
 const drawn = require('./drawn.cjs');
 const ffi = require('./ffi.cjs');
 const own = require('./own.cjs');

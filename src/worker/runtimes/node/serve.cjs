@@ -3,6 +3,8 @@
 // checks every frame, and everything else is the sandbox's task.
 'use strict';
 
+// Functions replace the global one.
+const process = require('node:process');
 const channel = require('./channel.cjs');
 const { Context, readEnvironment } = require('./context.cjs');
 const { errorText, typedError } = require('./errors.cjs');
@@ -21,6 +23,8 @@ let arn = '';
 let { send } = channel;
 
 let handler;
+/** What goes wrong is an error of the initialisation. */
+let initialising = true;
 /** One invocation, then the end. */
 let once = false;
 /** The invocation that is running; null between two, and before the first. */
@@ -126,7 +130,7 @@ function onFatal(thrown, code, label) {
   try {
     const text = errorText(thrown);
     logs.log('ERROR', label, text);
-    if (handler === undefined) sendInitError(text);
+    if (initialising) sendInitError(text);
     else if (current !== null) send(Kind.error, FLAG_LAST, current.sequence, text);
   } catch {
     // The function has closed the channel: its end says the rest.
@@ -170,7 +174,17 @@ function serveOnce() {
   once = true;
 }
 
+/** Calls `next` when what initialisation left behind has had its say: a rejection that nobody handles, a connection that closes. */
+function afterInit(next) {
+  own.setImmediate(() => own.setImmediate(next));
+}
+
+function initialised() {
+  initialising = false;
+}
+
 function start() {
+  initialised();
   send(Kind.ready, 0, 0, '');
   own.setImmediate(serve);
 }
@@ -195,4 +209,4 @@ function rehearse(done) {
   run(REHEARSAL);
 }
 
-module.exports = { configure, guard, failInit, use, serveOnce, start, rehearse };
+module.exports = { configure, guard, failInit, use, afterInit, initialised, serveOnce, start, rehearse };

@@ -3,6 +3,7 @@
 'use strict';
 
 const { readdirSync, readFileSync, readlinkSync } = require('node:fs');
+const process = require('node:process');
 const { openDescriptors } = require('./descriptors.cjs');
 
 /** libuv makes these when they are needed, and makes them anew in a copy. */
