@@ -38,6 +38,12 @@ test('interference, in small', { skip: tooFew || missing('wrk', 'taskset', 'bwra
   assert.ok(p99.ratio! > 0);
 });
 
+test('cluster, in small', async () => {
+  const report = await smoke('cluster');
+  assert.ok(report.figures.length > 0);
+  for (const { name, value } of report.figures) assert.ok(value > 0, name);
+});
+
 test('schedule, in small', async () => {
   const report = await smoke('schedule');
   const rates = report.figures.filter(({ unit }) => unit === 'M/s');

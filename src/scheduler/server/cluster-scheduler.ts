@@ -219,7 +219,7 @@ export class ClusterScheduler {
         return known;
       },
       noMemory: (core, sequence) => {
-        const known = owns(core) && machine.noMemory(core, sequence);
+        const known = owns(core) && this.#noMemory(core, sequence);
         this.#settle();
         return known;
       },
@@ -307,17 +307,30 @@ export class ClusterScheduler {
 
   #unstarted(gateway: Gateway, number: number, { core, sequence, version }: Unheld, why: Unstarted): void {
     const { leases } = this.machine;
-    const isHeld = leases.holds(core, sequence) && leases.request(core) === this.#requests.find(gateway, number);
-    if (!isHeld) {
+    if (!this.#isHeldFor(gateway, number, { core, sequence })) {
       // Its worker was away meanwhile, and the lease has ended with that.
       const asks = why !== 'cancelled' && this.#requests.find(gateway, number) < 0 && gateway.versions.has(version);
       if (asks) this.#ask(gateway, number, version);
       return;
     }
-    if (why === 'no-memory') return void this.machine.noMemory(core, sequence);
+    if (why === 'no-memory') return void this.#noMemory(core, sequence);
     if (why !== 'cancelled') this.#returned.add(leases.request(core));
     if (why === 'refused') this.#probe(core, sequence);
     else this.#release(core, sequence, false);
+  }
+
+  #isHeldFor(gateway: Gateway, number: number, { core, sequence }: { core: number; sequence: number }): boolean {
+    const { leases } = this.machine;
+    if (!leases.holds(core, sequence)) return false;
+    const index = leases.request(core);
+    return this.#requests.requester(index) === gateway && this.#requests.number(index) === number;
+  }
+
+  #noMemory(core: number, sequence: number): boolean {
+    const index = this.machine.leases.request(core);
+    const known = this.machine.noMemory(core, sequence);
+    if (known) this.#requests.waits(index);
+    return known;
   }
 
   #probe(core: number, sequence: number): void {
@@ -343,14 +356,20 @@ export class ClusterScheduler {
   #gatewayLeaves(gateway: Gateway): void {
     if (!this.#gateways.delete(gateway)) return;
     const { machine } = this;
-    for (const index of this.#requests.disown(gateway)) if (machine.cancel(index)) this.#requests.remove(index);
+    for (const index of gateway.indexes) {
+      if (index < 0) continue;
+      // The core that another one of its requests would have had may have been granted to this one just now.
+      if (machine.cancel(index)) this.#requests.remove(index);
+      else this.#requests.disown(index);
+    }
     gateway.versions.clear();
     for (const member of this.#byIndex) {
       if (member.line === null) continue;
       for (let core = member.firstCore; core < member.firstCore + member.coreCount; core++) {
         const request = machine.leases.request(core);
-        if (request >= 0 && this.#requests.requester(request) === null)
-          this.#probe(core, machine.leases.sequence(core));
+        if (request < 0 || this.#requests.requester(request) !== gateway) continue;
+        this.#requests.disown(request);
+        this.#probe(core, machine.leases.sequence(core));
       }
     }
     this.#settle();
@@ -376,6 +395,7 @@ export class ClusterScheduler {
     const grant = this.#grant;
     while (machine.takeGrant(grant)) {
       const gateway = this.#requests.requester(grant.request);
+      this.#requests.granted(grant.request);
       if (gateway !== null) gateway.port.granted(this.#requests.number(grant.request), grant, grant.warm === 1);
       else this.#release(grant.core, grant.sequence, false);
     }

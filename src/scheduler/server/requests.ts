@@ -1,13 +1,14 @@
 /**
  * The requests of all gateways under one numbering: each gateway numbers its own, and the machine wants small integers.
- * A number is in use from its request to the release of its lease, or to its refusal or withdrawal.
+ * The gateway's number is in use while the request waits; ours until its lease is released. The gateway hears from the
+ * worker that an invocation has ended, perhaps before we do, and may then use the number again.
  */
 const NONE = -1;
 const FIRST_LENGTH = 1024;
 
 /** Whose a request is. */
 export interface Requester {
-  /** Index by number; grows as its numbers do. */
+  /** Of those that wait, index by number; grows as its numbers do. */
   indexes: Int32Array;
 }
 
@@ -39,19 +40,33 @@ export class Requests<R extends Requester> {
     if (index === NONE) return NONE;
     this.#requesters[index] = requester;
     this.#numbers[index] = number;
-    if (number >= requester.indexes.length) grow(requester, number);
-    requester.indexes[number] = index;
+    this.waits(index);
     return index;
   }
 
-  /** -1: it has no request of this number. */
+  /** Of those that wait; -1: it has none of this number. */
   find(requester: R, number: number): number {
     return number < requester.indexes.length ? requester.indexes[number]! : NONE;
   }
 
+  /** Again, or for the first time. */
+  waits(index: number): void {
+    const requester = this.#requesters[index]!;
+    const number = this.#numbers[index]!;
+    if (requester === null) return;
+    if (number >= requester.indexes.length) grow(requester, number);
+    requester.indexes[number] = index;
+  }
+
+  /** It waits no more. */
+  granted(index: number): void {
+    const requester = this.#requesters[index]!;
+    const number = this.#numbers[index]!;
+    if (requester !== null && requester.indexes[number] === index) requester.indexes[number] = NONE;
+  }
+
   remove(index: number): void {
-    const requester = this.#requesters[index];
-    if (requester !== null && requester !== undefined) requester.indexes[this.#numbers[index]!] = NONE;
+    this.granted(index);
     this.#requesters[index] = null;
     this.#free[this.#freeCount++] = index;
   }
@@ -65,12 +80,10 @@ export class Requests<R extends Requester> {
     return this.#numbers[index]!;
   }
 
-  /** Its requests are nobody's from now on; answers their indexes. */
-  disown(requester: R): readonly number[] {
-    const indexes = [...requester.indexes].filter((index) => index !== NONE);
-    for (const index of indexes) this.#requesters[index] = null;
-    requester.indexes = new Int32Array(0);
-    return indexes;
+  /** It is nobody's from now on. */
+  disown(index: number): void {
+    this.granted(index);
+    this.#requesters[index] = null;
   }
 }
 
