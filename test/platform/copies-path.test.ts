@@ -7,6 +7,7 @@ import type { CopyState } from '../../src/worker/agent/contract.ts';
 import { SMALL, SmallPlatform } from './small-platform.ts';
 
 const TICK_US = 10_000;
+const MB = 1024 * 1024;
 const ROOMY = { memoryMb: 2000, slotCount: 8 };
 
 async function open(
@@ -263,6 +264,29 @@ test('copy is said of what was forked alone; a process that is still on its way 
     assert.equal(records[3]!.initUs, canCopy ? 0 : records[3]!.startUs);
     await end(platform);
   }
+});
+
+test('the memory that a copy uses is its own and what it shares with its zygote, at most what the function may use', async () => {
+  const platform = await open();
+  await cellsBoot(platform);
+  const peakMb = async (ownMb: number): Promise<number> => {
+    const ask = platform.invoke('a')!;
+    await platform.settle();
+    for (const { initialises, cell } of platform.cells) if (initialises) cell.setMemoryBytes(60 * MB);
+    for (const cell of platform.cells) cell.goOn();
+    await platform.settle();
+    platform.clock.advanceUs(1_000_000);
+    for (const { instance } of platform.plays) instance.setMemoryPeakBytes(ownMb * MB);
+    await platform.answerAll();
+    const [result] = ask.results;
+    assert.ok(result?.kind === 'response');
+    return result.record.memoryPeakMb;
+  };
+  assert.equal(await peakMb(2), 62);
+  platform.clock.advanceUs(60_000_000);
+  assert.equal(await peakMb(3), 63, 'the zygote is not there for it');
+  assert.equal(await peakMb(90), 128);
+  await end(platform);
 });
 
 test('process: each instance initialises itself, and serves one invocation after the other', async () => {

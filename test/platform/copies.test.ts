@@ -91,6 +91,22 @@ for (const [runtime, files] of COUNTERS) {
     },
   );
 
+  test(`${runtime}: the memory that was used holds what initialisation made`, { skip }, async () => {
+    const name = `${runtime}-memory`;
+    const held: Readonly<Record<string, string>> =
+      runtime === 'node'
+        ? { 'index.mjs': 'const held = Buffer.alloc(60e6, 1);\nexport const handler = async () => held.length;' }
+        : { 'index.py': "held = b'1' * 60_000_000\ndef handler(event, context): return len(held)" };
+    await functions.deploy(name, { files: held, more: { MemorySize: 256 } });
+    await functions.cellsWait(runtime);
+    for (let round = 0; round < 2; round++) assert.equal(await functions.call(name), 60_000_000);
+    const usedMb = (await functions.logLines(name, 'Max Memory Used')).map((line) =>
+      Number(/Max Memory Used: (\d+) MB/.exec(line)?.[1]),
+    );
+    assert.equal(usedMb.length, 2);
+    for (const mb of usedMb) assert.ok(mb > 60 && mb <= 256, `${mb} MB`);
+  });
+
   test(`${runtime}, fresh: no invocation finds anything of another, from one initialisation`, { skip }, async () => {
     const name = `${runtime}-fresh`;
     await functions.deploy(name, { files, environment: FRESH });

@@ -8,6 +8,8 @@ import { StringDecoder } from 'node:string_decoder';
 const FLOOD_BYTES = 512 * 1024;
 const NOWHERE = -2;
 const NEVER = -Infinity;
+/** How often it is looked what a zygote uses, which runs nothing, where copies of it have to know. */
+const MEMORY_INTERVAL_US = 10_000_000;
 
 export interface CellEvents {
   booted(cell: Cell): void;
@@ -33,6 +35,8 @@ export class Cell {
   loggedBytes = 0;
   readonly #zygote: Zygote;
   #adoptedUs = NEVER;
+  #memoryMb = 0;
+  #memoryReadUs = NEVER;
   #core = NOWHERE;
   /** In this tick. Frames count with their headers, and those count too that are none of ours. */
   #heardBytes = 0;
@@ -139,6 +143,14 @@ export class Cell {
 
   memoryPeakMb(): number {
     return this.memoryMb();
+  }
+
+  /** What a copy shares with it: as `memoryMb`, of a while ago perhaps. */
+  sharedMb(nowUs: number): number {
+    if (nowUs - this.#memoryReadUs < MEMORY_INTERVAL_US) return this.#memoryMb;
+    this.#memoryReadUs = nowUs;
+    this.#memoryMb = this.memoryMb();
+    return this.#memoryMb;
   }
 
   /** Listens again to one that had sent too much in the last tick. */

@@ -34,6 +34,17 @@ export interface Answer {
   readonly body: Buffer;
 }
 
+export interface InstanceIdentity {
+  readonly slot: number;
+  readonly versionIndex: number;
+  readonly functionName: string;
+  /** What its function may use. */
+  readonly memoryMb: number;
+  readonly startedUs: number;
+  readonly once: boolean;
+  readonly sharedMb: number;
+}
+
 export class Instance {
   readonly slot: number;
   readonly versionIndex: number;
@@ -43,6 +54,9 @@ export class Instance {
   initUs = 0;
   /** It says so in an answer. */
   readonly initError = null;
+  /** What it shares with its zygote, which its own memory does not count; 0 for a process of its own. */
+  readonly #sharedMb: number;
+  readonly #memoryMb: number;
   /** Its code was there before it was. */
   readonly awaitsCode = false;
   readonly refusal = null;
@@ -70,17 +84,14 @@ export class Instance {
   #peakBytes = 0;
   #peakReadUs = -Infinity;
 
-  constructor(
-    identity: { slot: number; versionIndex: number; functionName: string; startedUs: number; once: boolean },
-    sandbox: Sandbox,
-    events: InstanceEvents,
-    limits: FrameLimits,
-  ) {
+  constructor(identity: InstanceIdentity, sandbox: Sandbox, events: InstanceEvents, limits: FrameLimits) {
     this.slot = identity.slot;
     this.versionIndex = identity.versionIndex;
     this.functionName = identity.functionName;
     this.startedUs = identity.startedUs;
     this.once = identity.once;
+    this.#sharedMb = identity.sharedMb;
+    this.#memoryMb = identity.memoryMb;
     this.#sandbox = sandbox;
     this.#events = events;
     this.#reader = new FrameReader(
@@ -144,13 +155,15 @@ export class Instance {
     if (!copied) channel.write(payload);
   }
 
-  /** Megabytes, rounded up; at most PEAK_INTERVAL_US old. */
+  /** Megabytes, rounded up; at most PEAK_INTERVAL_US old. Of a copy: what a process of its own would have used. */
   memoryPeakMb(nowUs: number): number {
     if (nowUs - this.#peakReadUs >= PEAK_INTERVAL_US) {
       this.#peakReadUs = nowUs;
       this.#peakBytes = Math.max(this.#peakBytes, this.#sandbox.memoryPeakBytes());
     }
-    return Math.ceil(this.#peakBytes / (1024 * 1024));
+    const ownMb = Math.ceil(this.#peakBytes / (1024 * 1024));
+    // What it has written to since is counted twice.
+    return Math.max(ownMb, Math.min(ownMb + this.#sharedMb, this.#memoryMb));
   }
 
   /** Listens again to an instance that had sent too much in the last tick. */

@@ -70,7 +70,7 @@ export class Starter {
     const { book, launcher } = this.#parts;
     book.holdCode(slot, folders);
     const more = { cpus: this.#cpus(core), provisioned: book.isProvisioned(target) };
-    this.#addInstance(slot, target, launcher.start(slot, target.fn, folders, more), false);
+    this.#addInstance(slot, target, launcher.start(slot, target.fn, folders, more), { once: false, sharedMb: 0 });
   }
 
   boot(slot: number, kind: number): void {
@@ -127,7 +127,7 @@ export class Starter {
     if (!this.#spread(zygote, core)) this.pin(zygote, core);
     const once = target.isolation === 'fresh';
     const copy = zygote.fork({ slot, memoryMb: target.fn.config.memoryMb, once });
-    this.#addInstance(slot, target, copy, once);
+    this.#addInstance(slot, target, copy, { once, sharedMb: zygote.sharedMb(this.#parts.clock.nowUs()) });
     this.#parts.metrics.copiesMade.add();
     return zygote;
   }
@@ -154,8 +154,15 @@ export class Starter {
     if (resident.pin(core, this.#cpus(core))) this.#parts.metrics.pins.add();
   }
 
-  #addInstance(slot: number, { fn, versionIndex }: VersionTarget, sandbox: Sandbox, once: boolean): void {
-    const identity = { slot, versionIndex, functionName: fn.functionName, startedUs: this.#parts.clock.nowUs(), once };
+  #addInstance(
+    slot: number,
+    { fn, versionIndex }: VersionTarget,
+    sandbox: Sandbox,
+    more: { once: boolean; sharedMb: number },
+  ): void {
+    const { functionName, config } = fn;
+    const startedUs = this.#parts.clock.nowUs();
+    const identity = { slot, versionIndex, functionName, memoryMb: config.memoryMb, startedUs, ...more };
     const limits = {
       responseBytesMax: this.#setting.limits.responseBytesMax,
       logBytesMax: this.#setting.limits.logLineBytesMax,
