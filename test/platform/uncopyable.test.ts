@@ -58,7 +58,7 @@ const UNCOPYABLE: readonly Uncopyable[] = [
   node('a file in /tmp', "import { writeFileSync } from 'node:fs'; writeFileSync('/tmp/cache', 'x');", /files left in \/tmp: cache/),
   node('a child process', "import { spawn } from 'node:child_process'; spawn('/bin/sleep', ['600']);", /child process/),
   python('a thread', 'import threading, time\nthreading.Thread(target=lambda: time.sleep(600), daemon=True).start()', /thread/),
-  python('an open socket', 'import socket\nserver = socket.create_server(("127.0.0.1", 0))', /open TCP connection/),
+  python('an open socket', 'import socket\nserver = socket.create_server(("127.0.0.1", 0))', /listening TCP socket/),
   python('a file in /tmp', 'open("/tmp/cache", "w").close()', /files left in \/tmp: cache/),
   python('a child process', 'import subprocess\nchild = subprocess.Popen(["/bin/sleep", "600"])', /process/),
 ];

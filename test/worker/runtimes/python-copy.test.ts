@@ -159,10 +159,22 @@ test('what cannot be copied is named', { skip }, async (t) => {
     [
       'a socket',
       'import socket\ns = socket.socket(socket.AF_INET)\ns.bind(("127.0.0.1", 0))\ns.listen()',
-      [/^an open TCP connection \(descriptor \d+\)$/],
+      [/^a listening TCP socket \(descriptor \d+\)$/],
     ],
-    ['a pair of sockets', 'import socket\ns = socket.socketpair()', [/^an open Unix socket/, /^an open Unix socket/]],
-    ['a pipe', 'import os\np = os.pipe()', [/^an open pipe/, /^an open pipe/]],
+    ['a pair of sockets', 'import socket\ns = socket.socketpair()', [/^an open Unix socket \(descriptors \d+, \d+\)$/]],
+    ['a socket without a name', 'import socket\ns = socket.socket()', [/^an open socket \(descriptor \d+\)$/]],
+    [
+      'a Unix socket',
+      'import socket\ns = socket.socket(socket.AF_UNIX); s.bind("\\0x"); s.listen()',
+      [/^a listening Unix socket \(descriptor \d+\)$/],
+    ],
+    [
+      'a socket that waits for datagrams',
+      'import socket\ns = socket.socket(type=socket.SOCK_DGRAM); s.bind(("127.0.0.1", 0))',
+      [/^an open UDP socket \(descriptor \d+\)$/],
+    ],
+    ['a pipe', 'import os\np = os.pipe()', [/^an open pipe \(descriptors \d+, \d+\)$/]],
+    ['many pipes', 'import os\np = [os.pipe() for _ in range(9)]', [/^an open pipe \(descriptors (\d+, ){5}…\)$/]],
     ['a file', 'f = open("/proc/self/stat")', [/^an open file: \/proc\/2\/stat \(descriptor \d+\)$/]],
     [
       'a file without a name',
@@ -172,7 +184,17 @@ test('what cannot be copied is named', { skip }, async (t) => {
     [
       'an event loop',
       'import asyncio\nl = asyncio.new_event_loop()',
-      [/^an event loop or selector \(epoll\)/, /^an open Unix socket/, /^an open Unix socket/],
+      [/^an event loop of asyncio \(descriptors \d+, \d+, \d+\)$/],
+    ],
+    [
+      'a selector',
+      'import selectors\ns = selectors.DefaultSelector()',
+      [/^an event loop or selector \(epoll\) \(descriptor \d+\)$/],
+    ],
+    [
+      'an event loop with a connection',
+      'import asyncio, socket\nl = asyncio.new_event_loop(); m = asyncio.new_event_loop(); s = socket.socketpair()',
+      [/^an event loop of asyncio \(descriptors (\d+, ){5}…\)$/, /^an open Unix socket \(descriptors \d+, \d+\)$/],
     ],
     ['a child', 'import subprocess\nc = subprocess.Popen(["sleep", "99"])', [/^other processes: sleep$/]],
     ['a daemon', 'import subprocess\nsubprocess.run(["sh", "-c", "sleep 99 &"])', [/^other processes: (sh|sleep)$/]],
@@ -240,6 +262,21 @@ def handler(e, c):
     return [list(idle.map(str, range(3))), signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN]`);
   assert.match(cell.log, /from a thread/);
   for (let index = 0; index < 3; index++) assert.deepEqual(await valueOf(cell), [['0', '1', '2'], true]);
+  await cell.stop();
+});
+
+test('what passes in a moment is waited for', { skip }, async () => {
+  const cell = await zygoteOf(`
+import signal, socket, subprocess, threading, time
+def held(seconds):
+    with open("/proc/self/stat"), socket.socket(): time.sleep(seconds)
+ending = threading.Thread(target=held, args=(0.01,)); ending.start()
+timer = threading.Timer(0.01, print, ("from a timer",)); timer.start()
+child = subprocess.Popen(["sleep", "0.01"])
+signal.signal(signal.SIGALRM, lambda *_: None); signal.setitimer(signal.ITIMER_REAL, 0.01)
+def handler(e, c): return threading.active_count()`);
+  assert.match(cell.log, /from a timer/);
+  for (let index = 0; index < 2; index++) assert.equal(await valueOf(cell), 1);
   await cell.stop();
 });
 

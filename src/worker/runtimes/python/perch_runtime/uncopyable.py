@@ -2,8 +2,10 @@
 # alarms, shared memory, files in /tmp. The reasons are read by the function's owner. It looks from within, so it finds what
 # was left by chance; a function that hides something on purpose hides it from its own copies alone.
 import fcntl
+import gc
 import signal
 import stat
+import sys
 import threading
 from os import O_ACCMODE, O_RDONLY, SEEK_CUR, fstat, getcwd, getpid, listdir, lseek, major, minor, readlink
 from os import stat as stat_path
@@ -12,13 +14,16 @@ from time import monotonic, sleep
 NAMES_MAX = 5
 # In place of a position: a device, which has none.
 DEVICE = -1
-# A thread that has been joined may take a moment to be gone.
-GRACE_S = 0.1
+# What ends by itself gets a moment: threads, children, alarms. One that has been joined may take longer to be gone.
+GRACE_S = 0.05
+JOINED_GRACE_S = 0.1
 STEP_S = 0.002
 
 _IMMUTABLE = ('/var/task/', '/var/lang/', '/var/runtime/', '/opt/', '/usr/', '/lib', '/nix/store/')
 _TIMERS = (('ITIMER_REAL', 'signal.alarm or ITIMER_REAL'), ('ITIMER_VIRTUAL', 'ITIMER_VIRTUAL'), ('ITIMER_PROF', 'ITIMER_PROF'))
 _SOCKET_TABLES = ('tcp', 'tcp6', 'udp', 'udp6', 'unix')
+_TCP_LISTENS = '0A'
+_UNIX_LISTENS = 0x10000
 
 
 def _read(path):
@@ -70,6 +75,8 @@ def _shared_mappings():
     return found
 
 
+_objects = gc.get_objects
+_collect = gc.collect
 _get_flags = fcntl.fcntl
 _get_timer = signal.getitimer
 
@@ -115,22 +122,24 @@ def renewable(before):
     )
 
 
-def _socket_kind(target):
+def _socket_words(target):
     number = target[len('socket:[') : -1]
     for table in _SOCKET_TABLES:
         for line in _read(f'/proc/self/net/{table}').splitlines()[1:]:
             fields = line.split()
             if table == 'unix' and len(fields) > 6 and fields[6] == number:
-                return 'Unix socket'
+                return 'a listening Unix socket' if int(fields[3], 16) & _UNIX_LISTENS else 'an open Unix socket'
             if table != 'unix' and len(fields) > 9 and fields[9] == number:
-                return 'TCP connection' if table.startswith('tcp') else 'UDP socket'
-    return 'socket'
+                if table.startswith('udp'):
+                    return 'an open UDP socket'
+                return 'a listening TCP socket' if fields[3] == _TCP_LISTENS else 'an open TCP connection'
+    return 'an open socket'
 
 
-def _describe_descriptor(number, target):
+def _words(target):
     kinds = (
         ('pipe:', 'an open pipe'),
-        ('anon_inode:[eventpoll]', 'an event loop or selector (epoll), such as that of asyncio'),
+        ('anon_inode:[eventpoll]', 'an event loop or selector (epoll)'),
         ('anon_inode:[eventfd]', 'an eventfd'),
         ('anon_inode:[timerfd]', 'a timer (timerfd)'),
         ('anon_inode:[signalfd]', 'a signalfd'),
@@ -140,20 +149,68 @@ def _describe_descriptor(number, target):
     )
     for start, words in kinds:
         if target.startswith(start):
-            return f'{words} (descriptor {number})'
-    if target.startswith('socket:'):
-        return f'an open {_socket_kind(target)} (descriptor {number})'
-    return f'an open file: {target} (descriptor {number})'
+            return words
+    return _socket_words(target) if target.startswith('socket:') else f'an open file: {target}'
+
+
+def _numbers_of_loop(loop):
+    """The descriptors that an event loop of asyncio has for itself."""
+    try:
+        return {each.fileno() for each in (loop._selector, loop._ssock, loop._csock)}
+    except Exception:  # closed, or of another library
+        return set()
+
+
+def _loops():
+    module = sys.modules.get('asyncio.selector_events')
+    kind = getattr(module, 'BaseSelectorEventLoop', None)
+    if kind is None:
+        return []
+    found = (_numbers_of_loop(each) for each in _objects() if issubclass(type(each), kind))
+    return [numbers for numbers in found if numbers]
+
+
+def _describe_descriptors(found):
+    """One line for what is of one kind, and one for what an event loop has."""
+    numbers_of = {}
+    for numbers in _loops():
+        if numbers <= found.keys():
+            numbers_of.setdefault('an event loop of asyncio', []).extend(sorted(numbers))
+            found = {number: target for number, target in found.items() if number not in numbers}
+    for number, target in sorted(found.items()):
+        numbers_of.setdefault(_words(target), []).append(number)
+    for words, numbers in numbers_of.items():
+        shown = ', '.join(str(number) for number in numbers[:NAMES_MAX])
+        more = ', …' if len(numbers) > NAMES_MAX else ''
+        yield f'{words} (descriptor{"s" if len(numbers) > 1 else ""} {shown}{more})'
 
 
 def _new_threads(before):
-    """By the names that Python gave them, where it did."""
-    deadline = monotonic() + GRACE_S
+    return {number: name for number, name in _threads().items() if number not in before.threads}
+
+
+def _new_processes(before):
+    return [name for number, name in _processes().items() if number not in before.processes]
+
+
+def _wait(before):
+    """For what may pass; True if there was something to wait for. Nothing else changes while no code of the function's runs."""
+    start = monotonic()
+    waited = False
     while True:
-        found = {number: name for number, name in _threads().items() if number not in before.threads}
-        if not found or monotonic() >= deadline:
-            break
+        threads = _new_threads(before)
+        if not threads and not _new_processes(before) and not any(_timers()):
+            return waited
+        # Python knows no more of one that has been joined, and never did of a library's own.
+        lives = any(thread.native_id in threads for thread in threading.enumerate())
+        if monotonic() - start >= (JOINED_GRACE_S if threads and not lives else GRACE_S):
+            return waited
+        waited = True
         sleep(STEP_S)
+
+
+def _names_of_threads(found):
+    """Those that Python gave them, where it did."""
     named = {thread.native_id: thread.name for thread in threading.enumerate()}
     return [named.get(number, name) for number, name in found.items()]
 
@@ -185,16 +242,19 @@ def _places():
 
 def reasons(before):
     """Why the function cannot be copied; empty if it can."""
-    found = [
-        _describe_descriptor(number, target)
+    if _wait(before):
+        _collect()
+    opened = {
+        number: target
         for number, target in _descriptors().items()
         if before.descriptors.get(number) != target and not _is_stateless(number) and not _is_renewable(number, target)
-    ]
+    }
+    found = list(_describe_descriptors(opened))
     found += [f'a descriptor of the platform that was closed ({number})' for number in range(5) if not _is_open(number)]
     threads = _new_threads(before)
     if threads:
-        found.append(f'running threads: {_names(threads)}')
-    processes = [name for number, name in _processes().items() if number not in before.processes]
+        found.append(f'running threads: {_names(_names_of_threads(threads))}')
+    processes = _new_processes(before)
     if processes:
         found.append(f'other processes: {_names(processes)}')
     mapped = {path or 'without a name' for span, path in _shared_mappings().items() if span not in before.mappings}
