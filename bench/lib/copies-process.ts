@@ -89,7 +89,7 @@ function copyOf(zygote: Zygote, slot: number): Step {
   const event = (name: keyof typeof settle): Promise<void> => new Promise((resolve) => (settle[name] = resolve));
   const [ready, answered, exited] = [event('ready'), event('answered'), event('exited')];
   const instance = new Instance(
-    { slot, versionIndex: 0, functionName: 'f', memoryMb: MEMORY_MB, startedUs: 0, once: true, sharedMb: 0 },
+    { slot, versionIndex: 0, functionName: 'f', startedUs: 0, once: true },
     zygote.fork({ slot, memoryMb: MEMORY_MB, once: true }),
     {
       ready: () => settle.ready(),

@@ -38,12 +38,19 @@ export interface InstanceIdentity {
   readonly slot: number;
   readonly versionIndex: number;
   readonly functionName: string;
-  /** What its function may use. */
-  readonly memoryMb: number;
   readonly startedUs: number;
   readonly once: boolean;
-  readonly sharedMb: number;
+  /** Of a copy. */
+  readonly shared?: SharedMemory;
 }
+
+/** What it shares with its zygote, which its own memory does not count, and what its function may use. */
+export interface SharedMemory {
+  readonly mb: number;
+  readonly limitMb: number;
+}
+
+const NOTHING_SHARED: SharedMemory = { mb: 0, limitMb: 0 };
 
 export class Instance {
   readonly slot: number;
@@ -54,9 +61,7 @@ export class Instance {
   initUs = 0;
   /** It says so in an answer. */
   readonly initError = null;
-  /** What it shares with its zygote, which its own memory does not count; 0 for a process of its own. */
-  readonly #sharedMb: number;
-  readonly #memoryMb: number;
+  readonly #shared: SharedMemory;
   /** Its code was there before it was. */
   readonly awaitsCode = false;
   readonly refusal = null;
@@ -90,8 +95,7 @@ export class Instance {
     this.functionName = identity.functionName;
     this.startedUs = identity.startedUs;
     this.once = identity.once;
-    this.#sharedMb = identity.sharedMb;
-    this.#memoryMb = identity.memoryMb;
+    this.#shared = identity.shared ?? NOTHING_SHARED;
     this.#sandbox = sandbox;
     this.#events = events;
     this.#reader = new FrameReader(
@@ -163,7 +167,7 @@ export class Instance {
     }
     const ownMb = Math.ceil(this.#peakBytes / (1024 * 1024));
     // What it has written to since is counted twice.
-    return Math.max(ownMb, Math.min(ownMb + this.#sharedMb, this.#memoryMb));
+    return Math.max(ownMb, Math.min(ownMb + this.#shared.mb, this.#shared.limitMb));
   }
 
   /** Listens again to an instance that had sent too much in the last tick. */

@@ -6,7 +6,7 @@ import type { ExitReason, Sandbox } from '../sandbox/contract.ts';
 import type { AgentMetrics } from './agent-metrics.ts';
 import { Cell, type CellEvents } from './cell.ts';
 import type { CodeFolders, CodeSupply, VersionTarget } from './contract.ts';
-import { Instance, type InstanceEvents } from './instance.ts';
+import { Instance, type InstanceEvents, type SharedMemory } from './instance.ts';
 import type { Launcher } from './launcher.ts';
 import { Pending } from './pending.ts';
 import type { Topology } from './topology.ts';
@@ -70,7 +70,7 @@ export class Starter {
     const { book, launcher } = this.#parts;
     book.holdCode(slot, folders);
     const more = { cpus: this.#cpus(core), provisioned: book.isProvisioned(target) };
-    this.#addInstance(slot, target, launcher.start(slot, target.fn, folders, more), { once: false, sharedMb: 0 });
+    this.#addInstance(slot, target, launcher.start(slot, target.fn, folders, more), { once: false });
   }
 
   boot(slot: number, kind: number): void {
@@ -126,8 +126,9 @@ export class Starter {
     const target = zygote.target!;
     if (!this.#spread(zygote, core)) this.pin(zygote, core);
     const once = target.isolation === 'fresh';
+    const shared = { mb: zygote.sharedMb(this.#parts.clock.nowUs()), limitMb: target.fn.config.memoryMb };
     const copy = zygote.fork({ slot, memoryMb: target.fn.config.memoryMb, once });
-    this.#addInstance(slot, target, copy, { once, sharedMb: zygote.sharedMb(this.#parts.clock.nowUs()) });
+    this.#addInstance(slot, target, copy, { once, shared });
     this.#parts.metrics.copiesMade.add();
     return zygote;
   }
@@ -158,11 +159,10 @@ export class Starter {
     slot: number,
     { fn, versionIndex }: VersionTarget,
     sandbox: Sandbox,
-    more: { once: boolean; sharedMb: number },
+    more: { once: boolean; shared?: SharedMemory },
   ): void {
-    const { functionName, config } = fn;
-    const startedUs = this.#parts.clock.nowUs();
-    const identity = { slot, versionIndex, functionName, memoryMb: config.memoryMb, startedUs, ...more };
+    const { functionName } = fn;
+    const identity = { slot, versionIndex, functionName, startedUs: this.#parts.clock.nowUs(), ...more };
     const limits = {
       responseBytesMax: this.#setting.limits.responseBytesMax,
       logBytesMax: this.#setting.limits.logLineBytesMax,
