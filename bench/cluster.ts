@@ -10,7 +10,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { addNode, Authority, initAuthority } from '../src/cluster/identity/authority.ts';
-import { Identity, readAnyJoinFile } from '../src/cluster/identity/join-file.ts';
+import { type Identity, readAnyJoinFile } from '../src/cluster/identity/join-file.ts';
 import type { Role } from '../src/cluster/identity/names.ts';
 import { SCHEDULER_COMPILER_FLAGS } from '../src/scheduler/server/compiler-flags.ts';
 import { ClusterLoad } from './lib/cluster-load.ts';
@@ -67,7 +67,13 @@ async function measure({ coreCount, inFlight }: Shape, seconds: number): Promise
       ...SCHEDULER_COMPILER_FLAGS,
       MAIN,
       'scheduler',
-      ...['--join', file, '--listen', '127.0.0.1:0', '--cores-max', String(coreCount), '--json'],
+      '--join',
+      file,
+      '--listen',
+      '127.0.0.1:0',
+      '--cores-max',
+      String(coreCount),
+      '--json',
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
