@@ -41,7 +41,7 @@ test('a seed that came by chance or from the clock is no choice', { skip }, asyn
 import copy, os, pickle, random, secrets, time
 state = random.getstate(); random.seed(5); random.random(); random.setstate(state)
 by = {"none": random.Random(None), "clock": random.Random(time.time()), "seconds": random.Random(int(time.time())),
-  "nanoseconds": random.Random(time.time_ns()), "bytes": random.Random(os.urandom(16)), "array": random.Random(bytearray(os.urandom(16))),
+  "nanoseconds": random.Random(time.time_ns()), "bytes": random.Random(os.urandom(16)), "array": random.Random(bytearray(os.urandom(16))), "long": random.Random(os.urandom(2500)),
   "bits": random.Random(secrets.randbits(128)), "little": random.Random(int.from_bytes(os.urandom(8), "little")) }
 by["copied"] = copy.deepcopy(by["none"]); by["pickled"] = pickle.loads(pickle.dumps(by["bits"]))
 by["again"] = random.Random(5); by["again"].seed()
@@ -71,7 +71,7 @@ test('the log says where initialisation drew what all copies have', { skip }, as
       `[WARN] initialisation drew from os.urandom, secrets or uuid4 (index.py line 2): ${line}`,
     ],
     [
-      'import multiprocessing, os, packed, random, secrets\npool = os.urandom(4096)\nfor _ in range(20_000): secrets.randbelow(10)\nrandom.seed(secrets.randbits(64))',
+      'import multiprocessing, os, packed, random, secrets\npool = os.urandom(50_000_000)\nfor _ in range(20_000): secrets.randbelow(10)\nrandom.seed(secrets.randbits(64))',
       `[WARN] initialisation drew from os.urandom, secrets or uuid4 (index.py line 2, index.py line 3, packed.py line 2): ${line}`,
     ],
     [

@@ -15,8 +15,9 @@ PLACES_MAX = 64
 # Beyond these, values and states are not remembered. Then numbers that nobody writes count as chance, and states as chosen.
 DRAWN_MAX = 16_384
 STATES_MAX = 256
-# A shorter one could be equal to a number that somebody chose.
+# A shorter one could be equal to a number that somebody chose; a longer one is nobody's seed but as it is, and is kept by its hash.
 _BYTES_MIN = 4
+_BYTES_MAX = 256
 _CERTAIN_BITS = 65
 _CLOCK_SCALES = (1, 1_000, 1_000_000, 1_000_000_000)
 _CLOCK_SLACK_S = 1
@@ -58,7 +59,9 @@ def _is_clock(value):
 
 
 def _number(value):
-    return int.from_bytes(value, 'big') if isinstance(value, (bytes, bytearray)) else value
+    if not isinstance(value, (bytes, bytearray)):
+        return value
+    return int.from_bytes(value, 'big') if len(value) <= _BYTES_MAX else hash(bytes(value))
 
 
 def was_drawn(value):
@@ -124,10 +127,11 @@ def _remember(data):
         if len(_other_places) < PLACES_MAX:
             _other_places.add(place)
         return
-    draw = [place]
     # What `secrets` makes a number of, it reads from the left; others do as they like.
-    for order in ('big', 'little'):
-        _drawn[int.from_bytes(data, order)] = draw
+    draw = [place]
+    _drawn[_number(data)] = draw
+    if len(data) <= _BYTES_MAX:
+        _drawn[int.from_bytes(data, 'little')] = draw
 
 
 def took(number):
