@@ -177,6 +177,36 @@ test('a node that connects again supersedes itself, and revoked ones are put out
   assert.equal(await lost.ended(), 'lost');
 });
 
+test('where a node has seen a later epoch, all come back to one later still', async () => {
+  const cluster = await makeCluster();
+  const scheduler = await schedulerOf(cluster);
+  const { gateway, version } = await pair(cluster, scheduler);
+  gateway.say('request', { request: 1, version });
+  const { core } = await grantOf(gateway);
+  const later = scheduler.epoch + 100;
+  const identity = await cluster.identity('v', ['worker']);
+  const ahead = new TestNode(identity, scheduler.port, { ...WORKER, epoch: later });
+  assert.equal(await ahead.ended(), 'staleEpoch');
+  assert.equal(await gateway.ended(), 'staleEpoch');
+  const again = await new TestNode(identity, scheduler.port, { ...WORKER, epoch: later }).opened();
+  assert.equal(again.welcome?.epoch, later + 1);
+  // What ran under the epoch before is what its worker says when it is back.
+  const back = await workerOf(cluster, scheduler);
+  assert.equal(back.welcome?.epoch, later + 1);
+  back.name(1, 'hello', 128);
+  back.lease('held', { handle: 1, core, sequence: 77, epoch: scheduler.epoch });
+  back.announce();
+  const other = await gatewayOf(cluster, scheduler);
+  other.name(1, 'hello', 128);
+  const index = (await other.hear('version'))['first'] as number;
+  other.say('request', { request: 1, version: index });
+  assert.notEqual((await grantOf(other)).core, core);
+  other.say('request', { request: 2, version: index });
+  back.lease('release', { core, sequence: 77, epoch: scheduler.epoch });
+  const next = await grantOf(other);
+  assert.deepEqual([next.request, next.core, next.sequence], [2, core, 78]);
+});
+
 test('it stops when it is told to, and says what keeps it from starting', async () => {
   const cluster = await makeCluster();
   const scheduler = await schedulerOf(cluster);

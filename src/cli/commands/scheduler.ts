@@ -79,7 +79,7 @@ async function run(options: SchedulerCommandOptions): Promise<void> {
   } catch (error) {
     throw new CliError(EXIT.refused, `Cannot listen on ${host}:${port}: ${(error as NodeJS.ErrnoException).code}.`);
   }
-  const ready = { host, port: running.port, epoch: running.scheduler.machine.epoch, pid: process.pid };
+  const ready = { host, port: running.port, epoch: running.scheduler.epoch, pid: process.pid };
   const text = `The scheduler of ${identity.cluster} listens on ${host}:${running.port}`;
   process.stdout.write((options.json === true ? JSON.stringify(ready) : text) + '\n');
   await stopSignal();

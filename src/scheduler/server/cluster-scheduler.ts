@@ -119,6 +119,8 @@ export interface GatewaySession {
 
 export class ClusterScheduler {
   readonly machine: Scheduler;
+  /** Which life of the scheduler this is, for all who join. It only grows. */
+  epoch: number;
   readonly #names: VersionNames;
   readonly #requests: Requests<Gateway>;
   readonly #members = new Map<string, Member>();
@@ -130,6 +132,7 @@ export class ClusterScheduler {
 
   constructor(limits: SchedulerLimits) {
     this.machine = new Scheduler(limits);
+    this.epoch = limits.epoch;
     this.#names = new VersionNames(this.machine);
     this.#requests = new Requests(limits.requestCountMax);
   }

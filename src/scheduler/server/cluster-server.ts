@@ -82,7 +82,7 @@ export class ClusterServer {
   }
 
   #welcome(): HelloFrame {
-    const { epoch } = this.#scheduler.machine;
+    const { epoch } = this.#scheduler;
     return Object.assign(new HelloFrame(ClusterKind.welcome), {
       role: Role.scheduler,
       name: this.#setting.name,
@@ -98,6 +98,7 @@ export class ClusterServer {
   ): { line: Line; direction: Direction } | CloseReason {
     const role = hello.role === Role.worker ? 'worker' : 'gateway';
     if (hello.name !== peer.name || !peer.roles.includes(role)) return CloseReason.notAllowed;
+    if (hello.epoch > this.#scheduler.epoch) return this.#renew(hello);
     const key = `${role} ${hello.name}`;
     const older = this.#lines.get(key);
     if (older !== undefined && older.life !== hello.life) return CloseReason.nameTaken;
@@ -105,6 +106,17 @@ export class ClusterServer {
     const made = role === 'worker' ? this.#workerLine(link, hello, welcome) : this.#gatewayLine(link, hello.life);
     if (typeof made !== 'number') this.#lines.set(key, made.line);
     return made;
+  }
+
+  /**
+   * Some node has followed a later scheduler than this one, or this machine's clock went back. Leases of that epoch may run:
+   * all come back to a later one still, and say what they have.
+   */
+  #renew({ name, epoch }: HelloFrame): CloseReason {
+    this.#setting.log.warn({ node: name, epoch, own: this.#scheduler.epoch }, 'a node has seen a later epoch');
+    this.#scheduler.epoch = epoch + 1;
+    for (const link of this.#links) link.close(CloseReason.staleEpoch);
+    return CloseReason.staleEpoch;
   }
 
   #gatewayLine(link: FrameLink, life: number): { line: Line; direction: Direction } {

@@ -106,7 +106,7 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
   probe(core: number, sequence: number): void {
     this.#probe.core = core;
     this.#probe.sequence = sequence;
-    this.#probe.epoch = this.#scheduler.machine.epoch;
+    this.#probe.epoch = this.#scheduler.epoch;
     this.#link.send(this.#probe);
   }
 
