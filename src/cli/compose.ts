@@ -19,13 +19,14 @@ import { LogFiles } from '../store/log-files.ts';
 import { type Store, StoreError } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
-import { Agent, type AgentEvents } from '../worker/agent/agent.ts';
+import { Agent } from '../worker/agent/agent.ts';
+import type { AgentEvents } from '../worker/agent/setting.ts';
 import type { CodeSupply } from '../worker/agent/contract.ts';
 import type { Topology } from '../worker/agent/topology.ts';
 import { codeCacheMetrics } from '../worker/code/code-cache-metrics.ts';
 import { CodeCache } from '../worker/code/code-cache.ts';
 import { findRuntime } from '../worker/runtimes/index.ts';
-import type { SandboxBackend } from '../worker/sandbox/contract.ts';
+import type { NetworkPolicy, SandboxBackend } from '../worker/sandbox/contract.ts';
 import { SANDBOX_UIDS } from '../worker/sandbox/identity.ts';
 import { createBackend, SandboxError } from '../worker/sandbox/index.ts';
 
@@ -309,8 +310,15 @@ function infoOf(options: PlatformOptions): Record<string, unknown> {
     node: process.version,
     sandbox: options.sandbox,
     hostNetworkAllowed: options.allowHostNetwork,
+    sharedNetworks: sharedNetworksOf(options.sandbox),
     cores: options.topology.cores.length,
     memoryMb: options.memoryMb,
     pinned: options.topology.known,
   };
+}
+
+/** Policies under which a function has the network of the server, since this platform can give it no other. */
+function sharedNetworksOf(sandbox: PlatformOptions['sandbox']): readonly NetworkPolicy[] {
+  if (sandbox === 'none') return ['none', 'outbound'];
+  return process.getuid?.() === 0 ? [] : ['outbound'];
 }

@@ -32,3 +32,12 @@ export function getFunctionState(client: Client, name: string, version: string):
   const path = `/perch/v1/functions/${encodeURIComponent(name)}/copies`;
   return client.json('GET', `${path}?Qualifier=${encodeURIComponent(version)}`);
 }
+
+export interface PlatformInfo {
+  /** Policies under which functions share the network of the server all the same. */
+  readonly sharedNetworks?: readonly string[];
+}
+
+export function getInfo(client: Client): Promise<PlatformInfo> {
+  return client.json('GET', '/perch/v1/info');
+}

@@ -10,6 +10,7 @@ import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { UserError } from '../base/errors.ts';
 import { type LocalScheduler, outcome, type Outcome } from '../scheduler/server/local.ts';
+import { isolationOf } from '../store/settings.ts';
 import type { FunctionVersion, Store } from '../store/store.ts';
 import type { Counter, Metrics } from '../telemetry/metrics.ts';
 import type { Agent } from '../worker/agent/agent.ts';
@@ -135,9 +136,10 @@ export class Dispatcher {
 
   copyState(fn: FunctionVersion): CopyState {
     const entry = this.#versions.find(fn);
-    return entry === null || this.#agent === null
-      ? { copyable: null, reasons: [], zygote: 'none', lacks: '', waiting: 0 }
-      : this.#agent.copyState(entry.index);
+    if (entry !== null && this.#agent !== null) return this.#agent.copyState(entry.index);
+    const { tags } = this.#doors.store.getFunction(fn.functionName) ?? {};
+    const reasons = this.#agent?.copyReasons(fn, isolationOf(fn.config, tags)) ?? [];
+    return { copyable: reasons.length > 0 ? false : null, reasons, zygote: 'none', lacks: '', failure: '', waiting: 0 };
   }
 
   /** `done` is called exactly once, perhaps before this returns. The function returned withdraws what still waits. */

@@ -26,6 +26,7 @@ describe('settings of Perch', { skip: skip === '' ? false : skip }, () => {
   let platform: TestPlatform;
   const folder = folderWith({
     'echo.mjs': 'export const handler = async (event) => event;',
+    'failing.mjs': 'throw new TypeError("not today"); export const handler = 1;',
     'other.mjs': 'export const handler = async () => "other";',
     'py/app.py': 'from helper import double\ndef handler(event, context):\n    return double(event)\n',
     'py/helper.py': 'def double(n):\n    return 2 * n\n',
@@ -64,7 +65,9 @@ describe('settings of Perch', { skip: skip === '' ? false : skip }, () => {
     assert.deepEqual([report['isolation'], report['network'], report['refusal']], ['fresh', 'none', null]);
     assert.match(await ok('list'), /ISOLATION[\s\S]*echo .* fresh /);
     assert.match(await ok('deploy', file('echo.mjs'), '--isolation', 'process'), /updated/);
-    assert.match(await ok('doctor', 'echo'), /^isolation +process$/m);
+    const words = await ok('doctor', 'echo');
+    assert.match(words, /^isolation +process$/m);
+    assert.match(words, /^copies +none: every instance is a process of its own, as its isolation says$/m);
     assert.match(await ok('deploy', file('echo.mjs'), '--isolation', 'reuse'), /updated/);
     assert.equal((await doctor('echo'))['isolation'], 'reuse');
     const refused = await run('deploy', file('echo.mjs'), '--network', 'host');
@@ -126,6 +129,7 @@ describe('settings of Perch', { skip: skip === '' ? false : skip }, () => {
     assert.match(await ok('deploy', file('own/bootstrap')), /own +\$LATEST +created/);
     assert.equal(await ok('invoke', 'own', '-d', '[1]'), '{"echo":[1]}\n');
     assert.match(await ok('deploy', file('own')), /unchanged/);
+    assert.match(await ok('doctor', 'own'), /^copies +none: .* as always with the runtime provided\.al2023$/m);
   });
 
   test('doctor NAME in words, of a version, and of what is not there', async () => {
@@ -136,6 +140,11 @@ describe('settings of Perch', { skip: skip === '' ? false : skip }, () => {
     assert.match(text, /^runs here +yes$/m);
     assert.match(text, /^provisioned +none$/m);
     assert.match(text, /^copies +\S/m);
+    await ok('deploy', file('failing.mjs'));
+    assert.doesNotMatch(await ok('doctor', 'failing'), /^initialises/m);
+    assert.equal((await run('invoke', 'failing')).code, 1);
+    assert.match(await ok('doctor', 'failing'), /^initialises +no: TypeError: not today$/m);
+    assert.match(await ok('doctor', 'failing'), /^copies +not known; it has not been initialised; /m);
     assert.equal((await run('doctor', 'nobody')).code, 3);
     assert.equal((await run('doctor', 'words', '--qualifier', '9')).code, 3);
   });

@@ -289,6 +289,49 @@ test('the memory that a copy uses is its own and what it shares with its zygote,
   await end(platform);
 });
 
+test('that initialisation fails is said, with what, until it does not; in a zygote and in a process of its own', async () => {
+  for (const canCopy of [true, false]) {
+    const platform = await open(ROOMY, canCopy);
+    await cellsBoot(platform);
+    const failure = (): string => platform.dispatcher.copyState(platform.store.getVersion('a')!).failure;
+    assert.equal(failure(), '');
+    const payload = Buffer.from('{"errorType":"TypeError","errorMessage":"not\\ntoday"}');
+    platform.invoke('a');
+    await platform.settle();
+    if (canCopy) platform.cells.find(({ initialises }) => initialises)!.initialise({ kind: 'init-error', payload });
+    else platform.plays[0]!.send(FrameKind.initError, 0, payload.toString());
+    await platform.settle();
+    assert.equal(failure(), 'TypeError: not today');
+    platform.clock.advanceUs(TICK_US);
+    await cellsBoot(platform);
+    platform.invoke('a');
+    await platform.settle();
+    if (canCopy) platform.cells.find(({ initialises }) => initialises)!.cell.exit({ kind: 'oom' });
+    else platform.plays[0]!.instance.exit({ kind: 'oom' });
+    await platform.settle();
+    assert.match(failure(), /Runtime\.OutOfMemory/);
+    platform.clock.advanceUs(TICK_US);
+    await cellsBoot(platform);
+    platform.invoke('a');
+    await platform.settle();
+    platform.clock.advanceUs(SMALL.initTimeoutMs * 1000 + TICK_US);
+    await platform.settle();
+    assert.match(failure(), /longer than 5000 ms/);
+    platform.invoke('a');
+    await platform.answerAll();
+    assert.equal(failure(), '');
+    await end(platform);
+  }
+});
+
+test('what is never copied is known before it has run', async () => {
+  const platform = await open();
+  platform.store.put('own', 128, 'process');
+  const { copyable, reasons } = platform.dispatcher.copyState(platform.store.getVersion('own')!);
+  assert.deepEqual({ copyable, reasons }, { copyable: false, reasons: ["its isolation is 'process'"] });
+  await end(platform);
+});
+
 test('process: each instance initialises itself, and serves one invocation after the other', async () => {
   const platform = await open();
   platform.store.put('own', 128, 'process');

@@ -5,20 +5,16 @@
  * Hot path: `assign` of a warm instance and the answer to it. One write and one read of a socket, one record; a
  * system call to pin only when the instance changes cores. Checked by `npm run bench -- invoke`.
  */
-import type { Account } from '../../base/arn.ts';
 import { assert } from '../../base/assert.ts';
-import type { Clock } from '../../base/clock.ts';
+import type { Isolation } from '../../store/settings.ts';
+import type { FunctionVersion } from '../../store/store.ts';
 import { FrameKind } from '../../wire/instance-frame.ts';
-import type { LogStore } from '../../store/logs.ts';
-import type { Log } from '../../telemetry/log.ts';
-import type { Metrics } from '../../telemetry/metrics.ts';
 import { type ActionHandler, type Ending, Kill, SlotState } from '../machine/actions.ts';
 import { WorkerMachine } from '../machine/worker.ts';
 import { runtimeOf } from '../runtimes/index.ts';
-import type { ExitReason, SandboxBackend } from '../sandbox/contract.ts';
+import type { ExitReason } from '../sandbox/contract.ts';
 import type { Cell, CellEvents } from './cell.ts';
 import type {
-  CodeSupply,
   CopyState,
   Invocation,
   InvocationResult,
@@ -33,58 +29,16 @@ import { InvocationLog } from './invocation-log.ts';
 import { Launcher } from './launcher.ts';
 import { PlatformCpus } from './platform-cpus.ts';
 import { resultOf, type Running } from './results.ts';
-import { uncopyableLine } from './report.ts';
+import type { AgentDoors, AgentEvents, AgentLimits, AgentSetting } from './setting.ts';
+import { errorText, exitError, uncopyableLine } from './report.ts';
 import { type Resident, Starter } from './starter.ts';
-import type { Topology } from './topology.ts';
 import { AgentMetrics } from './agent-metrics.ts';
 import { VersionBook } from './version-book.ts';
 
 /** Deadlines are looked at this often; a timeout is late by this at most. */
 const TICK_MS = 10;
 const NONE = -1;
-
-export interface AgentLimits {
-  readonly slotCount: number;
-  readonly versionCount: number;
-  readonly memoryMb: number;
-  readonly initTimeoutMs: number;
-  readonly codeTimeoutMs: number;
-  readonly responseBytesMax: number;
-  readonly logLineBytesMax: number;
-  readonly logBytesPerInvocationMax: number;
-  readonly logTailBytesMax: number;
-  /** Stem cells kept waiting for each runtime that has them. */
-  readonly cellCount: number;
-  readonly cellMemoryMb: number;
-  readonly copiesAheadMax: number;
-}
-
-export interface AgentSetting {
-  readonly topology: Topology;
-  readonly limits: AgentLimits;
-  readonly account: Account;
-}
-
-export interface AgentDoors {
-  /** Open. */
-  readonly backend: SandboxBackend;
-  readonly codes: CodeSupply;
-  readonly clock: Clock;
-  readonly logs: LogStore;
-  readonly metrics: Metrics;
-  readonly log: Log;
-}
-
-/** What the agent tells the scheduler. */
-export interface AgentEvents {
-  released(core: number, sequence: number, warm: boolean): void;
-  /** A provisioned instance of the version is ready. */
-  warmed(versionIndex: number): void;
-  /** Neither an idle instance nor a zygote of the version is left. */
-  evicted(versionIndex: number): void;
-  /** What had no slot or memory before may have it now. */
-  memoryAvailable(): void;
-}
+const INITIALISING: readonly SlotState[] = [SlotState.starting, SlotState.readying, SlotState.initialising];
 
 export class Agent implements Provisioner {
   readonly #machine: WorkerMachine;
@@ -134,7 +88,7 @@ export class Agent implements Provisioner {
   readonly #cellEvents: CellEvents = {
     booted: (cell) => this.#feed(() => this.#machine.booted(cell.slot, this.#doors.clock.nowUs())),
     initialised: (cell) => this.#onInitialised(cell),
-    initFailed: (cell) => this.#feed(() => this.#machine.initFailed(cell.slot)),
+    initFailed: (cell) => this.#onInitFailed(cell),
     uncopyable: (cell, reasons) => this.#onUncopyable(cell, reasons),
     log: (cell, text, bytes) => this.#onLog(cell, this.#machine.awaitingCore(cell.slot), text, bytes),
     broke: (cell, message) => this.#onBroke(cell, message),
@@ -242,6 +196,10 @@ export class Agent implements Provisioner {
 
   copyState(versionIndex: number): CopyState {
     return this.#book.copyState(versionIndex, this.#machine);
+  }
+
+  copyReasons(fn: FunctionVersion, isolation: Isolation): readonly string[] {
+    return this.#launcher.cellKindOf(fn, isolation).reasons;
   }
 
   /** Resolves when nothing runs, or `graceMs` are over. What is assigned meanwhile runs too. */
@@ -399,6 +357,8 @@ export class Agent implements Provisioner {
   #kill(slot: number, why: Kill): void {
     const resident = this.#residents[slot]!;
     this.#metrics.killed(why);
+    if (why === Kill.timedOut && resident.initUs === 0)
+      this.#book.noteInitialised(slot, `it took longer than ${this.#limits.initTimeoutMs} ms`);
     if (why !== Kill.spent) return resident.kill();
     if (resident instanceof Instance) resident.answeredUs = this.#doors.clock.nowUs();
     resident.retire();
@@ -418,6 +378,7 @@ export class Agent implements Provisioner {
       return this.#onBroke(instance, 'it was ready before');
     const nowUs = this.#doors.clock.nowUs();
     instance.initUs = nowUs - instance.startedUs;
+    this.#book.noteInitialised(instance.slot, '');
     if (instance.once) this.#metrics.copy.record(instance.initUs);
     this.#feed(() => this.#machine.ready(instance.slot, nowUs));
   }
@@ -427,7 +388,14 @@ export class Agent implements Provisioner {
     const nowUs = this.#doors.clock.nowUs();
     cell.noteInitialised(nowUs);
     this.#book.noteCopyable(cell.target!);
+    this.#book.noteInitialised(cell.slot, '');
     this.#feed(() => this.#machine.initialised(cell.slot, cell.memoryMb(), nowUs));
+  }
+
+  #onInitFailed(cell: Cell): void {
+    if (this.#machine.stateOf(cell.slot) === SlotState.initialising)
+      this.#book.noteInitialised(cell.slot, errorText(cell.initError!));
+    this.#feed(() => this.#machine.initFailed(cell.slot));
   }
 
   #onUncopyable(cell: Cell, reasons: readonly string[]): void {
@@ -451,6 +419,7 @@ export class Agent implements Provisioner {
     if (!known || !expected) {
       return this.#onBroke(instance, `an answer to nothing: kind ${answer.kind}, sequence ${answer.sequence}`);
     }
+    if (isInit) this.#book.noteInitialised(slot, errorText(answer.body));
     if (running !== null) running.answer = answer;
     this.#feed(() => this.#machine.answered(slot, answer.last && !instance.once));
   }
@@ -483,6 +452,10 @@ export class Agent implements Provisioner {
     if (resident instanceof Instance && resident.answeredUs > 0)
       this.#metrics.spent(this.#doors.clock.nowUs() - resident.answeredUs);
     else this.#metrics.exited(reason);
+    if (INITIALISING.includes(this.#machine.stateOf(slot))) {
+      const { type, what } = exitError(reason);
+      this.#book.noteInitialised(slot, `${type}: ${what}`);
+    }
     this.#book.releaseCode(slot);
     this.#machine.exited(slot, this.#doors.clock.nowUs());
     this.#drain();

@@ -106,6 +106,8 @@ export interface CopyState {
   readonly zygote: 'none' | 'initialising' | 'ready';
   /** What keeps its zygote from being made, in words; '' where there is one, or nothing does. */
   readonly lacks: string;
+  /** What its last initialisation failed with, on one line; '' where that succeeded, or none has been tried. */
+  readonly failure: string;
   /** Instances that wait for an invocation. */
   readonly waiting: number;
 }
@@ -116,4 +118,6 @@ export interface Provisioner {
   provision(versionIndex: number, count: number): void;
   provisionedState(versionIndex: number): ProvisionedState;
   copyState(versionIndex: number): CopyState;
+  /** Why the version will not be copied, as far as that is known of one that has no index. */
+  copyReasons(fn: FunctionVersion, isolation: Isolation): readonly string[];
 }

@@ -52,6 +52,18 @@ export function exitError(reason: ExitReason): { type: FunctionErrorType; what: 
   }
 }
 
+/** The error object of a failed initialisation in words, whatever the function made of it. */
+export function errorText(payload: Buffer): string {
+  const text = payload.toString('utf8');
+  try {
+    const { errorType, errorMessage } = JSON.parse(text) as { errorType?: unknown; errorMessage?: unknown };
+    const parts = [errorType, errorMessage].filter((part) => typeof part === 'string' && part !== '');
+    return parts.length === 0 ? text : parts.join(': ');
+  } catch {
+    return text;
+  }
+}
+
 /** The platform's own line, once for each zygote of it. */
 export function uncopyableLine(wallMs: number, functionName: string, reasons: string): string {
   const at = new Date(wallMs).toISOString();

@@ -68,7 +68,7 @@ export class Starter {
 
   #start({ slot, core }: { slot: number; core: number }, target: VersionTarget, folders: CodeFolders): void {
     const { book, launcher } = this.#parts;
-    book.holdCode(slot, folders);
+    book.holdCode(slot, folders, target);
     const more = { cpus: this.#cpus(core), provisioned: book.isProvisioned(target) };
     this.#addInstance(slot, target, launcher.start(slot, target.fn, folders, more), { once: false });
   }
@@ -95,7 +95,7 @@ export class Starter {
   #adopt(cell: Cell, core: number, folders: CodeFolders): void {
     const { book, launcher, clock } = this.#parts;
     const target = cell.target!;
-    book.holdCode(cell.slot, folders);
+    book.holdCode(cell.slot, folders, target);
     this.pin(cell, core);
     cell.adopt(launcher.adoption(target.fn, folders, book.isProvisioned(target)), clock.nowUs());
   }

@@ -22,41 +22,55 @@ interface Page {
   copyable: boolean | null;
   /** Why it is not copied; the platform's own, or the zygote's. */
   reasons: readonly string[];
+  /** What its last initialisation failed with. */
+  failure: string;
   provisioned: number;
   /** Of those, what the worker can hold. */
   granted: number;
 }
 
+interface Held {
+  readonly folders: CodeFolders;
+  readonly target: VersionTarget;
+}
+
 export class VersionBook {
   readonly #pages: (Page | null)[];
   readonly #codes: CodeSupply;
-  /** What each slot's process is shown, until that is gone. */
-  readonly #held: (CodeFolders | null)[];
+  /** What each slot's process is shown, until that is gone. Copies have it from their zygotes. */
+  readonly #held: (Held | null)[];
 
   constructor(versionCount: number, codes: CodeSupply, slotCount: number) {
     this.#pages = new Array<Page | null>(versionCount).fill(null);
     this.#codes = codes;
-    this.#held = new Array<CodeFolders | null>(slotCount).fill(null);
+    this.#held = new Array<Held | null>(slotCount).fill(null);
   }
 
   set(target: VersionTarget, reasons: readonly string[]): void {
     const copyable = reasons.length > 0 ? false : null;
-    this.#pages[target.versionIndex] = { target, copyable, reasons, provisioned: 0, granted: 0 };
+    this.#pages[target.versionIndex] = { target, copyable, reasons, failure: '', provisioned: 0, granted: 0 };
   }
 
   target(versionIndex: number): VersionTarget {
     return this.#page(versionIndex).target;
   }
 
-  holdCode(slot: number, folders: CodeFolders): void {
+  holdCode(slot: number, folders: CodeFolders, target: VersionTarget): void {
     assert(this.#held[slot] === null, `slot ${slot} holds code already`);
-    this.#held[slot] = folders;
+    this.#held[slot] = { folders, target };
   }
 
   releaseCode(slot: number): void {
-    const folders = this.#held[slot] ?? null;
+    const held = this.#held[slot] ?? null;
     this.#held[slot] = null;
-    if (folders !== null) this.#codes.release(folders);
+    if (held !== null) this.#codes.release(held.folders);
+  }
+
+  /** How the initialisation of what is in the slot went; '' where it is over. Nothing is noted of what was forked. */
+  noteInitialised(slot: number, failure: string): void {
+    const held = this.#held[slot] ?? null;
+    const page = held === null ? null : this.#pageOf(held.target);
+    if (page !== null) page.failure = bound(failure);
   }
 
   /** Of a version that was dropped meanwhile nothing is noted: its index may be another's. */
@@ -67,9 +81,7 @@ export class VersionBook {
 
   /** The reasons come from the function itself: they are bounded, and on one line each. Returns them in one. */
   noteUncopyable(target: VersionTarget, reasons: readonly string[]): string {
-    const bounded = reasons
-      .slice(0, REASON_COUNT_MAX)
-      .map((reason) => reason.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ').slice(0, REASON_LENGTH_MAX));
+    const bounded = reasons.slice(0, REASON_COUNT_MAX).map(bound);
     const page = this.#pageOf(target);
     if (page !== null) Object.assign(page, { copyable: false, reasons: bounded });
     return bounded.join('; ');
@@ -91,13 +103,13 @@ export class VersionBook {
   }
 
   copyState(versionIndex: number, machine: WorkerMachine): CopyState {
-    const { copyable, reasons } = this.#page(versionIndex);
+    const { copyable, reasons, failure } = this.#page(versionIndex);
     const slots = Array.from(this.#held.keys()).filter((slot) => machine.versionOf(slot) === versionIndex);
     const has = (state: SlotState): boolean => slots.some((slot) => machine.stateOf(slot) === state);
     const zygote = has(SlotState.zygote) ? 'ready' : has(SlotState.initialising) ? 'initialising' : 'none';
     const waiting = slots.filter((slot) => machine.stateOf(slot) === SlotState.idle).length;
     const lacks = zygote === 'none' ? LACKS[machine.cellLack(versionIndex)] : '';
-    return { copyable, reasons, zygote, lacks, waiting };
+    return { copyable, reasons, zygote, lacks, failure, waiting };
   }
 
   #pageOf(target: VersionTarget): Page | null {
@@ -110,4 +122,9 @@ export class VersionBook {
     assert(page !== null, `the agent was not told of version ${versionIndex}`);
     return page;
   }
+}
+
+/** On one line, and of a bounded length: it comes from the function. */
+function bound(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ').slice(0, REASON_LENGTH_MAX);
 }

@@ -38,8 +38,12 @@ class Remembering implements Provisioner {
     return { allocated: 0, available: 0, failed: null };
   }
 
+  copyReasons(): readonly string[] {
+    return [];
+  }
+
   copyState(): CopyState {
-    return { copyable: null, reasons: [], zygote: 'none', lacks: '', waiting: 0 };
+    return { copyable: null, reasons: [], zygote: 'none', lacks: '', failure: '', waiting: 0 };
   }
 
   /** As 'name:version isolation count', in order. */

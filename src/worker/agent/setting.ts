@@ -1,0 +1,52 @@
+/** What an agent is given: its limits, its doors, and who hears of what it does. */
+import type { Account } from '../../base/arn.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { LogStore } from '../../store/logs.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import type { SandboxBackend } from '../sandbox/contract.ts';
+import type { CodeSupply } from './contract.ts';
+import type { Topology } from './topology.ts';
+
+export interface AgentLimits {
+  readonly slotCount: number;
+  readonly versionCount: number;
+  readonly memoryMb: number;
+  readonly initTimeoutMs: number;
+  readonly codeTimeoutMs: number;
+  readonly responseBytesMax: number;
+  readonly logLineBytesMax: number;
+  readonly logBytesPerInvocationMax: number;
+  readonly logTailBytesMax: number;
+  /** Stem cells kept waiting for each runtime that has them. */
+  readonly cellCount: number;
+  readonly cellMemoryMb: number;
+  readonly copiesAheadMax: number;
+}
+
+export interface AgentSetting {
+  readonly topology: Topology;
+  readonly limits: AgentLimits;
+  readonly account: Account;
+}
+
+export interface AgentDoors {
+  /** Open. */
+  readonly backend: SandboxBackend;
+  readonly codes: CodeSupply;
+  readonly clock: Clock;
+  readonly logs: LogStore;
+  readonly metrics: Metrics;
+  readonly log: Log;
+}
+
+/** What the agent tells the scheduler. */
+export interface AgentEvents {
+  released(core: number, sequence: number, warm: boolean): void;
+  /** A provisioned instance of the version is ready. */
+  warmed(versionIndex: number): void;
+  /** Neither an idle instance nor a zygote of the version is left. */
+  evicted(versionIndex: number): void;
+  /** What had no slot or memory before may have it now. */
+  memoryAvailable(): void;
+}
