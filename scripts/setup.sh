@@ -91,6 +91,9 @@ if [ "$(uname -s)" = Linux ]; then
   if [ "$mode" = test ]; then
     want python3-boto3 /usr/lib/python3/dist-packages/boto3 'a Lambda client that the tests use'
     want awscli /usr/bin/aws 'a Lambda client that the tests use'
+    command -v spin >/dev/null || want spin /usr/bin/spin 'the model checker of models/'
+    command -v cc >/dev/null || want gcc /usr/bin/cc 'compiles what the model checker writes'
+    want libc6-dev /usr/include/stdio.h 'the headers for that'
   fi
   case $mode in
     test | bench) command -v wrk >/dev/null || want wrk /usr/bin/wrk 'the load generator of the benchmarks' ;;

@@ -38,6 +38,12 @@ const SOAKS: readonly Soak[] = [
     env: { PERCH_PROPERTY_RUNS: '30000' },
   },
   {
+    name: 'models',
+    what: 'the models of the shared words with more requests and shards',
+    files: ['test/models/models.test.ts'],
+    env: { PERCH_MODELS: 'large' },
+  },
+  {
     name: 'faults',
     what: 'functions at their worst, ten times over',
     files: Array.from({ length: 10 }, () => 'test/crash/faults.test.ts'),
