@@ -54,6 +54,8 @@ await new Promise((resolve) => client.on('connect', resolve));`;
 const UNCOPYABLE: readonly Uncopyable[] = [
   node('an open socket', SELF_CONNECTED, /socket|TCP/),
   node('an interval', 'setInterval(() => {}, 1000);', /timer/),
+  node('a timer that is not due soon', 'setTimeout(() => {}, 60_000);', /timer/),
+  node('a file request that never ends', "import { readFile } from 'node:fs'; const again = () => readFile('/etc/passwd', again); again();", /a file request under way/),
   node('a worker thread', "import { Worker } from 'node:worker_threads'; const worker = new Worker('setInterval(() => {}, 1000)', { eval: true }); await new Promise((done) => worker.on('online', done));", /thread|MessagePort/),
   node('a file in /tmp', "import { writeFileSync } from 'node:fs'; writeFileSync('/tmp/cache', 'x');", /files left in \/tmp: cache/),
   node('a child process', "import { spawn } from 'node:child_process'; spawn('/bin/sleep', ['600']);", /child process/),
@@ -62,6 +64,31 @@ const UNCOPYABLE: readonly Uncopyable[] = [
   python('a file in /tmp', 'open("/tmp/cache", "w").close()', /files left in \/tmp: cache/),
   python('a child process', 'import subprocess\nchild = subprocess.Popen(["/bin/sleep", "600"])', /process/),
 ];
+
+/** What is gone a moment after the initialisation. */
+// oxfmt-ignore
+const PASSING: readonly (readonly [what: string, init: string])[] = [
+  ['a timer that is due at once', 'setTimeout(() => {}, 0);'],
+  ['a timer that is due soon', 'setTimeout(() => {}, 20);'],
+  ['a chain of immediates', 'let left = 5; const next = () => { if (left-- > 0) setImmediate(next); }; next();'],
+  ['a file that is being read', "import { readFile } from 'node:fs'; readFile('/etc/passwd', () => {});"],
+  ['a file in /tmp that is being removed', "import { rm, writeFileSync } from 'node:fs'; writeFileSync('/tmp/cache', 'x'); rm('/tmp/cache', () => {});"],
+  ['a connection that is refused', "import net from 'node:net'; net.connect(1, '127.0.0.1').on('error', () => {});"],
+  ['a child process that ends', "import { spawn } from 'node:child_process'; spawn('/bin/true', { stdio: 'ignore' });"],
+  ['bytes that are being compressed', "import { gzip } from 'node:zlib'; globalThis.done = new Promise((resolve) => gzip('x'.repeat(1e4), resolve));"],
+  ['random bytes that are being drawn', "import { randomBytes } from 'node:crypto'; globalThis.done = new Promise((resolve) => randomBytes(64, resolve));"],
+];
+
+for (const [what, init] of PASSING)
+  test(`node, ${what}: copied all the same`, { skip }, async () => {
+    const name = `passing-${what.replaceAll(/\W+/g, '-')}`;
+    const source = `${init} export const handler = async () => (await globalThis.done, 7);`;
+    await functions.deploy(name, { files: { 'index.mjs': source } });
+    await functions.cellsWait('node');
+    assert.equal(await functions.call(name), 7);
+    const { copyable, reasons } = await functions.copies(name);
+    assert.deepEqual([copyable, reasons], [true, []]);
+  });
 
 async function isRefusedAndSaysSo(name: string, says: RegExp): Promise<void> {
   const { copyable, reasons } = await functions.copies(name);

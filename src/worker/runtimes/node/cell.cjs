@@ -26,6 +26,9 @@ const OUT = 4;
 const HEADER_BYTES = 16;
 const REAP_MS_MAX = 200;
 const EXIT_COPY_FAILED = 70;
+/** How long to wait for what is gone by itself, and between two looks. */
+const GRACE_MS = 50;
+const GRACE_PAUSE_MS = 2;
 /** Nobody has asked a zygote for anything that long: it may do something for itself. */
 const QUIET_MS = 20;
 const CLONE_NEWPID = 0x20000000;
@@ -111,11 +114,17 @@ async function adopt(frame, before) {
   } catch (error) {
     serve.failInit(error);
   }
-  serve.afterInit(() => offer(before));
+  serve.afterInit(() => offer(before, own.now()));
 }
 
-function offer(before) {
+/** Again in later turns, where what initialisation left may end soon: a timer that is due, a file that is read, a connection that closes. */
+function offer(before, sinceMs) {
   const reasons = uncopyable.reasons(before);
+  if (reasons.length > 0 && own.now() - sinceMs < GRACE_MS) {
+    // A timer would be one more of the function's.
+    own.wait(pause, 0, 0, GRACE_PAUSE_MS);
+    return void own.setImmediate(() => offer(before, sinceMs));
+  }
   if (reasons.length > 0) {
     sendText(Kind.uncopyable, reasons.join('\n'));
     return void receive();
@@ -155,7 +164,7 @@ function forkOnDemand() {
     if (frame.kind !== Kind.reap) continue;
     // Who asks has seen the copy close its descriptors, which is a little before it can be reaped.
     for (let wait = 0; isUnreaped(frame.copy) && wait < REAP_MS_MAX; wait++) {
-      Atomics.wait(pause, 0, 0, 1);
+      own.wait(pause, 0, 0, 1);
       reap();
     }
   }

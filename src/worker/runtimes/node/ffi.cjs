@@ -40,6 +40,8 @@ const mount = checked(
 );
 const capset = checked('long syscall(long number, void *header, void *data)');
 const defaultLoop = node.func('void *uv_default_loop()');
+/** Of uv_loop_t: data, active_handles, handle_queue come before. */
+const REQUEST_COUNT_AT = 32;
 const backendDescriptor = node.func('int uv_backend_fd(void *loop)');
 const currentIsolate = node.func('void *_ZN2v87Isolate10GetCurrentEv()');
 const addLimitCallback = node.func(
@@ -133,6 +135,8 @@ module.exports = {
   receive,
   reap,
   wait,
+  /** Requests of the event loop that are under way. */
+  requestCount: () => ffi.decode(defaultLoop(), REQUEST_COUNT_AT, 'uint'),
   loopDescriptor: () => backendDescriptor(defaultLoop()),
   mount,
   fork: checked('int fork()'),

@@ -16,6 +16,8 @@ module.exports = {
   setImmediate,
   exit: process.reallyExit.bind(process),
   captureStackTrace: Error.captureStackTrace,
+  now: performance.now.bind(performance),
+  wait: Atomics.wait,
   nextTick: process.nextTick.bind(process),
   allocate: Buffer.allocUnsafeSlow,
   byteLength: Buffer.byteLength,

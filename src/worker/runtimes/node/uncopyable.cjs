@@ -5,6 +5,7 @@
 const { readdirSync, readFileSync, readlinkSync } = require('node:fs');
 const process = require('node:process');
 const { openDescriptors } = require('./descriptors.cjs');
+const ffi = require('./ffi.cjs');
 
 /** libuv makes these when they are needed, and makes them anew in a copy. */
 const POOL_THREAD = 'libuv-worker';
@@ -30,13 +31,21 @@ function sharedMappings() {
   return [...readFileSync('/proc/self/maps', 'utf8').matchAll(SHARED)].map(([, range, name]) => [range, name]);
 }
 
+/** How many there are of each type. */
+function resourceCounts() {
+  const counts = new Map();
+  for (const type of process.getActiveResourcesInfo()) counts.set(type, (counts.get(type) ?? 0) + 1);
+  return counts;
+}
+
 /** What is there before the function is; pass it to `reasons`, which is called where this was: in a setImmediate. */
 function baseline() {
   return {
     descriptors: openDescriptors(),
     threads: new Set(threads().map(([id]) => id)),
     mappings: new Set(sharedMappings().map(([range]) => range)),
-    resources: process.getActiveResourcesInfo().length,
+    resources: resourceCounts(),
+    requestCount: ffi.requestCount(),
   };
 }
 
@@ -50,6 +59,12 @@ function describeDescriptor(number, target) {
 const RESOURCES = new Map([
   ['Timeout', 'a timer (setTimeout or setInterval) that is still set'],
   ['Immediate', 'a setImmediate that has not run'],
+  ['FSReqCallback', 'a file request under way (fs)'],
+  ['FSReqPromise', 'a file request under way (fs)'],
+  ['GetAddrInfoReqWrap', 'a name lookup under way (dns)'],
+  ['GetNameInfoReqWrap', 'a name lookup under way (dns)'],
+  ['TCPConnectWrap', 'a TCP connection that is being opened'],
+  ['PipeConnectWrap', 'a Unix socket that is being opened'],
   ['TCPSocketWrap', 'an open TCP connection'],
   ['TCPServerWrap', 'a listening TCP server'],
   ['PipeWrap', 'an open pipe or Unix socket'],
@@ -60,11 +75,19 @@ const RESOURCES = new Map([
   ['ProcessWrap', 'a running child process'],
 ]);
 
+/** Of the event loop. */
+function busyWith(before) {
+  const more = [...resourceCounts()].filter(([type, count]) => count > (before.resources.get(type) ?? 0));
+  const found = more.map(([type]) => RESOURCES.get(type) ?? `${type} is still active`);
+  // Node does not list what its threads do for crypto and zlib.
+  if (found.length === 0 && ffi.requestCount() > before.requestCount)
+    found.push('a request under way (of crypto, zlib or another module)');
+  return found;
+}
+
 /** Why the function cannot be copied; empty if it can. */
 function reasons(before) {
-  const found = new Set();
-  for (const type of process.getActiveResourcesInfo().slice(before.resources))
-    found.add(RESOURCES.get(type) ?? `${type} is still active`);
+  const found = new Set(busyWith(before));
   for (const [number, target] of openDescriptors())
     if (before.descriptors.get(number) !== target) found.add(describeDescriptor(number, target));
   for (const [id, name] of threads())
