@@ -13,7 +13,7 @@ import { MODELS, type Model, type Mutant, type Run } from './models.ts';
 
 const folder = fileURLToPath(new URL('../../models', import.meta.url));
 const isLarge = process.env['PERCH_MODELS'] === 'large';
-const MEMORY_MB = isLarge ? 12_000 : 1900;
+const MEMORY_MB = isLarge ? 8000 : 1900;
 
 function has(program: string): boolean {
   return spawnSync(program, ['--version']).error === undefined;

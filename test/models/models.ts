@@ -72,7 +72,7 @@ export const MODELS: readonly Model[] = [
   },
   {
     name: 'memory',
-    runs: [SMALL, { defines: ['ENDLESS=0'], ltl: 'served' }, { defines: ['N=3'], isLong: true }],
+    runs: [SMALL, { defines: ['ENDLESS=0'], ltl: 'served' }, { defines: ['N=3', 'REQUESTS=3'], isLong: true }],
     mutants: refuted(['SILENT_GIVE_BACK', 'FLAGS_BEFORE_MEMORY', 'PLAIN_RESERVE', 'KEEP_BATON']),
   },
   {
