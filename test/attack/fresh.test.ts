@@ -26,7 +26,9 @@ def handler(event, context):
 const DRAW = {
   node: {
     'index.cjs': `const crypto = require('node:crypto'); const path = require('node:path'); const fs = require('node:fs');
+      const pool = crypto.randomFillSync(Buffer.alloc(256));
       const draw = () => ({
+        pool: pool.toString('hex', 0, 16),
         random: Math.random(),
         uuid: crypto.randomUUID(),
         bytes: crypto.randomBytes(8).toString('hex'),

@@ -64,8 +64,8 @@ function disguise(replaced, original) {
 function note(name, replaced) {
   if (places.has(name)) return;
   const at = {};
-  own.captureStackTrace(at, replaced);
   try {
+    own.captureStackTrace(at, replaced);
     const place = PLACE.exec(String(at.stack))?.[1];
     places.set(name, place === undefined ? name : `${name} at ${place}`);
   } catch {
