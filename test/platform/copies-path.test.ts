@@ -332,6 +332,34 @@ test('what is never copied is known before it has run', async () => {
   await end(platform);
 });
 
+test('instances are counted by what they do, zygotes and cells beside them', async () => {
+  const platform = await open();
+  const states = (): Record<string, number> =>
+    Object.fromEntries(
+      [...platform.metrics.text().matchAll(/^perch_instances\{state="(\w+)"\} (\d+)$/gm)].map(([, state, count]) => [
+        state,
+        Number(count),
+      ]),
+    );
+  const none = { starting: 0, idle: 0, busy: 0, ending: 0, zygote: 0 };
+  await cellsBoot(platform);
+  assert.deepEqual(states(), none);
+  platform.invoke('a');
+  await platform.settle();
+  assert.deepEqual(states(), { ...none, zygote: 1 });
+  platform.cells.find(({ initialises }) => initialises)!.initialise();
+  await platform.settle();
+  assert.deepEqual(states(), { ...none, zygote: 1, starting: 1 });
+  platform.plays[0]!.boot();
+  await platform.settle();
+  assert.deepEqual(states(), { ...none, zygote: 1, busy: 1 });
+  platform.plays[0]!.answer();
+  await platform.settle();
+  assert.deepEqual(states(), { ...none, zygote: 1, idle: 1 });
+  await end(platform);
+  assert.deepEqual(states(), none);
+});
+
 test('process: each instance initialises itself, and serves one invocation after the other', async () => {
   const platform = await open();
   platform.store.put('own', 128, 'process');

@@ -1,7 +1,7 @@
 /** The agent's handles on its metrics. */
 import type { Counter, Metrics } from '../../telemetry/metrics.ts';
 import type { Histogram } from '../../base/histogram.ts';
-import { Ending, Kill } from '../machine/actions.ts';
+import { Ending, Kill, SlotState } from '../machine/actions.ts';
 import type { WorkerMachine } from '../machine/worker.ts';
 import type { ExitReason } from '../sandbox/contract.ts';
 import type { InvocationResult, StartKind } from './contract.ts';
@@ -67,8 +67,11 @@ export class AgentMetrics {
     this.#run = metrics.histogram('perch_run_seconds');
     this.#total = metrics.histogram('perch_total_seconds');
     metrics.read('perch_instances', () => ({
+      starting: machine.countOf(SlotState.starting) + machine.countOf(SlotState.readying),
       idle: machine.idleCount,
-      busy: machine.residentCount - machine.idleCount,
+      busy: machine.countOf(SlotState.busy),
+      ending: machine.countOf(SlotState.dying),
+      zygote: machine.countOf(SlotState.initialising) + machine.countOf(SlotState.zygote),
     }));
     metrics.read('perch_cells', () =>
       Object.fromEntries(cellLabels.map((label, kind) => [label, machine.waitingCells(kind)])),
