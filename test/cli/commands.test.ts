@@ -90,7 +90,8 @@ describe('commands against a platform', { skip: skip === '' ? false : skip }, ()
     assert.match(await ok(['deploy', path.join(folder, 'echo.ts'), '--publish']), /echo\s+1\s+unchanged/);
     assert.equal(await ok(['invoke', 'echo', '--qualifier', '1', '-d', '5']), '5\n');
 
-    assert.equal(await ok(['delete', 'echo']), '');
+    assert.equal(await ok(['delete', 'echo', '--qualifier', '1']), 'deleted version 1 of echo\n');
+    assert.equal(await ok(['delete', 'echo']), 'deleted echo, all its versions and its log\n');
     assert.equal((await run(['invoke', 'echo'])).code, 3);
     assert.equal((await run(['delete', 'echo'])).code, 3);
   });

@@ -3,7 +3,7 @@ import { Client } from '../client.ts';
 import { deleteFunction } from '../lambda-api.ts';
 import type { EndpointOptions } from '../options.ts';
 import { withEndpoint } from '../options.ts';
-import { printJson } from '../terminal.ts';
+import { printJson, printLine } from '../terminal.ts';
 
 interface DeleteOptions extends EndpointOptions {
   readonly qualifier?: string;
@@ -20,5 +20,10 @@ export function register(program: Command): void {
 
 async function remove(name: string, options: DeleteOptions): Promise<void> {
   await deleteFunction(new Client(options.endpoint), name, options.qualifier);
-  if (options.json === true) printJson({ name, version: options.qualifier ?? null, deleted: true });
+  const { qualifier } = options;
+  if (options.json === true) return printJson({ name, version: qualifier ?? null, deleted: true });
+  // A name may bear the number of a version itself.
+  if (qualifier !== undefined) printLine(`deleted version ${qualifier} of ${name}`);
+  else if (/:\d+$/.test(name)) printLine(`deleted ${name}`);
+  else printLine(`deleted ${name}, all its versions and its log`);
 }
