@@ -84,7 +84,7 @@ function watchDraw(owner, name) {
 }
 
 /** Offset and size count elements, as in crypto.randomFillSync. */
-function remember(target, offset = 0, size = undefined) {
+function remember(target, offset = 0, size) {
   const unit = target.BYTES_PER_ELEMENT ?? 1;
   const from = offset * unit;
   const length = size === undefined ? target.byteLength - from : size * unit;
