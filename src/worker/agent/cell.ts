@@ -1,11 +1,10 @@
 /** A stem cell, later the zygote of a version, as the agent sees it. */
+import { StringDecoder } from 'node:string_decoder';
 import type { UserError } from '../../base/errors.ts';
 import type { AdoptSpec, CopySpec, ExitReason, Sandbox, Zygote } from '../sandbox/contract.ts';
 import type { VersionTarget } from './contract.ts';
-import { StringDecoder } from 'node:string_decoder';
+import { FLOOD_BYTES } from './flood.ts';
 
-/** How much it may send in one tick of the agent before the agent stops listening to it until the next, as of an instance. */
-const FLOOD_BYTES = 512 * 1024;
 const NOWHERE = -2;
 const NEVER = -Infinity;
 /** How often it is looked what a zygote uses, which runs nothing, where copies of it have to know. */

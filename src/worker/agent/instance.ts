@@ -3,12 +3,11 @@ import { StringDecoder } from 'node:string_decoder';
 import { FRAME_HEADER_BYTES, FrameKind, INVOKE_FIXED_BYTES } from '../../wire/instance-frame.ts';
 import type { ExitReason, Sandbox } from '../sandbox/contract.ts';
 import type { Invocation } from './contract.ts';
+import { FLOOD_BYTES } from './flood.ts';
 import { type FrameLimits, FrameReader } from './frame-reader.ts';
 
 /** Beyond this a payload is written beside its header instead of copied behind it. */
 const COPIED_BYTES_MAX = 64 * 1024;
-/** How much an instance may send, its answers aside, in one tick of the agent before the agent stops listening to it until the next. */
-const FLOOD_BYTES = 512 * 1024;
 /** How often the peak of memory is read, which costs a file read or two. */
 const PEAK_INTERVAL_US = 100_000;
 const NOWHERE = -1;

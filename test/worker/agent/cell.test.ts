@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { Cell, type CellEvents } from '../../../src/worker/agent/cell.ts';
+import { FLOOD_BYTES } from '../../../src/worker/agent/flood.ts';
 import { type FakeCell, FakeBackend, SafeBackend } from '../../../src/worker/sandbox/index.ts';
 
-const FLOOD_BYTES = 512 * 1024;
 const FRAME_BYTES = 64 * 1024;
 const HEADER_BYTES = 16;
 const SPEC = { slot: 0, runtimeDir: '/r', interpreter: '/i', args: [], env: {}, memoryMb: 64, cpus: [] };
