@@ -185,13 +185,13 @@ export class Agent implements Provisioner {
   }
 
   provision(versionIndex: number, count: number): void {
-    this.#book.provision(versionIndex, count, this.#machine.provision(versionIndex, count));
+    this.#book.provision(versionIndex, count);
+    this.#machine.provision(versionIndex, count);
     this.#drain();
   }
 
   provisionedState(versionIndex: number): ProvisionedState {
-    const failed = this.#machine.provisionedFailed(versionIndex);
-    return this.#book.provisionedState(versionIndex, this.#machine.provisionedReady(versionIndex), failed);
+    return this.#book.provisionedState(versionIndex, this.#machine);
   }
 
   copyState(versionIndex: number): CopyState {

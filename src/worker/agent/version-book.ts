@@ -25,8 +25,6 @@ interface Page {
   /** What its last initialisation failed with. */
   failure: string;
   provisioned: number;
-  /** Of those, what the worker can hold. */
-  granted: number;
 }
 
 interface Held {
@@ -48,7 +46,7 @@ export class VersionBook {
 
   set(target: VersionTarget, reasons: readonly string[]): void {
     const copyable = reasons.length > 0 ? false : null;
-    this.#pages[target.versionIndex] = { target, copyable, reasons, failure: '', provisioned: 0, granted: 0 };
+    this.#pages[target.versionIndex] = { target, copyable, reasons, failure: '', provisioned: 0 };
   }
 
   target(versionIndex: number): VersionTarget {
@@ -87,16 +85,19 @@ export class VersionBook {
     return bounded.join('; ');
   }
 
-  provision(versionIndex: number, count: number, granted: number): void {
-    Object.assign(this.#page(versionIndex), { provisioned: count, granted });
+  provision(versionIndex: number, count: number): void {
+    this.#page(versionIndex).provisioned = count;
   }
 
   isProvisioned(target: VersionTarget): boolean {
     return (this.#pageOf(target)?.provisioned ?? 0) > 0;
   }
 
-  provisionedState(versionIndex: number, ready: number, hasFailed: boolean): ProvisionedState {
-    const { provisioned, granted } = this.#page(versionIndex);
+  provisionedState(versionIndex: number, machine: WorkerMachine): ProvisionedState {
+    const { provisioned } = this.#page(versionIndex);
+    const granted = machine.provisionedCount(versionIndex);
+    const hasFailed = machine.provisionedFailed(versionIndex);
+    const ready = machine.provisionedReady(versionIndex);
     const lacking = granted < provisioned ? `This worker keeps at most ${granted} instances of it ready.` : null;
     const failed = hasFailed ? 'Its initialisation failed; the log of the function says why.' : lacking;
     return { allocated: granted, available: Math.min(ready, provisioned), failed };

@@ -27,7 +27,7 @@ export function checkFleet(memoryMb: number, slots: Slots, leases: Leases, versi
     checkVersion(version, slots, versions);
     checkWarm(version, slots, leases, versions);
   }
-  checkProvisioned(versions);
+  checkProvisioned(versions, slots.count - leases.coreCount);
   checkResting(slots);
   checkCounts(slots);
   assert(slots.residentMb <= memoryMb, `resident memory ${slots.residentMb} exceeds ${memoryMb}`);
@@ -89,7 +89,7 @@ function checkWarm(version: number, slots: Slots, leases: Leases, versions: Vers
   assert(held > 0, `version ${version} was said to be warm, and nothing of it is left`);
 }
 
-function checkProvisioned(versions: Versions): void {
+function checkProvisioned(versions: Versions, totalMax: number): void {
   let total = 0;
   const listed = new Set<number>();
   for (let index = 0; index < versions.provisionedCount; index++) listed.add(versions.provisionedAt(index));
@@ -97,6 +97,9 @@ function checkProvisioned(versions: Versions): void {
   for (let version = 0; version < versions.count; version++) {
     const count = versions.provisioned[version]!;
     total += count;
+    const asked = versions.asked[version]!;
+    const most = count === asked || versions.provisionedTotal === totalMax;
+    assert(count <= asked && most, `version ${version}: ${count} are provisioned, ${asked} were asked for`);
     assert(count > 0 === listed.has(version), `version ${version}: ${count} are provisioned, and the list disagrees`);
     assert(count === 0 || versions.dropped[version] === 0, `version ${version} was dropped and is provisioned`);
   }

@@ -41,6 +41,8 @@ export class Versions {
   readonly ahead: Int32Array;
   /** Slots that hold anything of it, dying ones too. */
   readonly slots: Int32Array;
+  /** How many instances are to be kept ready, and how many of those there are slots for. */
+  readonly asked: Int32Array;
   readonly provisioned: Int32Array;
   readonly provisionFailures: Int32Array;
   /** Tick before which no provisioned instance is tried again. */
@@ -66,6 +68,7 @@ export class Versions {
     this.live = new Int32Array(count);
     this.ahead = new Int32Array(count);
     this.slots = new Int32Array(count);
+    this.asked = new Int32Array(count);
     this.provisioned = new Int32Array(count);
     this.provisionFailures = new Int32Array(count);
     this.provisionTick = new Float64Array(count);
@@ -86,8 +89,20 @@ export class Versions {
     this.provisionTick[version] = 0;
   }
 
-  provision(version: number, count: number): void {
+  /** All versions together are granted `totalMax`. Whoever lacks some has what this one gives up, the lowest index first. */
+  provision(version: number, count: number, totalMax: number): void {
+    this.asked[version] = count;
+    this.provisionFailures[version] = 0;
+    this.provisionTick[version] = 0;
+    this.#grant(version, totalMax);
+    for (let other = 0; other < this.count && this.provisionedTotal < totalMax; other++) {
+      if (this.asked[other]! > this.provisioned[other]!) this.#grant(other, totalMax);
+    }
+  }
+
+  #grant(version: number, totalMax: number): void {
     const before = this.provisioned[version]!;
+    const count = Math.min(this.asked[version]!, Math.max(0, totalMax - this.provisionedTotal + before));
     if (before === 0 && count > 0) this.#provisionedList[this.provisionedCount++] = version;
     if (before > 0 && count === 0) {
       const at = this.#provisionedList.indexOf(version);
@@ -95,8 +110,6 @@ export class Versions {
     }
     this.provisioned[version] = count;
     this.provisionedTotal += count - before;
-    this.provisionFailures[version] = 0;
-    this.provisionTick[version] = 0;
   }
 
   provisionedAt(index: number): number {

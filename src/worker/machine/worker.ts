@@ -96,7 +96,7 @@ export class WorkerMachine {
     const slots = this.#slots;
     const zygote = this.#versions.zygote[versionIndex]!;
     this.#versions.dropped[versionIndex] = 1;
-    this.#versions.provision(versionIndex, 0);
+    this.#versions.provision(versionIndex, 0, this.#provisionedMax);
     this.#versions.zygote[versionIndex] = NONE;
     for (let slot = 0; slot < slots.count; slot++) {
       if (slots.version[slot] !== versionIndex || slots.state[slot] === SlotState.dying) continue;
@@ -112,19 +112,17 @@ export class WorkerMachine {
   /**
    * Keep so many instances of the version, waiting or busy, whatever else has to go for it; 0 ends it. It happens at
    * the next ticks: tick while `awakeCount` is above 0. Returns how many it will try to keep: no more than the slots
-   * that not even a lease on each core would need.
+   * that not even a lease on each core would need; more of them later, when other versions give theirs up.
    */
   provision(versionIndex: number, count: number): number {
     const versions = this.#versions;
     assert(versions.memoryMb[versionIndex]! > 0, `version ${versionIndex} is provisioned and was not set`);
-    const others = versions.provisionedTotal - versions.provisioned[versionIndex]!;
-    const granted = Math.min(count, Math.max(0, this.#slots.count - this.#limits.coreCount - others));
-    versions.provision(versionIndex, versions.dropped[versionIndex] === 1 ? 0 : granted);
+    versions.provision(versionIndex, versions.dropped[versionIndex] === 1 ? 0 : count, this.#provisionedMax);
     this.#leases.noteRoom();
     return versions.provisioned[versionIndex]!;
   }
 
-  /** What `provision` granted last. */
+  /** How many it tries to keep. */
   provisionedCount(versionIndex: number): number {
     return this.#versions.provisioned[versionIndex]!;
   }
@@ -388,6 +386,10 @@ export class WorkerMachine {
   /** For tests: everything that must hold between two events. */
   checkInvariants(): void {
     checkFleet(this.#limits.memoryMb, this.#slots, this.#leases, this.#versions);
+  }
+
+  get #provisionedMax(): number {
+    return this.#slots.count - this.#limits.coreCount;
   }
 
   // --- how --------------------------------------------------------------------------------------------------

@@ -344,6 +344,25 @@ describe('provisioned', () => {
     assert.equal(shell.machine.provision(FRESH, 9), 1);
   });
 
+  test('who asked for more than was left has what others give up', () => {
+    const shell = new Shell();
+    assert.equal(shell.machine.provision(PLAIN, 9), 2);
+    assert.equal(shell.machine.provision(FRESH, 2), 0);
+    shell.machine.provision(PLAIN, 1);
+    assert.equal(shell.machine.provisionedCount(FRESH), 1);
+    shell.machine.dropVersion(PLAIN);
+    shell.drain();
+    assert.equal(shell.machine.provisionedCount(FRESH), 2, 'no more than it asked for');
+    flourish(shell);
+    assert.equal(shell.machine.provisionedReady(FRESH), 2);
+    shell.machine.provision(FRESH, 1);
+    shell.machine.provision(FORKED, 1);
+    assert.deepEqual(
+      [FRESH, FORKED].map((version) => shell.machine.provisionedCount(version)),
+      [1, 1],
+    );
+  });
+
   test('what fails is said so, and tried again ever less often', () => {
     const shell = new Shell({ cellTargets: [0] });
     shell.machine.provision(PLAIN, 1);
