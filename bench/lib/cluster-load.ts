@@ -68,9 +68,8 @@ export class ClusterLoad {
         workerLink.send(release);
         load!.#onGrant(request);
       },
-      refused: ({ why }) => {
-        throw new Error(`a request was refused: ${why}`);
-      },
+      // Where requests are read faster than releases, the queue may be full for a moment.
+      refused: ({ request }) => load!.#ask(request),
       cancelled: NOTHING,
       version: ({ first }) => named(first),
       worker: NOTHING,
