@@ -2,7 +2,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_ENDPOINT } from './client.ts';
 
 export interface EndpointOptions {
@@ -38,9 +38,22 @@ export function dataFolderDefault(): string {
 
 const PORT_MAX = 65_535;
 
-/** `host:port`, `[IPv6]:port`. */
-export function hostAndPort(text: string): { host: string; port: number } {
+/** `host:port`, `[IPv6]:port`; null if it is neither. */
+export function parseHostAndPort(text: string): { host: string; port: number } | null {
   const [, host = '', port = ''] = /^(?:\[(?=.*\]))?(.+?)\]?:(\d{1,5})$/.exec(text) ?? [];
-  if (host !== '' && Number(port) <= PORT_MAX) return { host, port: Number(port) };
-  throw new InvalidArgumentError('It has to be HOST:PORT.');
+  return host !== '' && Number(port) <= PORT_MAX ? { host, port: Number(port) } : null;
+}
+
+/** The same for an option. */
+export function hostAndPort(text: string): { host: string; port: number } {
+  const parsed = parseHostAndPort(text);
+  if (parsed === null) throw new InvalidArgumentError('It has to be HOST:PORT.');
+  return parsed;
+}
+
+/** --log-level, of whatever stays up. */
+export function logLevelOption(): Option {
+  return new Option('--log-level <level>', 'of the log on stderr')
+    .choices(['debug', 'info', 'warn', 'error', 'silent'])
+    .default('warn');
 }

@@ -6,7 +6,7 @@ import type { Identity } from '../../cluster/identity/join-file.ts';
 import type { Role } from '../../cluster/identity/names.ts';
 import { ROLES, isRole } from '../../cluster/identity/names.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
-import { dataFolderDefault, wholeNumber } from '../options.ts';
+import { dataFolderDefault, parseHostAndPort, wholeNumber } from '../options.ts';
 import { formatTable, printJson, printLine, style } from '../terminal.ts';
 
 interface FolderOptions {
@@ -227,13 +227,13 @@ async function tryPeer(file: string, address: string, options: TryOptions): Prom
     import('../../cluster/identity/revoked.ts'),
     import('../../cluster/identity/try-node.ts'),
   ]);
-  const [, host = '', port = ''] = /^(?:\[(?=.*\]))?(.+?)\]?:(\d{1,5})$/.exec(address) ?? [];
-  if (host === '') throw new CliError(EXIT.usage, `'${address}' is no address of a node: it has to be HOST:PORT.`);
+  const node = parseHostAndPort(address);
+  if (node === null) throw new CliError(EXIT.usage, `'${address}' is no address of a node: it has to be HOST:PORT.`);
   const identity = readJoinFile(file, Date.now());
   if (typeof identity === 'string') throw new CliError(EXIT.usage, identity);
   const revoked = options.revoked === undefined ? NONE_REVOKED : readRevoked(options.revoked);
   if (typeof revoked === 'string') throw new CliError(EXIT.usage, revoked);
-  const tried = await tryNode({ host, port: Number(port), identity, roles: options.to, revoked });
+  const tried = await tryNode({ ...node, identity, roles: options.to, revoked });
   if ('unreachable' in tried) {
     throw new CliError(EXIT.unreachable, `Nobody answers at ${address}: ${tried.unreachable}.`);
   }

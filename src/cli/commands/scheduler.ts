@@ -1,7 +1,7 @@
 /** `perch scheduler`: the scheduler of a cluster, until it is told to stop. */
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { CliError, EXIT } from '../exit-codes.ts';
-import { hostAndPort, wholeNumber } from '../options.ts';
+import { hostAndPort, logLevelOption, wholeNumber } from '../options.ts';
 import { stopSignal } from '../stop-signal.ts';
 import type { LogLevel } from '../../telemetry/log.ts';
 
@@ -28,11 +28,7 @@ export function register(program: Command): void {
     .option('--revoked <file>', 'the list of revoked certificates; read again whenever it changes')
     .option('--cores-max <count>', 'cores of all workers, at most', wholeNumber(1, CORES_MAX), CORES_MAX / 10)
     .option('--workers-max <count>', 'workers, at most', wholeNumber(1, WORKERS_MAX), WORKERS_MAX / 10)
-    .addOption(
-      new Option('--log-level <level>', 'of the log on stderr')
-        .choices(['debug', 'info', 'warn', 'error', 'silent'])
-        .default('warn'),
-    )
+    .addOption(logLevelOption())
     .option('--json', 'print one JSON line when ready')
     .action(run);
 }

@@ -1,13 +1,11 @@
 /** `perch up`: the platform on this machine, until it is told to stop. */
 import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import path from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LIMITS } from '../../base/limits.ts';
 import type { PlatformOptions, RunningPlatform } from '../compose.ts';
 import { parseCpuList } from '../../worker/agent/topology.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
-import { wholeNumber } from '../options.ts';
+import { dataFolderDefault, logLevelOption, wholeNumber } from '../options.ts';
 import { stopSignal } from '../stop-signal.ts';
 
 interface UpOptions {
@@ -28,7 +26,6 @@ interface UpOptions {
 const DEFAULT_PORT = 9400;
 const MB = 1024 * 1024;
 const REGION_LENGTH_MAX = 32;
-const SERVICE_DATA_DIR = '/var/lib/perch';
 
 const HELP = `
 Functions run on every core of the machine; where it has 4 or more, the first is left to Perch itself.
@@ -43,7 +40,7 @@ export function register(program: Command): void {
     .description('start the platform on this machine')
     .option('--port <port>', 'port of the gateway; 0: any free one', wholeNumber(0, 65_535), DEFAULT_PORT)
     .option('--host <address>', 'address to listen on', '127.0.0.1')
-    .option('--data <folder>', 'where functions, code and logs are kept', defaultDataDir())
+    .option('--data <folder>', 'where functions, code and logs are kept', dataFolderDefault())
     .option('--cores <list>', 'CPUs for functions, such as 0-1,3 (default: see below)', parseCores)
     .option(
       '--memory <MB>',
@@ -64,11 +61,7 @@ export function register(program: Command): void {
     .option('--allow-host-network', 'let functions ask for the network of this machine (PERCH_NETWORK=host)')
     .option('--keys <file>', 'access keys of the callers (see below)')
     .option('--region <name>', 'AWS region to report', parseRegion, 'us-east-1')
-    .addOption(
-      new Option('--log-level <level>', 'of the log on stderr')
-        .choices(['debug', 'info', 'warn', 'error', 'silent'])
-        .default('warn'),
-    )
+    .addOption(logLevelOption())
     .option('--json', 'print one JSON line when ready')
     .addHelpText('after', HELP)
     .action(up);
@@ -154,11 +147,6 @@ function parseCores(text: string): number[] {
 function parseRegion(text: string): string {
   if (/^[a-z]{2,8}(-[a-z0-9]{1,16}){1,4}$/.test(text) && text.length <= REGION_LENGTH_MAX) return text;
   throw new InvalidArgumentError("It has to look like AWS's, such as us-east-1.");
-}
-
-function defaultDataDir(): string {
-  if (process.getuid?.() === 0) return SERVICE_DATA_DIR;
-  return path.join(process.env['XDG_DATA_HOME'] ?? path.join(homedir(), '.local', 'share'), 'perch');
 }
 
 function packageVersion(): string {

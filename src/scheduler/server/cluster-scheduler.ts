@@ -137,14 +137,6 @@ export class ClusterScheduler {
     this.#requests = new Requests(limits.requestCountMax);
   }
 
-  get workers(): readonly WorkerView[] {
-    return this.#byIndex.filter((member) => member.line !== null);
-  }
-
-  get gatewayCount(): number {
-    return this.#gateways.size;
-  }
-
   /** For tests: everything that must hold between two events. */
   checkInvariants(): void {
     const { machine } = this;

@@ -52,10 +52,6 @@ export class ClusterServer {
     this.#setting = setting;
   }
 
-  get connectionCount(): number {
-    return this.#links.size;
-  }
-
   accept(duplex: Duplex, peer: AcceptedPeer): void {
     const { limits, clock } = this.#setting;
     const welcome = this.#welcome();

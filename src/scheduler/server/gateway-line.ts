@@ -10,6 +10,7 @@ import {
 import { CountFrame, GrantFrame, RefusedWhy, RequestFrame, UnstartedWhy } from '../../wire/cluster/small-frames.ts';
 import type { FrameLink } from '../../cluster/link/link.ts';
 import { outcome, type Outcome } from '../machine/scheduler.ts';
+import { versionOf } from './version-names.ts';
 import type { ClusterScheduler, GatewayPort, GatewaySession, Unstarted, WorkerView } from './cluster-scheduler.ts';
 
 const REFUSED: Readonly<Record<Outcome, RefusedWhy | 0>> = {
@@ -27,11 +28,6 @@ const UNSTARTED: Readonly<Record<UnstartedWhy, Unstarted>> = {
   [UnstartedWhy.unreachable]: 'unsent',
   [UnstartedWhy.cancelled]: 'cancelled',
 };
-
-/** Invocations of several cores are not scheduled yet. */
-export function isNameable({ coreCount, memoryMb }: NameVersionFrame): boolean {
-  return coreCount === 1 && memoryMb >= 1;
-}
 
 export class GatewayLine implements SchedulerFromGateway, GatewayPort {
   readonly #link: FrameLink;
@@ -64,10 +60,10 @@ export class GatewayLine implements SchedulerFromGateway, GatewayPort {
   }
 
   nameVersion(frame: NameVersionFrame): void {
-    const { handle, key, functionKey, memoryMb } = frame;
-    if (!isNameable(frame)) return this.#breach(frame.kind);
-    this.#version.version = handle;
-    this.#version.first = this.#session.name({ key, functionKey, memoryMb });
+    const named = versionOf(frame);
+    if (named === null) return this.#breach(frame.kind);
+    this.#version.version = frame.handle;
+    this.#version.first = this.#session.name(named);
     this.#link.send(this.#version);
   }
 

@@ -2,6 +2,7 @@
  * The small integers of function versions, for a whole cluster. A version is named by a key of 16 bytes; whoever names it
  * gets the index that stands for it, the same for all, until nobody names it any more and nothing of it runs.
  */
+import type { NameVersionFrame } from '../../wire/cluster/large-frames.ts';
 import type { Scheduler } from '../machine/scheduler.ts';
 
 export interface NamedVersion {
@@ -10,6 +11,11 @@ export interface NamedVersion {
   /** 32 hexadecimal digits: of account and function. */
   readonly functionKey: string;
   readonly memoryMb: number;
+}
+
+/** What a frame names; null for what no version can ask. Invocations of several cores are not scheduled yet. */
+export function versionOf({ key, functionKey, memoryMb, coreCount }: NameVersionFrame): NamedVersion | null {
+  return coreCount === 1 && memoryMb >= 1 ? { key, functionKey, memoryMb } : null;
 }
 
 interface Entry {

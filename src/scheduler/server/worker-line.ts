@@ -8,8 +8,7 @@ import type { HelloFrame, NameVersionFrame } from '../../wire/cluster/large-fram
 import { CountFrame, LeaseFrame } from '../../wire/cluster/small-frames.ts';
 import type { FrameLink } from '../../cluster/link/link.ts';
 import type { Announcement, ClusterScheduler, Place, WorkerPort, WorkerSession } from './cluster-scheduler.ts';
-import { isNameable } from './gateway-line.ts';
-import type { NamedVersion } from './version-names.ts';
+import { type NamedVersion, versionOf } from './version-names.ts';
 
 type Worker = Pick<Announcement, 'name' | 'host' | 'port' | 'life' | 'coreCount' | 'memoryMb'>;
 
@@ -43,11 +42,10 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
   // ---- what it says
 
   nameVersion(frame: NameVersionFrame): void {
-    const { handle, key, functionKey, memoryMb } = frame;
-    if (!isNameable(frame)) return this.#breach(frame.kind);
-    const version = { key, functionKey, memoryMb };
-    if (this.#session === null) this.#named.set(handle, version);
-    else this.#answerName(handle, this.#session.name(version));
+    const named = versionOf(frame);
+    if (named === null) return this.#breach(frame.kind);
+    if (this.#session === null) this.#named.set(frame.handle, named);
+    else this.#answerName(frame.handle, this.#session.name(named));
   }
 
   /** In its announcement; later it is the answer to a probe, and nothing changes. */
