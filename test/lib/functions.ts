@@ -1,6 +1,7 @@
 /** Functions on a platform that a test started: deploys, invokes and reads them as any HTTP client would. */
 import assert from 'node:assert/strict';
-import type { TestPlatform } from './platform.ts';
+import { after, before } from 'node:test';
+import { startTestPlatform, type TestPlatform } from './platform.ts';
 import { makeZip } from './zip.ts';
 
 const FUNCTIONS = '/2015-03-31/functions';
@@ -29,11 +30,35 @@ export interface Copies {
   readonly waiting: number;
 }
 
-export class Functions {
-  readonly #url: string;
+/** A platform for the tests of one file, which there is while they run; none where they are skipped. */
+export function functionsOnPlatform(skip: string | boolean): {
+  readonly functions: Functions;
+  readonly platform: { readonly url: string };
+} {
+  let started: TestPlatform | undefined;
+  before(async () => {
+    if (skip === false) started = await startTestPlatform();
+  });
+  after(() => started?.stop());
+  const platform = {
+    get url() {
+      assert.ok(started !== undefined, 'there is no platform');
+      return started.url;
+    },
+  };
+  return { functions: new Functions(platform), platform };
+}
 
-  constructor(platform: TestPlatform) {
-    this.#url = platform.url;
+export class Functions {
+  readonly #platform: { readonly url: string };
+
+  /** Its URL is asked for when it is used. */
+  constructor(platform: { readonly url: string }) {
+    this.#platform = platform;
+  }
+
+  get #url(): string {
+    return this.#platform.url;
   }
 
   async request(method: string, suffix: string, body?: unknown): Promise<Response> {

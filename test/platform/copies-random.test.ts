@@ -1,8 +1,7 @@
 /** What a Node function drew from crypto while it was initialised: pools are each copy's own, and the rest is told of. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { Functions } from '../lib/functions.ts';
-import { startTestPlatform, type TestPlatform } from '../lib/platform.ts';
+import { test } from 'node:test';
+import { functionsOnPlatform } from '../lib/functions.ts';
 import { noBubblewrap, ROOT_ONLY } from '../worker/sandbox/harness.ts';
 
 const skip = noBubblewrap || ROOT_ONLY;
@@ -79,14 +78,7 @@ export const handler = async () => (await new Promise((resolve) => setTimeout(re
   },
 });`;
 
-let platform: TestPlatform;
-let functions: Functions;
-before(async () => {
-  if (skip !== false) return;
-  platform = await startTestPlatform();
-  functions = new Functions(platform);
-});
-after(() => platform?.stop());
+const { functions } = functionsOnPlatform(skip);
 
 for (const isolation of ['fresh', 'reuse'])
   test(`${isolation}: pools that were filled at initialisation differ, and keys do not`, { skip }, async () => {

@@ -1,8 +1,7 @@
 /** Clean copies on a whole platform, in Node and in Python: what reuse keeps and fresh never does, and one initialisation for all. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { Functions, type Invoked, until } from '../lib/functions.ts';
-import { startTestPlatform, type TestPlatform } from '../lib/platform.ts';
+import { test } from 'node:test';
+import { functionsOnPlatform, type Invoked, until } from '../lib/functions.ts';
 import { noBubblewrap, ROOT_ONLY } from '../worker/sandbox/harness.ts';
 
 const skip = noBubblewrap || ROOT_ONLY;
@@ -41,14 +40,7 @@ const COUNTERS = [
   ['python', { 'index.py': COUNTER_PYTHON }],
 ] as const;
 
-let platform: TestPlatform;
-let functions: Functions;
-before(async () => {
-  if (skip !== false) return;
-  platform = await startTestPlatform();
-  functions = new Functions(platform);
-});
-after(() => platform?.stop());
+const { functions } = functionsOnPlatform(skip);
 
 function values(answers: readonly Invoked[]): readonly any[] {
   for (const { status, functionError, value } of answers)

@@ -1,20 +1,12 @@
 /** Isolation `process` on a whole platform: what initialisation draws is each instance's own, as on Lambda. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { Functions } from '../lib/functions.ts';
-import { startTestPlatform, type TestPlatform } from '../lib/platform.ts';
+import { test } from 'node:test';
+import { functionsOnPlatform } from '../lib/functions.ts';
 import { noBubblewrap, ROOT_ONLY } from '../worker/sandbox/harness.ts';
 
 const skip = noBubblewrap || ROOT_ONLY;
 
-let platform: TestPlatform;
-let functions: Functions;
-before(async () => {
-  if (skip !== false) return;
-  platform = await startTestPlatform();
-  functions = new Functions(platform);
-});
-after(() => platform?.stop());
+const { functions } = functionsOnPlatform(skip);
 
 const FILES = {
   node: {

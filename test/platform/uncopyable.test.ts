@@ -3,22 +3,14 @@
  * in its log, and `perch doctor NAME` says it too. And initialisations that fail in a zygote.
  */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { perch } from '../cli/perch.ts';
-import { type Deployment, Functions, type Invoked, until } from '../lib/functions.ts';
-import { startTestPlatform, type TestPlatform } from '../lib/platform.ts';
+import { type Deployment, functionsOnPlatform, type Invoked, until } from '../lib/functions.ts';
 import { noBubblewrap, ROOT_ONLY } from '../worker/sandbox/harness.ts';
 
 const skip = noBubblewrap || ROOT_ONLY;
 
-let platform: TestPlatform;
-let functions: Functions;
-before(async () => {
-  if (skip !== false) return;
-  platform = await startTestPlatform();
-  functions = new Functions(platform);
-});
-after(() => platform?.stop());
+const { functions, platform } = functionsOnPlatform(skip);
 
 interface Uncopyable extends Deployment {
   readonly what: string;
