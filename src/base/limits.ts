@@ -106,6 +106,8 @@ export const LIMITS = {
   dialDelayMaxMs: 5000,
   /** From a TCP connection between nodes to the end of its TLS handshake. */
   handshakeTimeoutMs: 10_000,
+  /** Connections of one node to each other node for what is not frames: code, functions, logs. */
+  nodeConnectionsMax: 16,
   /** A join file or a key is about 3 KB; of the lists of certificates, a line is about 100 bytes. */
   joinFileBytesMax: 64 * 1024,
   certificateListBytesMax: 16 * 1024 * 1024,

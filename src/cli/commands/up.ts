@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LIMITS } from '../../base/limits.ts';
-import type { PlatformOptions, RunningPlatform } from '../compose.ts';
+import type { PlatformOptions, RunningPlatform } from '../compose/platform.ts';
 import { parseCpuList } from '../../worker/agent/topology.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { dataFolderDefault, logLevelOption, wholeNumber } from '../options.ts';
@@ -80,9 +80,10 @@ async function up(options: UpOptions): Promise<void> {
 }
 
 async function start(options: UpOptions): Promise<RunningPlatform> {
-  const [{ startPlatform, defaultMemoryMb, operatorMessage, warningOf }, { createLog }, { readTopology }] =
+  const [{ startPlatform, operatorMessage, warningOf }, { defaultMemoryMb }, { createLog }, { readTopology }] =
     await Promise.all([
-      import('../compose.ts'),
+      import('../compose/platform.ts'),
+      import('../compose/worker-parts.ts'),
       import('../../telemetry/log.ts'),
       import('../../worker/agent/topology.ts'),
     ]);

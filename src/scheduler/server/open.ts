@@ -1,13 +1,9 @@
 /** The scheduler of a cluster, put together and listening: the machine, its server, and TLS in front of it. */
-import { once } from 'node:events';
-import { createServer, type TLSSocket } from 'node:tls';
-import type { AddressInfo } from 'node:net';
 import type { Clock } from '../../base/clock.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { Identity } from '../../cluster/identity/join-file.ts';
-import { RefusalLog } from '../../cluster/identity/refusal.ts';
-import { acceptPeers, serverOptions } from '../../cluster/identity/tls.ts';
 import { LINK_LIMITS } from '../../cluster/link/limits.ts';
+import { openListener } from '../../cluster/node/listener.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { ClusterScheduler } from './cluster-scheduler.ts';
 import { ClusterServer } from './cluster-server.ts';
@@ -48,25 +44,22 @@ export async function openScheduler(options: SchedulerOptions): Promise<RunningS
     warmHintMax: LIMITS.warmHintMax,
   });
   const server = new ClusterServer(scheduler, { name: identity.name, limits: LINK_LIMITS, clock, log });
-  const sockets = new Map<TLSSocket, string>();
-  const listener = createServer(serverOptions(identity));
-  const door = { identity, roles: ['worker', 'gateway'] as const, revoked, clock, log: new RefusalLog(log) };
-  acceptPeers(listener, door, (socket, peer) => {
-    sockets.set(socket, peer.fingerprint);
-    socket.once('close', () => sockets.delete(socket));
-    server.accept(socket, peer);
+  const listener = await openListener({
+    identity,
+    roles: ['worker', 'gateway'],
+    revoked,
+    host: options.host,
+    port: options.port,
+    clock,
+    log,
+    frames: (socket, peer) => server.accept(socket, peer),
   });
-  listener.listen(options.port, options.host);
-  await once(listener, 'listening');
   return {
-    port: (listener.address() as AddressInfo).port,
+    port: listener.port,
     scheduler,
-    dismiss: (fingerprints) => {
-      for (const [socket, fingerprint] of sockets) if (fingerprints.has(fingerprint)) socket.destroy();
-    },
+    dismiss: (fingerprints) => listener.dismiss(fingerprints),
     close: async () => {
-      const closed = once(listener, 'close');
-      listener.close();
+      const closed = listener.close();
       server.close();
       await closed;
     },

@@ -2,54 +2,43 @@
  * The platform on one machine, put together: store, scheduler, agent and gateway in one process, each given the doors
  * and the neighbours it needs. The only place that knows them all.
  */
-import { totalmem } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { realClock } from '../base/clock.ts';
-import { LIMITS } from '../base/limits.ts';
-import { Admission } from '../gateway/admission.ts';
-import { AsyncRunner } from '../gateway/async-runner.ts';
-import { Dispatcher } from '../gateway/dispatch.ts';
-import { createGateway, type Gateway, ListenError } from '../gateway/gateway.ts';
-import type { CoreView, Platform } from '../gateway/platform.ts';
-import { LocalScheduler } from '../scheduler/server/local.ts';
-import { schedulerMetrics } from '../scheduler/server/scheduler-metrics.ts';
-import { openEmbeddedStore } from '../store/embedded/embedded-store.ts';
-import { LogFiles } from '../store/log-files.ts';
-import { type Store, StoreError } from '../store/store.ts';
-import type { Log } from '../telemetry/log.ts';
-import { Metrics } from '../telemetry/metrics.ts';
-import { Agent } from '../worker/agent/agent.ts';
-import type { AgentEvents } from '../worker/agent/setting.ts';
-import type { CodeSupply } from '../worker/agent/contract.ts';
-import type { Topology } from '../worker/agent/topology.ts';
-import { codeCacheMetrics } from '../worker/code/code-cache-metrics.ts';
-import { CodeCache } from '../worker/code/code-cache.ts';
-import { findRuntime } from '../worker/runtimes/index.ts';
-import type { NetworkPolicy, SandboxBackend } from '../worker/sandbox/contract.ts';
-import { SANDBOX_UIDS } from '../worker/sandbox/identity.ts';
-import { createBackend, SandboxError } from '../worker/sandbox/index.ts';
+import { realClock } from '../../base/clock.ts';
+import { LIMITS } from '../../base/limits.ts';
+import { Admission } from '../../gateway/admission.ts';
+import { AsyncRunner } from '../../gateway/async-runner.ts';
+import { Dispatcher } from '../../gateway/dispatch.ts';
+import { createGateway, type Gateway, ListenError } from '../../gateway/gateway.ts';
+import type { CoreView, Platform } from '../../gateway/platform.ts';
+import { LocalScheduler } from '../../scheduler/server/local.ts';
+import { schedulerMetrics } from '../../scheduler/server/scheduler-metrics.ts';
+import { openEmbeddedStore } from '../../store/embedded/embedded-store.ts';
+import { LogFiles } from '../../store/log-files.ts';
+import { type Store, StoreError } from '../../store/store.ts';
+import type { Log } from '../../telemetry/log.ts';
+import { Metrics } from '../../telemetry/metrics.ts';
+import type { Agent } from '../../worker/agent/agent.ts';
+import type { Topology } from '../../worker/agent/topology.ts';
+import { codeCacheMetrics } from '../../worker/code/code-cache-metrics.ts';
+import { findRuntime } from '../../worker/runtimes/index.ts';
+import type { NetworkPolicy } from '../../worker/sandbox/contract.ts';
+import { SANDBOX_UIDS } from '../../worker/sandbox/identity.ts';
+import { SandboxError } from '../../worker/sandbox/index.ts';
+import { type Closers, startWhole } from './closers.ts';
+import { makeAgent, makeBackend, makeCodeCache, type WorkerOptions } from './worker-parts.ts';
 
-export { warningOf } from '../worker/sandbox/index.ts';
+export { warningOf } from '../../worker/sandbox/index.ts';
 
-export interface PlatformOptions {
+export interface PlatformOptions extends WorkerOptions {
   readonly host: string;
   readonly port: number;
-  readonly dataDir: string;
-  readonly topology: Topology;
-  readonly sandbox: 'bubblewrap' | 'none';
   /** Functions may ask for the network of the host. */
   readonly allowHostNetwork: boolean;
-  /** What all instances may use together, MB. */
-  readonly memoryMb: number;
-  /** Disk for unpacked code, MB. */
-  readonly codeCacheMb: number;
   /** Secret by access key id; empty: loopback only. */
   readonly keys: ReadonlyMap<string, string>;
   readonly region: string;
   readonly accountId: string;
   readonly version: string;
-  readonly log: Log;
 }
 
 export interface RunningPlatform {
@@ -57,17 +46,8 @@ export interface RunningPlatform {
   close(): Promise<void>;
 }
 
-/** Instances together get this share of the machine's memory, unless told otherwise. */
-const MEMORY_SHARE = 0.75;
-const MB = 1024 * 1024;
 /** At the end: for writing the last answers, before connections are cut. */
 const ANSWER_GRACE_MS = 2000;
-
-export function defaultMemoryMb(): number {
-  const constrained = process.constrainedMemory();
-  const bytes = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
-  return Math.floor((bytes * MEMORY_SHARE) / (1024 * 1024));
-}
 
 /** What the machine or the command line lacks, in words for the operator; null for a bug of ours. */
 export function operatorMessage(error: unknown): string | null {
@@ -75,29 +55,16 @@ export function operatorMessage(error: unknown): string | null {
   return forOperator ? error.message : null;
 }
 
-/** Starts everything, or nothing: what was opened before a failure is closed again. */
 export async function startPlatform(options: PlatformOptions): Promise<RunningPlatform> {
-  const closers: (() => Promise<void>)[] = [];
-  const close = async (): Promise<void> => {
-    const errors: unknown[] = [];
-    // Where one part cannot be closed, the others still have something to save.
-    for (const each of closers.splice(0).reverse()) await each().catch((error: unknown) => errors.push(error));
-    if (errors.length > 0) throw errors[0];
-  };
-  try {
-    const url = await open(options, closers);
-    return { url, close };
-  } catch (error) {
-    await close().catch(() => {}); // What went wrong first is what matters.
-    throw error;
-  }
+  const { value, close } = await startWhole((closers) => open(options, closers));
+  return { url: value, close };
 }
 
-async function open(options: PlatformOptions, closers: (() => Promise<void>)[]): Promise<string> {
+async function open(options: PlatformOptions, closers: Closers): Promise<string> {
   const { dataDir, topology, log } = options;
   const metrics = new Metrics();
   const report = (message: string): void => log.warn(message);
-  const codeCache = makeCodeCache(options, report);
+  const codeCache = makeCodeCache(options);
   closers.push(() => codeCache.close());
   const store = await openEmbeddedStore(dataDir, { report, sink: codeCache });
   closers.push(() => store.close());
@@ -105,13 +72,7 @@ async function open(options: PlatformOptions, closers: (() => Promise<void>)[]):
   codeCacheMetrics(codeCache, metrics);
   const logs = new LogFiles(path.join(dataDir, 'logs'), { report });
   closers.push(() => logs.close());
-  const backend = createBackend(options.sandbox, {
-    codeRoot: path.join(path.resolve(dataDir), 'code'),
-    runtimesRoot: fileURLToPath(new URL('../worker/runtimes', import.meta.url)),
-    interpreter: process.execPath,
-    slotCount: LIMITS.instanceCountMax,
-    log,
-  });
+  const backend = makeBackend(options);
   await backend.open();
   closers.push(() => backend.close());
 
@@ -129,7 +90,7 @@ async function open(options: PlatformOptions, closers: (() => Promise<void>)[]):
   );
   const agent = makeAgent(
     options,
-    { codes: codeCache, logs, metrics, backend },
+    { account: options, codes: codeCache, logs, metrics, backend },
     {
       released: (core, sequence, warm) => dispatcher.released(core, sequence, warm),
       warmed: (versionIndex) => scheduler.warmed(versionIndex),
@@ -174,11 +135,6 @@ async function endInvocations(gateway: Gateway, runner: AsyncRunner, agent: Agen
   await answered;
 }
 
-function makeCodeCache(options: PlatformOptions, report: (message: string) => void): CodeCache {
-  const limits = { ...LIMITS, codeCacheBytesMax: options.codeCacheMb * MB };
-  return new CodeCache({ folder: path.resolve(options.dataDir), limits, clock: realClock, report });
-}
-
 function makeScheduler(options: PlatformOptions, metrics: Metrics): LocalScheduler {
   const coreCount = options.topology.cores.length;
   const limits = {
@@ -201,32 +157,6 @@ function makeScheduler(options: PlatformOptions, metrics: Metrics): LocalSchedul
 /** What waits, and what runs. */
 function requestCountMax(topology: Topology): number {
   return LIMITS.requestQueueMax + 2 * topology.cores.length;
-}
-
-interface AgentNeeds {
-  readonly codes: CodeSupply;
-  readonly logs: LogFiles;
-  readonly metrics: Metrics;
-  readonly backend: SandboxBackend;
-}
-
-function makeAgent(options: PlatformOptions, needs: AgentNeeds, events: AgentEvents): Agent {
-  const limits = {
-    slotCount: LIMITS.instanceCountMax,
-    versionCount: LIMITS.functionVersionCountMax,
-    memoryMb: options.memoryMb,
-    initTimeoutMs: LIMITS.initTimeoutMs,
-    codeTimeoutMs: LIMITS.codeTimeoutMs,
-    responseBytesMax: LIMITS.responseBytesMax,
-    logLineBytesMax: LIMITS.logLineBytesMax,
-    logBytesPerInvocationMax: LIMITS.logBytesPerInvocationMax,
-    logTailBytesMax: LIMITS.logTailBytesMax,
-    cellCount: LIMITS.stemCellCount,
-    cellMemoryMb: LIMITS.stemCellMemoryMb,
-    copiesAheadMax: LIMITS.copiesAheadMax,
-  };
-  const setting = { topology: options.topology, limits, account: options };
-  return new Agent(setting, { ...needs, clock: realClock, log: options.log }, events);
 }
 
 function makeAsyncRunner(dispatcher: Dispatcher, doors: { store: Store; metrics: Metrics; log: Log }): AsyncRunner {

@@ -1,0 +1,26 @@
+/** What has several parts starts whole or not at all, and is closed in the opposite order. */
+
+/** What to close, the part that was opened last being closed first. */
+export type Closers = (() => Promise<void>)[];
+
+export interface Started<T> {
+  readonly value: T;
+  close(): Promise<void>;
+}
+
+/** Where `open` fails, what it had opened until then is closed again. */
+export async function startWhole<T>(open: (closers: Closers) => Promise<T>): Promise<Started<T>> {
+  const closers: Closers = [];
+  const close = async (): Promise<void> => {
+    const errors: unknown[] = [];
+    // Where one part cannot be closed, the others still have something to save.
+    for (const each of closers.splice(0).reverse()) await each().catch((error: unknown) => errors.push(error));
+    if (errors.length > 0) throw errors[0];
+  };
+  try {
+    return { value: await open(closers), close };
+  } catch (error) {
+    await close().catch(() => {}); // What went wrong first is what matters.
+    throw error;
+  }
+}

@@ -1,0 +1,84 @@
+/** A worker's parts, put together: the code cache, the sandbox backend and the agent. For `perch up` and `perch worker`. */
+import { totalmem } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Account } from '../../base/arn.ts';
+import { realClock } from '../../base/clock.ts';
+import { LIMITS } from '../../base/limits.ts';
+import type { LogStore } from '../../store/logs.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import { Agent } from '../../worker/agent/agent.ts';
+import type { CodeSupply } from '../../worker/agent/contract.ts';
+import type { AgentEvents } from '../../worker/agent/setting.ts';
+import type { Topology } from '../../worker/agent/topology.ts';
+import { CodeCache } from '../../worker/code/code-cache.ts';
+import type { SandboxBackend } from '../../worker/sandbox/contract.ts';
+import { createBackend } from '../../worker/sandbox/index.ts';
+
+export type SandboxKind = 'bubblewrap' | 'none';
+
+export interface WorkerOptions {
+  readonly dataDir: string;
+  readonly topology: Topology;
+  readonly sandbox: SandboxKind;
+  /** What all instances may use together, MB. */
+  readonly memoryMb: number;
+  /** Disk for unpacked code, MB. */
+  readonly codeCacheMb: number;
+  readonly log: Log;
+}
+
+export interface AgentNeeds {
+  readonly account: Account;
+  readonly codes: CodeSupply;
+  readonly logs: LogStore;
+  readonly metrics: Metrics;
+  readonly backend: SandboxBackend;
+}
+
+/** Instances together get this share of the machine's memory, unless told otherwise. */
+const MEMORY_SHARE = 0.75;
+const MB = 1024 * 1024;
+
+export function defaultMemoryMb(): number {
+  const constrained = process.constrainedMemory();
+  const bytes = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
+  return Math.floor((bytes * MEMORY_SHARE) / MB);
+}
+
+export function makeCodeCache(options: WorkerOptions): CodeCache {
+  const limits = { ...LIMITS, codeCacheBytesMax: options.codeCacheMb * MB };
+  const report = (message: string): void => options.log.warn(message);
+  return new CodeCache({ folder: path.resolve(options.dataDir), limits, clock: realClock, report });
+}
+
+/** Not open yet. */
+export function makeBackend(options: WorkerOptions): SandboxBackend {
+  return createBackend(options.sandbox, {
+    codeRoot: path.join(path.resolve(options.dataDir), 'code'),
+    runtimesRoot: fileURLToPath(new URL('../../worker/runtimes', import.meta.url)),
+    interpreter: process.execPath,
+    slotCount: LIMITS.instanceCountMax,
+    log: options.log,
+  });
+}
+
+export function makeAgent(options: WorkerOptions, needs: AgentNeeds, events: AgentEvents): Agent {
+  const limits = {
+    slotCount: LIMITS.instanceCountMax,
+    versionCount: LIMITS.functionVersionCountMax,
+    memoryMb: options.memoryMb,
+    initTimeoutMs: LIMITS.initTimeoutMs,
+    codeTimeoutMs: LIMITS.codeTimeoutMs,
+    responseBytesMax: LIMITS.responseBytesMax,
+    logLineBytesMax: LIMITS.logLineBytesMax,
+    logBytesPerInvocationMax: LIMITS.logBytesPerInvocationMax,
+    logTailBytesMax: LIMITS.logTailBytesMax,
+    cellCount: LIMITS.stemCellCount,
+    cellMemoryMb: LIMITS.stemCellMemoryMb,
+    copiesAheadMax: LIMITS.copiesAheadMax,
+  };
+  const setting = { topology: options.topology, limits, account: needs.account };
+  return new Agent(setting, { ...needs, clock: realClock, log: options.log }, events);
+}

@@ -1,0 +1,64 @@
+/** What the commands of a cluster's nodes have in common: who the node is, and whom it takes no more. */
+import type { Command } from 'commander';
+import { realClock } from '../base/clock.ts';
+import type { Identity } from '../cluster/identity/join-file.ts';
+import type { Role } from '../cluster/identity/names.ts';
+import type { Log, LogLevel } from '../telemetry/log.ts';
+import { CliError, EXIT } from './exit-codes.ts';
+import { logLevelOption } from './options.ts';
+
+export interface NodeOptions {
+  readonly join: string;
+  readonly revoked?: string;
+  readonly logLevel: LogLevel;
+  readonly json?: boolean;
+}
+
+export interface Node {
+  readonly identity: Identity;
+  readonly revoked: () => ReadonlySet<string>;
+  /** Called whenever the list of revoked certificates has changed. */
+  onRevoked(listener: (revoked: ReadonlySet<string>) => void): void;
+  readonly log: Log;
+  stop(): void;
+}
+
+/** --join, --revoked, --log-level and --json: every node has them. */
+export function withNode(command: Command): Command {
+  return command
+    .requiredOption('--join <file>', "this node's join file (see 'perch cluster add')")
+    .option('--revoked <file>', 'the list of revoked certificates; read again whenever it changes')
+    .addOption(logLevelOption())
+    .option('--json', 'print one JSON line when ready');
+}
+
+export async function openNode(options: NodeOptions, role: Role): Promise<Node> {
+  const [{ readJoinFile }, { NONE_REVOKED, watchRevoked }, { createLog }] = await Promise.all([
+    import('../cluster/identity/join-file.ts'),
+    import('../cluster/identity/revoked.ts'),
+    import('../telemetry/log.ts'),
+  ]);
+  const log = createLog(options.logLevel);
+  const identity = readJoinFile(options.join, realClock.wallMs());
+  if (typeof identity === 'string') throw new CliError(EXIT.refused, identity);
+  if (!identity.roles.includes(role))
+    throw new CliError(
+      EXIT.refused,
+      `${options.join} makes ${identity.name} no ${role}: 'perch cluster add' says what a node may be.`,
+    );
+  const warning = identity.expiryWarning(realClock.wallMs());
+  if (warning !== null) log.warn(warning);
+  const listeners: ((revoked: ReadonlySet<string>) => void)[] = [];
+  const onRevoked = (listener: (revoked: ReadonlySet<string>) => void): void => void listeners.push(listener);
+  if (options.revoked === undefined) return { identity, revoked: () => NONE_REVOKED, onRevoked, log, stop: () => {} };
+  const watcher = watchRevoked(options.revoked, realClock, (revoked, message) => {
+    if (message !== null) log.error(message);
+    for (const listener of listeners) listener(revoked);
+  });
+  if (typeof watcher === 'string') throw new CliError(EXIT.refused, watcher);
+  return { identity, revoked: watcher.current, onRevoked, log, stop: watcher.stop };
+}
+
+export function cannotListen({ host, port }: { host: string; port: number }, error: unknown): CliError {
+  return new CliError(EXIT.refused, `Cannot listen on ${host}:${port}: ${(error as NodeJS.ErrnoException).code}.`);
+}

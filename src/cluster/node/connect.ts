@@ -1,0 +1,50 @@
+/** Connections to other nodes: mutual TLS, and closed at once where the other side is not who is wanted. */
+import { Agent } from 'node:https';
+import type { Duplex } from 'node:stream';
+import { connect, type TLSSocket } from 'node:tls';
+import type { Clock } from '../../base/clock.ts';
+import { LIMITS } from '../../base/limits.ts';
+import type { Identity } from '../identity/join-file.ts';
+import type { Role } from '../identity/names.ts';
+import { Refusal } from '../identity/refusal.ts';
+import { clientOptions, peerOf } from '../identity/tls.ts';
+import { ALPN } from './listener.ts';
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** As whom this node dials, and whom it takes for whom it dialled. */
+export interface Dialling {
+  readonly identity: Identity;
+  readonly roles: readonly Role[];
+  readonly revoked: () => ReadonlySet<string>;
+  readonly clock: Clock;
+}
+
+/**
+ * A connection that is on its way: what is written waits, what goes wrong is its 'error'. Nothing is read from one who is refused.
+ */
+export function connectNode(dialling: Dialling, { host, port }: Address, speaks: keyof typeof ALPN): TLSSocket {
+  const { identity, roles, revoked, clock } = dialling;
+  const socket = connect({ ...clientOptions(identity), host, port, ALPNProtocols: [ALPN[speaks]] });
+  const stopWaiting = clock.every(LIMITS.handshakeTimeoutMs, () => {
+    socket.destroy(new Error(new Refusal('silent').message));
+  });
+  socket.once('close', stopWaiting);
+  socket.prependOnceListener('secureConnect', () => {
+    stopWaiting();
+    const found = peerOf(socket, { identity, roles, revoked: revoked(), nowMs: clock.wallMs() });
+    if (found instanceof Refusal) socket.destroy(new Error(found.message));
+  });
+  return socket;
+}
+
+/** For node:https: requests to nodes, over connections that stay. The host and port of a request are the node's. */
+export function nodeAgent(dialling: Dialling): Agent {
+  const agent = new Agent({ keepAlive: true, maxSockets: LIMITS.nodeConnectionsMax });
+  agent.createConnection = ({ host, port }): Duplex =>
+    connectNode(dialling, { host: String(host), port: Number(port) }, 'http');
+  return agent;
+}

@@ -1,0 +1,85 @@
+/**
+ * The one port at which a node is reached by the others: mutual TLS, and behind it frames or HTTP, as the side that dials
+ * asks by ALPN. Who comes has been judged (identity/tls.ts) before anything of it is read.
+ */
+import { once } from 'node:events';
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createServer, type TLSSocket } from 'node:tls';
+import type { Clock } from '../../base/clock.ts';
+import { LIMITS } from '../../base/limits.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { Identity } from '../identity/join-file.ts';
+import type { Role } from '../identity/names.ts';
+import { RefusalLog } from '../identity/refusal.ts';
+import { acceptPeers, type Peer, serverOptions } from '../identity/tls.ts';
+
+/** What is spoken on a connection; without ALPN it is frames. */
+export const ALPN = { frames: 'perch/1', http: 'http/1.1' } as const;
+
+export interface ListenerOptions {
+  readonly identity: Identity;
+  /** Who may come: one of these. */
+  readonly roles: readonly Role[];
+  readonly revoked: () => ReadonlySet<string>;
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Absent: such connections are closed. */
+  readonly frames?: (socket: TLSSocket, peer: Peer) => void;
+  readonly http?: (request: IncomingMessage, response: ServerResponse, peer: Peer) => void;
+}
+
+export interface Listener {
+  readonly port: number;
+  /** Closes the connections of nodes whose certificates were taken back. */
+  dismiss(revoked: ReadonlySet<string>): void;
+  /** Takes no more connections; resolves when those there were have ended. Those of HTTP are ended by this. */
+  close(): Promise<void>;
+}
+
+/** Throws what listening throws. */
+export async function openListener(options: ListenerOptions): Promise<Listener> {
+  const { identity, roles, revoked, clock, log } = options;
+  const peers = new Map<TLSSocket, Peer>();
+  const http = options.http === undefined ? null : httpServer(options.http, peers);
+  const server = createServer({ ...serverOptions(identity), ALPNProtocols: [ALPN.frames, ALPN.http] });
+  acceptPeers(server, { identity, roles, revoked, clock, log: new RefusalLog(log) }, (socket, peer) => {
+    peers.set(socket, peer);
+    socket.once('close', () => peers.delete(socket));
+    const isHttp = socket.alpnProtocol === ALPN.http;
+    if (isHttp && http !== null) http.emit('connection', socket);
+    else if (!isHttp && options.frames !== undefined) options.frames(socket, peer);
+    else {
+      socket.on('error', () => undefined);
+      socket.destroy();
+    }
+  });
+  server.listen(options.port, options.host);
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    dismiss: (fingerprints) => {
+      for (const [socket, { fingerprint }] of peers) if (fingerprints.has(fingerprint)) socket.destroy();
+    },
+    close: async () => {
+      const closed = once(server, 'close');
+      server.close();
+      for (const socket of peers.keys()) if (socket.alpnProtocol === ALPN.http) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+function httpServer(answer: NonNullable<ListenerOptions['http']>, peers: ReadonlyMap<TLSSocket, Peer>): Server {
+  const server = createHttpServer((request, response) => {
+    const peer = peers.get(request.socket as TLSSocket);
+    if (peer === undefined) request.socket.destroy();
+    else answer(request, response, peer);
+  });
+  server.headersTimeout = LIMITS.headersTimeoutMs;
+  server.requestTimeout = LIMITS.requestTimeoutMs;
+  return server;
+}
