@@ -94,6 +94,9 @@ if [ "$(uname -s)" = Linux ]; then
     command -v spin >/dev/null || want spin /usr/bin/spin 'the model checker of models/'
     command -v cc >/dev/null || want gcc /usr/bin/cc 'compiles what the model checker writes'
     want libc6-dev /usr/include/stdio.h 'the headers for that'
+    command -v tc >/dev/null || want iproute2 /usr/sbin/tc 'the hosts of the cluster tests: network namespaces and slow links'
+    command -v nft >/dev/null || want nftables /usr/sbin/nft 'the same: what is cut between them'
+    command -v faketime >/dev/null || want faketime /usr/bin/faketime 'the same: clocks that disagree'
   fi
   case $mode in
     test | bench) command -v wrk >/dev/null || want wrk /usr/bin/wrk 'the load generator of the benchmarks' ;;
