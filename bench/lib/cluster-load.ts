@@ -53,7 +53,7 @@ export class ClusterLoad {
   }
 
   static async open({ gateway, worker, port, epoch, coreCount }: LoadNodes): Promise<ClusterLoad> {
-    const told = { probe: NOTHING, version: NOTHING, dropVersion: NOTHING, provision: NOTHING };
+    const told = { probe: NOTHING, version: NOTHING, nameVersion: NOTHING, dropVersion: NOTHING, provision: NOTHING };
     const memoryMb = coreCount * MEMORY_MB;
     const asWorker = { role: Role.worker, coreCount, memoryMb, host: '127.0.0.1', port: 1 };
     const workerLink = await dial(worker, port, asWorker, new SchedulerToWorker(told));

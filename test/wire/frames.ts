@@ -84,7 +84,7 @@ export const SPECS: Readonly<Record<string, Spec>> = {
     fields: { why: u8(5, 1), version: u16, request: u31, core: u31, sequence: i32 },
   },
   nameVersion: {
-    ways: [GS, WS],
+    ways: [GS, WS, SW],
     create: () => new NameVersionFrame(),
     fields: { handle: u16, coreCount: u8(32, 1), memoryMb: u31, key, functionKey: key },
   },

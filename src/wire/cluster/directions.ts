@@ -60,6 +60,8 @@ export interface SchedulerFromWorker {
 export interface WorkerFromScheduler {
   probe(frame: LeaseFrame): void;
   version(frame: CountFrame): void;
+  /** The scheduler's own word for a version: its handle is the index. Before the first PROVISION of it. */
+  nameVersion(frame: NameVersionFrame): void;
   dropVersion(frame: DropVersionFrame): void;
   provision(frame: CountFrame): void;
 }
@@ -211,6 +213,7 @@ export class SchedulerToWorker implements Direction {
   readonly #to: WorkerFromScheduler;
   readonly #probe = new LeaseFrame(KIND.probe);
   readonly #count = new CountFrame(KIND.version);
+  readonly #nameVersion = new NameVersionFrame();
   readonly #dropVersion = new DropVersionFrame();
 
   constructor(to: WorkerFromScheduler) {
@@ -218,6 +221,7 @@ export class SchedulerToWorker implements Direction {
     this.frames = byKind([
       [KIND.probe, this.#probe],
       [KIND.version, this.#count],
+      [KIND.nameVersion, this.#nameVersion],
       [KIND.dropVersion, this.#dropVersion],
       [KIND.provision, this.#count],
     ]);
@@ -229,6 +233,8 @@ export class SchedulerToWorker implements Direction {
         return this.#to.probe(this.#probe);
       case KIND.version:
         return this.#to.version(this.#count);
+      case KIND.nameVersion:
+        return this.#to.nameVersion(this.#nameVersion);
       case KIND.dropVersion:
         return this.#to.dropVersion(this.#dropVersion);
       case KIND.provision:
