@@ -61,14 +61,20 @@ export class TestNode {
   closing: Closing | null = null;
   readonly link: FrameLink;
 
-  constructor(identity: Identity, port: number, hello: Partial<HelloFrame> & { readonly role: Role }) {
-    const socket: TLSSocket = connect({ ...clientOptions(identity), host: '127.0.0.1', port });
+  /** `to`: the scheduler's port here, or its address. */
+  constructor(
+    identity: Identity,
+    to: number | { readonly host: string; readonly port: number },
+    hello: Partial<HelloFrame> & { readonly role: Role },
+  ) {
+    const address = typeof to === 'number' ? { host: '127.0.0.1', port: to } : to;
+    const socket: TLSSocket = connect({ ...clientOptions(identity), ...address });
     const said = Object.assign(new HelloFrame(ClusterKind.hello), { name: identity.name, life: 1, ...hello });
     const keep = (frame: object & { kind?: number }): void =>
       void this.heard.push({ ...frame, kind: NAMES.get(frame.kind!) ?? '' });
     // Whatever comes is kept.
-    const to = new Proxy({}, { get: () => keep }) as never;
-    const direction: Direction = hello.role === Role.gateway ? new SchedulerToGateway(to) : new SchedulerToWorker(to);
+    const all = new Proxy({}, { get: () => keep }) as never;
+    const direction: Direction = hello.role === Role.gateway ? new SchedulerToGateway(all) : new SchedulerToWorker(all);
     this.link = new FrameLink(
       socket,
       { hello: said, dialled: Role.scheduler, limits: LINK_LIMITS, clock: realClock },
