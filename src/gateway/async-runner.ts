@@ -1,13 +1,13 @@
 /** Runs the asynchronous invocations that the store holds: takes what is due, invokes it, keeps or removes it. */
 import type { Clock } from '../base/clock.ts';
-import type { AsyncInvocation, FunctionVersion, Store } from '../store/store.ts';
+import type { AsyncInvocation, EnqueuedInvocations, FunctionVersion, Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { type AsyncLimits, type Attempt, judge } from './async-policy.ts';
 import type { InvokeRequest, InvokeResult } from './platform.ts';
 
 export interface AsyncRunnerDoors {
-  readonly store: Store;
+  readonly store: Pick<Store, 'getVersion'> & EnqueuedInvocations;
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly log: Log;

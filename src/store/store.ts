@@ -1,6 +1,6 @@
 /**
  * What Perch keeps: functions, their versions, their code, and the asynchronous invocations not yet done.
- * One interface; `embedded/` (node:sqlite and files) is the backend of a single machine.
+ * One interface; `embedded/` (node:sqlite and files) is the backend of a single machine, `remote/` reaches that of another node.
  *
  * What holds for every backend: when a promise of a writing call resolves, the change is on disk and survives a
  * `kill -9` and a power cut; until then it is as if it had never been asked for. A `UserError` changes nothing.
@@ -212,6 +212,16 @@ export interface Store {
   // Asynchronous invocations. Writes of one turn of the event loop share one transaction.
   /** TooManyRequestsException when the queue is full. */
   enqueue(invocation: AsyncInvocation): Promise<UserError | null>;
+
+  /** Told after each change, with the name of the function; for caches of what a version is. */
+  onChange(listener: (functionName: string) => void): void;
+  /** The same of layers. */
+  onLayerChange(listener: (layerName: string) => void): void;
+  close(): Promise<void>;
+}
+
+/** What was enqueued, for whoever runs it: a part of the store that only its own node has. */
+export interface EnqueuedInvocations {
   /** Up to `max` that are due and not handed out yet, oldest first; handed out until done, retried, or restarted. */
   takeDue(nowMs: number, max: number): readonly AsyncInvocation[];
   /** When the next one not handed out is due; null if there is none. */
@@ -219,8 +229,4 @@ export interface Store {
   done(id: string): Promise<void>;
   retry(id: string, attempts: number, dueMs: number): Promise<void>;
   asyncQueueLength(): number;
-
-  /** Told after each change, with the name of the function; for caches of what a version is. */
-  onChange(listener: (functionName: string) => void): void;
-  close(): Promise<void>;
 }

@@ -2,21 +2,24 @@
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { UserError } from '../../src/base/errors.ts';
-import type { CodeRef, FunctionVersion, Store } from '../../src/store/store.ts';
+import type { CodeRef, EnqueuedInvocations, FunctionVersion, Store } from '../../src/store/store.ts';
 import { asyncInvocation, config, ok, refused, smallZip, temporaryFolder } from './fixtures.ts';
+
+/** One that does not hand out what was enqueued is tested together with the one that it reaches. */
+export type WholeStore = Store & EnqueuedInvocations;
 
 export interface Backend {
   readonly name: string;
   /** Opening the same folder again after `close` finds what was there. */
-  open(folder: string, limits: { asyncQueueMax?: number; asyncMemoryBytesMax?: number }): Promise<Store>;
+  open(folder: string, limits: { asyncQueueMax?: number; asyncMemoryBytesMax?: number }): Promise<WholeStore>;
 }
 
 interface Scene {
-  readonly store: Store;
+  readonly store: WholeStore;
   readonly code: CodeRef;
   readonly otherCode: CodeRef;
   create(functionName: string, publish?: boolean): Promise<FunctionVersion>;
-  reopen(): Promise<Store>;
+  reopen(): Promise<WholeStore>;
 }
 
 type SceneTest = (scene: Scene) => Promise<void>;
@@ -30,7 +33,7 @@ export function storeContract(backend: Backend): void {
       const otherCode = ok(await store.putCode(smallZip(2)));
       const create = async (functionName: string, publish = false): Promise<FunctionVersion> =>
         ok(await store.createFunction({ functionName, config: config(), code, tags: {}, publish }));
-      const reopen = async (): Promise<Store> => {
+      const reopen = async (): Promise<WholeStore> => {
         await store.close();
         store = await backend.open(folder, limits);
         return store;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { EmbeddedStore } from '../../src/store/embedded/embedded-store.ts';
 import type { CodeRef, Store } from '../../src/store/store.ts';
 
 export type KillStep =
@@ -50,7 +51,7 @@ export class KillModel {
   }
 
   /** Takes what is there as the truth for the next round, once it is one of the possibilities. */
-  checkAndSettle(store: Store, dirOf: (code: CodeRef) => string): void {
+  checkAndSettle(store: EmbeddedStore, dirOf: (code: CodeRef) => string): void {
     for (const [functionName, possible] of this.#functions) {
       const found = foundFunction(store, functionName, dirOf);
       const match = possible.values.find((value) => describe(value) === found);
@@ -91,7 +92,7 @@ export class KillModel {
     return possible;
   }
 
-  #checkQueue(store: Store): void {
+  #checkQueue(store: EmbeddedStore): void {
     const found = new Map(store.takeDue(Number.MAX_SAFE_INTEGER, 1_000_000).map((each) => [each.id, each]));
     assert.equal(found.size, store.asyncQueueLength());
     for (const [id, queued] of this.#queued) {

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { UserError } from '../../src/base/errors.ts';
-import { openEmbeddedStore } from '../../src/store/embedded/embedded-store.ts';
-import type { AsyncInvocation, CodeRef, Store } from '../../src/store/store.ts';
+import { type EmbeddedStore, openEmbeddedStore } from '../../src/store/embedded/embedded-store.ts';
+import type { AsyncInvocation, CodeRef } from '../../src/store/store.ts';
 import { asyncInvocation, config, ok, smallZip } from './fixtures.ts';
 
 const QUEUE_MAX = 3;
@@ -59,7 +59,7 @@ class Model {
 interface Real {
   readonly folder: string;
   readonly codes: readonly CodeRef[];
-  store: Store;
+  store: EmbeddedStore;
 }
 
 type Step = (model: Model, real: Real) => Promise<void>;

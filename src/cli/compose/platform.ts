@@ -14,7 +14,7 @@ import { LocalScheduler } from '../../scheduler/server/local.ts';
 import { schedulerMetrics } from '../../scheduler/server/scheduler-metrics.ts';
 import { openEmbeddedStore } from '../../store/embedded/embedded-store.ts';
 import { LogFiles } from '../../store/log-files.ts';
-import { type Store, StoreError } from '../../store/store.ts';
+import { type EnqueuedInvocations, type Store, StoreError } from '../../store/store.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import type { Agent } from '../../worker/agent/agent.ts';
@@ -159,7 +159,10 @@ function requestCountMax(topology: Topology): number {
   return LIMITS.requestQueueMax + 2 * topology.cores.length;
 }
 
-function makeAsyncRunner(dispatcher: Dispatcher, doors: { store: Store; metrics: Metrics; log: Log }): AsyncRunner {
+function makeAsyncRunner(
+  dispatcher: Dispatcher,
+  doors: { store: Store & EnqueuedInvocations; metrics: Metrics; log: Log },
+): AsyncRunner {
   return new AsyncRunner(
     { ...doors, clock: realClock, invoke: (request, done) => void dispatcher.invoke(request, done) },
     {

@@ -1,5 +1,6 @@
 /** A function's log as it grows: the last lines, then what is appended until the reader or the gateway goes. */
 import type { ServerResponse } from 'node:http';
+import { unseen } from '../../store/unseen.ts';
 import type { GatewayContext } from '../route.ts';
 
 /** A reader that is this far behind is cut off: its connection ends. */
@@ -41,12 +42,4 @@ export function streamLogs(
     context.log.error({ err: error, functionName: query.functionName }, 'log unreadable');
     response.destroy();
   });
-}
-
-/** What was appended while the last lines were read may be among them already. */
-export function unseen(last: string, held: readonly string[]): readonly string[] {
-  for (let count = held.length; count > 0; count--) {
-    if (last.endsWith(held.slice(0, count).join(''))) return held.slice(count);
-  }
-  return held;
 }

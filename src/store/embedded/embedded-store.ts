@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto';
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { assert } from '../../base/assert.ts';
 import { realClock } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';
 import { UserError } from '../../base/errors.ts';
@@ -24,18 +23,16 @@ import {
   versionsOf,
 } from '../functions.ts';
 import type { Change, Fresh, FunctionState } from '../functions.ts';
-import { pageAfter, pageOfAllVersions, pageOfLayerVersions, pageOfVersions } from '../pages.ts';
+import { StoreReads } from '../reads.ts';
 import { StoreError } from '../store.ts';
 import type {
   AsyncInvocation,
   CodeRef,
   CreateFunction,
+  EnqueuedInvocations,
   FunctionConfig,
-  FunctionRecord,
   FunctionVersion,
-  LayerFilter,
   LayerVersion,
-  Page,
   PublishLayerVersion,
   PublishVersion,
   Store,
@@ -99,12 +96,13 @@ interface Parts {
   readonly codes: CodeStore;
 }
 
-export class EmbeddedStore implements Store {
+export class EmbeddedStore extends StoreReads implements Store, EnqueuedInvocations {
   readonly #parts: Parts;
-  readonly #functions: FunctionTable;
-  readonly #layers: LayerTable;
+  protected override readonly functions: FunctionTable;
+  protected override readonly layers: LayerTable;
   readonly #queue: AsyncQueue;
   readonly #listeners: ((functionName: string) => void)[] = [];
+  readonly #layerListeners: ((layerName: string) => void)[] = [];
   #sweepTimer: NodeJS.Timeout | undefined;
   /** What takes several steps and has to end before the lock is given up. */
   readonly #running = new Set<Promise<unknown>>();
@@ -112,11 +110,14 @@ export class EmbeddedStore implements Store {
 
   private constructor(parts: Parts) {
     const { database, limits } = parts;
+    super();
     this.#parts = parts;
-    this.#functions = new FunctionTable(database, (functionName) => {
+    this.functions = new FunctionTable(database, (functionName) => {
       for (const listener of this.#listeners) listener(functionName);
     });
-    this.#layers = new LayerTable(database);
+    this.layers = new LayerTable(database, (layerName) => {
+      for (const listener of this.#layerListeners) listener(layerName);
+    });
     this.#queue = new AsyncQueue(database, {
       countMax: limits.asyncQueueMax,
       memoryBytesMax: limits.asyncMemoryBytesMax,
@@ -167,29 +168,6 @@ export class EmbeddedStore implements Store {
 
   // Functions
 
-  getFunction(functionName: string): FunctionRecord | null {
-    return this.#functions.get(functionName)?.record ?? null;
-  }
-
-  getVersion(functionName: string, version: string): FunctionVersion | null {
-    const state = this.#functions.get(functionName);
-    return state ? versionOf(state, version) : null;
-  }
-
-  listFunctions(marker: string | null, max: number): Page<FunctionRecord> {
-    const { items, nextMarker } = pageAfter(this.#functions.names(), marker, max);
-    return { items: items.map((name) => this.#stateOf(name).record), nextMarker };
-  }
-
-  listVersions(functionName: string, marker: string | null, max: number): Page<FunctionVersion> {
-    const state = this.#functions.get(functionName);
-    return state ? pageOfVersions(state, marker, max) : { items: [], nextMarker: null };
-  }
-
-  listAllVersions(marker: string | null, max: number): Page<FunctionVersion> {
-    return pageOfAllVersions(this.#functions.names(), (name) => this.#stateOf(name), marker, max);
-  }
-
   createFunction(request: CreateFunction): Promise<FunctionVersion | UserError> {
     return this.#change(request, (before, fresh) => createFunction(before, request, fresh));
   }
@@ -205,19 +183,19 @@ export class EmbeddedStore implements Store {
 
   deleteFunction(functionName: string, version: string | null): Promise<UserError | null> {
     if (this.#closed) return Promise.resolve(shuttingDown());
-    const before = this.#functions.decided(functionName);
+    const before = this.functions.decided(functionName);
     const state = version === null ? null : deleteVersion(before, functionName, version);
     if (state instanceof UserError) return Promise.resolve(state);
     if (!before) return Promise.resolve(notFound(functionName));
     // The delay of the sweep begins with the last use, which is now.
-    for (const used of versionsOf(this.#functions.get(functionName) ?? before)) this.#use(used);
+    for (const used of versionsOf(this.functions.get(functionName) ?? before)) this.#use(used);
     this.#use(before.record.latest);
     const onTouched = (sequences: readonly number[]): void => this.#queue.removed(sequences);
     const more =
       version === null
         ? ({ name: 'dequeueFunction', values: [functionName] } as const)
         : ({ name: 'dequeueVersion', values: [functionName, version] } as const);
-    return this.#functions.change({ functionName, state, result: null, more: [more], onTouched });
+    return this.functions.change({ functionName, state, result: null, more: [more], onTouched });
   }
 
   setReservedConcurrency(functionName: string, max: number | null): Promise<UserError | null> {
@@ -241,30 +219,15 @@ export class EmbeddedStore implements Store {
     if (unzippedBytes instanceof UserError) return unzippedBytes;
     if (!this.#parts.codes.use(request.code)) return notStored(request.code);
     const createdMs = this.#parts.clock.wallMs();
-    return this.#explained(await this.#layers.publish({ ...request, unzippedBytes, createdMs }));
-  }
-
-  getLayerVersion(layerName: string, version: number): LayerVersion | null {
-    return this.#layers.get(layerName, version);
-  }
-
-  listLayerVersions(layerName: string, filter: LayerFilter, marker: string | null, max: number): Page<LayerVersion> {
-    return pageOfLayerVersions(this.#layers.versionsOf(layerName), filter, marker, max);
-  }
-
-  listLayers(filter: LayerFilter, marker: string | null, max: number): Page<LayerVersion> {
-    const newest = (name: string): LayerVersion | undefined => this.#layers.versionsOf(name).findLast(filter);
-    const names = this.#layers.names().filter((name) => newest(name) !== undefined);
-    const { items, nextMarker } = pageAfter(names, marker, max);
-    return { items: items.map((name) => newest(name)!), nextMarker };
+    return this.#explained(await this.layers.publish({ ...request, unzippedBytes, createdMs }));
   }
 
   async deleteLayerVersion(layerName: string, version: number): Promise<UserError | null> {
     if (this.#closed) return shuttingDown();
-    const before = this.#layers.get(layerName, version);
+    const before = this.layers.get(layerName, version);
     if (before === null) return null;
     this.#parts.codes.use(before.code);
-    return this.#explained(await this.#layers.delete(layerName, version));
+    return this.#explained(await this.layers.delete(layerName, version));
   }
 
   // Asynchronous invocations
@@ -272,7 +235,7 @@ export class EmbeddedStore implements Store {
   enqueue(invocation: AsyncInvocation): Promise<UserError | null> {
     if (this.#closed) return Promise.resolve(shuttingDown());
     const { functionName, version } = invocation;
-    const state = this.#functions.decided(functionName);
+    const state = this.functions.decided(functionName);
     if (!state) return Promise.resolve(notFound(functionName));
     if (!versionOf(state, version)) return Promise.resolve(notFound(functionName, version));
     return this.#queue.enqueue(invocation).then((error) => this.#explained(error));
@@ -302,6 +265,10 @@ export class EmbeddedStore implements Store {
     this.#listeners.push(listener);
   }
 
+  onLayerChange(listener: (layerName: string) => void): void {
+    this.#layerListeners.push(listener);
+  }
+
   /** Waits for what was asked for; what is asked for from now on is refused. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -311,22 +278,16 @@ export class EmbeddedStore implements Store {
     await this.#parts.database.close();
   }
 
-  #stateOf(name: string): FunctionState {
-    const state = this.#functions.get(name);
-    assert(state !== undefined, `function ${name} is listed and not there`);
-    return state;
-  }
-
   async #change(
     { functionName, code, config }: { functionName: string; code?: CodeRef; config?: FunctionConfig },
     decide: (before: FunctionState | undefined, fresh: Fresh) => Change | UserError,
   ): Promise<FunctionVersion | UserError> {
     if (this.#closed) return shuttingDown();
-    const before = this.#functions.decided(functionName);
+    const before = this.functions.decided(functionName);
     const change = decide(before, {
       nowMs: this.#parts.clock.wallMs(),
       revisionIds: [randomUUID(), randomUUID()],
-      lastNumber: this.#functions.lastNumber(functionName),
+      lastNumber: this.functions.lastNumber(functionName),
     });
     if (change instanceof UserError) return change;
     const layers = config?.layers.map((layer) => layer.code) ?? [];
@@ -343,7 +304,7 @@ export class EmbeddedStore implements Store {
   }
 
   #usedCode(): CodeRef[] {
-    return [...this.#functions.usedCode(), ...Array.from(this.#layers.all(), (layer) => layer.code)];
+    return [...this.functions.usedCode(), ...Array.from(this.layers.all(), (layer) => layer.code)];
   }
 
   async #changeState(
@@ -351,12 +312,12 @@ export class EmbeddedStore implements Store {
     decide: (before: FunctionState | undefined) => FunctionState | UserError,
   ): Promise<UserError | null> {
     if (this.#closed) return shuttingDown();
-    const state = decide(this.#functions.decided(functionName));
+    const state = decide(this.functions.decided(functionName));
     return state instanceof UserError ? state : this.#write({ functionName, state, result: null });
   }
 
   async #write<T>(decision: Decision<T>): Promise<T | UserError> {
-    return this.#explained(await this.#functions.change(decision));
+    return this.#explained(await this.functions.change(decision));
   }
 
   #explained<T>(result: T): T | UserError {

@@ -6,6 +6,7 @@ import type { Statement } from './schema.ts';
 
 export class LayerTable {
   readonly #database: Database;
+  readonly #onChange: (layerName: string) => void;
   /** In order of their numbers; no layer without a version. */
   readonly #versions = new Map<string, LayerVersion[]>();
   readonly #lastNumbers = new Map<string, number>();
@@ -13,8 +14,9 @@ export class LayerTable {
   readonly #publishing = new Set<LayerVersion>();
   #names: string[] | null = null;
 
-  constructor(database: Database) {
+  constructor(database: Database, onChange: (layerName: string) => void) {
     this.#database = database;
+    this.#onChange = onChange;
     const rows = database.reader.prepare('SELECT body FROM layer_versions ORDER BY layer_name, number');
     for (const row of rows.iterate()) this.#add(JSON.parse(String(row['body'])) as LayerVersion);
     for (const row of database.reader.prepare('SELECT * FROM last_layer_numbers').iterate()) {
@@ -54,20 +56,23 @@ export class LayerTable {
       { name: 'putLayerVersion', values: [layerName, number, JSON.stringify(version)] },
       { name: 'putLastLayerNumber', values: [layerName, number] },
     ];
-    return this.#write(statements, version, () => this.#add(version)).finally(() => this.#publishing.delete(version));
+    return this.#write(layerName, statements, version, () => this.#add(version)).finally(() =>
+      this.#publishing.delete(version),
+    );
   }
 
   delete(layerName: string, version: number): Promise<UserError | null> {
     const statement: Statement = { name: 'deleteLayerVersion', values: [layerName, version] };
-    return this.#write([statement], null, () => this.#remove(layerName, version));
+    return this.#write(layerName, [statement], null, () => this.#remove(layerName, version));
   }
 
-  #write<T>(statements: readonly Statement[], result: T, apply: () => void): Promise<T | UserError> {
+  #write<T>(layerName: string, statements: readonly Statement[], result: T, apply: () => void): Promise<T | UserError> {
     return new Promise((resolve) => {
       this.#database.write({
         statements,
         done: () => {
           apply();
+          this.#onChange(layerName);
           resolve(result);
         },
         failed: (message) => resolve(new UserError('ServiceException', message)),

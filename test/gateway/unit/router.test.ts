@@ -3,7 +3,7 @@ import test from 'node:test';
 import { UserError } from '../../../src/base/errors.ts';
 import { LAMBDA_ROUTES } from '../../../src/gateway/lambda/routes.ts';
 import { UNSUPPORTED } from '../../../src/gateway/lambda/unsupported.ts';
-import { unseen } from '../../../src/gateway/perch/logs.ts';
+import { unseen } from '../../../src/store/unseen.ts';
 import { Router } from '../../../src/gateway/router.ts';
 
 const router = new Router();
