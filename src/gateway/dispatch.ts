@@ -12,18 +12,17 @@ import { UserError } from '../base/errors.ts';
 import { type LocalScheduler, outcome, type Outcome } from '../scheduler/server/local.ts';
 import { isolationOf } from '../store/settings.ts';
 import type { FunctionVersion, Store } from '../store/store.ts';
-import type { Counter, Metrics } from '../telemetry/metrics.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import type { Agent } from '../worker/agent/agent.ts';
 import type { CopyState, InvocationResult, ProvisionedState } from '../worker/agent/contract.ts';
 import type { Admission } from './admission.ts';
-import type { InvokeRequest, InvokeResult } from './platform.ts';
+import type { Dispatch, InvokeRequest, InvokeResult } from './platform.ts';
 import { Provisioning } from './provisioning.ts';
+import { refuseBadPayload, Refusals } from './refusals.ts';
 import { type VersionEntry, VersionTable } from './versions.ts';
 
 /** The scheduler's only shard, so far. */
 const SHARD = 0;
-
-const PROVISIONED_FOR_OTHERS = 'Rate Exceeded. The provisioned concurrency of other functions leaves it no memory.';
 
 /** An accepted request, until it has its result. */
 interface Pending {
@@ -61,9 +60,7 @@ export interface DispatcherDoors {
   readonly admission: Admission;
 }
 
-type RefusalReason = 'queue-full' | 'concurrency' | 'memory' | 'version' | 'stopping';
-
-export class Dispatcher {
+export class Dispatcher implements Dispatch {
   readonly #doors: DispatcherDoors;
   readonly #epoch: number;
   readonly #memoryMb: number;
@@ -71,7 +68,7 @@ export class Dispatcher {
   readonly #pending: (Pending | null)[];
   readonly #freeIndexes: number[];
   readonly #coreUse: CoreUse[];
-  readonly #refusals: Record<RefusalReason, Counter>;
+  readonly #refusals: Refusals;
   #agent: Agent | null = null;
   #provisioning: Provisioning | null = null;
 
@@ -100,14 +97,7 @@ export class Dispatcher {
       },
       concurrency: (functionIndex, max) => scheduler.setConcurrency(functionIndex, max ?? -1),
     });
-    const refused = (reason: RefusalReason): Counter => metrics.counter('perch_invocations_refused_total', reason);
-    this.#refusals = {
-      'queue-full': refused('queue-full'),
-      concurrency: refused('concurrency'),
-      memory: refused('memory'),
-      version: refused('version'),
-      stopping: refused('stopping'),
-    };
+    this.#refusals = new Refusals(metrics);
     scheduler.onGrant((requestIndex, core, sequence) => this.#granted(requestIndex, core, sequence));
   }
 
@@ -144,13 +134,9 @@ export class Dispatcher {
 
   /** `done` is called exactly once, perhaps before this returns. The function returned withdraws what still waits. */
   invoke(request: InvokeRequest, done: (result: InvokeResult) => void): () => void {
-    if (this.#freeIndexes.length === 0) return this.#refuse(done, 'queue-full', 'Rate Exceeded.');
+    if (this.#freeIndexes.length === 0) return this.#refusals.refuse(done, 'queue-full');
     const entry = this.#versions.entryOf(request.fn);
-    if (entry instanceof UserError) {
-      this.#refusals.version.add();
-      done({ kind: 'refused', error: entry });
-      return nothing;
-    }
+    if (entry instanceof UserError) return this.#refusals.version(done, entry);
     const index = this.#freeIndexes.pop()!;
     const pending: Pending = {
       request,
@@ -172,7 +158,7 @@ export class Dispatcher {
     if (answer === outcome.queued) pending.waited = true;
     // What is provisioned may pass it for ever.
     if (answer === outcome.queued && !this.#mayFit(entry) && this.#withdraw(index, pending)) {
-      return this.#refuse(done, 'memory', PROVISIONED_FOR_OTHERS);
+      return this.#refusals.refuse(done, 'provisioned-memory');
     }
     return () => void this.#withdraw(index, pending);
   }
@@ -263,13 +249,9 @@ export class Dispatcher {
     if (result.kind === 'refused') return this.#onRefused(index, core, sequence, result.why);
     this.#leave(index);
     this.#versions.unuse(pending.entry);
-    if (result.kind === 'not-started') {
-      this.#refusals.version.add();
-      return pending.done({ kind: 'refused', error: result.error });
-    }
-    if (result.kind !== 'bad-payload') return pending.done(result);
-    const message = `Could not parse request body into json: ${result.message}`;
-    pending.done({ kind: 'refused', error: new UserError('InvalidRequestContentException', message) });
+    if (result.kind === 'not-started') return void this.#refusals.version(pending.done, result.error);
+    if (result.kind === 'bad-payload') return refuseBadPayload(pending.done, result.message);
+    pending.done(result);
   }
 
   /** The agent did not take the lease. */
@@ -287,12 +269,7 @@ export class Dispatcher {
     scheduler.release(core, sequence, false);
     this.#leave(index);
     this.#versions.unuse(pending.entry);
-    if (why === 'no-memory') return void this.#refuse(pending.done, 'memory', PROVISIONED_FOR_OTHERS);
-    this.#refusals.stopping.add();
-    pending.done({
-      kind: 'refused',
-      error: new UserError('ServiceUnavailableException', 'The platform is shutting down.'),
-    });
+    this.#refusals.refuse(pending.done, why === 'no-memory' ? 'provisioned-memory' : 'stopping');
   }
 
   /** Else it might wait for ever, and with it all that ask for as much memory. */
@@ -316,31 +293,7 @@ export class Dispatcher {
   }
 
   #refuseAnswer(done: (result: InvokeResult) => void, answer: Outcome): () => void {
-    if (answer === outcome.refusedConcurrency) {
-      return this.#refuse(done, 'concurrency', 'Rate Exceeded.', 'ReservedFunctionConcurrentInvocationLimitExceeded');
-    }
-    if (answer === outcome.refusedMemory) {
-      const error = new UserError(
-        'InvalidParameterValueException',
-        'The function asks for more memory than any worker has.',
-      );
-      this.#refusals.memory.add();
-      done({ kind: 'refused', error });
-      return nothing;
-    }
-    return this.#refuse(done, 'queue-full', 'Rate Exceeded.');
-  }
-
-  #refuse(
-    done: (result: InvokeResult) => void,
-    counted: RefusalReason,
-    message: string,
-    reason: UserError['reason'] = 'ConcurrentInvocationLimitExceeded',
-  ): () => void {
-    this.#refusals[counted].add();
-    done({ kind: 'refused', error: new UserError('TooManyRequestsException', message, reason) });
-    return nothing;
+    if (answer === outcome.refusedConcurrency) return this.#refusals.refuse(done, 'concurrency');
+    return this.#refusals.refuse(done, answer === outcome.refusedMemory ? 'memory' : 'queue-full');
   }
 }
-
-function nothing(): void {}

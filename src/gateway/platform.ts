@@ -41,6 +41,18 @@ export interface CoreView {
   readonly invocationCount: number;
 }
 
+/** What brings invocations to workers: on one machine, or over a cluster. */
+export interface Dispatch {
+  /** `done` is called exactly once, perhaps before this returns. The function returned withdraws what still waits. */
+  invoke(request: InvokeRequest, done: (result: InvokeResult) => void): () => void;
+  provisionedState(fn: FunctionVersion): ProvisionedState;
+  copyState(fn: FunctionVersion): CopyState;
+  /** Nothing is done by itself any more. */
+  stop(): void;
+  /** Nothing waits or runs. */
+  readonly isIdle: boolean;
+}
+
 export interface Platform {
   readonly store: Store;
   readonly logs: LogStore;
