@@ -83,6 +83,27 @@ describe('hosts on one machine', { skip: NO_HOSTS, concurrency: false }, () => {
     b.destroy();
   });
 
+  test('two hosts answer at one address, each to those who find it there', async () => {
+    const other = createServer((socket) => socket.on('error', () => {}).end('other')).unref();
+    await hosts.within('c', () => other.listen(4000, '0.0.0.0'));
+    hosts.shareAddress('a', 'c');
+    const before = await dial('b');
+    assert.ok(await echoed(before, 'one'));
+    hosts.redirect('b', 'a', 'c');
+    const after = await dial('b');
+    assert.equal(String((await once(after, 'data'))[0]), 'other');
+    // The other one knows nothing of the connection.
+    before.write('two');
+    await new Promise((resolve) => before.once('close', resolve));
+    hosts.redirect('b', 'a', 'a');
+    const again = await dial('b');
+    assert.ok(await echoed(again, 'three'));
+    again.destroy();
+    hosts.run('c', 'ip', 'addr', 'del', `${hosts.address('a')}/24`, 'dev', 'net0');
+    hosts.run('b', 'ip', 'neigh', 'flush', 'nud', 'permanent');
+    other.close();
+  });
+
   test('a slow host takes the time of its rate, until it is slow no more', async () => {
     const bytes = 400_000;
     const take = async (): Promise<number> => {

@@ -128,6 +128,25 @@ export class Hosts {
     this.#applyCuts();
   }
 
+  /**
+   * `twin` answers at the address of `original` too, as a successor does that takes its address. All others still find the
+   * original there, until they are redirected: so two can lead at one address, each for some.
+   */
+  shareAddress(original: string, twin: string): void {
+    const { address } = this.#host(original);
+    for (const name of this.#hosts.keys())
+      if (name !== original && name !== twin) this.redirect(name, original, original);
+    runIn(this.#host(twin).namespace, 'ip', 'addr', 'add', `${address}/24`, 'dev', LINK);
+  }
+
+  /** From now on `name` finds `twin` at the address of `original`. Connections to the one before hear a reset when they speak. */
+  redirect(name: string, original: string, twin: string): void {
+    const link = this.run(twin, 'ip', '-o', 'link', 'show', LINK);
+    const [, hardwareAddress] = /link\/ether (\S+)/.exec(link) ?? [];
+    const words = ['lladdr', hardwareAddress!, 'dev', LINK, 'nud', 'permanent'];
+    this.run(name, 'ip', 'neigh', 'replace', this.address(original), ...words);
+  }
+
   /** To and from the host so many kilobits a second pass, and what waits is delayed by up to a second; null: as fast as it can. */
   slow(name: string, kilobitsPerSecond: number | null): void {
     const { namespace } = this.#host(name);

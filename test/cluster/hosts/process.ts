@@ -9,6 +9,8 @@ import { startTime } from '../../../src/worker/sandbox/identity.ts';
 import { namespaceFile } from './namespaces.ts';
 
 const MAIN = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
+/** Far beyond what it takes on a busy machine. */
+const READY_MS = 60_000;
 const STDERR_KEPT_CHARACTERS = 64_000;
 
 export interface ProcessOptions {
@@ -58,7 +60,9 @@ export class HostProcess {
 
   async untilReady(): Promise<this> {
     const lines = createInterface({ input: this.#child.stdout! });
+    const tooLate = setTimeout(() => this.#signal('SIGKILL'), READY_MS);
     const [line] = (await Promise.race([once(lines, 'line'), this.exited.then(() => [null])])) as [string | null];
+    clearTimeout(tooLate);
     if (line === null) throw new Error(`'${this.#name}' did not start:\n${this.#stderr}`);
     this.ready = JSON.parse(line) as Record<string, unknown>;
     lines.resume();
