@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { sharedInt32 } from '../../src/scheduler/machine/shared.ts';
 import { Summary } from '../../src/scheduler/machine/summary.ts';
 import { Warm } from '../../src/scheduler/machine/warm.ts';
 
@@ -47,26 +48,27 @@ test('warm hints: a ring is a list that forgets its oldest', () => {
   );
 });
 
-test('summary: the leftmost with enough room, and the greatest room of all', () => {
-  const changes = fc.array(fc.tuple(fc.nat(999), fc.integer({ min: -1, max: 5 })), { maxLength: 100, size: 'max' });
-  fc.assert(
-    fc.property(fc.constantFrom(1, 2, 15, 16, 17, 255, 256, 257, 700), changes, (count, sequence) => {
-      const summary = new Summary(count);
-      const model = new Array<number>(count).fill(-1);
-      for (const [worker, room] of sequence) {
-        model[worker % count] = room;
-        summary.set(worker % count, room);
-        assert.equal(summary.room(worker % count), room);
-        assert.equal(summary.greatest, Math.max(...model));
-        for (let memoryMb = 1; memoryMb <= summary.greatest; memoryMb++) {
-          assert.equal(
-            summary.find(memoryMb),
-            model.findIndex((has) => has >= memoryMb),
-          );
+for (const isShared of [false, true]) {
+  test(`summary: the leftmost with enough room, and the greatest room of all${isShared ? ', as a shard sees it' : ''}`, () => {
+    const changes = fc.array(fc.tuple(fc.nat(999), fc.integer({ min: -1, max: 5 })), { maxLength: 100, size: 'max' });
+    fc.assert(
+      fc.property(fc.constantFrom(1, 2, 15, 16, 17, 255, 256, 257, 700), changes, (count, sequence) => {
+        const summary = new Summary(sharedInt32(Summary.lengthFor(count), -1), count, isShared);
+        const model = new Array<number>(count).fill(-1);
+        for (const [worker, room] of sequence) {
+          model[worker % count] = room;
+          if (isShared) summary.swap(worker % count, room);
+          else summary.set(worker % count, room);
+          assert.equal(summary.room(worker % count), room);
+          assert.equal(summary.greatest, Math.max(...model));
+          for (let memoryMb = 1; memoryMb <= summary.greatest; memoryMb++) {
+            const expected = model.findIndex((has) => has >= memoryMb);
+            assert.equal(isShared ? summary.seek(memoryMb) : summary.find(memoryMb), expected);
+          }
         }
-      }
-      assert.ok(summary.agrees());
-    }),
-    { numRuns: 300 },
-  );
-});
+        assert.ok(summary.agrees());
+      }),
+      { numRuns: 300 },
+    );
+  });
+}

@@ -15,7 +15,8 @@
  * Budget: a claim or a free touches one record of words.ts. Allocates nothing. Checked by bench/schedule.ts.
  */
 import { assert } from '../../base/assert.ts';
-import { sharedInt32, type SharedInt32 } from './shared.ts';
+import { globalWord, type Place } from './memory.ts';
+import type { SharedInt32 } from './shared.ts';
 import { word, wordCountOf, type Words } from './words.ts';
 
 const { STRIDE_LOG2, IDLE, WITHDRAWN, HOME, WORD_COUNT } = word;
@@ -27,33 +28,38 @@ export class Cores {
   readonly #wordCountMax: number;
   /** Which bits stand for a core at all. */
   readonly #registered: SharedInt32;
+  readonly #globals: SharedInt32;
   readonly #isShared: boolean;
-  #wordCount = 0;
 
-  constructor(words: Words, isShared: boolean) {
-    this.#words = words;
+  constructor({ memory, isShared }: Place) {
+    this.#words = memory.words;
+    this.#registered = memory.registered;
+    this.#globals = memory.globals;
     this.#isShared = isShared;
-    this.#wordCountMax = wordCountOf(words);
+    this.#wordCountMax = wordCountOf(memory.words);
     this.coreCountMax = this.#wordCountMax * 32;
-    this.#registered = sharedInt32(this.#wordCountMax);
   }
 
-  /** Registers the cores of one more worker, all of them idle; answers the worker's home. */
+  /** Takes words for the cores of one more worker, none of them idle yet; answers the worker's home. */
   addWorker(coreCount: number): number {
-    const home = this.#wordCount;
     const wordCount = Math.ceil(coreCount / 32);
+    const home = Atomics.add(this.#globals, globalWord.WORD_COUNT, wordCount);
     assert(home + wordCount <= this.#wordCountMax, `no place for ${coreCount} more cores in ${this.coreCountMax}`);
     for (let i = 0; i < wordCount; i++) {
       const rest = coreCount - i * 32;
-      const mask = rest >= 32 ? -1 : (1 << rest) - 1;
       const at = (home + i) << STRIDE_LOG2;
-      this.#registered[home + i] = mask;
+      this.#registered[home + i] = rest >= 32 ? -1 : (1 << rest) - 1;
       this.#words[at + HOME] = home;
       this.#words[at + WORD_COUNT] = wordCount;
-      Atomics.store(this.#words, at + IDLE, mask);
     }
-    this.#wordCount += wordCount;
     return home;
+  }
+
+  /** All its cores at once: idle, or wished out. */
+  open(home: number, isIdle: boolean): void {
+    const end = this.endOf(home) >>> 5;
+    for (let index = home; index < end; index++)
+      Atomics.store(this.#words, (index << STRIDE_LOG2) + (isIdle ? IDLE : WITHDRAWN), this.#registered[index]!);
   }
 
   /** The home of the core's worker. */
@@ -85,15 +91,13 @@ export class Cores {
   claimOn(home: number): number {
     const end = home + this.#words[(home << STRIDE_LOG2) + WORD_COUNT]!;
     for (let index = home; index < end; index++) {
-      const at = (index << STRIDE_LOG2) + IDLE;
-      for (let idle = this.#words[at]!; idle !== 0; idle = this.#words[at]!) {
-        const bit = idle & -idle;
-        if (this.#claimBit(at, bit)) return (index << 5) + 31 - Math.clz32(bit);
-      }
+      const bit = this.#claimLowest((index << STRIDE_LOG2) + IDLE);
+      if (bit !== 0) return (index << 5) + 31 - Math.clz32(bit);
     }
     return -1;
   }
 
+  /** The core, which is owned, is nobody's from now on. */
   free(core: number): void {
     const at = ((core >>> 5) << STRIDE_LOG2) + IDLE;
     const bit = 1 << (core & 31);
@@ -103,22 +107,35 @@ export class Cores {
 
   hasIdle(home: number): boolean {
     const at = home << STRIDE_LOG2;
-    if (this.#words[at + IDLE]! !== 0) return true;
+    const first = this.#isShared ? Atomics.load(this.#words, at + IDLE) : this.#words[at + IDLE]!;
+    if (first !== 0) return true;
     const wordCount = this.#words[at + WORD_COUNT]!;
     for (let i = 1; i < wordCount; i++) if (this.#words[at + (i << STRIDE_LOG2) + IDLE]! !== 0) return true;
     return false;
   }
 
+  /** The bits of the idle cores in the same word. */
+  idleBeside(core: number): number {
+    return this.#words[((core >>> 5) << STRIDE_LOG2) + IDLE]!;
+  }
+
+  /** Is it wished out of the platform? */
   isWithdrawn(core: number): boolean {
-    return (this.#words[((core >>> 5) << STRIDE_LOG2) + WITHDRAWN]! & (1 << (core & 31))) !== 0;
+    const at = ((core >>> 5) << STRIDE_LOG2) + WITHDRAWN;
+    const wished = this.#isShared ? Atomics.load(this.#words, at) : this.#words[at]!;
+    return (wished & (1 << (core & 31))) !== 0;
   }
 
-  setWithdrawn(core: number): void {
-    Atomics.or(this.#words, ((core >>> 5) << STRIDE_LOG2) + WITHDRAWN, 1 << (core & 31));
+  /** False: it was wished so already. */
+  setWithdrawn(core: number): boolean {
+    const bit = 1 << (core & 31);
+    return (Atomics.or(this.#words, ((core >>> 5) << STRIDE_LOG2) + WITHDRAWN, bit) & bit) === 0;
   }
 
-  clearWithdrawn(core: number): void {
-    Atomics.and(this.#words, ((core >>> 5) << STRIDE_LOG2) + WITHDRAWN, ~(1 << (core & 31)));
+  /** False: it was not wished. */
+  clearWithdrawn(core: number): boolean {
+    const bit = 1 << (core & 31);
+    return (Atomics.and(this.#words, ((core >>> 5) << STRIDE_LOG2) + WITHDRAWN, ~bit) & bit) !== 0;
   }
 
   /** True if no core of the worker can serve a request any more until one is given back. */
@@ -144,9 +161,29 @@ export class Cores {
       this.#words[at]! &= ~bit;
       return true;
     }
-    for (let seen = this.#words[at]!; (seen & bit) !== 0; seen = this.#words[at]!) {
-      if (Atomics.compareExchange(this.#words, at, seen, seen & ~bit) === seen) return true;
+    let seen = this.#words[at]!;
+    while ((seen & bit) !== 0) {
+      const found = Atomics.compareExchange(this.#words, at, seen, seen & ~bit);
+      if (found === seen) return true;
+      seen = found;
     }
     return false;
+  }
+
+  /** Answers the bit; 0: there is none. */
+  #claimLowest(at: number): number {
+    let seen = this.#words[at]!;
+    if (!this.#isShared) {
+      this.#words[at] = seen & (seen - 1);
+      return seen & -seen;
+    }
+    // A plain load may say where to look first, not that there is nothing.
+    if (seen === 0) seen = Atomics.load(this.#words, at);
+    while (seen !== 0) {
+      const found = Atomics.compareExchange(this.#words, at, seen, seen & (seen - 1));
+      if (found === seen) return seen & -seen;
+      seen = found;
+    }
+    return 0;
   }
 }

@@ -5,27 +5,32 @@
  *
  * Budget: the core's record of words.ts and the top of the stack. Allocates nothing. Checked by bench/schedule.ts.
  */
+import type { Place } from './memory.ts';
 import { sharedInt32, type SharedInt32 } from './shared.ts';
-import { word, wordCountOf, type Words } from './words.ts';
-
-const { STRIDE_LOG2, LISTED } = word;
+import { word, wordCountOf } from './words.ts';
 
 export class IdleList {
-  readonly #words: Words;
+  /** The bits: in the records of the words where one shard has these to itself, on the cache line that is needed anyway. */
+  readonly #bits: SharedInt32;
+  readonly #strideLog2: number;
+  readonly #offset: number;
   readonly #stack: SharedInt32;
   #length = 0;
 
-  constructor(words: Words) {
-    this.#words = words;
-    this.#stack = sharedInt32(wordCountOf(words) * 32);
+  constructor({ memory, isShared }: Place) {
+    const wordCount = wordCountOf(memory.words);
+    this.#bits = isShared ? sharedInt32(wordCount) : memory.words;
+    this.#strideLog2 = isShared ? 0 : word.STRIDE_LOG2;
+    this.#offset = isShared ? 0 : word.LISTED;
+    this.#stack = sharedInt32(wordCount * 32);
   }
 
   push(core: number): void {
-    const at = ((core >>> 5) << STRIDE_LOG2) + LISTED;
+    const at = ((core >>> 5) << this.#strideLog2) + this.#offset;
     const bit = 1 << (core & 31);
-    const listed = this.#words[at]!;
+    const listed = this.#bits[at]!;
     if ((listed & bit) !== 0) return;
-    this.#words[at] = listed | bit;
+    this.#bits[at] = listed | bit;
     this.#stack[this.#length++] = core;
   }
 
@@ -33,7 +38,7 @@ export class IdleList {
   pop(): number {
     if (this.#length === 0) return -1;
     const core = this.#stack[--this.#length]!;
-    this.#words[((core >>> 5) << STRIDE_LOG2) + LISTED]! &= ~(1 << (core & 31));
+    this.#bits[((core >>> 5) << this.#strideLog2) + this.#offset]! &= ~(1 << (core & 31));
     return core;
   }
 
@@ -43,7 +48,7 @@ export class IdleList {
     if (listed.size !== this.#length) return false;
     let bits = 0;
     for (let core = 0; core < this.#stack.length; core++) {
-      if ((this.#words[((core >>> 5) << STRIDE_LOG2) + LISTED]! & (1 << (core & 31))) === 0) continue;
+      if ((this.#bits[((core >>> 5) << this.#strideLog2) + this.#offset]! & (1 << (core & 31))) === 0) continue;
       if (!listed.has(core)) return false;
       bits++;
     }

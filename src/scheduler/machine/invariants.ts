@@ -6,13 +6,18 @@ import { assert } from '../../base/assert.ts';
 import { HINT_TRIES, LOOK_MAX } from './provisioned.ts';
 import type { Scheduler } from './scheduler.ts';
 
-export function checkInvariants(scheduler: Scheduler): void {
+/** Of all shards of one memory, in one thread, while none of them is in the middle of anything and each has settled its batch. */
+export function checkInvariants(shards: readonly Scheduler[]): void {
+  const scheduler = shards[0]!;
   checkCores(scheduler);
-  checkQueue(scheduler);
-  checkFunctions(scheduler);
+  checkFunctions(shards);
   checkSummary(scheduler);
-  checkWorkConserving(scheduler);
-  checkProvisioned(scheduler);
+  for (const shard of shards) {
+    assert(shard.idleList.agrees(), 'the idle list and its bits differ');
+    checkQueue(shard);
+    checkWorkConserving(shard);
+    checkProvisioned(shard);
+  }
 }
 
 /** Every core in exactly one state, and the counters and the reserved memory as the states say. */
@@ -26,6 +31,7 @@ function checkCores(scheduler: Scheduler): void {
     const states = Number(cores.isIdle(core)) + Number(isLeased) + Number(isWithdrawn);
     const expected = cores.isRegistered(core) ? 1 : 0;
     assert(states === expected, `core ${core} is in ${states} states, has to be in ${expected}`);
+    assert(leases.isOut(core) === isWithdrawn, `core ${core} is out: ${leases.isOut(core)}`);
     counts[scheduler.stateOf(core)]++;
     if (isLeased) reservedMb[scheduler.workerOf(core)]! += versions.memoryMb(leases.version(core));
   }
@@ -40,7 +46,6 @@ function checkCores(scheduler: Scheduler): void {
     assert(sum === workers.reserved(home), `worker ${worker}: ${sum} MB leased, ${workers.reserved(home)} reserved`);
     assert(workers.total(home) >= sum, `worker ${worker}: ${sum} MB leased, it has ${workers.total(home)}`);
   }
-  assert(scheduler.idleList.agrees(), 'the idle list and its bits differ');
 }
 
 /** Links and counts agree, and every entry is where its memory puts it. */
@@ -70,16 +75,14 @@ function checkQueue(scheduler: Scheduler): void {
 }
 
 /** What functions and versions count as running or waiting does. */
-function checkFunctions(scheduler: Scheduler): void {
-  const { functions, versions, queue, leases, cores, limits } = scheduler;
+function checkFunctions(shards: readonly Scheduler[]): void {
+  const { functions, versions, leases, cores, limits } = shards[0]!;
   const ofVersion = new Int32Array(limits.versionCountMax);
   const ofFunction = new Int32Array(limits.functionCountMax);
   for (let core = 0; core < cores.coreCountMax; core++) {
     if (leases.isLeased(core)) ofVersion[leases.version(core)]! += 1;
   }
-  for (let sizeClass = 0; sizeClass < queue.sizeClassCount; sizeClass++) {
-    for (const entry of queue.inSizeClass(sizeClass)) ofVersion[queue.version(entry)]! += 1;
-  }
+  for (const { queue } of shards) for (const entry of queue.inOrder()) ofVersion[queue.version(entry)]! += 1;
   ofVersion.forEach((count, version) => {
     const counted = versions.running(version);
     assert(count === counted, `version ${version}: ${count} run or wait, counted ${counted}`);
@@ -95,7 +98,7 @@ function checkSummary(scheduler: Scheduler): void {
   assert(summary.agrees(), 'a node of the summary is not the greatest of its children');
   for (let worker = 0; worker < scheduler.workerCount; worker++) {
     const home = workers.homeOf(worker);
-    const open = cores.hasIdle(home) && home !== scheduler.overtaking.keptHome;
+    const open = cores.hasIdle(home) && home !== scheduler.overtaking.homeKept;
     const room = open ? workers.free(home) : -1;
     assert(summary.room(home) === room, `worker ${worker} has room ${room}, the summary says ${summary.room(home)}`);
   }
@@ -109,7 +112,7 @@ function checkWorkConserving(scheduler: Scheduler): void {
       const memoryMb = queue.memoryMb(head);
       for (let worker = 0; worker < scheduler.workerCount; worker++) {
         const home = workers.homeOf(worker);
-        if (home === overtaking.keptHome && head !== overtaking.keptFor) continue;
+        if (home === overtaking.homeKept && head !== overtaking.keptFor) continue;
         const fits = cores.hasIdle(home) && workers.free(home) >= memoryMb;
         assert(!fits, `request ${queue.request(head)} (${memoryMb} MB) waits, and worker ${worker} could serve it`);
       }

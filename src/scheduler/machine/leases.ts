@@ -2,72 +2,109 @@
  * Who holds each core. A lease is named (epoch, core, sequence): the core's sequence goes up by one at each grant, so
  * that a late release of an earlier lease names nobody. Two words a core:
  *
- *   word 0   [ sequence: 28 bits, wraps | request: upper 4 bits ]
- *   word 1   [ request: lower 16 bits   | version: 16 bits      ]
+ *   word 0   [ sequence: 28 bits, wraps | state: 4 bits     ]
+ *   word 1   [ request: lower 16 bits   | version: 16 bits  ]
  *
- * All ones as request: the core is not leased. A core comes round to the same sequence after 268 million leases
+ * State 15: the core is free; 14: it is out of the platform; below: it is held, and these are the upper bits of the request. So the
+ * first word alone says whether the core is held, and of several who end a lease one wins that word. The second is written by who owns
+ * the core, before the first. A core comes round to the same sequence after 268 million leases
  * (at one a millisecond, after three days), so a release would have to be exactly that late to be believed.
  *
  * Budget: 8 bytes a core. A decision in random order is a cache miss here; at 640,000 cores 5 MB still fit where the
  * processor's address translation reaches, and 10 MB (16 bytes a core) did not: a miss then cost 4 times as much.
  * Allocates nothing. Checked by bench/schedule.ts.
  */
-import { sharedInt32, type SharedInt32 } from './shared.ts';
+import type { Place } from './memory.ts';
+import type { SharedInt32 } from './shared.ts';
 
 export const SEQUENCE_MASK = 0x0fffffff;
-const NOBODY = 0xfffff;
+export const LEASE_FREE = 15;
+const FREE = 15;
+const OUT = 14;
+const STATE_MASK = 15;
 
 /** Requests are below this. */
-export const REQUEST_COUNT_MAX = NOBODY;
+export const REQUEST_COUNT_MAX: number = OUT << 16;
 
 export class Leases {
   readonly #words: SharedInt32;
+  readonly #isShared: boolean;
 
-  constructor(coreCountMax: number, firstSequence: number) {
-    this.#words = sharedInt32(coreCountMax * 2);
-    for (let core = 0; core < coreCountMax; core++) {
-      this.#words[core << 1] = (firstSequence << 4) | (NOBODY >>> 16);
-      this.#words[(core << 1) + 1] = NOBODY << 16;
-    }
+  constructor({ memory, isShared }: Place) {
+    this.#words = memory.leases;
+    this.#isShared = isShared;
   }
 
-  /** Answers the sequence of the new lease. */
+  /** The core is owned. Answers the sequence of the new lease. */
   begin(core: number, request: number, version: number): number {
     const sequence = ((this.#words[core << 1]! >>> 4) + 1) & SEQUENCE_MASK;
-    this.#words[core << 1] = (sequence << 4) | (request >>> 16);
-    this.#words[(core << 1) + 1] = (request << 16) | version;
+    this.#hold(core, request, version, sequence);
     return sequence;
   }
 
-  /** A lease that was granted before this scheduler's time, or before its worker was away. */
-  resume(core: number, request: number, version: number, sequence: number): void {
-    this.#words[core << 1] = (sequence << 4) | (request >>> 16);
-    this.#words[(core << 1) + 1] = (request << 16) | version;
+  /** A lease that was granted before this scheduler's time, or before its worker was away: the core, which is out, holds it. */
+  resume(core: number, request: number, version: number, sequence: number): boolean {
+    if (!this.comeIn(core)) return false;
+    this.#hold(core, request, version, sequence);
+    return true;
   }
 
   /** The core, which is not leased, begins its next lease with the sequence after this one. */
   setSequence(core: number, sequence: number): void {
-    this.#words[core << 1] = (sequence << 4) | (NOBODY >>> 16);
+    const seen = Atomics.load(this.#words, core << 1);
+    if ((seen & STATE_MASK) < OUT) return;
+    Atomics.compareExchange(this.#words, core << 1, seen, (sequence << 4) | (seen & STATE_MASK));
   }
 
-  end(core: number): void {
-    this.#words[core << 1]! |= NOBODY >>> 16;
-    this.#words[(core << 1) + 1]! |= NOBODY << 16;
+  /** True: the lease was the core's present one and is over; who called owns the core. False: it was not, or another was faster. */
+  end(core: number, sequence: number): boolean {
+    const at = core << 1;
+    let seen = this.#words[at]!;
+    if (seen >>> 4 !== sequence || (seen & STATE_MASK) >= OUT) {
+      if (!this.#isShared) return false;
+      seen = Atomics.load(this.#words, at);
+      if (seen >>> 4 !== sequence || (seen & STATE_MASK) >= OUT) return false;
+    }
+    if (this.#isShared) return Atomics.compareExchange(this.#words, at, seen, seen | FREE) === seen;
+    this.#words[at] = seen | FREE;
+    return true;
+  }
+
+  /** The core is owned, and goes out of the platform. */
+  goOut(core: number): void {
+    const out = (this.#words[core << 1]! & ~STATE_MASK) | OUT;
+    if (this.#isShared) Atomics.store(this.#words, core << 1, out);
+    else this.#words[core << 1] = out;
+  }
+
+  /** True: it was out, and who called owns it. */
+  comeIn(core: number): boolean {
+    const at = core << 1;
+    const seen = this.#isShared ? Atomics.load(this.#words, at) : this.#words[at]!;
+    if ((seen & STATE_MASK) !== OUT) return false;
+    if (this.#isShared) return Atomics.compareExchange(this.#words, at, seen, seen | FREE) === seen;
+    this.#words[at] = seen | FREE;
+    return true;
   }
 
   /** Is this the lease that the core has now? */
   holds(core: number, sequence: number): boolean {
-    return this.#words[core << 1]! >>> 4 === sequence && this.isLeased(core);
+    const word = this.#words[core << 1]!;
+    return word >>> 4 === sequence && (word & STATE_MASK) < OUT;
   }
 
   isLeased(core: number): boolean {
-    return this.#requestBits(core) !== NOBODY;
+    return (this.#words[core << 1]! & STATE_MASK) < OUT;
+  }
+
+  isOut(core: number): boolean {
+    return (this.#words[core << 1]! & STATE_MASK) === OUT;
   }
 
   /** The request that the lease was granted to; -1 if the core is not leased. */
   request(core: number): number {
-    const request = this.#requestBits(core);
-    return request === NOBODY ? -1 : request;
+    const state = this.#words[core << 1]! & STATE_MASK;
+    return state >= OUT ? -1 : (state << 16) | (this.#words[(core << 1) + 1]! >>> 16);
   }
 
   sequence(core: number): number {
@@ -87,7 +124,10 @@ export class Leases {
     return all;
   }
 
-  #requestBits(core: number): number {
-    return ((this.#words[core << 1]! & 0xf) << 16) | (this.#words[(core << 1) + 1]! >>> 16);
+  #hold(core: number, request: number, version: number, sequence: number): void {
+    const held = (sequence << 4) | (request >>> 16);
+    this.#words[(core << 1) + 1] = (request << 16) | version;
+    if (this.#isShared) Atomics.store(this.#words, core << 1, held);
+    else this.#words[core << 1] = held;
   }
 }

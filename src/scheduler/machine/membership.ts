@@ -4,6 +4,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import { SEQUENCE_MASK } from './leases.ts';
+import { countWord } from './memory.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /**
@@ -21,13 +22,12 @@ export function resumeLease(
   assert(versions.isSet(lease.version), `version ${lease.version} is resumed and not set`);
   const home = cores.homeOf(core);
   const memoryMb = versions.memoryMb(lease.version);
-  if (memoryMb > workers.unreserved(home)) return false;
+  if (memoryMb > workers.unreserved(home) || !workers.reserveBeyondCap(home, memoryMb)) return false;
   versions.enter(lease.version);
-  machine.functions.enter(versions.functionOf(lease.version));
-  workers.reserve(home, memoryMb);
-  leases.resume(core, lease.request, lease.version, lease.sequence);
-  machine.withdrawnCount--;
-  machine.leasedCount++;
+  machine.functions.enterAgain(versions.functionOf(lease.version));
+  assert(leases.resume(core, lease.request, lease.version, lease.sequence), `core ${core} is resumed and was not out`);
+  machine.counts[countWord.WITHDRAWN]! -= 1;
+  machine.counts[countWord.LEASED]! += 1;
   return true;
 }
 

@@ -4,12 +4,20 @@
  * next such worker is kept: nobody gets a core there until its leases have ended and the old request fits.
  *
  * One worker is kept at a time, so the cluster never stops for one request; while one is, nobody is counted, so what
- * bounds the wait of the others is how long a lease may last.
+ * bounds the wait of the others is how long a lease may last. That holds for all shards together: which worker is kept, and by which
+ * shard, is one word that is swapped in from 0. A shard's oldest request is overtaken by other shards, too; it counts each
+ * time that it was woken for what did not suit it, and then keeps the next worker in turn that could hold the request.
  */
 import type { Cores } from './cores.ts';
 import { counter } from './counters.ts';
+import { globalWord, type Place } from './memory.ts';
 import type { Queue } from './queue.ts';
+import type { SharedInt32 } from './shared.ts';
 import type { Workers } from './workers.ts';
+
+const { KEPT } = globalWord;
+const SHARD_LOG2 = 5;
+const SEARCH_MAX = 16;
 
 interface Parts {
   readonly cores: Cores;
@@ -20,20 +28,38 @@ interface Parts {
 
 export class Overtaking {
   readonly #parts: Parts;
+  readonly #globals: SharedInt32;
+  readonly #shard: number;
   readonly #overtakeMax: number;
+  /** The worker at which the next search begins. */
+  #next = 0;
 
-  /** The home of the worker kept, and the queue's entry for which it is; -1: none. */
+  /** The home of the worker that this shard keeps, and the queue's entry for which it does; -1: none. */
   keptHome = -1;
   keptFor = -1;
 
-  constructor(parts: Parts, overtakeMax: number) {
+  constructor(parts: Parts, { memory, shard }: Place, overtakeMax: number) {
     this.#parts = parts;
+    this.#globals = memory.globals;
+    this.#shard = shard;
     this.#overtakeMax = overtakeMax;
+  }
+
+  /** The home of the worker that any shard keeps; -1: none. */
+  get homeKept(): number {
+    return (this.#globals[KEPT]! >>> SHARD_LOG2) - 1;
+  }
+
+  /** Another shard that keeps a worker; -1: none does. */
+  otherKeeper(): number {
+    const kept = Atomics.load(this.#globals, KEPT);
+    const shard = kept & ((1 << SHARD_LOG2) - 1);
+    return kept === 0 || shard === this.#shard ? -1 : shard;
   }
 
   /** May a younger request have a core there? Counts it, or keeps the worker for the oldest; the summary is not told yet. */
   mayPassOn(home: number): boolean {
-    if (this.keptHome >= 0) return true;
+    if (this.homeKept >= 0) return true;
     const { queue, workers, counters } = this.#parts;
     const oldest = queue.oldest();
     if (workers.capacity(home) < queue.memoryMb(oldest)) return true;
@@ -42,24 +68,32 @@ export class Overtaking {
       counters[counter.overtakes]! += 1;
       return true;
     }
-    this.keptHome = home;
-    this.keptFor = oldest;
-    counters[counter.keeps]! += 1;
-    return false;
+    return !this.#keep(home);
   }
 
-  /** A core on the kept worker for the request it is kept for, claimed; -1 if it does not fit yet. */
-  claimKept(): number {
-    const { cores, queue, workers } = this.#parts;
-    if (workers.free(this.keptHome) < queue.memoryMb(this.keptFor)) return -1;
-    return cores.claimOn(this.keptHome);
+  /** Others had what the oldest request could not use. True: a worker is kept for it from now on; the summary is not told yet. */
+  countLook(): boolean {
+    const { queue, counters } = this.#parts;
+    if (this.homeKept >= 0) return false;
+    const oldest = queue.oldest();
+    if (queue.overtaken(oldest) < this.#overtakeMax) {
+      queue.addOvertaken(oldest);
+      counters[counter.overtakes]! += 1;
+      return false;
+    }
+    const home = this.#search(queue.memoryMb(oldest));
+    return home >= 0 && this.#keep(home);
+  }
+
+  /** Can the worker come to hold that much? */
+  couldHold(home: number, memoryMb: number): boolean {
+    const { cores, workers } = this.#parts;
+    return workers.capacity(home) >= memoryMb && !cores.allWithdrawn(home);
   }
 
   /** Can the kept worker never come to hold its request, unless somebody gives it memory or cores? */
   isVain(): boolean {
-    const { cores, queue, workers } = this.#parts;
-    const memoryMb = queue.memoryMb(this.keptFor);
-    return workers.capacity(this.keptHome) < memoryMb || cores.allWithdrawn(this.keptHome);
+    return !this.couldHold(this.keptHome, this.#parts.queue.memoryMb(this.keptFor));
   }
 
   /** Answers the home of the worker that was kept. */
@@ -67,6 +101,28 @@ export class Overtaking {
     const home = this.keptHome;
     this.keptHome = -1;
     this.keptFor = -1;
+    Atomics.store(this.#globals, KEPT, 0);
     return home;
+  }
+
+  /** False: another shard was faster. */
+  #keep(home: number): boolean {
+    const kept = ((home + 1) << SHARD_LOG2) | this.#shard;
+    if (Atomics.compareExchange(this.#globals, KEPT, 0, kept) !== 0) return false;
+    this.keptHome = home;
+    this.keptFor = this.#parts.queue.oldest();
+    this.#parts.counters[counter.keeps]! += 1;
+    return true;
+  }
+
+  #search(memoryMb: number): number {
+    const { workers } = this.#parts;
+    const tries = Math.min(workers.count, SEARCH_MAX);
+    for (let i = 0; i < tries; i++) {
+      this.#next = this.#next + 1 >= workers.count ? 0 : this.#next + 1;
+      const home = workers.homeOf(this.#next);
+      if (this.couldHold(home, memoryMb)) return home;
+    }
+    return -1;
   }
 }

@@ -1,7 +1,11 @@
 /**
- * Finds and claims a core for a request: on a worker that is believed to hold a warm instance of its version, its
- * last core first; then the core freed last; then wherever the summary says. Each step looks at a fixed number of
- * places, and the last always succeeds, so preference never leaves a request waiting beside an idle core.
+ * Finds a core for a request, reserves the memory beside it and claims it: on a worker that is believed to hold a warm instance of its version,
+ * its last core first; then the core freed last; then wherever the summary says. Each step looks at a fixed number of
+ * places, and the last finds what there is, so preference never leaves a request waiting beside an idle core.
+ *
+ * Memory comes before the core: a reservation that fails changes nothing that other shards see, while a core put back would have to be told of.
+ * A shard whose list of idle cores has run out takes references to idle cores from wherever the summary leads it, those beside the core that
+ * it claims: references to cores move between the shards, and no work does (Kaffes, Yadwadkar, Kozyrakis, SoCC '19, section 3).
  *
  * Budget and check: as scheduler.ts.
  */
@@ -9,8 +13,14 @@ import { assert } from '../../base/assert.ts';
 import type { Cores } from './cores.ts';
 import { counter } from './counters.ts';
 import type { IdleList } from './idle-list.ts';
+import { countWord } from './memory.ts';
+import type { Overtaking } from './overtaking.ts';
+import type { Rooms } from './rooms.ts';
+import type { SharedInt32 } from './shared.ts';
 import type { Summary } from './summary.ts';
 import type { Warm } from './warm.ts';
+import type { Withdrawal } from './withdrawal.ts';
+import type { Workers } from './workers.ts';
 
 // Constants of this module are folded into the code, imported ones are not (see words.ts).
 const { grantSummary, staleWarmHints, grantWarmCore, grantWarmWorker, grantIdleList, staleIdleReferences } = counter;
@@ -20,43 +30,79 @@ const IDLE_TRIES = 8;
 
 interface Parts {
   readonly cores: Cores;
+  readonly workers: Workers;
   readonly summary: Summary;
+  readonly rooms: Rooms;
+  readonly overtaking: Overtaking;
   readonly idleList: IdleList;
   readonly warm: Warm;
   readonly counters: Float64Array;
+  readonly counts: SharedInt32;
 }
 
 export class Placement {
   readonly #cores: Cores;
+  readonly #workers: Workers;
   readonly #summary: Summary;
+  readonly #rooms: Rooms;
+  readonly #overtaking: Overtaking;
   readonly #idleList: IdleList;
   readonly #warm: Warm;
   readonly #counters: Float64Array;
+  readonly #counts: SharedInt32;
+  readonly #withdrawal: Withdrawal;
+  readonly #isShared: boolean;
 
   /** How the last core was found: a grant counter. */
   path = 0;
   /** 1 if its worker is believed to hold a warm instance. */
   isWarm = 0;
+  /** Something was given back that others may have missed meanwhile. */
+  hasGiven = false;
 
-  constructor(parts: Parts) {
+  constructor(parts: Parts, withdrawal: Withdrawal, isShared: boolean) {
     this.#cores = parts.cores;
+    this.#workers = parts.workers;
     this.#summary = parts.summary;
+    this.#rooms = parts.rooms;
+    this.#overtaking = parts.overtaking;
     this.#idleList = parts.idleList;
     this.#warm = parts.warm;
     this.#counters = parts.counters;
+    this.#counts = parts.counts;
+    this.#withdrawal = withdrawal;
+    this.#isShared = isShared;
   }
 
-  /** A claimed core on a worker with that much room. Only to be asked where the summary has one. */
+  /**
+   * A claimed core on a worker with that much room, and the memory reserved. Only to be asked where the summary has one. -1: other
+   * shards were faster, and now there is none.
+   */
   find(version: number, memoryMb: number): number {
     const warm = this.#findWarm(version, memoryMb);
     if (warm >= 0) return warm;
     this.isWarm = 0;
     const listed = this.#findListed(memoryMb);
     if (listed >= 0) return listed;
-    const core = this.#cores.claimOn(this.#summary.find(memoryMb));
-    ensure(core >= 0, 'the summary promised an idle core');
     this.path = grantSummary;
+    if (this.#isShared) return this.#findAnywhere(memoryMb);
+    const core = this.#take(this.#summary.find(memoryMb), -1, memoryMb);
+    ensure(core >= 0, 'the summary promised an idle core');
     return core;
+  }
+
+  /** On the kept worker, for the request that it is kept for; -1: it does not fit yet. */
+  claimKept(memoryMb: number): number {
+    const home = this.#overtaking.keptHome;
+    if (this.#workers.free(home) < memoryMb || !this.#cores.hasIdle(home)) return -1;
+    return this.#take(home, -1, memoryMb);
+  }
+
+  /** Where an instance is kept for the version: whatever the cap of the worker, and whoever it is kept for. -1: others were faster. */
+  claimProvisioned(hint: number, memoryMb: number): number {
+    const home = this.#cores.homeOf(hint);
+    if (!this.#workers.reserveBeyondCap(home, memoryMb)) return -1;
+    return this.#claim(home, hint, memoryMb);
   }
 
   /** For a request that gets a core which it did not choose: is its worker warm all the same? */
@@ -65,10 +111,13 @@ export class Placement {
   }
 
   /** Undoes the last `find`. */
-  putBack(core: number, version: number): void {
-    this.#cores.free(core);
-    this.#idleList.push(core);
+  putBack(core: number, version: number, memoryMb: number): void {
+    this.#workers.unreserve(this.#cores.homeOf(core), memoryMb);
+    // What is claimed counts as idle until it is leased.
+    this.#counts[countWord.IDLE]! -= 1;
+    if (this.#withdrawal.put(core)) this.#idleList.push(core);
     if (this.isWarm === 1) this.#warm.push(version, core);
+    this.hasGiven = true;
   }
 
   #findWarm(version: number, memoryMb: number): number {
@@ -82,12 +131,12 @@ export class Placement {
       }
       this.#warm.drop(version);
       this.isWarm = 1;
-      if (this.#cores.claim(hint)) {
-        this.path = grantWarmCore;
-        return hint;
+      const core = this.#take(this.#cores.homeOf(hint), hint, memoryMb);
+      if (core >= 0) {
+        this.path = core === hint ? grantWarmCore : grantWarmWorker;
+        return core;
       }
-      this.path = grantWarmWorker;
-      return this.#cores.claimOn(this.#cores.homeOf(hint));
+      this.#counters[staleWarmHints]! += 1;
     }
     return -1;
   }
@@ -96,12 +145,53 @@ export class Placement {
     for (let i = 0; i < IDLE_TRIES; i++) {
       const core = this.#idleList.pop();
       if (core < 0) return -1;
-      if (this.#summary.roomOfWord(core >>> 5) >= memoryMb && this.#cores.claim(core)) {
-        this.path = grantIdleList;
-        return core;
+      if (this.#summary.roomOfWord(core >>> 5) >= memoryMb && this.#cores.isIdle(core)) {
+        const taken = this.#take(this.#cores.homeOf(core), core, memoryMb);
+        if (taken >= 0) {
+          this.path = grantIdleList;
+          return taken;
+        }
       }
       this.#counters[staleIdleReferences]! += 1;
     }
+    return -1;
+  }
+
+  /** Several shards: until the top of the summary says that there is none. */
+  #findAnywhere(memoryMb: number): number {
+    for (;;) {
+      const home = this.#summary.seek(memoryMb);
+      if (home < 0) return -1;
+      const core = this.#take(home, -1, memoryMb);
+      if (core >= 0) {
+        this.#stealBeside(core);
+        return core;
+      }
+      // It promised too much, and nobody is waited for who may be about to say so.
+      if (this.#rooms.settle(home)) this.hasGiven = true;
+    }
+  }
+
+  #stealBeside(core: number): void {
+    for (let bits = this.#cores.idleBeside(core); bits !== 0; bits &= bits - 1)
+      this.#idleList.push((core & ~31) + 31 - Math.clz32(bits & -bits));
+  }
+
+  #take(home: number, preferred: number, memoryMb: number): number {
+    if (this.#isShared) {
+      const { homeKept, keptHome } = this.#overtaking;
+      if (home === homeKept && home !== keptHome) return -1;
+    }
+    return this.#workers.reserve(home, memoryMb) ? this.#claim(home, preferred, memoryMb) : -1;
+  }
+
+  #claim(home: number, preferred: number, memoryMb: number): number {
+    if (preferred >= 0 && this.#cores.claim(preferred)) return preferred;
+    const core = this.#cores.claimOn(home);
+    if (core >= 0) return core;
+    // It was hidden from others meanwhile.
+    this.#workers.unreserve(home, memoryMb);
+    this.hasGiven = true;
     return -1;
   }
 }

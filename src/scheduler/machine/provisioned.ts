@@ -38,13 +38,13 @@ export class Provisioned {
     this.#parts = parts;
   }
 
-  /** A claimed core of a worker that keeps an instance of the version for it; -1: there is none. */
+  /** The hint, which is forgotten, to a worker that keeps an instance of the version for it; -1: there is none. */
   find(version: number): number {
-    const { cores, warm } = this.#parts;
+    const { warm } = this.#parts;
     if (!this.#seek(version)) return -1;
     const hint = warm.peek(version);
     warm.drop(version);
-    return cores.claim(hint) ? hint : cores.claimOn(cores.homeOf(hint));
+    return hint;
   }
 
   /** The oldest waiting request that `find` would serve; -1: none. */

@@ -3,7 +3,12 @@
  *
  * A worker's room is the memory that a request could get there now (summary.ts). A request for which some worker has room
  * is given a core (placement.ts), else it waits (queue.ts). Whatever may have made room for somebody (release, cancel,
- * a core or a worker more) ends in `#dispatch`, so after every event this holds: no head of the queue fits anywhere.
+ * a core or a worker more) ends in `serveWaiting` (dispatch.ts), so after every event this holds: no head of the queue fits anywhere.
+ *
+ * One machine is one shard: a thread with a queue, an idle list and warm hints of its own, over words that it has to itself or shares
+ * with the machines of other threads (memory.ts). With others the same holds once nothing moves any more and every shard has told
+ * the others what it gave: `settleBatch`, after each batch of events and whenever its bell rings
+ * (docs/decisions/008-wait-release-steal.md). A lease may be released at any shard.
  *
  * First come, first served among requests that ask about the same memory (one power of two). One that waits for memory
  * may be overtaken by younger ones that ask less, a bounded number of times (overtaking.ts), and by those for which an
@@ -16,41 +21,59 @@
  */
 import { assert } from '../../base/assert.ts';
 import { Actions, type Grant } from './actions.ts';
+import { Bells } from './bells.ts';
 import { Cores } from './cores.ts';
-import { COUNTER_NAMES, counter, type CounterName } from './counters.ts';
+import { counter, type CounterName } from './counters.ts';
+import { Dispatch } from './dispatch.ts';
 import { Functions } from './functions.ts';
 import { IdleList } from './idle-list.ts';
 import { checkInvariants } from './invariants.ts';
 import { Leases } from './leases.ts';
 import { resumeLease } from './membership.ts';
 import { assertLimits, type SchedulerLimits } from './limits.ts';
+import { countWord, globalWord, makeMemory, type Place, type SharedMemory, sumCounts } from './memory.ts';
 import { outcome, type Outcome } from './outcome.ts';
 import { Overtaking } from './overtaking.ts';
 import { Placement } from './placement.ts';
 import { Provisioned } from './provisioned.ts';
 import { Queue } from './queue.ts';
+import { Rooms } from './rooms.ts';
+import type { SharedInt32 } from './shared.ts';
 import { Summary } from './summary.ts';
+import { Turns } from './turns.ts';
 import { Versions } from './versions.ts';
 import { Warm } from './warm.ts';
-import { makeWords, wordCountOf } from './words.ts';
+import { Withdrawal } from './withdrawal.ts';
+import { wordCountOf } from './words.ts';
 import { Workers } from './workers.ts';
 
 // Constants of this module are folded into the code, imported ones are not (see words.ts).
 const COUNT = counter;
 const ANSWER = outcome;
+const { IDLE, LEASED, WITHDRAWN } = countWord;
 const ensure: (condition: boolean, message: string) => void = assert;
 
 export { outcome, type Outcome } from './outcome.ts';
 export type CoreState = 'idle' | 'leased' | 'withdrawn' | 'absent';
 
+/** The words of all shards (`makeMemory`), and which of them this one is. */
+export interface ShardOf {
+  readonly memory: SharedMemory;
+  readonly shard: number;
+}
+
 export class Scheduler {
   readonly limits: SchedulerLimits;
   readonly epoch: number;
+  readonly memory: SharedMemory;
+  readonly shard: number;
+  readonly isShared: boolean;
   /** The parts and the counts are there to be read, by views and `checkInvariants`; only the scheduler changes them. */
   readonly cores: Cores;
   readonly leases: Leases;
   readonly workers: Workers;
   readonly summary: Summary;
+  readonly rooms: Rooms;
   readonly idleList: IdleList;
   readonly versions: Versions;
   readonly functions: Functions;
@@ -59,60 +82,72 @@ export class Scheduler {
   readonly actions: Actions;
   readonly overtaking: Overtaking;
   readonly provisioned: Provisioned;
-  workerCount = 0;
-  registeredCount = 0;
-  idleCount = 0;
-  leasedCount = 0;
-  withdrawnCount = 0;
-  /** Indexed by `counter`. */
-  readonly counters: Float64Array = new Float64Array(new SharedArrayBuffer(COUNTER_NAMES.length * 8));
+  readonly turns: Turns;
+  readonly bells: Bells;
+  /** Indexed by `counter`: what this shard has counted. */
+  readonly counters: Float64Array;
+  /** Indexed by `countWord`: what this shard has changed. */
+  readonly counts: SharedInt32;
 
   readonly #requestCountMax: number;
   readonly #queueMax: number;
+  readonly #withdrawal: Withdrawal;
   readonly #placement: Placement;
+  readonly #dispatch: Dispatch;
 
-  constructor(limits: SchedulerLimits) {
+  /** Of one shard alone, unless it is told of others. */
+  constructor(limits: SchedulerLimits, of?: ShardOf) {
     assertLimits(limits);
+    const memory = of?.memory ?? makeMemory(limits, 1);
+    const isShared = limits.isShared ?? memory.shards.length > 1;
+    const place: Place = { memory, shard: of?.shard ?? 0, isShared };
     this.limits = limits;
     this.epoch = limits.epoch;
+    this.memory = memory;
+    this.shard = place.shard;
+    this.isShared = isShared;
+    this.counters = memory.shards[place.shard]!.counters;
+    this.counts = memory.shards[place.shard]!.counts;
     this.#requestCountMax = limits.requestCountMax;
     this.#queueMax = limits.queueMax;
-    const words = makeWords(Math.ceil(limits.coreCountMax / 32));
-    this.cores = new Cores(words, limits.isShared ?? false);
-    this.leases = new Leases(this.cores.coreCountMax, limits.firstSequence ?? 0);
-    this.workers = new Workers(words, limits.workerCountMax);
-    this.summary = new Summary(wordCountOf(words));
-    this.idleList = new IdleList(words);
-    this.versions = new Versions(limits.versionCountMax);
-    this.functions = new Functions(limits.functionCountMax);
+    this.cores = new Cores(place);
+    this.leases = new Leases(place);
+    this.workers = new Workers(place);
+    this.summary = new Summary(memory.rooms, wordCountOf(memory.words), isShared, place.shard / memory.shards.length);
+    this.idleList = new IdleList(place);
+    this.versions = new Versions(place);
+    this.functions = new Functions(place);
     this.warm = new Warm(limits.versionCountMax, limits.warmHintMax);
     this.queue = new Queue(limits.requestCountMax, limits.queueMax + this.cores.coreCountMax);
-    this.overtaking = new Overtaking(this, limits.overtakeMax);
+    this.overtaking = new Overtaking(this, place, limits.overtakeMax);
     this.provisioned = new Provisioned(this);
-    this.#placement = new Placement(this);
+    this.turns = new Turns(place, limits.overtakeMax);
+    this.bells = new Bells(place);
     // A grant needs a request and a core of its own, and the shell takes all grants after each event.
     this.actions = new Actions(Math.min(limits.requestCountMax, this.cores.coreCountMax) + 1);
+    this.rooms = new Rooms(this, isShared);
+    this.#withdrawal = new Withdrawal(this);
+    this.#placement = new Placement(this, this.#withdrawal, isShared);
+    this.#dispatch = new Dispatch(this, this.#placement, place);
   }
 
   // ---- what there is to run on, and to run
 
   /** Its cores are idle from now on, or withdrawn where it is `absent`. Answers the worker's index: 0, 1, 2, ... */
   addWorker(coreCount: number, memoryMb: number, absent = false): number {
-    const worker = this.workerCount;
-    assert(worker < this.limits.workerCountMax, `there may be only ${this.limits.workerCountMax} workers`);
+    const { workerCountMax } = this.limits;
+    assert(this.workers.count < workerCountMax, `there may be only ${workerCountMax} workers`);
     assert(coreCount >= 1 && memoryMb >= 0, `a worker of ${coreCount} cores and ${memoryMb} MB`);
     const home = this.cores.addWorker(coreCount);
-    this.workers.add(worker, home, memoryMb);
-    this.workerCount++;
-    this.registeredCount += coreCount;
-    this.idleCount += coreCount;
+    const worker = this.workers.add(home, memoryMb);
+    Atomics.add(this.memory.globals, globalWord.REGISTERED_COUNT, coreCount);
     for (let word = home + 1; word < this.cores.endOf(home) >>> 5; word++) this.summary.setHome(word, home);
     // Backwards, so that its first core is on top.
     for (let i = coreCount - 1; i >= 0; i--) this.idleList.push((home << 5) + i);
-    // Before anybody who waits hears of them.
-    for (let i = 0; absent && i < coreCount; i++) this.#takeOut((home << 5) + i);
-    this.#settle(home);
-    this.#dispatch();
+    for (let i = 0; absent && i < coreCount; i++) this.leases.goOut((home << 5) + i);
+    this.counts[absent ? WITHDRAWN : IDLE]! += coreCount;
+    this.cores.open(home, !absent);
+    this.#given(home);
     return worker;
   }
 
@@ -122,7 +157,7 @@ export class Scheduler {
     this.versions.set(version, functionIndex, memoryMb);
   }
 
-  /** Only once none of its requests waits or holds a core; the index may be used again then. */
+  /** Only once none of its requests waits or holds a core; the index may be used again then. Hints of other shards go stale. */
   removeVersion(version: number): void {
     this.versions.remove(version);
     this.warm.clear(version);
@@ -141,7 +176,7 @@ export class Scheduler {
   provision(version: number, count: number): void {
     assert(this.versions.isSet(version), `version ${version} is provisioned and not set`);
     this.versions.provision(version, count);
-    this.#dispatch();
+    this.#dispatch.serveWaiting();
   }
 
   // ---- requests
@@ -158,26 +193,24 @@ export class Scheduler {
       this.counters[COUNT.refusedMemory]! += 1;
       return ANSWER.refusedMemory;
     }
-    if (!this.functions.mayEnter(functionIndex)) {
+    if (!this.functions.enter(functionIndex)) {
       this.counters[COUNT.refusedConcurrency]! += 1;
       return ANSWER.refusedConcurrency;
     }
-    let core = this.#findForNew(version, memoryMb);
-    if (core < 0 && this.#mayPassBy) core = this.#findProvisioned(version);
+    let core = this.#dispatch.findForNew(version, memoryMb);
+    if (core < 0) core = this.#dispatch.findPassing(version, memoryMb);
     if (core >= 0) {
-      this.#enter(version, functionIndex);
-      this.#lease(core, request, version, memoryMb);
+      this.versions.enter(version);
+      this.#dispatch.lease(core, request, version);
       return ANSWER.granted;
     }
     if (this.queue.length >= this.#queueMax) {
+      this.functions.leave(functionIndex);
       this.counters[COUNT.refusedQueueFull]! += 1;
       return ANSWER.refusedQueueFull;
     }
-    if (this.idleCount > 0) this.counters[COUNT.memoryBlocked]! += 1;
-    this.counters[COUNT.queued]! += 1;
-    this.#enter(version, functionIndex);
-    this.queue.pushBack(request, version, memoryMb);
-    return ANSWER.queued;
+    this.versions.enter(version);
+    return this.#wait(request, version, memoryMb);
   }
 
   /** True: it was waiting and is withdrawn. False: it is granted already, or was refused, and nothing changed. */
@@ -186,8 +219,8 @@ export class Scheduler {
     this.counters[COUNT.cancelled]! += 1;
     const entry = this.queue.entryOf(request);
     this.#leave(this.queue.version(entry));
-    this.#dequeue(entry);
-    this.#dispatch();
+    this.#dispatch.dequeue(entry);
+    this.#dispatch.serveWaiting();
     return true;
   }
 
@@ -198,45 +231,41 @@ export class Scheduler {
    * present one, and nothing changed.
    */
   release(core: number, sequence: number, warm: boolean): boolean {
-    if (!this.#holds(core, sequence)) return false;
+    if (!this.#end(core, sequence)) return false;
     const home = this.cores.homeOf(core);
     const version = this.leases.version(core);
     this.counters[COUNT.released]! += 1;
     this.#leave(version);
     if (warm) this.warm.push(version, core);
     this.workers.unreserve(home, this.versions.memoryMb(version));
-    if (this.queue.length === 0) {
-      if (this.#endLease(core)) this.idleList.push(core);
-      this.#settle(home);
+    if (this.queue.length > 0) {
+      this.#releaseToWaiting(core, home);
       return true;
     }
-    if (!this.#handOver(core, home) && this.#endLease(core)) this.idleList.push(core);
-    this.#settle(home);
-    this.#dispatch();
+    if (this.#withdrawal.put(core)) this.idleList.push(core);
+    this.#dispatch.settle(home);
+    this.#dispatch.owes = true;
     return true;
   }
 
   /**
    * The agent refused the lease for want of memory, and so has no instance of the version at rest. Its request goes to the
    * front of the queue, and the worker is passed over for requests of that size until `memoryAvailable`. False: stale, as
-   * with `release`.
+   * with `release`. With several shards the request waits at this one from now on.
    */
   noMemory(core: number, sequence: number): boolean {
-    if (!this.#holds(core, sequence)) return false;
+    const request = this.#isIndex(core) ? this.leases.request(core) : -1;
+    if (!this.#end(core, sequence)) return false;
     const home = this.cores.homeOf(core);
-    const request = this.leases.request(core);
     const version = this.leases.version(core);
     const memoryMb = this.versions.memoryMb(version);
     this.counters[COUNT.noMemory]! += 1;
     this.workers.unreserve(home, memoryMb);
     this.workers.lowerCap(home, memoryMb);
     this.warm.forget(version, home << 5, this.cores.endOf(home));
-    if (this.#endLease(core)) this.idleList.push(core);
-    this.queue.pushFront(request, version, memoryMb);
-    // Now this one is the oldest, so no worker is to be kept for another.
-    if (this.overtaking.keptHome >= 0) this.#settle(this.overtaking.end());
-    this.#settle(home);
-    this.#dispatch();
+    if (this.#withdrawal.put(core)) this.idleList.push(core);
+    this.#dispatch.waitFirst(request, version, memoryMb);
+    this.#given(home);
     return true;
   }
 
@@ -244,8 +273,7 @@ export class Scheduler {
   memoryAvailable(worker: number): void {
     const home = this.workers.homeOf(worker);
     this.workers.liftCap(home);
-    this.#settle(home);
-    this.#dispatch();
+    this.#given(home);
   }
 
   /** The worker has made an instance of the version for no lease. */
@@ -253,7 +281,7 @@ export class Scheduler {
     const home = this.workers.homeOf(worker);
     if (!this.versions.isSet(version)) return;
     this.warm.push(version, home << 5);
-    this.#dispatch();
+    this.#dispatch.serveWaiting();
   }
 
   /** The worker has no instance of the version any more. */
@@ -267,38 +295,59 @@ export class Scheduler {
   /** Takes the core out of the platform: at once if it is idle, else when its lease is released. */
   withdraw(core: number): 'withdrawn' | 'pending' | 'already' {
     assert(this.cores.isRegistered(core), `core ${core}: no such`);
-    if (this.cores.isWithdrawn(core)) return 'already';
+    if (!this.cores.setWithdrawn(core)) return 'already';
     const home = this.cores.homeOf(core);
-    const pending = this.leases.isLeased(core);
-    if (pending) this.cores.setWithdrawn(core);
-    else this.#takeOut(core);
-    if (home === this.overtaking.keptHome) this.#checkKept();
-    this.#settle(home);
-    this.#dispatch();
-    return pending ? 'pending' : 'withdrawn';
+    const isOut = this.#withdrawal.tryOut(core);
+    if (home === this.overtaking.keptHome && this.overtaking.isVain()) this.#dispatch.endKept();
+    this.#given(home);
+    return isOut ? 'withdrawn' : 'pending';
   }
 
   /** False: it was not withdrawn, and was not going to be. */
   giveBack(core: number): boolean {
     assert(this.cores.isRegistered(core), `core ${core}: no such`);
-    if (!this.cores.isWithdrawn(core)) return false;
-    this.cores.clearWithdrawn(core);
-    if (this.leases.isLeased(core)) return true;
-    const home = this.cores.homeOf(core);
-    this.withdrawnCount--;
-    this.cores.free(core);
-    this.idleCount++;
-    this.idleList.push(core);
-    this.#settle(home);
-    this.#dispatch();
+    if (!this.cores.clearWithdrawn(core)) return false;
+    if (!this.#withdrawal.comeIn(core)) return true;
+    if (this.#withdrawal.put(core)) this.idleList.push(core);
+    this.#given(this.cores.homeOf(core));
     return true;
   }
 
   /** See `resumeLease`. */
   resume(core: number, request: number, version: number, sequence: number): boolean {
     const resumed = resumeLease(this, core, { request, version, sequence });
-    this.#settle(this.cores.homeOf(core));
+    this.#dispatch.settle(this.cores.homeOf(core));
     return resumed;
+  }
+
+  // ---- beside other shards
+
+  /** This shard's bell has rung: looks for those who wait here, and leaves the rest to the next of whom it was told. */
+  woken(): void {
+    const told = this.bells.take();
+    this.#dispatch.serveWoken();
+    const rest = told & ~(1 << this.shard);
+    if (rest !== 0 && this.summary.greatest >= 0) this.bells.passOn(rest);
+  }
+
+  /**
+   * After each batch of events, and when the bell rings: hears the bell, and tells the others of all that was given. There may be grants in
+   * `actions` afterwards. A shard may sleep only after it, and with its bell at 0.
+   */
+  settleBatch(): void {
+    if (!this.isShared) return;
+    for (;;) {
+      if (this.bells.isRung) this.woken();
+      else if (this.#dispatch.owes || this.#placement.hasGiven) this.#tell();
+      else return;
+    }
+  }
+
+  /** Once a second. So a second is the longest that anybody stands back for a shard that does not answer. */
+  forget(): void {
+    this.turns.forget();
+    this.#dispatch.serveWoken();
+    this.settleBatch();
   }
 
   // ---- views
@@ -306,6 +355,27 @@ export class Scheduler {
   /** Copies the next grant into `grant`; false if there is none. The shell takes all of them after each event. */
   takeGrant(grant: Grant): boolean {
     return this.actions.take(grant);
+  }
+
+  get workerCount(): number {
+    return this.workers.count;
+  }
+
+  get registeredCount(): number {
+    return this.memory.globals[globalWord.REGISTERED_COUNT]!;
+  }
+
+  /** Of all shards, and so of no one moment while they go on. */
+  get idleCount(): number {
+    return sumCounts(this.memory, IDLE);
+  }
+
+  get leasedCount(): number {
+    return sumCounts(this.memory, LEASED);
+  }
+
+  get withdrawnCount(): number {
+    return sumCounts(this.memory, WITHDRAWN);
   }
 
   firstCore(worker: number): number {
@@ -316,163 +386,56 @@ export class Scheduler {
     return this.workers.workerOf(this.cores.homeOf(core));
   }
 
+  /** With several shards, `withdrawn` also of a core that is just changing hands. */
   stateOf(core: number): CoreState {
     if (!this.cores.isRegistered(core)) return 'absent';
     if (this.cores.isIdle(core)) return 'idle';
     return this.leases.isLeased(core) ? 'leased' : 'withdrawn';
   }
 
+  /** Of this shard. */
   count(name: CounterName): number {
     return this.counters[counter[name]]!;
   }
 
   /** Throws at the first invariant that does not hold. For tests and the simulator: it looks at everything. */
   checkInvariants(): void {
-    checkInvariants(this);
-  }
-
-  // ---- the decision
-
-  /** A claimed core for a request that has just come; -1 if it has to wait. */
-  #findForNew(version: number, memoryMb: number): number {
-    if (this.summary.greatest < memoryMb) return -1;
-    if (this.queue.length === 0) return this.#placement.find(version, memoryMb);
-    // Somebody waits, for memory. Who asks about as much may not pass him at all, who asks less only so often.
-    if (this.queue.hasSizeClassOf(memoryMb)) return -1;
-    return this.#findOvertaking(version, memoryMb);
-  }
-
-  /** A core for a request that is not the oldest; a worker may become kept for the oldest instead. */
-  #findOvertaking(version: number, memoryMb: number): number {
-    const core = this.#placement.find(version, memoryMb);
-    const home = this.cores.homeOf(core);
-    if (this.overtaking.mayPassOn(home)) return core;
-    this.#placement.putBack(core, version);
-    this.#settle(home);
-    // While a worker is kept nobody is counted, so the second place is final.
-    return this.summary.greatest < memoryMb ? -1 : this.#placement.find(version, memoryMb);
-  }
-
-  /** Is it worth a look at what is provisioned? */
-  get #mayPassBy(): boolean {
-    return this.idleCount > 0 && this.versions.provisionedCount > 0;
-  }
-
-  #findProvisioned(version: number): number {
-    this.#placement.path = COUNT.grantProvisioned;
-    this.#placement.isWarm = 1;
-    return this.provisioned.find(version);
-  }
-
-  /** Makes the claimed core the request's. */
-  #lease(core: number, request: number, version: number, memoryMb: number): void {
-    const home = this.cores.homeOf(core);
-    this.counters[this.#placement.path]! += 1;
-    this.workers.reserve(home, memoryMb);
-    this.idleCount--;
-    this.leasedCount++;
-    this.#settle(home);
-    const sequence = this.leases.begin(core, request, version);
-    this.actions.push(request, core, sequence, this.#placement.isWarm);
-  }
-
-  /** True: the core is idle now. False: it was to be withdrawn, and is. The summary is not told yet. */
-  #endLease(core: number): boolean {
-    this.leases.end(core);
-    this.leasedCount--;
-    if (this.cores.isWithdrawn(core)) {
-      this.withdrawnCount++;
-      return false;
-    }
-    this.cores.free(core);
-    this.idleCount++;
-    return true;
-  }
-
-  /**
-   * A core that is released goes straight to the oldest waiting request that fits there. `#dispatch` would do the same;
-   * this way the core is never idle: neither the bitmap nor the idle list hears of it, and this is each release of a
-   * busy cluster. The memory of the ended lease is free already.
-   */
-  #handOver(core: number, home: number): boolean {
-    if (home === this.overtaking.keptHome || this.cores.isWithdrawn(core)) return false;
-    const entry = this.queue.oldestWithin(this.workers.free(home));
-    if (entry < 0) return false;
-    if (entry !== this.queue.oldest() && !this.overtaking.mayPassOn(home)) return false;
-    const request = this.queue.request(entry);
-    const version = this.queue.version(entry);
-    this.#placement.takeWarmOn(home, version);
-    this.workers.reserve(home, this.queue.memoryMb(entry));
-    this.#dequeue(entry);
-    this.counters[COUNT.grantHandedOver]! += 1;
-    this.actions.push(request, core, this.leases.begin(core, request, version), this.#placement.isWarm);
-    return true;
-  }
-
-  /** Grants whatever waits and fits: afterwards no head of the queue fits anywhere. */
-  #dispatch(): void {
-    if (this.queue.length === 0) return;
-    if (this.summary.greatest > 0 || this.overtaking.keptHome >= 0 || this.#mayPassBy) this.#serveAll();
-  }
-
-  #serveAll(): void {
-    if (this.overtaking.keptHome >= 0) {
-      const core = this.overtaking.claimKept();
-      if (core >= 0) this.#serveKept(core);
-    }
-    for (;;) {
-      const entry = this.queue.oldestWithin(this.summary.greatest);
-      if (entry < 0) {
-        if (this.#servePassing()) continue;
-        return;
-      }
-      const version = this.queue.version(entry);
-      const memoryMb = this.queue.memoryMb(entry);
-      const isOldest = entry === this.queue.oldest();
-      const core = isOldest ? this.#placement.find(version, memoryMb) : this.#findOvertaking(version, memoryMb);
-      if (core >= 0) this.#serve(entry, core);
-    }
-  }
-
-  /** False: none of those who wait may pass the others. */
-  #servePassing(): boolean {
-    const entry = this.#mayPassBy ? this.provisioned.waiter() : -1;
-    const core = entry < 0 ? -1 : this.#findProvisioned(this.queue.version(entry));
-    if (core >= 0) this.#serve(entry, core);
-    return core >= 0;
-  }
-
-  #serveKept(core: number): void {
-    const entry = this.overtaking.keptFor;
-    this.#placement.takeWarmOn(this.cores.homeOf(core), this.queue.version(entry));
-    this.#placement.path = COUNT.grantKept;
-    this.#serve(entry, core);
-  }
-
-  #serve(entry: number, core: number): void {
-    const request = this.queue.request(entry);
-    const version = this.queue.version(entry);
-    const memoryMb = this.queue.memoryMb(entry);
-    this.#dequeue(entry);
-    this.#lease(core, request, version, memoryMb);
-  }
-
-  #dequeue(entry: number): void {
-    this.queue.remove(entry);
-    if (entry === this.overtaking.keptFor) this.#settle(this.overtaking.end());
+    checkInvariants([this]);
   }
 
   // ---- leaves
 
-  /** Tells the summary what the worker's cores and memory have become. */
-  #settle(home: number): void {
-    const open = home !== this.overtaking.keptHome && this.cores.hasIdle(home);
-    this.summary.set(home, open ? this.workers.free(home) : -1);
+  #wait(request: number, version: number, memoryMb: number): Outcome {
+    if (this.isShared ? this.summary.greatest >= 0 : this.counts[IDLE]! > 0) this.counters[COUNT.memoryBlocked]! += 1;
+    this.counters[COUNT.queued]! += 1;
+    this.#dispatch.wait(request, version, memoryMb);
+    if (!this.isShared) return ANSWER.queued;
+    // The flag is raised: whatever is given from now on is told of, and what was given before is seen now.
+    this.#dispatch.serveWaiting();
+    return this.queue.isWaiting(request) ? ANSWER.queued : ANSWER.granted;
   }
 
-  #enter(version: number, functionIndex: number): void {
-    this.versions.enter(version);
-    this.functions.enter(functionIndex);
+  /** The core, which is owned, goes to somebody who waits here, or becomes idle and others may go on. */
+  #releaseToWaiting(core: number, home: number): void {
+    if (!this.#dispatch.handOver(core, home) && this.#withdrawal.put(core)) this.idleList.push(core);
+    this.#given(home);
+  }
+
+  /** The worker's cores or memory have become more, maybe. */
+  #given(home: number): void {
+    this.#dispatch.settle(home);
+    this.#dispatch.owes = true;
+    this.#dispatch.serveWaiting();
+  }
+
+  #tell(): void {
+    this.#dispatch.owes = false;
+    this.#placement.hasGiven = false;
+    this.#dispatch.serveWaiting();
+    const keeper = this.overtaking.otherKeeper();
+    if (keeper >= 0) this.bells.ring(keeper, 1 << keeper);
+    const raised = this.turns.raised();
+    if (raised !== 0 && this.summary.greatest >= 0) this.bells.passOn(raised);
   }
 
   #leave(version: number): void {
@@ -480,20 +443,16 @@ export class Scheduler {
     this.functions.leave(this.versions.functionOf(version));
   }
 
-  #takeOut(core: number): void {
-    this.cores.setWithdrawn(core);
-    assert(this.cores.claim(core), 'a core is neither idle, leased nor withdrawn');
-    this.idleCount--;
-    this.withdrawnCount++;
+  #isIndex(core: number): boolean {
+    return (core | 0) === core && core >= 0 && core < this.cores.coreCountMax;
   }
 
-  #checkKept(): void {
-    if (this.overtaking.isVain()) this.#settle(this.overtaking.end());
-  }
-
-  #holds(core: number, sequence: number): boolean {
-    const isIndex = (core | 0) === core && core >= 0 && core < this.cores.coreCountMax;
-    if (isIndex && this.leases.holds(core, sequence)) return true;
+  /** True: the lease is over, and the core owned. */
+  #end(core: number, sequence: number): boolean {
+    if (this.#isIndex(core) && this.leases.end(core, sequence)) {
+      this.counts[LEASED]! -= 1;
+      return true;
+    }
     this.counters[COUNT.staleReleases]! += 1;
     return false;
   }

@@ -4,10 +4,15 @@
  *
  *   [ memory in MB, 0: no version | function | running | - ]
  *
+ * Where several shards count, each has two numbers of its own for a version: how many entered there and how many left. A lease may
+ * end at another shard than it began, so only the sums mean anything: and as both only grow, whoever adds up what left
+ * before what entered, and finds them the same, knows that there was a moment with none.
+ *
  * Budget: 16 bytes a version, and 4 that are read only where somebody waits for memory. Allocates nothing.
  */
 import { assert } from '../../base/assert.ts';
-import { sharedInt32, type SharedInt32 } from './shared.ts';
+import { globalWord, type Place, type ShardMemory } from './memory.ts';
+import type { SharedInt32 } from './shared.ts';
 
 const STRIDE_LOG2 = 2;
 const MEMORY_MB = 0;
@@ -22,21 +27,32 @@ export class Versions {
   readonly #words: SharedInt32;
   readonly #countMax: number;
   readonly #provisioned: SharedInt32;
-  /** Versions that are provisioned. */
-  provisionedCount = 0;
+  readonly #globals: SharedInt32;
+  readonly #shards: readonly ShardMemory[];
+  readonly #own: SharedInt32;
+  readonly #isShared: boolean;
 
-  constructor(versionCountMax: number) {
-    this.#countMax = versionCountMax;
-    this.#words = sharedInt32(versionCountMax << STRIDE_LOG2);
-    this.#provisioned = sharedInt32(versionCountMax);
+  constructor({ memory, shard, isShared }: Place) {
+    this.#words = memory.versions;
+    this.#countMax = memory.provisioned.length;
+    this.#provisioned = memory.provisioned;
+    this.#globals = memory.globals;
+    this.#shards = memory.shards;
+    this.#own = memory.shards[shard]!.versions;
+    this.#isShared = isShared;
+  }
+
+  /** Versions that are provisioned. */
+  get provisionedCount(): number {
+    return this.#globals[globalWord.PROVISIONED_COUNT]!;
   }
 
   set(version: number, functionIndex: number, memoryMb: number): void {
     assert(version >= 0 && version < this.#countMax, `version ${version}: no such index`);
     assert(!this.isSet(version), `version ${version} is set already`);
     assert(memoryMb >= 1 && memoryMb <= MEMORY_MB_MAX, `memory ${memoryMb} MB: must be 1 to ${MEMORY_MB_MAX}`);
-    this.#words[(version << STRIDE_LOG2) + MEMORY_MB] = memoryMb;
     this.#words[(version << STRIDE_LOG2) + FUNCTION] = functionIndex;
+    Atomics.store(this.#words, (version << STRIDE_LOG2) + MEMORY_MB, memoryMb);
   }
 
   remove(version: number): void {
@@ -47,9 +63,8 @@ export class Versions {
   }
 
   provision(version: number, count: number): void {
-    const before = this.#provisioned[version]!;
-    this.provisionedCount += Number(count > 0) - Number(before > 0);
-    this.#provisioned[version] = count;
+    const before = Atomics.exchange(this.#provisioned, version, count);
+    Atomics.add(this.#globals, globalWord.PROVISIONED_COUNT, Number(count > 0) - Number(before > 0));
   }
 
   provisioned(version: number): number {
@@ -69,14 +84,21 @@ export class Versions {
   }
 
   running(version: number): number {
-    return this.#words[(version << STRIDE_LOG2) + RUNNING]!;
+    if (!this.#isShared) return this.#words[(version << STRIDE_LOG2) + RUNNING]!;
+    let left = 0;
+    for (const { versions } of this.#shards) left += Atomics.load(versions, (version << 1) + 1);
+    let entered = 0;
+    for (const { versions } of this.#shards) entered += Atomics.load(versions, version << 1);
+    return (entered - left) | 0;
   }
 
   enter(version: number): void {
-    this.#words[(version << STRIDE_LOG2) + RUNNING]! += 1;
+    if (this.#isShared) this.#own[version << 1]! += 1;
+    else this.#words[(version << STRIDE_LOG2) + RUNNING]! += 1;
   }
 
   leave(version: number): void {
-    this.#words[(version << STRIDE_LOG2) + RUNNING]! -= 1;
+    if (this.#isShared) this.#own[(version << 1) + 1]! += 1;
+    else this.#words[(version << STRIDE_LOG2) + RUNNING]! -= 1;
   }
 }

@@ -6,39 +6,58 @@
  * Workers are named by their home. Budget: the home's record of words.ts. Allocates nothing. Checked by bench/schedule.ts.
  */
 import { assert } from '../../base/assert.ts';
-import { sharedInt32, type SharedInt32 } from './shared.ts';
-import { word, type Words, wordCountOf } from './words.ts';
+import { globalWord, type Place } from './memory.ts';
+import type { SharedInt32 } from './shared.ts';
+import { word, type Words } from './words.ts';
 
 const { STRIDE_LOG2, FREE, CAP, TOTAL } = word;
+const { WORKER_COUNT, MEMORY_MB_MAX } = globalWord;
 const UNCAPPED = 0x7fffffff;
 
 export class Workers {
   readonly #words: Words;
-  /** The home of each worker, and back. */
   readonly #homes: SharedInt32;
   readonly #workerOfHome: SharedInt32;
-  #count = 0;
-  /** The most memory that any worker has in all. */
-  memoryMbMax = 0;
+  readonly #globals: SharedInt32;
+  readonly #isShared: boolean;
 
-  constructor(words: Words, workerCountMax: number) {
-    this.#words = words;
-    this.#homes = sharedInt32(workerCountMax);
-    this.#workerOfHome = sharedInt32(wordCountOf(words));
+  constructor({ memory, isShared }: Place) {
+    this.#words = memory.words;
+    this.#homes = memory.homes;
+    this.#workerOfHome = memory.workerOfHome;
+    this.#globals = memory.globals;
+    this.#isShared = isShared;
   }
 
-  add(worker: number, home: number, memoryMb: number): void {
-    this.#count = worker + 1;
-    this.#homes[worker] = home;
-    this.#workerOfHome[home] = worker;
-    this.memoryMbMax = Math.max(this.memoryMbMax, memoryMb);
+  get count(): number {
+    return this.#globals[WORKER_COUNT]!;
+  }
+
+  /** The most memory that any worker has in all. */
+  get memoryMbMax(): number {
+    return this.#globals[MEMORY_MB_MAX]!;
+  }
+
+  /** Answers the worker's index. */
+  add(home: number, memoryMb: number): number {
     this.#words[(home << STRIDE_LOG2) + FREE] = memoryMb;
     this.#words[(home << STRIDE_LOG2) + CAP] = UNCAPPED;
     this.#words[(home << STRIDE_LOG2) + TOTAL] = memoryMb;
+    const worker = Atomics.add(this.#globals, WORKER_COUNT, 1);
+    assert(worker < this.#homes.length, `there may be only ${this.#homes.length} workers`);
+    this.#homes[worker] = home;
+    this.#workerOfHome[home] = worker;
+    let max = this.#globals[MEMORY_MB_MAX]!;
+    while (memoryMb > max) {
+      const seen = Atomics.compareExchange(this.#globals, MEMORY_MB_MAX, max, memoryMb);
+      if (seen === max) break;
+      max = seen;
+    }
+    return worker;
   }
 
   homeOf(worker: number): number {
-    assert(worker >= 0 && worker < this.#count, `worker ${worker}: no such`);
+    assert(worker >= 0 && worker < this.count, `worker ${worker}: no such`);
     return this.#homes[worker]!;
   }
 
@@ -46,22 +65,37 @@ export class Workers {
     return this.#workerOfHome[home]!;
   }
 
-  reserve(home: number, memoryMb: number): void {
+  /** False: there is too little now, and nothing changed. One thread alone has looked before. */
+  reserve(home: number, memoryMb: number): boolean {
+    if (this.#isShared) return this.#reserve(home << STRIDE_LOG2, memoryMb, true);
     this.#words[(home << STRIDE_LOG2) + FREE]! -= memoryMb;
+    return true;
+  }
+
+  /** The same, whatever the cap says. */
+  reserveBeyondCap(home: number, memoryMb: number): boolean {
+    if (this.#isShared) return this.#reserve(home << STRIDE_LOG2, memoryMb, false);
+    return this.reserve(home, memoryMb);
   }
 
   unreserve(home: number, memoryMb: number): void {
-    this.#words[(home << STRIDE_LOG2) + FREE]! += memoryMb;
+    if (this.#isShared) Atomics.add(this.#words, (home << STRIDE_LOG2) + FREE, memoryMb);
+    else this.#words[(home << STRIDE_LOG2) + FREE]! += memoryMb;
   }
 
   /** The agent refused a lease of this size. */
   lowerCap(home: number, memoryMb: number): void {
     const at = (home << STRIDE_LOG2) + CAP;
-    this.#words[at] = Math.min(this.#words[at]!, memoryMb - 1);
+    let cap = this.#words[at]!;
+    while (memoryMb - 1 < cap) {
+      const seen = Atomics.compareExchange(this.#words, at, cap, memoryMb - 1);
+      if (seen === cap) return;
+      cap = seen;
+    }
   }
 
   liftCap(home: number): void {
-    this.#words[(home << STRIDE_LOG2) + CAP] = UNCAPPED;
+    Atomics.store(this.#words, (home << STRIDE_LOG2) + CAP, UNCAPPED);
   }
 
   /** What a request could get now. */
@@ -88,5 +122,21 @@ export class Workers {
   reserved(home: number): number {
     const at = home << STRIDE_LOG2;
     return this.#words[at + TOTAL]! - this.#words[at + FREE]!;
+  }
+
+  #reserve(at: number, memoryMb: number, isCapped: boolean): boolean {
+    let free = this.#words[at + FREE]!;
+    let cap = isCapped ? this.#words[at + CAP]! : UNCAPPED;
+    // Plain loads may not decide that there is too little.
+    if (free < memoryMb || cap < memoryMb) {
+      free = Atomics.load(this.#words, at + FREE);
+      if (isCapped) cap = Atomics.load(this.#words, at + CAP);
+    }
+    while (free >= memoryMb && cap >= memoryMb) {
+      const seen = Atomics.compareExchange(this.#words, at + FREE, free, free - memoryMb);
+      if (seen === free) return true;
+      free = seen;
+    }
+    return false;
   }
 }

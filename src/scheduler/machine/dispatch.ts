@@ -1,0 +1,286 @@
+/**
+ * Who gets a core next: a request that has just come, or one of those that wait. After every event `serveWaiting` brings about that no head
+ * of the queue fits anywhere, as far as this shard can see.
+ *
+ * What is particular to several shards (docs/decisions/008-wait-release-steal.md): a look may be in vain, because another shard was faster, and is made
+ * again until the summary says that there is nothing; before each look the shard may have to stand back for another (turns.ts); and whatever it gives
+ * makes it owe the others a telling (`owes`), which the shell has it do once for each batch.
+ *
+ * Budget and check: as scheduler.ts.
+ */
+import type { Actions } from './actions.ts';
+import type { Bells } from './bells.ts';
+import type { Cores } from './cores.ts';
+import { counter } from './counters.ts';
+import type { Leases } from './leases.ts';
+import { countWord, type Place } from './memory.ts';
+import type { Overtaking } from './overtaking.ts';
+import type { Placement } from './placement.ts';
+import type { Provisioned } from './provisioned.ts';
+import type { Queue } from './queue.ts';
+import type { Rooms } from './rooms.ts';
+import type { SharedInt32 } from './shared.ts';
+import type { Summary } from './summary.ts';
+import type { Turns } from './turns.ts';
+import type { Versions } from './versions.ts';
+import type { Workers } from './workers.ts';
+
+// Constants of this module are folded into the code, imported ones are not (see words.ts).
+const COUNT = counter;
+const { IDLE, LEASED } = countWord;
+
+interface Parts {
+  readonly cores: Cores;
+  readonly leases: Leases;
+  readonly workers: Workers;
+  readonly summary: Summary;
+  readonly rooms: Rooms;
+  readonly versions: Versions;
+  readonly queue: Queue;
+  readonly actions: Actions;
+  readonly overtaking: Overtaking;
+  readonly provisioned: Provisioned;
+  readonly turns: Turns;
+  readonly bells: Bells;
+  readonly counters: Float64Array;
+  readonly counts: SharedInt32;
+}
+
+export class Dispatch {
+  readonly #cores: Cores;
+  readonly #leases: Leases;
+  readonly #workers: Workers;
+  readonly #summary: Summary;
+  readonly #rooms: Rooms;
+  readonly #versions: Versions;
+  readonly #queue: Queue;
+  readonly #actions: Actions;
+  readonly #overtaking: Overtaking;
+  readonly #provisioned: Provisioned;
+  readonly #turns: Turns;
+  readonly #bells: Bells;
+  readonly #counters: Float64Array;
+  readonly #counts: SharedInt32;
+  readonly #waiting: SharedInt32;
+  readonly #placement: Placement;
+  readonly #shard: number;
+  readonly #isShared: boolean;
+  /** Something was made possible for other shards, and they were not told yet. */
+  owes = false;
+
+  constructor(parts: Parts, placement: Placement, { memory, shard, isShared }: Place) {
+    this.#cores = parts.cores;
+    this.#leases = parts.leases;
+    this.#workers = parts.workers;
+    this.#summary = parts.summary;
+    this.#rooms = parts.rooms;
+    this.#versions = parts.versions;
+    this.#queue = parts.queue;
+    this.#actions = parts.actions;
+    this.#overtaking = parts.overtaking;
+    this.#provisioned = parts.provisioned;
+    this.#turns = parts.turns;
+    this.#bells = parts.bells;
+    this.#counters = parts.counters;
+    this.#counts = parts.counts;
+    this.#waiting = memory.shards[shard]!.waiting;
+    this.#placement = placement;
+    this.#shard = shard;
+    this.#isShared = isShared;
+  }
+
+  // ---- a request that has just come
+
+  /** A claimed core for it, its memory reserved; -1 if it has to wait. */
+  findForNew(version: number, memoryMb: number): number {
+    if (this.#summary.hasRoom(memoryMb) && this.#isTurn()) {
+      if (this.#queue.length === 0) return this.#placement.find(version, memoryMb);
+      // Somebody waits, for memory. Who asks about as much may not pass him at all, who asks less only so often.
+      if (!this.#queue.hasSizeClassOf(memoryMb)) return this.#findOvertaking(version, memoryMb);
+    }
+    return -1;
+  }
+
+  /** The same among the instances that are kept for it, past all who wait. */
+  findPassing(version: number, memoryMb: number): number {
+    if (!this.#mayPassBy || !this.#isTurn()) return -1;
+    return this.#findProvisioned(version, memoryMb);
+  }
+
+  /** Makes the claimed core the request's. */
+  lease(core: number, request: number, version: number): void {
+    this.#counters[this.#placement.path]! += 1;
+    this.#counts[IDLE]! -= 1;
+    this.#counts[LEASED]! += 1;
+    if (this.#isShared) this.#turns.countGrant();
+    this.settle(this.#cores.homeOf(core));
+    const sequence = this.#leases.begin(core, request, version);
+    this.#actions.push(request, core, sequence, this.#placement.isWarm);
+  }
+
+  // ---- those who wait
+
+  wait(request: number, version: number, memoryMb: number): void {
+    this.#queue.pushBack(request, version, memoryMb);
+    if (this.#isShared) this.#raise(version);
+  }
+
+  /** Before everybody else. No worker is to be kept for another then. */
+  waitFirst(request: number, version: number, memoryMb: number): void {
+    this.#queue.pushFront(request, version, memoryMb);
+    this.endKept();
+    if (this.#isShared) this.#raise(version);
+  }
+
+  dequeue(entry: number): void {
+    const version = this.#queue.version(entry);
+    this.#queue.remove(entry);
+    if (this.#isShared) {
+      this.#waiting[version]! -= 1;
+      // Others may stand back for the one who was first.
+      if (this.#queue.length > 0) this.#turns.raise(false);
+      else this.#turns.lower();
+      this.owes = true;
+    }
+    if (entry === this.#overtaking.keptFor) this.endKept();
+  }
+
+  endKept(): void {
+    if (this.#overtaking.keptHome < 0) return;
+    this.settle(this.#overtaking.end());
+    this.owes = true;
+  }
+
+  /**
+   * A core that is released, and owned, goes straight to the oldest waiting request that fits there. `serveWaiting` would do the same;
+   * this way the core is never idle: neither the bitmap nor the idle list hears of it, and this is each release of a
+   * busy cluster. The memory of the ended lease is free already.
+   */
+  handOver(core: number, home: number): boolean {
+    if (home === this.#overtaking.homeKept || this.#cores.isWithdrawn(core) || !this.#isTurn()) return false;
+    const entry = this.#queue.oldestWithin(this.#workers.free(home));
+    if (entry < 0) return false;
+    if (entry !== this.#queue.oldest() && !this.#overtaking.mayPassOn(home)) return false;
+    if (!this.#workers.reserve(home, this.#queue.memoryMb(entry))) return false;
+    const request = this.#queue.request(entry);
+    const version = this.#queue.version(entry);
+    this.#placement.takeWarmOn(home, version);
+    this.dequeue(entry);
+    this.#counters[COUNT.grantHandedOver]! += 1;
+    this.#counts[LEASED]! += 1;
+    if (this.#isShared) this.#turns.countGrant();
+    this.#actions.push(request, core, this.#leases.begin(core, request, version), this.#placement.isWarm);
+    return true;
+  }
+
+  /** Grants whatever waits and fits: afterwards no head of the queue fits anywhere. */
+  serveWaiting(): void {
+    if (this.#queue.length === 0) return;
+    if (this.#overtaking.keptHome >= 0) this.#serveKept();
+    if (this.#summary.greatest > 0 || this.#mayPassBy) this.#serveAll();
+  }
+
+  /** As `serveWaiting`, where other shards have said that there is something: what does not suit the oldest here was passed on to others. */
+  serveWoken(): void {
+    this.serveWaiting();
+    if (this.#queue.length === 0 || !this.#turns.isAside || this.#summary.greatest < 0) return;
+    if (!this.#overtaking.countLook()) return;
+    this.settle(this.#overtaking.keptHome);
+    this.serveWaiting();
+  }
+
+  /** Tells the summary what the worker's cores and memory have become. */
+  settle(home: number): void {
+    if (this.#rooms.settle(home)) this.owes = true;
+  }
+
+  // ---- leaves
+
+  /** A core for a request that is not the oldest; a worker may become kept for the oldest instead. */
+  #findOvertaking(version: number, memoryMb: number): number {
+    const core = this.#placement.find(version, memoryMb);
+    if (core < 0) return -1;
+    const home = this.#cores.homeOf(core);
+    if (this.#overtaking.mayPassOn(home)) return core;
+    this.#placement.putBack(core, version, memoryMb);
+    this.settle(home);
+    // While a worker is kept nobody is counted, so the second place is final.
+    return this.#summary.hasRoom(memoryMb) ? this.#placement.find(version, memoryMb) : -1;
+  }
+
+  /** Is it worth a look at what is provisioned? */
+  get #mayPassBy(): boolean {
+    return this.#versions.provisionedCount > 0 && (this.#isShared || this.#counts[IDLE]! > 0);
+  }
+
+  #findProvisioned(version: number, memoryMb: number): number {
+    this.#placement.path = COUNT.grantProvisioned;
+    this.#placement.isWarm = 1;
+    const hint = this.#provisioned.find(version);
+    return hint < 0 ? -1 : this.#placement.claimProvisioned(hint, memoryMb);
+  }
+
+  /** May this shard claim anything now? If not, the one that it stands back for is woken. */
+  #isTurn(): boolean {
+    if (!this.#isShared) return true;
+    const ahead = this.#turns.toStandBackFor();
+    if (ahead < 0) return true;
+    this.#bells.ring(ahead, (1 << ahead) | (1 << this.#shard));
+    return false;
+  }
+
+  #serveAll(): void {
+    for (;;) {
+      if (!this.#isTurn()) return;
+      const entry = this.#queue.oldestWithin(this.#summary.greatest);
+      if (entry < 0) {
+        if (this.#servePassing()) continue;
+        break;
+      }
+      const version = this.#queue.version(entry);
+      const memoryMb = this.#queue.memoryMb(entry);
+      const isOldest = entry === this.#queue.oldest();
+      const core = isOldest ? this.#placement.find(version, memoryMb) : this.#findOvertaking(version, memoryMb);
+      if (core >= 0) this.#serve(entry, core);
+    }
+    if (this.#isShared) this.#standAside();
+  }
+
+  /** False: none of those who wait may pass the others. */
+  #servePassing(): boolean {
+    const entry = this.#mayPassBy ? this.#provisioned.waiter() : -1;
+    if (entry < 0) return false;
+    const core = this.#findProvisioned(this.#queue.version(entry), this.#queue.memoryMb(entry));
+    if (core >= 0) this.#serve(entry, core);
+    return core >= 0;
+  }
+
+  #serveKept(): void {
+    if (this.#isShared && this.#overtaking.isVain()) return this.endKept();
+    const entry = this.#overtaking.keptFor;
+    const core = this.#placement.claimKept(this.#queue.memoryMb(entry));
+    if (core < 0) return;
+    this.#placement.takeWarmOn(this.#cores.homeOf(core), this.#queue.version(entry));
+    this.#placement.path = COUNT.grantKept;
+    this.#serve(entry, core);
+  }
+
+  #serve(entry: number, core: number): void {
+    const request = this.#queue.request(entry);
+    const version = this.#queue.version(entry);
+    this.dequeue(entry);
+    this.lease(core, request, version);
+  }
+
+  /** Cores are idle, and they do not suit who waits here: nobody is to stand back for him. */
+  #standAside(): void {
+    if (this.#queue.length === 0 || this.#turns.isAside || this.#summary.greatest < 0) return;
+    this.#turns.raise(true);
+    this.owes = true;
+  }
+
+  #raise(version: number): void {
+    this.#waiting[version]! += 1;
+    if (!this.#turns.isRaised) this.#turns.raise(false);
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * Who waits where, and who has to stand back. Each shard has a flag that the others read:
+ *
+ *   0            nobody waits at the shard
+ *   [ count | aside | 1 ]   somebody does; the count goes up at each change, so that none is overlooked
+ *
+ * Each shard counts, for itself, how many grants it has made past each other shard's raised flag since that changed. At `overtakeMax` it
+ * claims nothing until the flag has changed, neither for newcomers nor for its own waiters. The flag changes whenever its shard grants
+ * something to a waiter. *Aside* says: I wait for what nobody could claim in my place (memory, above all); do not stand back for me.
+ */
+import { LINE_LOG2 as SHARED_LINE_LOG2, type Place } from './memory.ts';
+import type { SharedInt32 } from './shared.ts';
+
+const LINE_LOG2 = SHARED_LINE_LOG2;
+const RAISED = 1;
+const ASIDE = 2;
+const STEP = 4;
+
+export class Turns {
+  readonly #flags: SharedInt32;
+  readonly #shard: number;
+  readonly #shardCount: number;
+  readonly #overtakeMax: number;
+  /** Of each other shard: its flag when last seen, and the grants made past it since then. */
+  readonly #seen: Int32Array;
+  readonly #passed: Int32Array;
+  #count = 0;
+  #own = 0;
+
+  constructor({ memory, shard }: Place, overtakeMax: number) {
+    this.#flags = memory.flags;
+    this.#shard = shard;
+    this.#shardCount = memory.shards.length;
+    this.#overtakeMax = overtakeMax;
+    this.#seen = new Int32Array(this.#shardCount);
+    this.#passed = new Int32Array(this.#shardCount);
+  }
+
+  get isRaised(): boolean {
+    return this.#own !== 0;
+  }
+
+  get isAside(): boolean {
+    return (this.#own & ASIDE) !== 0;
+  }
+
+  /** To be asked before each look that may end in a grant. -1: it may; else the shard to stand back for. */
+  toStandBackFor(): number {
+    let ahead = -1;
+    for (let shard = 0; shard < this.#shardCount; shard++) {
+      if (shard === this.#shard) continue;
+      const flag = Atomics.load(this.#flags, shard << LINE_LOG2);
+      if (flag !== this.#seen[shard]!) {
+        this.#seen[shard] = flag;
+        this.#passed[shard] = 0;
+      } else if ((flag & (RAISED | ASIDE)) === RAISED && this.#passed[shard]! >= this.#overtakeMax) {
+        ahead = shard;
+      }
+    }
+    return ahead;
+  }
+
+  /** A grant was made, after the look that `toStandBackFor` allowed. */
+  countGrant(): void {
+    for (let shard = 0; shard < this.#shardCount; shard++)
+      if ((this.#seen[shard]! & (RAISED | ASIDE)) === RAISED) this.#passed[shard]! += 1;
+  }
+
+  /** Somebody waits here, or whoever was first in turn does not any more; `aside` as above. */
+  raise(aside: boolean): void {
+    this.#count = (this.#count + STEP) | 0;
+    this.#set(this.#count | RAISED | (aside ? ASIDE : 0));
+  }
+
+  lower(): void {
+    if (this.#own !== 0) this.#set(0);
+  }
+
+  /** Once a second, so that nobody stands back for long for a shard that does not answer. */
+  forget(): void {
+    this.#passed.fill(0);
+  }
+
+  /** The shards, but this one, at which somebody waits: a bit each. */
+  raised(): number {
+    let mask = 0;
+    for (let shard = 0; shard < this.#shardCount; shard++) {
+      if (shard !== this.#shard && Atomics.load(this.#flags, shard << LINE_LOG2) !== 0) mask |= 1 << shard;
+    }
+    return mask;
+  }
+
+  #set(flag: number): void {
+    this.#own = flag;
+    Atomics.store(this.#flags, this.#shard << LINE_LOG2, flag);
+  }
+}
