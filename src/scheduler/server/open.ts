@@ -5,8 +5,13 @@ import type { Identity } from '../../cluster/identity/join-file.ts';
 import { LINK_LIMITS } from '../../cluster/link/limits.ts';
 import { openListener } from '../../cluster/node/listener.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { ClusterScheduler } from './cluster-scheduler.ts';
+import { Metrics } from '../../telemetry/metrics.ts';
+import { REQUEST_COUNT_MAX } from '../machine/leases.ts';
+import { type ClusterLimits, ClusterScheduler } from './cluster-scheduler.ts';
 import { ClusterServer } from './cluster-server.ts';
+import { SWEEP_MS } from './collected.ts';
+import { answerHttp } from './http.ts';
+import { clusterMetrics } from './scheduler-metrics.ts';
 
 export interface SchedulerOptions {
   readonly identity: Identity;
@@ -28,31 +33,46 @@ export interface RunningScheduler {
   close(): Promise<void>;
 }
 
-/** Throws what listening throws. */
-export async function openScheduler(options: SchedulerOptions): Promise<RunningScheduler> {
-  const { identity, revoked, clock, log, coreCountMax, workerCountMax } = options;
-  const scheduler = new ClusterScheduler({
-    // One life of the process is one life of the scheduler, and no two begin within a second.
+/** One life of the process is one life of the scheduler, and no two begin within a second: the epoch is its start. */
+export function schedulerLimits({
+  coreCountMax,
+  workerCountMax,
+  clock,
+}: Pick<SchedulerOptions, 'coreCountMax' | 'workerCountMax' | 'clock'>): ClusterLimits {
+  return {
     epoch: Math.floor(clock.wallMs() / 1000) >>> 0,
     coreCountMax: Math.ceil(coreCountMax / 32) * 32,
     workerCountMax,
     functionCountMax: LIMITS.functionVersionCountMax,
     versionCountMax: LIMITS.functionVersionCountMax,
-    requestCountMax: LIMITS.requestQueueMax + 2 * coreCountMax,
+    requestCountMax: Math.min(LIMITS.requestQueueMax + 2 * coreCountMax, REQUEST_COUNT_MAX),
     queueMax: LIMITS.requestQueueMax,
     overtakeMax: LIMITS.overtakeMax,
     warmHintMax: LIMITS.warmHintMax,
-  });
-  const server = new ClusterServer(scheduler, { name: identity.name, limits: LINK_LIMITS, clock, log });
+    keptSweeps: LIMITS.versionKeptMs / SWEEP_MS,
+    startSweeps: LIMITS.schedulerStartMs / SWEEP_MS,
+  };
+}
+
+/** Throws what listening throws. */
+export async function openScheduler(options: SchedulerOptions): Promise<RunningScheduler> {
+  const { identity, revoked, clock, log, coreCountMax, workerCountMax } = options;
+  const scheduler = new ClusterScheduler(schedulerLimits({ coreCountMax, workerCountMax, clock }));
+  const metrics = new Metrics();
+  clusterMetrics(scheduler, metrics);
+  const server = new ClusterServer(scheduler, { name: identity.name, limits: LINK_LIMITS, clock, log, metrics });
+  const answers = { view: () => server.view(), metrics: () => metrics.text() };
   const listener = await openListener({
     identity,
-    roles: ['worker', 'gateway'],
+    // One that is a scheduler may read, and has no frames to say.
+    roles: ['worker', 'gateway', 'scheduler'],
     revoked,
     host: options.host,
     port: options.port,
     clock,
     log,
     frames: (socket, peer) => server.accept(socket, peer),
+    http: (request, response) => answerHttp(answers, request, response),
   });
   return {
     port: listener.port,

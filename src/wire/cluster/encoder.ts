@@ -8,8 +8,8 @@
  *
  * A payload of more than a few kilobytes is not copied: its batch ends with it, as a write of its own.
  *
- * Budget: no allocation for a frame; a closure and at most one buffer for each write. Buffers are used again once the
- * sink is done with them. More than `backlogBytesMax` on the way: the sink is told once, and nothing is taken any more.
+ * Budget: no allocation for a frame; a closure and at most one buffer for each write. Large buffers are used again once the
+ * sink is done with them; a connection that says little, as most of many do, has small ones. More than `backlogBytesMax` on the way: the sink is told once, and nothing is taken any more.
  */
 import { ClusterKind, HEADER_BYTES, padded } from '../cluster-frame.ts';
 import { assert } from '../../base/assert.ts';
@@ -56,11 +56,18 @@ export class BatchBuffers {
     return this.#free.pop() ?? new Span(Buffer.allocUnsafeSlow(this.bytes));
   }
 
+  /** For what says little at a time, as heartbeats are: a part of one of Node's own slabs. Not to be given back. */
+  takeSmall(): Span {
+    return new Span(Buffer.allocUnsafe(SMALL_BYTES));
+  }
+
   giveBack(span: Span): void {
-    if (this.#free.length < this.#keptMax) this.#free.push(span);
+    if (span.bytes.length === this.bytes && this.#free.length < this.#keptMax) this.#free.push(span);
   }
 }
 
+/** Enough for what opens a connection. */
+const SMALL_BYTES = 512;
 /** Payloads up to this are copied into the batch. */
 const COPIED_BYTES_MAX = 8 * 1024;
 // A constant of this module is folded into the code, an imported one is not.
@@ -77,6 +84,10 @@ export class FrameEncoder {
   /** The buffer that fills; null: nothing was put since the last flush. */
   #span: Span | null = null;
   #at = 0;
+  /** Of the buffer that fills. */
+  #limit = 0;
+  /** A buffer is small at first where the last batch was. */
+  #wasLarge = false;
   #batchNumber = 0;
   #writesOnWay = 0;
   #bytesOnWay = 0;
@@ -105,8 +116,8 @@ export class FrameEncoder {
   /** `bytes`: the size of its kind; given by those who know it, since this is hot. */
   put(frame: OutFrame, bytes: number = HEADER): void {
     let span = this.#span;
-    if (span === null || this.#at + bytes > this.#batchBytes) {
-      span = this.#room();
+    if (span === null || this.#at + bytes > this.#limit) {
+      span = this.#room(bytes);
       if (span === null) return;
     }
     frame.write(span, this.#at);
@@ -120,8 +131,8 @@ export class FrameEncoder {
     const copied = payload.length <= COPIED_BYTES_MAX;
     const needed = copied ? padded(bytes) : headBytes;
     let span = this.#span;
-    if (span === null || this.#at + needed > this.#batchBytes) {
-      span = this.#room();
+    if (span === null || this.#at + needed > this.#limit) {
+      span = this.#room(needed);
       if (span === null) return;
     }
     frame.write(span, this.#at);
@@ -146,7 +157,7 @@ export class FrameEncoder {
 
   /** An empty batch, unless frames are about to go anyway. */
   beat(): void {
-    if (this.#span === null) this.#room();
+    if (this.#span === null) this.#room(0);
     this.flush();
   }
 
@@ -158,19 +169,32 @@ export class FrameEncoder {
     this.#at = 0;
   }
 
-  /** A buffer with room, `#at` behind its BATCH; null: nothing is taken any more. */
-  #room(): Span | null {
+  /** A buffer with room, `#at` behind its BATCH or what stands there; null: nothing is taken any more. */
+  #room(bytes: number): Span | null {
     if (this.#stopped) return null;
-    if (this.#span !== null) this.#send(null, 0);
+    const span = this.#span;
+    if (span !== null && this.#limit < this.#batchBytes && this.#at + bytes <= this.#batchBytes)
+      return this.#enlarge(span);
+    if (span !== null) this.#send(null, 0);
     if (this.#bytesOnWay > this.#backlogBytesMax) {
       this.stop();
       this.#sink.overflow();
       return null;
     }
-    this.#span = this.#buffers.take();
+    const isLarge = this.#wasLarge || HEADER_BYTES + bytes > SMALL_BYTES;
+    this.#span = isLarge ? this.#buffers.take() : this.#buffers.takeSmall();
+    this.#limit = this.#span.bytes.length;
     this.#at = HEADER_BYTES;
     this.#sink.ready();
     return this.#span;
+  }
+
+  #enlarge(small: Span): Span {
+    const large = this.#buffers.take();
+    large.bytes.set(small.bytes.subarray(0, this.#at));
+    this.#span = large;
+    this.#limit = large.bytes.length;
+    return large;
   }
 
   /** `payload`: the end of the batch's last frame; it and the zeros after it are not in the buffer. */
@@ -183,6 +207,7 @@ export class FrameEncoder {
     span.view.setUint32(8, this.#batchNumber, true);
     span.view.setUint32(12, this.receivedBytes, true);
     this.#batchNumber = (this.#batchNumber + 1) >>> 0;
+    this.#wasLarge = end > SMALL_BYTES;
     this.#span = null;
     this.#at = 0;
     this.#writesOnWay++;

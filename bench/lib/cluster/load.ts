@@ -1,35 +1,27 @@
 /**
- * The load of a whole cluster from one process: a gateway's connection and a worker's, both over mutual TLS as any node's.
- * Whatever is granted is released at once, in the same turn; a fixed number of requests is on its way at any time.
+ * The load of a whole cluster from one process: a gateway's connection and a worker's. Whatever is granted is released at
+ * once, in the same turn. In the closed loop a fixed number of requests is on its way; in the open one each has its moment.
  */
-import { connect } from 'node:tls';
-import { realClock } from '../../src/base/clock.ts';
-import type { Identity } from '../../src/cluster/identity/join-file.ts';
-import { clientOptions } from '../../src/cluster/identity/tls.ts';
-import { LINK_LIMITS } from '../../src/cluster/link/limits.ts';
-import { FrameLink } from '../../src/cluster/link/link.ts';
-import { ClusterKind, reasonName, Role } from '../../src/wire/cluster-frame.ts';
-import { type Direction, SchedulerToGateway, SchedulerToWorker } from '../../src/wire/cluster/directions.ts';
-import { HelloFrame, NameVersionFrame } from '../../src/wire/cluster/large-frames.ts';
-import { CountFrame, LeaseFrame, RequestFrame } from '../../src/wire/cluster/small-frames.ts';
+import { realClock } from '../../../src/base/clock.ts';
+import { LINK_LIMITS } from '../../../src/cluster/link/limits.ts';
+import { FrameLink } from '../../../src/cluster/link/link.ts';
+import { ClusterKind, reasonName, Role } from '../../../src/wire/cluster-frame.ts';
+import { type Direction, SchedulerToGateway, SchedulerToWorker } from '../../../src/wire/cluster/directions.ts';
+import { HelloFrame, NameVersionFrame } from '../../../src/wire/cluster/large-frames.ts';
+import { CountFrame, LeaseFrame, RequestFrame } from '../../../src/wire/cluster/small-frames.ts';
+import type { Schedule } from './open-schedule.ts';
+import type { SchedulerProcess } from './processes.ts';
 
 const KEY = 'ab'.repeat(16);
 const MEMORY_MB = 128;
 const NOTHING = (): void => {};
 
-export interface LoadNodes {
-  readonly gateway: Identity;
-  readonly worker: Identity;
-  readonly port: number;
-  readonly epoch: number;
-  readonly coreCount: number;
-}
-
-function dial(identity: Identity, port: number, said: Partial<HelloFrame>, direction: Direction): Promise<FrameLink> {
+function dial(scheduler: SchedulerProcess, said: Partial<HelloFrame>, direction: Direction): Promise<FrameLink> {
+  const name = said.role === Role.worker ? 'worker' : 'gateway';
   return new Promise((resolve, reject) => {
-    const hello = Object.assign(new HelloFrame(ClusterKind.hello), { name: identity.name, life: 1, ...said });
+    const hello = Object.assign(new HelloFrame(ClusterKind.hello), { name, life: 1, ...said });
     const link: FrameLink = new FrameLink(
-      connect({ ...clientOptions(identity), host: '127.0.0.1', port }),
+      scheduler.connect(name, name),
       { hello, dialled: Role.scheduler, limits: LINK_LIMITS, clock: realClock },
       {
         greeted: () => direction,
@@ -52,13 +44,13 @@ export class ClusterLoad {
     this.#worker = worker;
   }
 
-  static async open({ gateway, worker, port, epoch, coreCount }: LoadNodes): Promise<ClusterLoad> {
+  static async open(scheduler: SchedulerProcess, coreCount: number): Promise<ClusterLoad> {
     const told = { probe: NOTHING, version: NOTHING, nameVersion: NOTHING, dropVersion: NOTHING, provision: NOTHING };
     const memoryMb = coreCount * MEMORY_MB;
     const asWorker = { role: Role.worker, coreCount, memoryMb, host: '127.0.0.1', port: 1 };
-    const workerLink = await dial(worker, port, asWorker, new SchedulerToWorker(told));
+    const workerLink = await dial(scheduler, asWorker, new SchedulerToWorker(told));
     workerLink.send(Object.assign(new CountFrame(ClusterKind.announce), { flag: 1 }));
-    const release = Object.assign(new LeaseFrame(ClusterKind.release), { warm: 1, epoch });
+    const release = Object.assign(new LeaseFrame(ClusterKind.release), { warm: 1, epoch: scheduler.epoch });
     let load: ClusterLoad | null = null;
     let named = (_index: number): void => {};
     const direction = new SchedulerToGateway({
@@ -76,7 +68,7 @@ export class ClusterLoad {
       gone: NOTHING,
       provisioned: NOTHING,
     });
-    const gatewayLink = await dial(gateway, port, { role: Role.gateway }, direction);
+    const gatewayLink = await dial(scheduler, { role: Role.gateway }, direction);
     load = new ClusterLoad(gatewayLink, workerLink);
     const version = { handle: 1, memoryMb: MEMORY_MB, key: KEY, functionKey: KEY };
     load.#request.version = await new Promise<number>((resolve) => {
@@ -98,6 +90,12 @@ export class ClusterLoad {
       for (let request = 0; request < inFlight; request++) this.#ask(request);
       setTimeout(() => resolve((count * 1000) / (performance.now() - startMs)), seconds * 1000);
     });
+  }
+
+  /** Each request at its moment, whatever became of those before it. */
+  openLoop(schedule: Schedule): Promise<void> {
+    this.#onGrant = (request) => schedule.answered(request);
+    return schedule.run((request) => this.#ask(request));
   }
 
   close(): void {

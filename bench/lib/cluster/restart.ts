@@ -1,0 +1,125 @@
+/**
+ * The scheduler is killed and started again while a whole cluster is connected to it: how long until it knows every worker
+ * and every lease again. Real sockets on loopback, without TLS; the workers dial with the back-off that workers have.
+ */
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { realClock } from '../../../src/base/clock.ts';
+import { LINK_LIMITS } from '../../../src/cluster/link/limits.ts';
+import { FrameLink } from '../../../src/cluster/link/link.ts';
+import { ClusterKind, Role } from '../../../src/wire/cluster-frame.ts';
+import { SchedulerToGateway } from '../../../src/wire/cluster/directions.ts';
+import { HelloFrame } from '../../../src/wire/cluster/large-frames.ts';
+import { atMost, type BenchOptions, type Figure, figureOf } from '../report.ts';
+import { cpuSeconds, type SchedulerProcess, startPlain, startProcess, stopProcess } from './processes.ts';
+
+const WORKERS = fileURLToPath(new URL('workers.ts', import.meta.url));
+const CORES_EACH = 32;
+const WHOLE_MAX_S = 2;
+/** Below the ports that outgoing connections take: a socket that dials its own port would connect to itself. */
+const PORTS = { from: 20_000, count: 10_000 };
+const NOTHING = (): void => {};
+const WORKERS_WANTED = 20_000;
+/** What a process has open beside its connections. */
+const OTHER_FILES = 100;
+
+/** What this machine lets a process have. */
+function openFilesMax(): number {
+  const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
+  return Number(soft);
+}
+
+/** Resolves when the scheduler has told a gateway of so many workers. */
+function whole(scheduler: SchedulerProcess, workerCount: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let count = 0;
+    const direction = new SchedulerToGateway({
+      grant: NOTHING,
+      refused: NOTHING,
+      cancelled: NOTHING,
+      version: NOTHING,
+      worker: () => {
+        if (++count < workerCount) return;
+        resolve();
+        link.close(32);
+      },
+      gone: () => void count--,
+      provisioned: NOTHING,
+    });
+    const hello = new HelloFrame(ClusterKind.hello);
+    Object.assign(hello, { role: Role.gateway, name: 'gateway', life: 1 });
+    const link: FrameLink = new FrameLink(
+      scheduler.connect('gateway', 'gateway'),
+      { hello, dialled: Role.scheduler, limits: LINK_LIMITS, clock: realClock },
+      { greeted: () => direction, opened: NOTHING, closed: ({ message }) => reject(new Error(message)) },
+    );
+  });
+}
+
+interface Measured {
+  readonly fromKillS: number;
+  readonly fromListeningS: number;
+  readonly cpuS: number;
+}
+
+async function measure(workerCount: number): Promise<Measured> {
+  const port = PORTS.from + Math.floor(Math.random() * PORTS.count);
+  const start = (): Promise<SchedulerProcess> => startPlain(workerCount * CORES_EACH, workerCount, port);
+  const first = await start();
+  const workers = await startProcess([WORKERS, ...[port, workerCount, CORES_EACH].map(String)]);
+  try {
+    await whole(first, workerCount);
+    // As long as the back-off remembers that connections failed.
+    await sleep(workerCount > 100 ? 6000 : 100);
+    const killedMs = performance.now();
+    await stopProcess(first.child, 'SIGKILL');
+    const second = await start();
+    const listeningMs = performance.now();
+    try {
+      await whole(second, workerCount);
+      const endMs = performance.now();
+      return {
+        fromKillS: (endMs - killedMs) / 1000,
+        fromListeningS: (endMs - listeningMs) / 1000,
+        cpuS: cpuSeconds(second.child.pid!),
+      };
+    } finally {
+      await second.close();
+    }
+  } finally {
+    await stopProcess(first.child, 'SIGKILL');
+    await stopProcess(workers.child);
+  }
+}
+
+export async function restartOfTheScheduler({ smoke }: BenchOptions): Promise<readonly Figure[]> {
+  const workerCount = smoke ? 50 : Math.min(WORKERS_WANTED, openFilesMax() - OTHER_FILES);
+  const results: Measured[] = [];
+  for (let round = 0; round < (smoke ? 1 : 3); round++) results.push(await measure(workerCount));
+  const name = `restart, ${workerCount.toLocaleString('en-US')} workers`;
+  const heldCount = Math.floor(CORES_EACH * 0.8);
+  const values = (of: (each: Measured) => number): readonly number[] => results.map(of);
+  return [
+    atMost(
+      figureOf(
+        `${name}, from the kill until whole`,
+        's',
+        values((each) => each.fromKillS),
+      ),
+      WHOLE_MAX_S,
+    ),
+    figureOf(
+      `${name}, from listening until whole`,
+      's',
+      values((each) => each.fromListeningS),
+    ),
+    figureOf(
+      `${name}, CPU time of the scheduler, start included`,
+      's',
+      values((each) => each.cpuS),
+    ),
+    // HELLO, NAME_VERSION, HELD for each lease, ANNOUNCE, and the heads of two batches.
+    figureOf(`${name}, bytes a worker sends`, 'bytes', [240 + 48 + heldCount * 16 + 16 + 2 * 16]),
+  ];
+}
