@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   cores: () => import('./commands/cores.ts'),
   cluster: () => import('./commands/cluster.ts'),
   scheduler: () => import('./commands/scheduler.ts'),
+  worker: () => import('./commands/worker.ts'),
   doctor: () => import('./commands/doctor.ts'),
   demo: () => import('./commands/demo.ts'),
 };

@@ -1,0 +1,96 @@
+/** `perch worker`: this machine's cores for a cluster, until it is told to stop. */
+import type { Command } from 'commander';
+import { LIMITS } from '../../base/limits.ts';
+import { isAddress } from '../../cluster/identity/names.ts';
+import { InvalidArgumentError } from 'commander';
+import { CliError, EXIT } from '../exit-codes.ts';
+import { cannotListen, type NodeOptions, openNode, withNode } from '../node-options.ts';
+import { hostAndPort, wholeNumber } from '../options.ts';
+import { stopSignal } from '../stop-signal.ts';
+import { type WorkerCommandOptions, withWorker, workerOptionsOf } from '../worker-options.ts';
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+interface Options extends NodeOptions, WorkerCommandOptions {
+  readonly scheduler: Address;
+  readonly store?: Address;
+  readonly listen: Address;
+  readonly advertise?: string;
+  readonly drain: number;
+}
+
+const DEFAULT_LISTEN = '0.0.0.0:9402';
+const DRAIN_S_MAX = 86_400;
+
+const HELP = `
+Functions run on every core of the machine; where it has 4 or more, the first is left to Perch itself.
+--cores takes the kernel's CPU numbers; hardware threads of one physical core make one core.
+
+Unless --advertise says otherwise, gateways are told the address of --listen, or where that is any, the one from which this machine
+reaches the scheduler; and one of those in its certificate, if that has any.
+
+On SIGTERM it takes no more, lets what runs end (for --drain seconds at most), and exits. A second signal ends it at once.`;
+
+export function register(program: Command): void {
+  const command = program.command('worker').description('run functions of a cluster on this machine');
+  withWorker(withNode(command), 'code and logs')
+    .requiredOption('--scheduler <host:port>', 'where the scheduler is', hostAndPort)
+    .option('--store <host:port>', 'where the gateway with the store is', hostAndPort)
+    .option(
+      '--listen <host:port>',
+      'where gateways and other workers reach it',
+      hostAndPort,
+      hostAndPort(DEFAULT_LISTEN),
+    )
+    .option('--advertise <host>', 'the address that gateways are told (default: see below)', parseHost)
+    .option('--drain <seconds>', 'on SIGTERM, for what runs to end', wholeNumber(0, DRAIN_S_MAX), LIMITS.timeoutSMax)
+    .addHelpText('after', HELP)
+    .action(run);
+}
+
+async function run(options: Options): Promise<void> {
+  const [{ startWorkerNode }, { operatorMessage }] = await Promise.all([
+    import('../compose/worker-node.ts'),
+    import('../compose/platform.ts'),
+  ]);
+  const node = await openNode(options, 'worker');
+  const running = await startWorkerNode({
+    ...(await workerOptionsOf(options, node.log)),
+    identity: node.identity,
+    revoked: node.revoked,
+    scheduler: options.scheduler,
+    store: options.store ?? null,
+    listen: options.listen,
+    advertise: options.advertise ?? null,
+    region: options.region,
+    allowHostNetwork: options.allowHostNetwork === true,
+  }).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).syscall === 'listen') throw cannotListen(options.listen, error);
+    const message = operatorMessage(error);
+    throw message === null ? error : new CliError(EXIT.refused, message);
+  });
+  node.onRevoked((revoked) => running.dismiss(revoked));
+  const stopped = stopSignal();
+  await Promise.race([stopped, running.joined.then(() => sayReady(options, node.identity.name, running.address()))]);
+  await stopped;
+  // A second signal does not wait for what runs.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(EXIT.internal));
+  await running.drain(options.drain * 1000);
+  node.stop();
+  await running.close();
+  process.exit(EXIT.ok);
+}
+
+function sayReady({ json }: Options, name: string, { host, port }: Address): void {
+  const ready = { name, host, port, pid: process.pid };
+  const text = `The worker ${name} has joined, and is reached at ${host}:${port}`;
+  process.stdout.write((json === true ? JSON.stringify(ready) : text) + '\n');
+}
+
+function parseHost(text: string): string {
+  if (isAddress(text)) return text;
+  throw new InvalidArgumentError('It has to be a host name or an IP address.');
+}

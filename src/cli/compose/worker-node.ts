@@ -1,0 +1,219 @@
+/**
+ * A worker of a cluster, put together: agent, code cache, sandbox and logs as with `perch up`, and in the place of gateway and
+ * scheduler the connections to them.
+ */
+import { hostname } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DEFAULT_ACCOUNT } from '../../base/arn.ts';
+import { realClock } from '../../base/clock.ts';
+import { UserError } from '../../base/errors.ts';
+import { LIMITS } from '../../base/limits.ts';
+import type { Identity } from '../../cluster/identity/join-file.ts';
+import { type Address, connectNode } from '../../cluster/node/connect.ts';
+import { openListener } from '../../cluster/node/listener.ts';
+import { Admission } from '../../gateway/admission.ts';
+import type { CodeSource } from '../../store/code/code-source.ts';
+import { LogFiles } from '../../store/log-files.ts';
+import type { LogStore } from '../../store/logs.ts';
+import { Metrics } from '../../telemetry/metrics.ts';
+import type { Agent } from '../../worker/agent/agent.ts';
+import type { CodeCache } from '../../worker/code/code-cache.ts';
+import { codeCacheMetrics } from '../../worker/code/code-cache-metrics.ts';
+import { ZipShelf } from '../../worker/code/zip-shelf.ts';
+import { describe } from '../../worker/node/describe.ts';
+import { answerHttp } from '../../worker/node/http.ts';
+import { localAddressTowards } from '../../worker/node/local-address.ts';
+import { WorkerNode } from '../../worker/node/worker-node.ts';
+import { WorkerServer } from '../../worker/node/worker-server.ts';
+import { findRuntime } from '../../worker/runtimes/index.ts';
+import type { SandboxBackend } from '../../worker/sandbox/contract.ts';
+import { type Closers, startWhole } from './closers.ts';
+import { makeAgent, makeBackend, makeCodeCache, type WorkerOptions } from './worker-parts.ts';
+
+export interface WorkerNodeOptions extends WorkerOptions {
+  readonly identity: Identity;
+  readonly revoked: () => ReadonlySet<string>;
+  readonly scheduler: Address;
+  readonly store: Address | null;
+  readonly listen: Address;
+  /** Where gateways reach it; null: to be found out. */
+  readonly advertise: string | null;
+  readonly region: string;
+  readonly allowHostNetwork: boolean;
+}
+
+export interface RunningWorkerNode {
+  /** Where gateways reach it. */
+  address(): Address;
+  /** Resolves when the scheduler has welcomed it for the first time. */
+  readonly joined: Promise<void>;
+  /** Closes the connections of nodes whose certificates were taken back. */
+  dismiss(revoked: ReadonlySet<string>): void;
+  /** Gives its cores back, and resolves when nothing runs any more, or `graceMs` are over. */
+  drain(graceMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+const MB = 1024 * 1024;
+const ANY: readonly string[] = ['0.0.0.0', '::'];
+/** What was granted and not yet assigned when the cores were withdrawn is on its way for less. */
+const DRAIN_MIN_MS = 1000;
+/** For the last results to be sent. */
+const SEND_GRACE_MS = LIMITS.linkSilenceMs;
+
+export async function startWorkerNode(options: WorkerNodeOptions): Promise<RunningWorkerNode> {
+  const { value, close } = await startWhole((closers) => open(options, closers));
+  return { ...value, close };
+}
+
+async function open(options: WorkerNodeOptions, closers: Closers): Promise<Omit<RunningWorkerNode, 'close'>> {
+  const { log, identity, revoked } = options;
+  const metrics = new Metrics();
+  const { shelf, codes, logs, backend } = await openParts(options, closers, metrics);
+  const { node, agent } = makeNode(options, { codes, logs, metrics, backend });
+  nodeMetrics(node, metrics);
+
+  let host = options.advertise ?? options.listen.host;
+  const findHost = async (): Promise<void> => void (host = await advertisedHost(options));
+  let port = options.listen.port;
+  const admission = new Admission({ hostNetworkAllowed: options.allowHostNetwork, findRuntime });
+  const dialling = { identity, roles: ['scheduler'] as const, revoked, clock: realClock };
+  const joined = Promise.withResolvers<void>();
+  const server = new WorkerServer(
+    {
+      name: identity.name,
+      memoryMb: options.memoryMb,
+      advertised: () => ({ host, port }),
+      joined: () => joined.resolve(),
+      waits: () => void findHost(),
+    },
+    {
+      node,
+      agent,
+      clock: realClock,
+      log,
+      connect: () => connectNode(dialling, options.scheduler, 'frames'),
+      describe: (key, body) =>
+        describe(key, body, {
+          accountId: DEFAULT_ACCOUNT.accountId,
+          refuse: (fn) => admission.refuseVersion(fn),
+          peers: () => {},
+        }),
+      refused: () => {},
+    },
+  );
+  const listener = await openListener({
+    identity,
+    roles: ['gateway', 'worker', 'scheduler'],
+    revoked,
+    host: options.listen.host,
+    port: options.listen.port,
+    clock: realClock,
+    log,
+    frames: (socket, peer) => server.accept(socket, peer),
+    http: (request, response) => void answerHttp({ metrics: () => metrics.text(), shelf }, request, response),
+  });
+  port = listener.port;
+  closers.push(async () => {
+    node.stop();
+    await agent.stop();
+    await server.close(SEND_GRACE_MS);
+    await listener.close();
+  });
+  await findHost();
+  agent.start();
+  server.start();
+  return {
+    address: () => ({ host, port }),
+    joined: joined.promise,
+    dismiss: (fingerprints) => listener.dismiss(fingerprints),
+    drain: async (graceMs) => {
+      node.withdraw();
+      await sleep(Math.min(DRAIN_MIN_MS, graceMs));
+      await agent.finish(Math.max(0, graceMs - DRAIN_MIN_MS));
+    },
+  };
+}
+
+interface Parts {
+  readonly codes: CodeCache;
+  readonly logs: LogStore;
+  readonly backend: SandboxBackend;
+}
+
+/** What lies in the data folder, and the sandbox. */
+async function openParts(
+  options: WorkerNodeOptions,
+  closers: Closers,
+  metrics: Metrics,
+): Promise<Parts & { shelf: ZipShelf }> {
+  const report = (message: string): void => options.log.warn(message);
+  const folder = path.resolve(options.dataDir);
+  const shelf = new ZipShelf({ folder: path.join(folder, 'zips'), bytesMax: options.codeCacheMb * MB, report });
+  closers.push(() => shelf.close());
+  const codes = makeCodeCache(options);
+  closers.push(() => codes.close());
+  await codes.open(sourceOf(shelf));
+  codeCacheMetrics(codes, metrics);
+  const logs = new LogFiles(path.join(folder, 'logs'), { report });
+  closers.push(() => logs.close());
+  const backend = makeBackend(options);
+  await backend.open();
+  closers.push(() => backend.close());
+  return { shelf, codes, logs, backend };
+}
+
+/** The agent and the machine before it, each of which tells the other something. */
+function makeNode(options: WorkerNodeOptions, parts: Parts & { metrics: Metrics }): { node: WorkerNode; agent: Agent } {
+  const node: WorkerNode = new WorkerNode(
+    { coreCount: options.topology.cores.length, versionCountMax: LIMITS.functionVersionCountMax },
+    {
+      setVersion: (number, { fn, isolation }) => agent.setVersion({ versionIndex: number, fn, isolation }),
+      dropVersion: (number) => agent.dropVersion(number),
+      provision: (number, count) => agent.provision(number, count),
+    },
+  );
+  const account = { ...DEFAULT_ACCOUNT, region: options.region };
+  const agent: Agent = makeAgent(
+    options,
+    { ...parts, account },
+    {
+      released: (core, sequence, warm) => node.released(core, sequence, warm),
+      warmed: (number) => node.warmed(number),
+      evicted: (number) => node.evicted(number),
+      memoryAvailable: () => node.memoryAvailable(),
+    },
+  );
+  return { node, agent };
+}
+
+function nodeMetrics(node: WorkerNode, metrics: Metrics): void {
+  metrics.read('perch_cores', () => {
+    const { count, busyCount, isWithdrawn } = node.cores;
+    const rest = count - busyCount;
+    return { idle: isWithdrawn ? 0 : rest, leased: busyCount, withdrawn: isWithdrawn ? rest : 0 };
+  });
+}
+
+/** As the operator says, or as the machine is seen from the scheduler; and one of its certificate's, if that has any. */
+async function advertisedHost({ advertise, listen, scheduler, identity }: WorkerNodeOptions): Promise<string> {
+  if (advertise !== null) return advertise;
+  const { addresses } = identity;
+  const isAny = ANY.includes(listen.host);
+  const host = isAny ? await localAddressTowards(scheduler.host, scheduler.port) : listen.host;
+  if (host !== '' && (addresses.length === 0 || addresses.includes(host))) return host;
+  return addresses[0] ?? hostname();
+}
+
+function sourceOf(shelf: ZipShelf): CodeSource {
+  return {
+    has: () => true,
+    fetch: async ({ sha256 }) =>
+      (await shelf.get(sha256)) ?? new UserError('ServiceException', `The code ${sha256} is not on this worker.`),
+    reject: ({ sha256 }, why) => {
+      shelf.drop(sha256);
+      return new UserError('ServiceException', `The code ${sha256} ${why}.`);
+    },
+  };
+}

@@ -1,0 +1,80 @@
+/** What the commands that run functions on this machine have in common: `perch up` and `perch worker`. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { DEFAULT_ACCOUNT } from '../base/arn.ts';
+import { LIMITS } from '../base/limits.ts';
+import type { Log } from '../telemetry/log.ts';
+import { parseCpuList } from '../worker/agent/topology.ts';
+import type { WorkerOptions } from './compose/worker-parts.ts';
+import { CliError, EXIT } from './exit-codes.ts';
+import { dataFolderDefault, wholeNumber } from './options.ts';
+
+export interface WorkerCommandOptions {
+  readonly data: string;
+  readonly cores?: number[];
+  readonly sandbox: 'bubblewrap' | 'none';
+  readonly memory?: number;
+  readonly codeCacheMb: number;
+  readonly allowHostNetwork?: boolean;
+  readonly region: string;
+}
+
+const MB = 1024 * 1024;
+const REGION_LENGTH_MAX = 32;
+
+/** `kept`: what lies in the data folder, in words. */
+export function withWorker(command: Command, kept: string): Command {
+  return command
+    .option('--data <folder>', `where ${kept} are kept`, dataFolderDefault())
+    .option('--cores <list>', 'CPUs for functions, such as 0-1,3 (default: see below)', parseCores)
+    .option(
+      '--memory <MB>',
+      'what all instances may use together (default: three quarters of the machine)',
+      wholeNumber(128, 2 ** 31 - 1),
+    )
+    .addOption(
+      new Option('--sandbox <kind>', 'what separates functions from each other and from you')
+        .choices(['bubblewrap', 'none'])
+        .default('bubblewrap'),
+    )
+    .option(
+      '--code-cache-mb <MB>',
+      'disk for unpacked code',
+      wholeNumber(LIMITS.codeCacheBytesMin / MB, 2 ** 31 - 1),
+      LIMITS.codeCacheBytesMax / MB,
+    )
+    .option('--allow-host-network', 'let functions ask for the network of this machine (PERCH_NETWORK=host)')
+    .option('--region <name>', 'AWS region to report', parseRegion, DEFAULT_ACCOUNT.region);
+}
+
+/** What a worker is made of. Says on stderr what its sandbox does not keep apart. */
+export async function workerOptionsOf(options: WorkerCommandOptions, log: Log): Promise<WorkerOptions> {
+  const [{ defaultMemoryMb }, { warningOf }, { readTopology }] = await Promise.all([
+    import('./compose/worker-parts.ts'),
+    import('../worker/sandbox/index.ts'),
+    import('../worker/agent/topology.ts'),
+  ]);
+  const topology = readTopology(options.cores ?? null);
+  if (topology instanceof Error) throw new CliError(EXIT.usage, `${topology.message}.`);
+  const warning = warningOf(options.sandbox);
+  if (warning !== '') process.stderr.write(warning + '\n');
+  return {
+    dataDir: options.data,
+    topology,
+    sandbox: options.sandbox,
+    memoryMb: options.memory ?? defaultMemoryMb(),
+    codeCacheMb: options.codeCacheMb,
+    log,
+  };
+}
+
+function parseCores(text: string): number[] {
+  const cpus = parseCpuList(text);
+  if (cpus === null || cpus.length === 0) throw new InvalidArgumentError('It has to be a list of CPUs such as 0-1,3.');
+  return cpus;
+}
+
+/** It becomes part of every ARN, so it has to look like a region; it need not be one that AWS has. */
+function parseRegion(text: string): string {
+  if (/^[a-z]{2,8}(-[a-z0-9]{1,16}){1,4}$/.test(text) && text.length <= REGION_LENGTH_MAX) return text;
+  throw new InvalidArgumentError("It has to look like AWS's, such as us-east-1.");
+}

@@ -1,0 +1,63 @@
+/** What the machine of a worker tells others. Nothing is answered before a call returns. */
+import type { UserError } from '../../base/errors.ts';
+import type { Isolation } from '../../store/settings.ts';
+import type { FunctionVersion } from '../../store/store.ts';
+
+/** What is known of a function version by whoever told of it. */
+export interface Described {
+  /** 32 hexadecimal digits: of account, function, version, revision and isolation. */
+  readonly key: string;
+  /** 32 hexadecimal digits: of account and function. */
+  readonly functionKey: string;
+  readonly fn: FunctionVersion;
+  readonly isolation: Isolation;
+  /** Why this worker cannot run it: the answer to whatever is assigned of it. */
+  readonly refusal: UserError | null;
+}
+
+/** A lease by its name; the core is global. */
+export interface LeaseName {
+  readonly epoch: number;
+  readonly core: number;
+  readonly sequence: number;
+}
+
+/** 32 cores from `firstCore` on, with a bit for each. */
+export interface Word {
+  readonly firstCore: number;
+  readonly busy: number;
+  readonly withdrawn: number;
+  /** It ends the announcement. */
+  readonly last: boolean;
+}
+
+/** How far a worker is with the instances of a version that it is to keep ready. */
+export interface ProvisionedFigures {
+  readonly wanted: number;
+  readonly begun: number;
+  readonly ready: number;
+  readonly failed: boolean;
+}
+
+/** The scheduler, over the connection that there is to it. `index` is the one of its epoch. */
+export interface SchedulerPort {
+  nameVersion(handle: number, version: Described): void;
+  announce(word: Word): void;
+  /** In an announcement with the handle of its version; in answer to a probe with 0. */
+  held(lease: LeaseName, handle: number): void;
+  fenced(lease: LeaseName): void;
+  release(lease: LeaseName, warm: boolean): void;
+  noMemory(lease: LeaseName): void;
+  memoryAvailable(): void;
+  warmed(index: number): void;
+  evicted(index: number): void;
+  provisioned(index: number, figures: ProvisionedFigures): void;
+}
+
+/** The agent, as far as the machine decides what it does. Versions go by the worker's own numbers. */
+export interface AgentPort {
+  setVersion(number: number, version: Described): void;
+  /** Nothing of it runs, and nothing is asked of it again. */
+  dropVersion(number: number): void;
+  provision(number: number, count: number): void;
+}
