@@ -104,6 +104,10 @@ export const LIMITS = {
   /** Between the end of a connection and the next attempt: doubles from the least to the most. */
   dialDelayMinMs: 100,
   dialDelayMaxMs: 5000,
+  /** A version that no gateway names any more, since their connections ended: workers keep what they have of it. */
+  versionKeptMs: 600_000,
+  /** A new scheduler has requests of before wait so long for a worker that is large enough. */
+  schedulerStartMs: 10_000,
   /** From a TCP connection between nodes to the end of its TLS handshake. */
   handshakeTimeoutMs: 10_000,
   /** Connections of one node to each other node for what is not frames: code, functions, logs. */

@@ -42,6 +42,13 @@ export const METRICS = {
     help: 'Requests that waited beside an idle core for want of memory.',
   },
   perch_scheduler_no_memory_total: { type: 'counter', help: 'Leases that the agent refused for memory.' },
+  perch_cluster_workers: { type: 'gauge', help: 'Workers of the cluster, by state.', label: 'state' },
+  perch_cluster_gateways: { type: 'gauge', help: 'Gateways that have joined the cluster.' },
+  perch_cluster_connections_closed_total: {
+    type: 'counter',
+    help: 'Connections of nodes that have ended, by reason.',
+    label: 'reason',
+  },
   perch_instances: { type: 'gauge', help: 'Instances that live, by state.', label: 'state' },
   perch_instances_memory_bytes: { type: 'gauge', help: 'Memory that the living instances may use together.' },
   perch_instances_started_total: { type: 'counter', help: 'Instances started.' },
@@ -65,6 +72,26 @@ export const METRICS = {
   perch_pins_total: { type: 'counter', help: 'Times an instance was moved to another core.' },
   perch_log_bytes_total: { type: 'counter', help: 'Log output of functions, bytes.' },
   perch_log_dropped_bytes_total: { type: 'counter', help: 'Log output of functions beyond its limit, bytes.' },
+  perch_gateway_requests: {
+    type: 'gauge',
+    help: 'Requests of a gateway in a cluster, by state.',
+    label: 'state',
+  },
+  perch_gateway_workers: {
+    type: 'gauge',
+    help: 'Workers that the scheduler has told a gateway of, by whether it has a connection.',
+    label: 'connection',
+  },
+  perch_gateway_scheduler_connected: { type: 'gauge', help: '1: a gateway has a connection to the scheduler.' },
+  perch_gateway_worker_lost_total: {
+    type: 'counter',
+    help: 'Invocations whose worker was lost while they ran.',
+  },
+  perch_gateway_unstarted_total: {
+    type: 'counter',
+    help: 'Grants that a gateway could not use, by why.',
+    label: 'why',
+  },
   perch_async_queue_length: { type: 'gauge', help: 'Asynchronous invocations that are not done.' },
   perch_async_retries_total: {
     type: 'counter',
@@ -75,6 +102,17 @@ export const METRICS = {
     type: 'counter',
     help: 'Asynchronous invocations given up, by reason.',
     label: 'reason',
+  },
+  perch_store_readers: { type: 'gauge', help: 'Gateways that read all functions from the store of this node.' },
+  perch_store_connected: { type: 'gauge', help: 'Whether the changes of the store come in at this gateway: 1 or 0.' },
+  perch_code_fetched_total: { type: 'counter', help: 'Zips that a worker fetched, by where from.', label: 'from' },
+  perch_code_lies_total: {
+    type: 'counter',
+    help: 'Bytes that another worker gave for a zip and that were not what it is named.',
+  },
+  perch_log_unsent_dropped_bytes_total: {
+    type: 'counter',
+    help: 'Log output dropped since the node with the store could not be reached for too long, bytes.',
   },
 } as const satisfies Record<string, MetricSpec>;
 

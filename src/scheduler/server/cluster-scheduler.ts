@@ -1,6 +1,6 @@
 /**
  * The scheduler of a cluster: the machine, and who has joined it. Gateways ask and workers release, each over a line of
- * its own that may break at any moment; what frames carry is calls and ports here.
+ * its own that may break at any moment; what frames carry is calls and ports here. Its shell calls `turn` and `sweep`.
  *
  * What a gateway was granted and does not start is found by asking the worker (`probe`): one that does not run the lease
  * refuses it from then on, and so the core may be granted to somebody else.
@@ -8,133 +8,85 @@
 import { assert } from '../../base/assert.ts';
 import { Grant } from '../machine/actions.ts';
 import type { SchedulerLimits } from '../machine/limits.ts';
-import { beginAnew, forgetWorker } from '../machine/membership.ts';
 import { outcome, type Outcome, Scheduler } from '../machine/scheduler.ts';
+import { CollectedRequests } from './collected.ts';
+import { Members, type Member } from './members.ts';
+import type {
+  Announcement,
+  Asking,
+  GatewayPort,
+  GatewaySession,
+  Place,
+  Unheld,
+  Unstarted,
+  WorkerPort,
+  WorkerSession,
+} from './ports.ts';
+import { Provisions } from './provisions.ts';
 import { noIndexes, type Requester, Requests } from './requests.ts';
-import { LineNames, type NamedVersion, VersionNames } from './version-names.ts';
+import { Unheard } from './unheard.ts';
+import { LineNames, VersionNames } from './version-names.ts';
 
-/** The cores of a worker. */
-export interface Place {
-  readonly firstCore: number;
-  /** It takes no lease but those after this sequence (`isAfter`). */
-  readonly floor: number;
-}
-
-/** What the scheduler tells a worker. Nothing is answered before a call returns. */
-export interface WorkerPort {
-  /** Do you run this lease? If not, refuse it from now on. */
-  probe(core: number, sequence: number): void;
-}
-
-/** What the scheduler tells a gateway. Nothing is answered before a call returns. */
-export interface GatewayPort {
-  /** `warm`: the worker is believed to have an instance at rest. */
-  granted(request: number, lease: { readonly core: number; readonly sequence: number }, warm: boolean): void;
-  refused(request: number, why: Outcome): void;
-  cancelled(request: number): void;
-  /** Cores from `firstCore` on are this worker's. */
-  workerJoined(worker: WorkerView): void;
-  /** What runs there has no result any more. */
-  workerLeft(worker: WorkerView): void;
-}
-
-export interface Announcement {
+export interface Gateway extends Requester {
   readonly name: string;
-  /** Where gateways reach it. */
-  readonly host: string;
-  readonly port: number;
-  /** Of the worker's process, to tell it from the one before. */
-  readonly life: number;
-  readonly coreCount: number;
-  readonly memoryMb: number;
-  /** What runs there from before. */
-  readonly running: readonly { readonly core: number; readonly sequence: number; readonly version: NamedVersion }[];
-}
-
-export interface WorkerView {
-  readonly name: string;
-  readonly host: string;
-  readonly port: number;
-  readonly life: number;
-  readonly firstCore: number;
-  readonly coreCount: number;
-}
-
-interface Member extends WorkerView {
-  readonly index: number;
-  host: string;
-  port: number;
-  life: number;
-  readonly memoryMb: number;
-  readonly versions: LineNames;
-  line: WorkerPort | null;
-}
-
-interface Gateway extends Requester {
+  readonly sinceMs: number;
   readonly port: GatewayPort;
   readonly versions: LineNames;
 }
 
-export interface Unheld {
-  readonly core: number;
-  readonly sequence: number;
-  readonly version: number;
+export interface ClusterLimits extends SchedulerLimits {
+  /** Sweeps for which a version is kept whose gateways have gone; 0 unless said otherwise. */
+  readonly keptSweeps?: number;
+  /** Sweeps in which workers are believed to be on their way still; 0 unless said otherwise. */
+  readonly startSweeps?: number;
 }
 
-/**
- * Why a gateway has not started what it was granted. `unsent`: the worker was told nothing of it. `refused`: the worker does not
- * take the lease. Of these, all but `cancelled` is granted again.
- */
-export type Unstarted = 'unsent' | 'refused' | 'no-memory' | 'cancelled';
-
-/** A worker's line. What names no core or lease of its own changes nothing and answers false. */
-export interface WorkerSession extends Place {
-  release(core: number, sequence: number, warm: boolean): boolean;
-  noMemory(core: number, sequence: number): boolean;
-  /** The answer to `probe`: it does not run this lease, and never will. */
-  fenced(core: number, sequence: number): boolean;
-  memoryAvailable(): void;
-  warmed(version: number): void;
-  evicted(version: number): void;
-  /** -1: there are too many. Its own names, as with a gateway. */
-  name(version: NamedVersion): number;
-  leave(): void;
-}
-
-/** A gateway's line. */
-export interface GatewaySession {
-  /** -1: there are too many versions. */
-  name(version: NamedVersion): number;
-  /** Where the index stands for another key by now, nothing changes. */
-  unname(index: number, key: string): void;
-  /** Reserved concurrency of a function that has a version here; -1: none of its own. */
-  setConcurrency(functionKey: string, max: number): void;
-  /** False: the number is in use, or the version has no name. */
-  request(number: number, version: number): boolean;
-  cancel(number: number): void;
-  /** It was granted this, and has not started it. */
-  unstarted(number: number, lease: Unheld, why: Unstarted): void;
-  leave(): void;
-}
+const FRESH: Asking = { again: false, waitedMs: 0 };
+/** There is one yet. */
+const SHARD = 0;
 
 export class ClusterScheduler {
   readonly machine: Scheduler;
   /** Which life of the scheduler this is, for all who join. It only grows. */
   epoch: number;
-  readonly #names: VersionNames;
-  readonly #requests: Requests<Gateway>;
-  readonly #members = new Map<string, Member>();
-  readonly #byIndex: Member[] = [];
-  readonly #gateways = new Set<Gateway>();
+  readonly limits: Required<Pick<ClusterLimits, 'queueMax' | 'keptSweeps' | 'startSweeps'>>;
+  // The parts are there to be read, by views; only the scheduler changes them.
+  readonly names: VersionNames;
+  readonly members: Members;
+  readonly provisions: Provisions;
+  readonly requests: Requests<Gateway>;
+  readonly gateways: Set<Gateway> = new Set();
+  readonly collected: CollectedRequests = new CollectedRequests();
   /** Requests whose grants were not started, and that are asked again when their leases are over. */
   readonly #returned = new Set<number>();
+  readonly #unheard: Unheard;
   readonly #grant = new Grant();
+  #onCollected: () => void = () => {};
+  #isTurnAsked = false;
+  /** Grants that were told. */
+  grantCount = 0;
+  #sweepCount = 0;
+  #isStopping = false;
 
-  constructor(limits: SchedulerLimits) {
-    this.machine = new Scheduler(limits);
+  constructor(limits: ClusterLimits) {
+    const { queueMax, keptSweeps = 0, startSweeps = 0 } = limits;
+    this.limits = { queueMax, keptSweeps, startSweeps };
+    // Those that come again wait beyond `queueMax`: the others are counted here.
+    this.machine = new Scheduler({ ...limits, queueMax: limits.requestCountMax });
     this.epoch = limits.epoch;
-    this.#names = new VersionNames(this.machine);
-    this.#requests = new Requests(limits.requestCountMax);
+    this.names = new VersionNames(this.machine, {
+      keptSweeps,
+      dropped: (index, key) => this.#dropped(index, key),
+    });
+    this.members = new Members(this.machine);
+    this.provisions = new Provisions(keptSweeps);
+    this.requests = new Requests(limits.requestCountMax);
+    this.#unheard = new Unheard(this.machine.cores.coreCountMax);
+  }
+
+  /** The listener has `turn` called, once what has come is read. */
+  onCollected(listener: () => void): void {
+    this.#onCollected = listener;
   }
 
   /** For tests: everything that must hold between two events. */
@@ -142,116 +94,165 @@ export class ClusterScheduler {
     const { machine } = this;
     machine.checkInvariants();
     assert(machine.actions.count === 0, 'a grant was not carried out');
-    const inUse = machine.leasedCount + machine.queue.length;
-    assert(this.#requests.inUse === inUse, `${this.#requests.inUse} requests are in use, ${inUse} wait or hold a core`);
-    const lines = [...this.#gateways, ...this.#byIndex];
-    const named = new Set(lines.flatMap(({ versions }) => [...versions.indexes()]));
+    const inUse = machine.leasedCount + machine.queue.length + this.collected.count;
+    assert(this.requests.inUse === inUse, `${this.requests.inUse} requests are in use, ${inUse} wait or hold a core`);
+    for (const { versions } of this.gateways)
+      for (const index of versions.indexes())
+        assert(this.names.isNamed(index), `version ${index} is named, and dropped`);
     for (let version = 0; version < machine.limits.versionCountMax; version++) {
-      const isNeeded = named.has(version) || machine.versions.running(version) > 0;
+      const isNeeded =
+        this.names.isNamed(version) || machine.versions.running(version) > 0 || this.names.isKept(version);
       assert(machine.versions.isSet(version) === isNeeded, `version ${version} is set: ${!isNeeded}`);
     }
+    this.members.checkInvariants();
   }
 
   /** Where its cores are, or were when it was here before: absent until it joins. A text says why it may not have any. */
-  place({ name, coreCount, memoryMb }: Pick<Announcement, 'name' | 'coreCount' | 'memoryMb'>): Place | string {
-    const known = this.#members.get(name);
-    if (known?.line) return `a worker named ${name} has joined already`;
-    const member = known ?? this.#addMember(name, coreCount, memoryMb);
-    if (typeof member === 'string') return member;
-    if (member.coreCount !== coreCount || member.memoryMb !== memoryMb)
-      return `the worker ${name} had ${member.coreCount} cores and ${member.memoryMb} MB: give it another name`;
-    return { firstCore: member.firstCore, floor: beginAnew(this.machine, member.index, member.coreCount) };
+  place(worker: Pick<Announcement, 'name' | 'coreCount' | 'memoryMb'>): Place | string {
+    const member = this.members.place(worker);
+    // Some request may have waited for a worker of its size.
+    if (typeof member !== 'string' && this.collected.count > 0) this.#askTurn();
+    return member;
   }
 
   /** A text says why it may not. */
   joinWorker(line: WorkerPort, announcement: Announcement): WorkerSession | string {
-    const place = this.place(announcement);
-    if (typeof place === 'string') return place;
-    const member = this.#members.get(announcement.name)!;
-    member.line = line;
-    member.host = announcement.host;
-    member.port = announcement.port;
-    member.life = announcement.life;
-    for (const { core, sequence, version } of announcement.running) this.#resume(member, core, sequence, version);
-    for (const gateway of this.#gateways) gateway.port.workerJoined(member);
-    this.#giveBackCores(member);
+    const placed = this.place(announcement);
+    if (typeof placed === 'string') return placed;
+    const member = this.members.join(line, announcement);
+    for (const { core, sequence, version } of announcement.running) {
+      const index = this.names.keep(version);
+      const request = index < 0 ? -1 : this.requests.addNobodys();
+      const isLeased = request >= 0 && this.members.resume(member, { core, sequence, request, version: index });
+      if (isLeased) this.#unheard.heard(member.firstCore + core, member.floor);
+      else if (request >= 0) this.requests.remove(request);
+      if (!isLeased) this.members.keepBack(member, { core, sequence });
+    }
+    for (const gateway of this.gateways) gateway.port.workerJoined(member);
+    this.members.open(member);
+    this.provisions.hostChanged(member);
     this.#settle();
-    return this.#workerSession(member, place.floor);
+    return this.#workerSession(member);
   }
 
-  joinGateway(port: GatewayPort): GatewaySession {
-    const gateway: Gateway = { port, indexes: noIndexes(), versions: new LineNames(this.#names) };
-    this.#gateways.add(gateway);
-    for (const member of this.#byIndex) if (member.line !== null) port.workerJoined(member);
+  joinGateway(port: GatewayPort, name = '', nowMs = 0): GatewaySession {
+    const versions = new LineNames(this.names);
+    const gateway: Gateway = { name, sinceMs: nowMs, port, indexes: noIndexes(), versions };
+    this.gateways.add(gateway);
+    this.provisions.gatewayJoined(name);
+    for (const member of this.members.joined()) port.workerJoined(member);
     return this.#gatewaySession(gateway);
   }
 
-  #addMember(name: string, coreCount: number, memoryMb: number): Member | string {
-    const { machine } = this;
-    const { workerCountMax, coreCountMax } = machine.limits;
-    const roomAt = this.#byIndex.reduce((end, each) => end + Math.ceil(each.coreCount / 32) * 32, 0);
-    if (machine.workerCount >= workerCountMax || roomAt + Math.ceil(coreCount / 32) * 32 > coreCountMax)
-      return `the cluster is full: ${machine.workerCount} workers, ${machine.registeredCount} cores`;
-    const index = machine.addWorker(coreCount, memoryMb, true);
-    const firstCore = machine.firstCore(index);
-    const versions = new LineNames(this.#names);
-    const member = { name, host: '', port: 0, life: 0, coreCount, memoryMb, index, firstCore, versions, line: null };
-    this.#members.set(name, member);
-    this.#byIndex[index] = member;
-    return member;
+  /** The end of a turn in which something was collected. */
+  turn(): void {
+    this.#isTurnAsked = false;
+    for (const request of this.collected.take()) {
+      const { index, version, again } = request;
+      if (this.#waitsForWorkers(version, again)) {
+        this.collected.add(request);
+        continue;
+      }
+      this.#enter(index, version, again);
+      this.names.letGo(version);
+    }
+    this.#settle();
   }
 
-  #workerSession(member: Member, floor: number): WorkerSession {
-    const { machine } = this;
-    const owns = (core: number): boolean =>
-      member.line !== null && core >= member.firstCore && core < member.firstCore + member.coreCount;
+  /** Once a second, by the shell's clock. */
+  sweep(): void {
+    this.#sweepCount++;
+    if (this.#sweepCount === this.limits.startSweeps && this.collected.count > 0) this.#askTurn();
+    this.names.sweep();
+    this.provisions.sweep(this.members.all(), {
+      most: (index, count) => this.machine.provision(index, count),
+      sum: (index, sum) => {
+        for (const { versions, port } of this.gateways) if (versions.has(index)) port.provisioned(index, sum);
+      },
+    });
+    for (const { line, firstCore, coreCount } of this.members.joined()) {
+      this.#unheard.sweep(this.machine.leases, [firstCore, firstCore + coreCount], (core, sequence) =>
+        line!.probe(core, sequence),
+      );
+    }
+    this.#settle();
+  }
+
+  /** Whoever waits is told to ask the next scheduler, and so is who asks from now on. */
+  stop(): void {
+    this.#isStopping = true;
+    for (const gateway of this.gateways) {
+      for (const index of gateway.indexes) {
+        if (index >= 0 && this.#takeBack(index)) this.#refuse(index, 'stopping');
+      }
+    }
+    this.#settle();
+  }
+
+  #workerSession(member: Member): WorkerSession {
+    const { machine, members } = this;
+    /** Whether it was known, once the grants that it caused are carried out. */
+    const settled = (known: boolean): boolean => {
+      this.#settle();
+      return known;
+    };
+    const isJoined = (): boolean => member.line !== null;
     return {
       firstCore: member.firstCore,
-      floor,
-      release: (core, sequence, warm) => {
-        const known = owns(core) && this.#release(core, sequence, warm);
-        this.#settle();
-        return known;
-      },
-      noMemory: (core, sequence) => {
-        const known = owns(core) && this.#noMemory(core, sequence);
-        this.#settle();
-        return known;
-      },
-      fenced: (core, sequence) => {
-        const known = owns(core) && this.#release(core, sequence, false);
-        this.#settle();
-        return known;
+      floor: member.floor,
+      release: (core, sequence, warm) => settled(this.#ended(member, { core, sequence }, warm)),
+      noMemory: (core, sequence) =>
+        settled(members.owns(member, core) && !member.earlier.has(core) && this.#noMemory(core, sequence)),
+      fenced: (core, sequence) => settled(this.#ended(member, { core, sequence }, false)),
+      held: (core, sequence) => {
+        if (members.owns(member, core) && machine.leases.holds(core, sequence)) this.#unheard.heard(core, sequence);
       },
       memoryAvailable: () => {
-        if (member.line !== null) machine.memoryAvailable(member.index);
+        if (isJoined()) machine.memoryAvailable(member.index);
         this.#settle();
       },
+      withdraw: (firstCore, bits) => {
+        const known = isJoined() && members.withdraw(member, firstCore, bits);
+        if (known) this.provisions.hostChanged(member);
+        return settled(known);
+      },
       warmed: (version) => {
-        if (member.line !== null) machine.warmed(member.index, version);
+        if (isJoined()) machine.warmed(member.index, version);
         this.#settle();
       },
       evicted: (version) => {
-        if (member.line !== null) machine.evicted(member.index, version);
+        if (isJoined()) machine.evicted(member.index, version);
       },
-      name: (version) => member.versions.name(version),
+      provisioned: (version, own) => {
+        if (isJoined()) this.provisions.report(member, version, own);
+      },
+      name: (version) => this.names.keep(version),
       leave: () => this.#workerLeaves(member),
     };
   }
 
   #gatewaySession(gateway: Gateway): GatewaySession {
-    const { machine } = this;
+    const { machine, names, provisions } = this;
     return {
-      name: (version) => gateway.versions.name(version),
+      name: (version) => {
+        const index = gateway.versions.name(version);
+        provisions.named(index);
+        return index;
+      },
       unname: (index, key) => {
-        if (this.#names.keyOf(index) === key) gateway.versions.unname(index);
+        if (names.versionAt(index)?.key === key) gateway.versions.unname(index);
       },
       setConcurrency: (functionKey, max) => {
-        const index = this.#names.functionIndex(functionKey);
+        const index = names.functionIndex(functionKey);
         if (index >= 0) machine.setConcurrency(index, max);
         this.#settle();
       },
-      request: (number, version) => this.#request(gateway, number, version),
+      provision: (version, count) => {
+        if (gateway.versions.has(version))
+          provisions.set(version, names.versionAt(version)!, { count, owner: gateway.name });
+        return gateway.versions.wasGiven(version);
+      },
+      request: (number, version, asking = FRESH) => this.#request(gateway, { number, version }, asking),
       cancel: (number) => this.#cancel(gateway, number),
       unstarted: (number, lease, why) => {
         this.#unstarted(gateway, number, lease, why);
@@ -261,51 +262,136 @@ export class ClusterScheduler {
     };
   }
 
-  #request(gateway: Gateway, number: number, version: number): boolean {
-    if (!gateway.versions.has(version) || this.#requests.find(gateway, number) >= 0) return false;
-    this.#ask(gateway, number, version);
-    this.#settle();
+  // ---- requests
+
+  #request(gateway: Gateway, { number, version }: { number: number; version: number }, asking: Asking): boolean {
+    if (!gateway.versions.wasGiven(version) || this.#isInUse(gateway, number)) return false;
+    if (this.#isStopping) gateway.port.refused(number, 'stopping');
+    else if (!gateway.versions.has(version)) gateway.port.refused(number, 'version');
+    else {
+      this.#ask(gateway, { number, version }, asking);
+      this.#settle();
+    }
     return true;
   }
 
-  #ask(gateway: Gateway, number: number, version: number): void {
-    const index = this.#requests.add(gateway, number);
+  #isInUse(gateway: Gateway, number: number): boolean {
+    const index = this.requests.find(gateway, number);
+    return index >= 0 && (this.requests.waits(index) || this.#returned.has(index));
+  }
+
+  #ask(gateway: Gateway, { number, version }: { number: number; version: number }, { again, waitedMs }: Asking): void {
+    const index = this.requests.add(gateway, number, version);
     if (index < 0) return gateway.port.refused(number, outcome.refusedQueueFull);
-    const answer = this.machine.request(index, version);
-    if (answer === outcome.granted || answer === outcome.queued) return;
-    this.#requests.remove(index);
-    gateway.port.refused(number, answer);
+    const waits = again || this.#waitsForWorkers(version, again);
+    if (!waits) return this.#enter(index, version, again);
+    if (!again && this.collected.count >= this.limits.queueMax) return this.#refuse(index, outcome.refusedQueueFull);
+    this.collected.add({ index, version, again, waitedMs, sweep: this.#sweepCount });
+    this.names.hold(version);
+    this.#askTurn();
+  }
+
+  /** No worker that has come so far has so much memory, but more are coming. */
+  #waitsForWorkers(version: number, again: boolean): boolean {
+    const { versions, workers } = this.machine;
+    if (this.#sweepCount >= this.limits.startSweeps || versions.memoryMb(version) <= workers.memoryMbMax) return false;
+    return again || this.machine.workerCount === 0;
+  }
+
+  #enter(index: number, version: number, again: boolean): void {
+    const { machine, requests } = this;
+    const answer = again ? this.#enterAgain(index, version) : machine.request(index, version);
+    if (answer === outcome.granted) return;
+    if (answer !== outcome.queued) return this.#refuse(index, answer);
+    if (again || machine.queue.length <= this.limits.queueMax) return requests.queued(index);
+    machine.cancel(index);
+    this.#refuse(index, outcome.refusedQueueFull);
+  }
+
+  /** Without regard to reserved concurrency: it was accepted under it once. */
+  #enterAgain(index: number, version: number): Outcome {
+    const { machine } = this;
+    const functionIndex = machine.versions.functionOf(version);
+    const max = machine.functions.max(functionIndex);
+    machine.setConcurrency(functionIndex, -1);
+    const answer = machine.request(index, version);
+    machine.setConcurrency(functionIndex, max);
+    return answer;
+  }
+
+  #refuse(index: number, why: Parameters<GatewayPort['refused']>[1]): void {
+    const gateway = this.requests.requester(index)!;
+    const number = this.requests.number(index);
+    this.requests.remove(index);
+    gateway.port.refused(number, why);
   }
 
   #cancel(gateway: Gateway, number: number): void {
-    const index = this.#requests.find(gateway, number);
+    const index = this.requests.find(gateway, number);
+    if (index < 0) return;
+    // It is to be asked again when its lease is over: that it is not, any more.
+    if (this.#returned.delete(index)) this.requests.disown(index);
+    else if (this.#takeBack(index)) this.requests.remove(index);
     // Else it is granted, and the grant is on its way.
-    if (index < 0 || !this.machine.cancel(index)) return;
-    this.#requests.remove(index);
+    else return;
     gateway.port.cancelled(number);
     this.#settle();
   }
 
+  /** False: it does not wait. */
+  #takeBack(index: number): boolean {
+    const version = this.requests.version(index);
+    if (this.collected.remove(index)) this.names.letGo(version);
+    else if (this.machine.cancel(index)) this.names.ended(version);
+    else return false;
+    return true;
+  }
+
+  #askTurn(): void {
+    if (this.#isTurnAsked) return;
+    this.#isTurnAsked = true;
+    this.#onCollected();
+  }
+
+  // ---- leases
+
+  /** As the worker names it. */
+  #ended(member: Member, { core, sequence }: { core: number; sequence: number }, warm: boolean): boolean {
+    if (!this.members.owns(member, core)) return false;
+    if (member.earlier.size === 0 || !member.earlier.has(core)) return this.#release(core, sequence, warm);
+    if (member.earlier.get(core) !== sequence) return false;
+    const { leases } = this.machine;
+    member.earlier.delete(core);
+    if (leases.isLeased(core)) return this.#release(core, leases.sequence(core), warm);
+    this.members.letGo(member, core);
+    return true;
+  }
+
   /** The grants that follow are not carried out yet. */
   #release(core: number, sequence: number, warm: boolean): boolean {
-    const { machine } = this;
+    const { machine, requests } = this;
     const request = machine.leases.request(core);
     const version = machine.leases.version(core);
     if (!machine.release(core, sequence, warm)) return false;
-    const gateway = this.#returned.delete(request) ? this.#requests.requester(request) : null;
-    const number = this.#requests.number(request);
-    this.#requests.remove(request);
-    if (gateway !== null) this.#ask(gateway, number, version);
-    this.#names.ended(version);
+    const gateway = this.#returned.delete(request) ? requests.requester(request) : null;
+    const number = requests.number(request);
+    requests.remove(request);
+    if (gateway !== null) this.#askAgain(gateway, number, version);
+    this.names.ended(version);
     return true;
+  }
+
+  #askAgain(gateway: Gateway, number: number, version: number): void {
+    if (this.#isStopping) gateway.port.refused(number, 'stopping');
+    else if (!gateway.versions.has(version)) gateway.port.refused(number, 'version');
+    else this.#ask(gateway, { number, version }, { again: true, waitedMs: 0 });
   }
 
   #unstarted(gateway: Gateway, number: number, { core, sequence, version }: Unheld, why: Unstarted): void {
     const { leases } = this.machine;
     if (!this.#isHeldFor(gateway, number, { core, sequence })) {
-      // Its worker was away meanwhile, and the lease has ended with that.
-      const asks = why !== 'cancelled' && this.#requests.find(gateway, number) < 0 && gateway.versions.has(version);
-      if (asks) this.#ask(gateway, number, version);
+      // Its worker was away meanwhile, and the lease has ended with that. Or it has another one by now, or waits.
+      if (why !== 'cancelled' && this.requests.find(gateway, number) < 0) this.#askAgain(gateway, number, version);
       return;
     }
     if (why === 'no-memory') return void this.#noMemory(core, sequence);
@@ -315,84 +401,92 @@ export class ClusterScheduler {
   }
 
   #isHeldFor(gateway: Gateway, number: number, { core, sequence }: { core: number; sequence: number }): boolean {
-    const { leases } = this.machine;
-    if (!leases.holds(core, sequence)) return false;
-    const index = leases.request(core);
-    return this.#requests.requester(index) === gateway && this.#requests.number(index) === number;
+    const { machine, requests } = this;
+    const isCore = core >= 0 && core < machine.cores.coreCountMax;
+    if (!isCore || !machine.leases.holds(core, sequence)) return false;
+    const index = machine.leases.request(core);
+    return requests.requester(index) === gateway && requests.number(index) === number;
   }
 
   #noMemory(core: number, sequence: number): boolean {
-    const index = this.machine.leases.request(core);
-    const known = this.machine.noMemory(core, sequence);
-    if (known) this.#requests.waits(index);
-    return known;
+    const { machine, requests } = this;
+    const index = machine.leases.request(core);
+    const version = machine.leases.version(core);
+    if (!machine.noMemory(core, sequence)) return false;
+    this.#returned.delete(index);
+    if (requests.requester(index) !== null) requests.queued(index);
+    else if (machine.cancel(index)) {
+      requests.remove(index);
+      this.names.ended(version);
+    }
+    return true;
   }
 
   #probe(core: number, sequence: number): void {
     if (!this.machine.leases.holds(core, sequence)) return;
-    this.#byIndex[this.machine.workerOf(core)]?.line?.probe(core, sequence);
+    this.members.at(this.machine.workerOf(core))?.line?.probe(core, sequence);
   }
+
+  /** Every event is followed by the grants that it caused. */
+  #settle(): void {
+    const { machine, requests } = this;
+    const grant = this.#grant;
+    while (machine.takeGrant(grant)) {
+      const { request } = grant;
+      const gateway = requests.requester(request);
+      requests.granted(request);
+      if (gateway === null) {
+        this.#release(grant.core, grant.sequence, false);
+        continue;
+      }
+      this.grantCount++;
+      gateway.port.granted(requests.number(request), grant, requests.wasQueued(request) ? SHARD : -1);
+    }
+  }
+
+  // ---- who goes
 
   /** Its cores are absent: whatever was leased there has ended for us. */
   #workerLeaves(member: Member): void {
     if (member.line === null) return;
-    const { machine } = this;
-    member.line = null;
-    for (let core = member.firstCore; core < member.firstCore + member.coreCount; core++) machine.withdraw(core);
+    const { leases } = this.machine;
+    this.members.leave(member);
+    // What was granted there just now is told, and comes back, as any grant of a worker that is gone.
+    this.#settle();
     for (let core = member.firstCore; core < member.firstCore + member.coreCount; core++)
-      if (machine.leases.isLeased(core)) this.#release(core, machine.leases.sequence(core), false);
-    forgetWorker(machine, member.index);
-    member.versions.clear();
-    for (const gateway of this.#gateways) gateway.port.workerLeft(member);
+      if (leases.isLeased(core)) this.#release(core, leases.sequence(core), false);
+    this.members.forget(member);
+    this.provisions.hostChanged(member);
+    for (const gateway of this.gateways) gateway.port.workerLeft(member);
     this.#settle();
   }
 
   /** What it waited for, nobody waits for; what it was granted may run or not. */
   #gatewayLeaves(gateway: Gateway): void {
-    if (!this.#gateways.delete(gateway)) return;
-    const { machine } = this;
+    if (!this.gateways.delete(gateway)) return;
+    const { machine, requests } = this;
     for (const index of gateway.indexes) {
-      if (index < 0) continue;
+      if (index < 0 || !requests.waits(index)) continue;
       // The core that another one of its requests would have had may have been granted to this one just now.
-      if (machine.cancel(index)) this.#requests.remove(index);
-      else this.#requests.disown(index);
+      if (this.#takeBack(index)) requests.remove(index);
+      else requests.disown(index);
     }
-    gateway.versions.clear();
-    for (const member of this.#byIndex) {
-      if (member.line === null) continue;
-      for (let core = member.firstCore; core < member.firstCore + member.coreCount; core++) {
+    this.provisions.gatewayLeft(gateway.name);
+    for (const { firstCore, coreCount } of this.members.joined()) {
+      for (let core = firstCore; core < firstCore + coreCount; core++) {
         const request = machine.leases.request(core);
-        if (request < 0 || this.#requests.requester(request) !== gateway) continue;
-        this.#requests.disown(request);
+        if (request < 0 || requests.requester(request) !== gateway) continue;
+        requests.disown(request);
+        this.#returned.delete(request);
         this.#probe(core, machine.leases.sequence(core));
       }
     }
+    gateway.versions.leave();
     this.#settle();
   }
 
-  /** A lease of the scheduler before this one, or from before the line broke. */
-  #resume(member: Member, core: number, sequence: number, version: NamedVersion): void {
-    const index = this.#names.name(version);
-    if (index < 0) return;
-    const request = this.#requests.addNobodys();
-    const resumed = request >= 0 && this.machine.resume(member.firstCore + core, request, index, sequence);
-    if (request >= 0 && !resumed) this.#requests.remove(request);
-    this.#names.unname(index);
-  }
-
-  #giveBackCores(member: Member): void {
-    for (let core = member.firstCore; core < member.firstCore + member.coreCount; core++) this.machine.giveBack(core);
-  }
-
-  /** Every event is followed by the grants that it caused. */
-  #settle(): void {
-    const { machine } = this;
-    const grant = this.#grant;
-    while (machine.takeGrant(grant)) {
-      const gateway = this.#requests.requester(grant.request);
-      this.#requests.granted(grant.request);
-      if (gateway !== null) gateway.port.granted(this.#requests.number(grant.request), grant, grant.warm === 1);
-      else this.#release(grant.core, grant.sequence, false);
-    }
+  #dropped(index: number, key: string): void {
+    this.provisions.dropped(index);
+    for (const { line } of this.members.joined()) line!.dropped(index, key);
   }
 }

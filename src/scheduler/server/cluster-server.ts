@@ -10,11 +10,16 @@ import { type Direction, GatewayToScheduler, WorkerToScheduler } from '../../wir
 import { HelloFrame } from '../../wire/cluster/large-frames.ts';
 import { type Closing, FrameLink, type LinkLimits } from '../../cluster/link/link.ts';
 import type { Log } from '../../telemetry/log.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
 import type { ClusterScheduler } from './cluster-scheduler.ts';
+import { SWEEP_MS } from './collected.ts';
 import { GatewayLine } from './gateway-line.ts';
+import { type ClusterView, viewOf } from './view.ts';
 import { WorkerLine } from './worker-line.ts';
 
 const LIFE_END = 2 ** 32 - 1;
+/** There would be none after it. */
+const EPOCH_LAST = 2 ** 32 - 1;
 
 export interface ClusterServerSetting {
   /** Of this node. */
@@ -22,6 +27,7 @@ export interface ClusterServerSetting {
   readonly limits: LinkLimits;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics?: Metrics;
 }
 
 /** Who is at the other end, as its certificate says. */
@@ -46,10 +52,24 @@ export class ClusterServer {
   readonly #links = new Set<FrameLink>();
   /** By role and name. */
   readonly #lines = new Map<string, Line>();
+  /** The life of each node that was told this epoch, by role and name. */
+  readonly #welcomed = new Map<string, number>();
+  readonly #stopSweeping: () => void;
+  #sweptUs: number;
+  #sweptGrantCount = 0;
+  #grantsPerSecond = 0;
 
   constructor(scheduler: ClusterScheduler, setting: ClusterServerSetting) {
     this.#scheduler = scheduler;
     this.#setting = setting;
+    this.#sweptUs = setting.clock.nowUs();
+    // After what has come in this turn of the event loop, on all connections.
+    scheduler.onCollected(() => void setImmediate(() => scheduler.turn()));
+    this.#stopSweeping = setting.clock.every(SWEEP_MS, () => this.#sweep());
+  }
+
+  view(): ClusterView & { readonly grantsPerSecond: number } {
+    return { ...viewOf(this.#scheduler), grantsPerSecond: this.#grantsPerSecond };
   }
 
   accept(duplex: Duplex, peer: AcceptedPeer): void {
@@ -73,8 +93,22 @@ export class ClusterServer {
     this.#links.add(link);
   }
 
+  /** Who waits is told to ask the next scheduler. */
   close(): void {
+    this.#stopSweeping();
+    this.#scheduler.stop();
     for (const link of this.#links) link.close(CloseReason.stopping);
+  }
+
+  #sweep(): void {
+    const nowUs = this.#setting.clock.nowUs();
+    const { grantCount } = this.#scheduler;
+    this.#grantsPerSecond = Math.round(
+      ((grantCount - this.#sweptGrantCount) * 1e6) / Math.max(nowUs - this.#sweptUs, 1),
+    );
+    this.#sweptUs = nowUs;
+    this.#sweptGrantCount = grantCount;
+    this.#scheduler.sweep();
   }
 
   #welcome(): HelloFrame {
@@ -94,14 +128,23 @@ export class ClusterServer {
   ): { line: Line; direction: Direction } | CloseReason {
     const role = hello.role === Role.worker ? 'worker' : 'gateway';
     if (hello.name !== peer.name || !peer.roles.includes(role)) return CloseReason.notAllowed;
-    if (hello.epoch > this.#scheduler.epoch) return this.#renew(hello);
     const key = `${role} ${hello.name}`;
+    if (hello.epoch === EPOCH_LAST) return CloseReason.breach;
+    if (this.#isForeign(key, hello)) return this.#renew(hello);
     const older = this.#lines.get(key);
     if (older !== undefined && older.life !== hello.life) return CloseReason.nameTaken;
     if (older !== undefined) this.#supersede(key, older);
-    const made = role === 'worker' ? this.#workerLine(link, hello, welcome) : this.#gatewayLine(link, hello.life);
-    if (typeof made !== 'number') this.#lines.set(key, made.line);
+    const made = role === 'worker' ? this.#workerLine(link, hello, welcome) : this.#gatewayLine(link, hello);
+    if (typeof made === 'number') return made;
+    this.#lines.set(key, made.line);
+    this.#welcomed.set(key, hello.life);
     return made;
+  }
+
+  /** It has followed another scheduler, of a later epoch or of this one: two that began within a second have the same. */
+  #isForeign(key: string, { epoch, life }: HelloFrame): boolean {
+    const own = this.#scheduler.epoch;
+    return epoch > own || (epoch === own && this.#welcomed.get(key) !== life);
   }
 
   /**
@@ -109,20 +152,24 @@ export class ClusterServer {
    * all come back to a later one still, and say what they have.
    */
   #renew({ name, epoch }: HelloFrame): CloseReason {
-    this.#setting.log.warn({ node: name, epoch, own: this.#scheduler.epoch }, 'a node has seen a later epoch');
+    this.#setting.log.warn(
+      { node: name, epoch, own: this.#scheduler.epoch },
+      'a node has seen an epoch of another scheduler',
+    );
     this.#scheduler.epoch = epoch + 1;
+    this.#welcomed.clear();
     for (const link of this.#links) link.close(CloseReason.staleEpoch);
     return CloseReason.staleEpoch;
   }
 
-  #gatewayLine(link: FrameLink, life: number): { line: Line; direction: Direction } {
+  #gatewayLine(link: FrameLink, { name, life }: HelloFrame): { line: Line; direction: Direction } {
     let session: GatewayLine | null = null;
     const line: Line = {
       link,
       life,
       role: 'gateway',
       opened: () => {
-        session = new GatewayLine(this.#scheduler, link);
+        session = new GatewayLine(this.#scheduler, link, { name, nowMs: this.#setting.clock.wallMs() });
       },
       left: () => session?.left(),
     };
@@ -144,7 +191,7 @@ export class ClusterServer {
     hello: HelloFrame,
     welcome: HelloFrame,
   ): { line: Line; direction: Direction } | CloseReason {
-    const { log } = this.#setting;
+    const { log, clock } = this.#setting;
     const place = hello.coreCount < 1 ? 'a worker has one core at least' : this.#scheduler.place(hello);
     if (typeof place === 'string') {
       log.warn({ worker: hello.name }, place);
@@ -154,7 +201,10 @@ export class ClusterServer {
     welcome.coreCount = hello.coreCount;
     welcome.floor = place.floor;
     const { name, coreCount } = hello;
-    const joined = (): void => log.info({ worker: name, cores: coreCount }, 'a worker has joined');
+    const joined = (): number => {
+      log.info({ worker: name, cores: coreCount }, 'a worker has joined');
+      return clock.wallMs();
+    };
     const line = new WorkerLine(this.#scheduler, link, { hello, place, joined });
     return {
       line: { link, life: hello.life, role: 'worker', opened: () => {}, left: () => line.left() },
@@ -171,6 +221,7 @@ export class ClusterServer {
   #closed(link: FrameLink, line: Line | null, { peer, closing }: { peer: AcceptedPeer; closing: Closing }): void {
     this.#links.delete(link);
     const reason = reasonName(closing.reason);
+    this.#setting.metrics?.counter('perch_cluster_connections_closed_total', reason).add();
     this.#setting.log.info(
       { node: peer.name, reason, byPeer: closing.byPeer, about: closing.about },
       'a node has left',

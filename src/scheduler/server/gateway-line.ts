@@ -9,17 +9,30 @@ import {
 } from '../../wire/cluster/large-frames.ts';
 import { CountFrame, GrantFrame, RefusedWhy, RequestFrame, UnstartedWhy } from '../../wire/cluster/small-frames.ts';
 import type { FrameLink } from '../../cluster/link/link.ts';
-import { outcome, type Outcome } from '../machine/scheduler.ts';
+import { outcome } from '../machine/scheduler.ts';
+import type { ClusterScheduler } from './cluster-scheduler.ts';
+import type {
+  Asking,
+  GatewayPort,
+  GatewaySession,
+  Granted,
+  ProvisionedSum,
+  Refusal,
+  Unstarted,
+  WorkerView,
+} from './ports.ts';
 import { versionOf } from './version-names.ts';
-import type { ClusterScheduler, GatewayPort, GatewaySession, Unstarted, WorkerView } from './cluster-scheduler.ts';
 
-const REFUSED: Readonly<Record<Outcome, RefusedWhy | 0>> = {
+const REFUSED: Readonly<Record<Refusal, RefusedWhy | 0>> = {
   [outcome.granted]: 0,
   [outcome.queued]: 0,
   [outcome.refusedConcurrency]: RefusedWhy.concurrency,
   [outcome.refusedQueueFull]: RefusedWhy.queueFull,
   [outcome.refusedMemory]: RefusedWhy.memory,
+  version: RefusedWhy.version,
+  stopping: RefusedWhy.stopping,
 };
+const FRESH: Asking = { again: false, waitedMs: 0 };
 
 const UNSTARTED: Readonly<Record<UnstartedWhy, Unstarted>> = {
   [UnstartedWhy.noMemory]: 'no-memory',
@@ -37,18 +50,21 @@ export class GatewayLine implements SchedulerFromGateway, GatewayPort {
   readonly #cancelled = new RequestFrame(ClusterKind.cancelled);
   readonly #version = new CountFrame(ClusterKind.version);
   readonly #gone = new CountFrame(ClusterKind.gone);
+  readonly #provisioned = new CountFrame(ClusterKind.provisioned);
   readonly #worker = new WorkerFrame();
 
   /** The link is open: it is told of the workers at once. */
-  constructor(scheduler: ClusterScheduler, link: FrameLink) {
+  constructor(scheduler: ClusterScheduler, link: FrameLink, { name, nowMs }: { name: string; nowMs: number }) {
     this.#link = link;
-    this.#session = scheduler.joinGateway(this);
+    this.#session = scheduler.joinGateway(this, name, nowMs);
   }
 
   // ---- what it says
 
   request(frame: RequestFrame): void {
-    if (!this.#session.request(frame.request, frame.version)) this.#breach(frame.kind);
+    const isFresh = frame.again === 0;
+    const asking = isFresh ? FRESH : { again: true, waitedMs: frame.waitedMs };
+    if (!this.#session.request(frame.request, frame.version, asking)) this.#breach(frame.kind);
   }
 
   cancel(frame: RequestFrame): void {
@@ -75,23 +91,23 @@ export class GatewayLine implements SchedulerFromGateway, GatewayPort {
     this.#session.setConcurrency(functionKey, max);
   }
 
-  /** Not over frames yet. */
-  provision(frame: CountFrame): void {
-    this.#breach(frame.kind);
+  provision({ kind, version, first }: CountFrame): void {
+    if (!this.#session.provision(version, first)) this.#breach(kind);
   }
 
   // ---- what it is told
 
-  granted(request: number, { core, sequence }: { core: number; sequence: number }, warm: boolean): void {
+  granted(request: number, { core, sequence, warm }: Granted, shard: number): void {
     const grant = this.#grant;
     grant.request = request;
     grant.core = core;
     grant.sequence = sequence;
-    grant.warm = warm ? 1 : 0;
+    grant.warm = warm;
+    grant.shard = shard;
     this.#link.send(grant);
   }
 
-  refused(request: number, why: Outcome): void {
+  refused(request: number, why: Refusal): void {
     this.#refused.request = request;
     this.#refused.why = REFUSED[why];
     this.#link.send(this.#refused);
@@ -111,6 +127,11 @@ export class GatewayLine implements SchedulerFromGateway, GatewayPort {
     this.#gone.first = firstCore;
     this.#gone.second = coreCount;
     this.#link.send(this.#gone);
+  }
+
+  provisioned(version: number, { wanted, begun, ready, failed }: ProvisionedSum): void {
+    Object.assign(this.#provisioned, { version, flag: failed ? 1 : 0, first: wanted, second: begun, third: ready });
+    this.#link.send(this.#provisioned);
   }
 
   left(): void {

@@ -1,9 +1,14 @@
 /**
  * The small integers of function versions, for a whole cluster. A version is named by a key of 16 bytes; whoever names it
  * gets the index that stands for it, the same for all, until nobody names it any more and nothing of it runs.
+ *
+ * A gateway whose line broke names the same versions again when it is back, and a worker says what it has warm before any
+ * gateway has come. So what such a line named is kept for a while (`keptSweeps`), unless its place is needed: else a
+ * line that breaks would make all workers throw away what they have warm.
  */
 import type { NameVersionFrame } from '../../wire/cluster/large-frames.ts';
 import type { Scheduler } from '../machine/scheduler.ts';
+import { MEMORY_MB_MAX } from '../machine/versions.ts';
 
 export interface NamedVersion {
   /** 32 hexadecimal digits: of account, function, version and revision. */
@@ -15,14 +20,16 @@ export interface NamedVersion {
 
 /** What a frame names; null for what no version can ask. Invocations of several cores are not scheduled yet. */
 export function versionOf({ key, functionKey, memoryMb, coreCount }: NameVersionFrame): NamedVersion | null {
-  return coreCount === 1 && memoryMb >= 1 ? { key, functionKey, memoryMb } : null;
+  return coreCount === 1 && memoryMb >= 1 && memoryMb <= MEMORY_MB_MAX ? { key, functionKey, memoryMb } : null;
 }
 
 interface Entry {
-  readonly key: string;
+  readonly version: NamedVersion;
   readonly index: number;
   readonly fn: FunctionEntry;
   nameCount: number;
+  /** The sweep until which it stays although nobody names it. */
+  keptUntil: number;
 }
 
 interface FunctionEntry {
@@ -31,16 +38,27 @@ interface FunctionEntry {
   versionCount: number;
 }
 
+interface NamesSetting {
+  readonly keptSweeps: number;
+  /** An index stands for this key no more. */
+  readonly dropped: (index: number, key: string) => void;
+}
+
 export class VersionNames {
   readonly #machine: Scheduler;
+  readonly #setting: NamesSetting;
   readonly #byKey = new Map<string, Entry>();
   readonly #byIndex: (Entry | undefined)[] = [];
   readonly #functions = new Map<string, FunctionEntry>();
   readonly #freeIndexes: number[];
   readonly #freeFunctions: number[];
+  /** Those that nobody names, and that are kept for a while; about the oldest first. */
+  readonly #kept = new Set<Entry>();
+  #sweepCount = 0;
 
-  constructor(machine: Scheduler) {
+  constructor(machine: Scheduler, setting: NamesSetting) {
     this.#machine = machine;
+    this.#setting = setting;
     const { versionCountMax, functionCountMax } = machine.limits;
     this.#freeIndexes = Array.from({ length: versionCountMax }, (_, index) => versionCountMax - 1 - index);
     this.#freeFunctions = Array.from({ length: functionCountMax }, (_, index) => functionCountMax - 1 - index);
@@ -50,31 +68,51 @@ export class VersionNames {
     return this.#byKey.size;
   }
 
-  /** -1: there are too many. Each `name` is taken back by one `unname`. */
+  /** -1: there are too many. Each `name` is taken back by one `unname` or `leave`. */
   name(version: NamedVersion): number {
-    const known = this.#byKey.get(version.key);
-    if (known !== undefined) {
-      known.nameCount++;
-      return known.index;
-    }
-    const fn = this.#functionOf(version.functionKey);
-    const index = fn === undefined ? undefined : this.#freeIndexes.pop();
-    if (fn === undefined || index === undefined) {
-      if (fn !== undefined) this.#drop(fn);
-      return -1;
-    }
-    fn.versionCount++;
-    const entry: Entry = { key: version.key, index, fn, nameCount: 1 };
-    this.#byKey.set(version.key, entry);
-    this.#byIndex[index] = entry;
-    this.#machine.setVersion(index, fn.index, version.memoryMb);
-    return index;
+    const entry = this.#entryOf(version);
+    if (entry === undefined) return -1;
+    entry.nameCount++;
+    this.#kept.delete(entry);
+    return entry.index;
   }
 
+  /** -1: there are too many. Nobody names it by this; it stays for a while. */
+  keep(version: NamedVersion): number {
+    const entry = this.#entryOf(version);
+    if (entry === undefined) return -1;
+    entry.keptUntil = this.#sweepCount + this.#setting.keptSweeps;
+    if (entry.nameCount === 0) this.#kept.add(entry);
+    return entry.index;
+  }
+
+  /** Who named it needs it no more. */
   unname(index: number): void {
     const entry = this.#byIndex[index];
     if (entry === undefined || entry.nameCount === 0) return;
+    entry.keptUntil = 0;
     entry.nameCount--;
+    this.ended(index);
+  }
+
+  /** Who named it is gone, and may come back. */
+  leave(index: number): void {
+    const entry = this.#byIndex[index];
+    if (entry === undefined || entry.nameCount === 0) return;
+    entry.keptUntil = this.#sweepCount + this.#setting.keptSweeps;
+    entry.nameCount--;
+    this.ended(index);
+  }
+
+  /** A request that the machine does not know of waits for it; `letGo` when it does not any more. */
+  hold(index: number): void {
+    const entry = this.#byIndex[index]!;
+    entry.nameCount++;
+    this.#kept.delete(entry);
+  }
+
+  letGo(index: number): void {
+    this.#byIndex[index]!.nameCount--;
     this.ended(index);
   }
 
@@ -82,12 +120,18 @@ export class VersionNames {
   ended(index: number): void {
     const entry = this.#byIndex[index];
     if (entry === undefined || entry.nameCount > 0 || this.#machine.versions.running(index) > 0) return;
-    this.#machine.removeVersion(index);
-    this.#byIndex[index] = undefined;
-    this.#byKey.delete(entry.key);
-    this.#freeIndexes.push(index);
-    entry.fn.versionCount--;
-    this.#drop(entry.fn);
+    if (entry.keptUntil > this.#sweepCount) this.#kept.add(entry);
+    else this.#drop(entry);
+  }
+
+  /** Once a second. */
+  sweep(): void {
+    this.#sweepCount++;
+    for (const entry of this.#kept) {
+      if (entry.keptUntil > this.#sweepCount) continue;
+      this.#kept.delete(entry);
+      this.ended(entry.index);
+    }
   }
 
   /** -1 for a function that has no version here. */
@@ -95,32 +139,77 @@ export class VersionNames {
     return this.#functions.get(functionKey)?.index ?? -1;
   }
 
-  /** '' where the index stands for nothing. */
-  keyOf(index: number): string {
-    return this.#byIndex[index]?.key ?? '';
+  /** Undefined where the index stands for nothing. */
+  versionAt(index: number): NamedVersion | undefined {
+    return this.#byIndex[index]?.version;
   }
 
-  #functionOf(key: string): FunctionEntry | undefined {
+  /** For `checkInvariants`. */
+  isNamed(index: number): boolean {
+    return (this.#byIndex[index]?.nameCount ?? 0) > 0;
+  }
+
+  isKept(index: number): boolean {
+    const entry = this.#byIndex[index];
+    return entry !== undefined && this.#kept.has(entry);
+  }
+
+  #entryOf(version: NamedVersion): Entry | undefined {
+    const known = this.#byKey.get(version.key);
+    if (known !== undefined) return known;
+    if (!this.#makeRoom(version.functionKey)) return undefined;
+    const fn = this.#functionOf(version.functionKey);
+    const index = this.#freeIndexes.pop()!;
+    fn.versionCount++;
+    const entry: Entry = { version, index, fn, nameCount: 0, keptUntil: 0 };
+    this.#byKey.set(version.key, entry);
+    this.#byIndex[index] = entry;
+    this.#machine.setVersion(index, fn.index, version.memoryMb);
+    return entry;
+  }
+
+  /** False: everything that is there is in use. */
+  #makeRoom(functionKey: string): boolean {
+    for (const entry of this.#kept) {
+      if (this.#hasRoom(functionKey)) return true;
+      if (this.#machine.versions.running(entry.index) === 0) this.#drop(entry);
+    }
+    return this.#hasRoom(functionKey);
+  }
+
+  #hasRoom(functionKey: string): boolean {
+    return this.#freeIndexes.length > 0 && (this.#freeFunctions.length > 0 || this.#functions.has(functionKey));
+  }
+
+  #functionOf(key: string): FunctionEntry {
     const known = this.#functions.get(key);
     if (known !== undefined) return known;
-    const index = this.#freeFunctions.pop();
-    if (index === undefined) return undefined;
+    const index = this.#freeFunctions.pop()!;
     const fn = { key, index, versionCount: 0 };
     this.#functions.set(key, fn);
     this.#machine.setConcurrency(index, -1);
     return fn;
   }
 
-  #drop(fn: FunctionEntry): void {
-    if (fn.versionCount > 0) return;
-    this.#functions.delete(fn.key);
-    this.#freeFunctions.push(fn.index);
+  #drop(entry: Entry): void {
+    const { index, version, fn } = entry;
+    this.#kept.delete(entry);
+    this.#machine.removeVersion(index);
+    this.#byIndex[index] = undefined;
+    this.#byKey.delete(version.key);
+    this.#freeIndexes.push(index);
+    if (--fn.versionCount === 0) {
+      this.#functions.delete(fn.key);
+      this.#freeFunctions.push(fn.index);
+    }
+    this.#setting.dropped(index, version.key);
   }
 }
 
-/** The names that one line has given, to be taken back when it ends. */
+/** The names that one gateway's line has given, to be taken back when it ends. */
 export class LineNames {
   readonly #names: VersionNames;
+  /** How often by index; 0: it was given, and taken back. */
   readonly #counts = new Map<number, number>();
 
   constructor(names: VersionNames) {
@@ -128,11 +217,15 @@ export class LineNames {
   }
 
   has(index: number): boolean {
+    return (this.#counts.get(index) ?? 0) > 0;
+  }
+
+  wasGiven(index: number): boolean {
     return this.#counts.has(index);
   }
 
-  indexes(): Iterable<number> {
-    return this.#counts.keys();
+  *indexes(): Generator<number> {
+    for (const [index, count] of this.#counts) if (count > 0) yield index;
   }
 
   /** -1: there are too many. */
@@ -145,13 +238,12 @@ export class LineNames {
   unname(index: number): void {
     const count = this.#counts.get(index) ?? 0;
     if (count === 0) return;
-    if (count === 1) this.#counts.delete(index);
-    else this.#counts.set(index, count - 1);
+    this.#counts.set(index, count - 1);
     this.#names.unname(index);
   }
 
-  clear(): void {
-    for (const [index, count] of this.#counts) for (let i = 0; i < count; i++) this.#names.unname(index);
+  leave(): void {
+    for (const [index, count] of this.#counts) for (let i = 0; i < count; i++) this.#names.leave(index);
     this.#counts.clear();
   }
 }

@@ -4,10 +4,12 @@
  */
 import { CloseReason, ClusterKind } from '../../wire/cluster-frame.ts';
 import type { SchedulerFromWorker } from '../../wire/cluster/directions.ts';
-import type { HelloFrame, NameVersionFrame } from '../../wire/cluster/large-frames.ts';
+import { DropVersionFrame, type HelloFrame, NameVersionFrame } from '../../wire/cluster/large-frames.ts';
 import { CountFrame, LeaseFrame } from '../../wire/cluster/small-frames.ts';
 import type { FrameLink } from '../../cluster/link/link.ts';
-import type { Announcement, ClusterScheduler, Place, WorkerPort, WorkerSession } from './cluster-scheduler.ts';
+import type { ClusterScheduler } from './cluster-scheduler.ts';
+import { coresOfWord } from './members.ts';
+import type { Announcement, Place, WorkerPort, WorkerSession } from './ports.ts';
 import { type NamedVersion, versionOf } from './version-names.ts';
 
 type Worker = Pick<Announcement, 'name' | 'host' | 'port' | 'life' | 'coreCount' | 'memoryMb'>;
@@ -17,19 +19,25 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
   readonly #link: FrameLink;
   readonly #worker: Worker;
   readonly #place: Place;
-  readonly #joined: () => void;
+  readonly #joined: () => number;
   #session: WorkerSession | null = null;
   /** What it named and what it runs, until it has joined. */
   readonly #named = new Map<number, NamedVersion>();
-  readonly #running: Announcement['running'][number][] = [];
+  readonly #running = new Map<number, Announcement['running'][number]>();
+  readonly #withdrawn: number[] = [];
+  /** Indexes that the worker was told of here, so that it can be told to keep instances. */
+  readonly #told = new Set<number>();
   readonly #probe = new LeaseFrame(ClusterKind.probe);
   readonly #version = new CountFrame(ClusterKind.version);
+  readonly #provision = new CountFrame(ClusterKind.provision);
+  readonly #nameVersion = new NameVersionFrame();
+  readonly #dropVersion = new DropVersionFrame();
 
-  /** `hello` is not kept. */
+  /** `hello` is not kept. `joined` answers the time. */
   constructor(
     scheduler: ClusterScheduler,
     link: FrameLink,
-    { hello, place, joined }: { hello: HelloFrame; place: Place; joined: () => void },
+    { hello, place, joined }: { hello: HelloFrame; place: Place; joined: () => number },
   ) {
     const { name, host, port, life, coreCount, memoryMb } = hello;
     this.#scheduler = scheduler;
@@ -48,25 +56,26 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
     else this.#answerName(frame.handle, this.#session.name(named));
   }
 
-  /** In its announcement; later it is the answer to a probe, and nothing changes. */
-  held(frame: LeaseFrame): void {
-    if (this.#session !== null) return;
-    const version = this.#named.get(frame.handle);
-    const core = frame.core - this.#place.firstCore;
-    const isTwice = this.#running.some((each) => each.core === core);
-    if (version === undefined || core < 0 || core >= this.#worker.coreCount || isTwice) return this.#breach(frame.kind);
-    this.#running.push({ core, sequence: frame.sequence, version });
+  /** In its announcement what it runs; later the answer to a probe. */
+  held({ kind, handle, core, sequence }: LeaseFrame): void {
+    if (this.#session !== null) return this.#session.held(core, sequence);
+    const version = this.#named.get(handle);
+    const own = core - this.#place.firstCore;
+    if (version === undefined || own < 0 || own >= this.#worker.coreCount || this.#running.has(own))
+      return this.#breach(kind);
+    this.#running.set(own, { core: own, sequence, version });
   }
 
-  announce(frame: CountFrame): void {
-    if (this.#session !== null) return this.#breach(frame.kind);
-    if (frame.flag === 0) return;
-    const session = this.#scheduler.joinWorker(this, { ...this.#worker, running: this.#running });
-    if (typeof session === 'string') return this.#link.close(CloseReason.nameTaken);
-    this.#session = session;
-    for (const [handle, version] of this.#named) this.#answerName(handle, session.name(version));
-    this.#named.clear();
-    this.#joined();
+  announce({ kind, flag, first, second: busy, third: withdrawn }: CountFrame): void {
+    const isLater = this.#session !== null;
+    if (isLater && (flag === 1 || !this.#session!.withdraw(first, withdrawn))) return this.#breach(kind);
+    if (isLater) return;
+    const word = (first - this.#place.firstCore) / 32;
+    const isOwn = Number.isInteger(word) && word >= 0 && word * 32 < this.#worker.coreCount;
+    if (!isOwn || ((busy | withdrawn) & ~coresOfWord(this.#worker, word)) !== 0 || !this.#isSaid(word, busy))
+      return this.#breach(kind);
+    this.#withdrawn[word] = withdrawn;
+    if (flag === 1) this.#join();
   }
 
   /** One that is not known is late: its lease ended here when the worker was thought to be gone. */
@@ -94,9 +103,8 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
     this.#session?.evicted(version);
   }
 
-  /** Nobody asks for it yet. */
-  provisioned(frame: CountFrame): void {
-    this.#breach(frame.kind);
+  provisioned({ version, flag, second, third }: CountFrame): void {
+    this.#session?.provisioned(version, { begun: second, ready: third, failed: flag === 1 });
   }
 
   // ---- what it is told
@@ -108,8 +116,43 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
     this.#link.send(this.#probe);
   }
 
+  dropped(index: number, key: string): void {
+    this.#told.delete(index);
+    Object.assign(this.#dropVersion, { version: index, epoch: this.#scheduler.epoch, key });
+    this.#link.send(this.#dropVersion);
+  }
+
+  provision(index: number, count: number, { key, functionKey, memoryMb }: NamedVersion): void {
+    if (!this.#told.has(index)) {
+      this.#told.add(index);
+      Object.assign(this.#nameVersion, { handle: index, key, functionKey, memoryMb });
+      this.#link.send(this.#nameVersion);
+    }
+    this.#provision.version = index;
+    this.#provision.first = count;
+    this.#link.send(this.#provision);
+  }
+
   left(): void {
     this.#session?.leave();
+  }
+
+  /** Of each core that it says is busy, it has said what runs there. */
+  #isSaid(word: number, busy: number): boolean {
+    for (let bit = 0; bit < 32; bit++)
+      if ((busy & (1 << bit)) !== 0 && !this.#running.has(word * 32 + bit)) return false;
+    return true;
+  }
+
+  #join(): void {
+    const nowMs = this.#joined();
+    const running = [...this.#running.values()];
+    const announcement = { ...this.#worker, running, withdrawn: this.#withdrawn, nowMs };
+    const session = this.#scheduler.joinWorker(this, announcement);
+    if (typeof session === 'string') return this.#link.close(CloseReason.nameTaken);
+    this.#session = session;
+    for (const [handle, version] of this.#named) this.#answerName(handle, session.name(version));
+    this.#named.clear();
   }
 
   #answerName(handle: number, index: number): void {

@@ -1,0 +1,181 @@
+/**
+ * The workers of a cluster, and their cores in the machine. A worker has the same cores whenever it is here. While it is away they
+ * are all withdrawn; when it comes they are given back, but those on which something runs from before, and those that it withdraws itself.
+ *
+ * What runs from before has another name here than there: the worker knows a lease under its old sequence, which may be of
+ * another scheduler and anywhere on the ring. Here it goes on under the worker's floor, so that the core's next lease comes after the
+ * floor, as the worker expects.
+ */
+import { assert } from '../../base/assert.ts';
+import { beginAnew, forgetWorker } from '../machine/membership.ts';
+import type { Scheduler } from '../machine/scheduler.ts';
+import type { Announcement, Place, WorkerPort, WorkerView } from './ports.ts';
+
+const WORD_CORES = 32;
+
+export interface Member extends WorkerView, Place {
+  readonly index: number;
+  host: string;
+  port: number;
+  life: number;
+  floor: number;
+  sinceMs: number;
+  readonly memoryMb: number;
+  line: WorkerPort | null;
+  /** It withdraws all its cores. */
+  isDraining: boolean;
+  /** A word for each 32 cores: those that it has withdrawn. */
+  readonly withdrawn: Int32Array;
+  /** What it runs from before it joined, by core: the sequence under which it knows the lease. */
+  readonly earlier: Map<number, number>;
+}
+
+export class Members {
+  readonly #machine: Scheduler;
+  readonly #byName = new Map<string, Member>();
+  readonly #byIndex: Member[] = [];
+  #coresEnd = 0;
+
+  constructor(machine: Scheduler) {
+    this.#machine = machine;
+  }
+
+  all(): readonly Member[] {
+    return this.#byIndex;
+  }
+
+  at(index: number): Member | undefined {
+    return this.#byIndex[index];
+  }
+
+  *joined(): Generator<Member> {
+    for (const member of this.#byIndex) if (member.line !== null) yield member;
+  }
+
+  owns({ line, firstCore, coreCount }: Member, core: number): boolean {
+    return line !== null && core >= firstCore && core < firstCore + coreCount;
+  }
+
+  /** A text says why it may not have any. */
+  place({ name, coreCount, memoryMb }: Pick<Announcement, 'name' | 'coreCount' | 'memoryMb'>): Member | string {
+    const known = this.#byName.get(name);
+    if (known !== undefined && known.line !== null) return `a worker named ${name} has joined already`;
+    const member = known ?? this.#add(name, coreCount, memoryMb);
+    if (typeof member === 'string') return member;
+    if (member.coreCount !== coreCount || member.memoryMb !== memoryMb)
+      return `the worker ${name} had ${member.coreCount} cores and ${member.memoryMb} MB: give it another name`;
+    member.floor = beginAnew(this.#machine, member.index, member.coreCount);
+    return member;
+  }
+
+  /** It has been placed. Its cores stay withdrawn until `open`. */
+  join(line: WorkerPort, { name, host, port, life, withdrawn = [], nowMs = 0 }: Announcement): Member {
+    const member = this.#byName.get(name)!;
+    Object.assign(member, { line, host, port, life, sinceMs: nowMs });
+    for (let word = 0; word < member.withdrawn.length; word++) member.withdrawn[word] = withdrawn[word] ?? 0;
+    return member;
+  }
+
+  /** False: there is no room for it. */
+  resume(
+    member: Member,
+    lease: { readonly core: number; readonly sequence: number; readonly request: number; readonly version: number },
+  ): boolean {
+    const core = member.firstCore + lease.core;
+    const resumed = this.#machine.resume(core, lease.request, lease.version, member.floor);
+    if (resumed) member.earlier.set(core, lease.sequence);
+    return resumed;
+  }
+
+  /** It runs something that is not counted here: the core is not granted before that ends. */
+  keepBack(member: Member, { core, sequence }: { readonly core: number; readonly sequence: number }): void {
+    member.earlier.set(member.firstCore + core, sequence);
+  }
+
+  open(member: Member): void {
+    for (let word = 0; word < member.withdrawn.length; word++) this.#applyWord(member, word);
+    this.#noteDraining(member);
+  }
+
+  /** False: the word is not its own, or says a core that it does not have. */
+  withdraw(member: Member, firstCore: number, bits: number): boolean {
+    const word = (firstCore - member.firstCore) / WORD_CORES;
+    if (!Number.isInteger(word) || word < 0 || word >= member.withdrawn.length) return false;
+    if ((bits & ~coresOfWord(member, word)) !== 0) return false;
+    member.withdrawn[word] = bits;
+    this.#applyWord(member, word);
+    this.#noteDraining(member);
+    return true;
+  }
+
+  /** What it ran from before, and was not counted, is over. */
+  letGo(member: Member, core: number): void {
+    if (!this.#isWithdrawn(member, core)) this.#machine.giveBack(core);
+  }
+
+  leave(member: Member): void {
+    member.line = null;
+    member.isDraining = false;
+    member.earlier.clear();
+    for (let core = member.firstCore; core < member.firstCore + member.coreCount; core++) this.#machine.withdraw(core);
+  }
+
+  /** Of its instances nothing is known any more. */
+  forget(member: Member): void {
+    forgetWorker(this.#machine, member.index);
+  }
+
+  checkInvariants(): void {
+    const { cores, leases } = this.#machine;
+    for (const member of this.#byIndex) {
+      for (let core = member.firstCore; core < member.firstCore + member.coreCount; core++) {
+        const isKeptBack = member.earlier.has(core) && !leases.isLeased(core);
+        const isOut = member.line === null || this.#isWithdrawn(member, core) || isKeptBack;
+        assert(cores.isWithdrawn(core) === isOut, `core ${core} is withdrawn: ${!isOut}`);
+      }
+    }
+  }
+
+  #add(name: string, coreCount: number, memoryMb: number): Member | string {
+    const machine = this.#machine;
+    const { workerCountMax, coreCountMax } = machine.limits;
+    const wordCount = Math.ceil(coreCount / WORD_CORES);
+    if (machine.workerCount >= workerCountMax || this.#coresEnd + wordCount * WORD_CORES > coreCountMax)
+      return `the cluster is full: ${machine.workerCount} workers, ${machine.registeredCount} cores`;
+    const index = machine.addWorker(coreCount, memoryMb, true);
+    const firstCore = machine.firstCore(index);
+    this.#coresEnd = firstCore + wordCount * WORD_CORES;
+    const away = { host: '', port: 0, life: 0, floor: 0, sinceMs: 0, line: null, isDraining: false };
+    const parts = { withdrawn: new Int32Array(wordCount), earlier: new Map<number, number>() };
+    const member: Member = { ...away, ...parts, name, coreCount, memoryMb, index, firstCore };
+    this.#byName.set(name, member);
+    this.#byIndex[index] = member;
+    return member;
+  }
+
+  #applyWord(member: Member, word: number): void {
+    const machine = this.#machine;
+    const first = member.firstCore + word * WORD_CORES;
+    const end = Math.min(first + WORD_CORES, member.firstCore + member.coreCount);
+    for (let core = first; core < end; core++) {
+      const isKeptBack = member.earlier.has(core) && !machine.leases.isLeased(core);
+      if (this.#isWithdrawn(member, core)) machine.withdraw(core);
+      else if (!isKeptBack) machine.giveBack(core);
+    }
+  }
+
+  #noteDraining(member: Member): void {
+    member.isDraining = member.withdrawn.every((bits, word) => bits === coresOfWord(member, word));
+  }
+
+  #isWithdrawn(member: Member, core: number): boolean {
+    const own = core - member.firstCore;
+    return (member.withdrawn[own >>> 5]! & (1 << (own & 31))) !== 0;
+  }
+}
+
+/** A bit for each core that the worker has in this word. */
+export function coresOfWord({ coreCount }: { readonly coreCount: number }, word: number): number {
+  const count = Math.min(WORD_CORES, coreCount - word * WORD_CORES);
+  return count === WORD_CORES ? -1 : (1 << count) - 1;
+}
