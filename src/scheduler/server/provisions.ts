@@ -176,7 +176,7 @@ function sumOf({ wanted, shares, unplaced }: Provision): ProvisionedSum {
   for (const share of shares.values()) {
     begun += share.begun;
     ready += share.ready;
-    failed ||= share.failed;
+    failed ||= share.failed && share.count > 0;
   }
   return { wanted, begun, ready, failed };
 }
