@@ -129,7 +129,7 @@ export const API_ERRORS = {
   ServiceUnavailableException: {
     status: 503,
     messageKey: 'message',
-    meaning: 'The platform is shutting down.',
+    meaning: 'The platform is shutting down, or the node that has the store cannot be reached.',
     action: 'Retry once it is up again.',
   },
   InvalidZipFileException: {

@@ -52,6 +52,38 @@ export const LIMITS = {
   logBufferBytesMax: 4 * 1024 * 1024,
   logMemoryBytesMax: 64 * 1024 * 1024,
 
+  // Store of another node
+  /** A change that is asked for; code goes with codeTimeoutMs. */
+  storeCallTimeoutMs: 30_000,
+  /** A call whose connection broke is repeated for so long; its answer is remembered for longer. */
+  storeRepeatMs: 10_000,
+  storeAnswerKeptMs: 60_000,
+  storeAnswersKeptMax: 16_384,
+  /** Until an answered change has come back in the stream of all changes. */
+  storeSeenMs: 10_000,
+  storeCallBytesMax: 1024 * 1024,
+  /** Invocations that travel together; and those that wait for it. */
+  enqueueBatchBytesMax: 4 * 1024 * 1024,
+  enqueueWaitingBytesMax: 64 * 1024 * 1024,
+  /** A line of a stream: a version, or a function and the numbers of its versions. */
+  storeLineBytesMax: 2 * 1024 * 1024,
+  storeStreamsMax: 1024,
+  /** Of requests that are being read or answered, together. */
+  storeBodiesBytesMax: 512 * 1024 * 1024,
+  /** Zips being read from the disk or sent at once; the others wait. */
+  storeZipsMax: 8,
+  /** Another worker that is asked for code may say nothing for so long, and take so long. */
+  codePeerSilenceMs: 2000,
+  codePeerTimeoutMs: 20_000,
+  /** A worker that gave bytes that were not what their name says is not asked again for so long. */
+  codePeerDistrustMs: 600_000,
+  /** Codes of which a worker remembers who may have them, or why they cannot be used. */
+  codeNotesMax: 4096,
+  codeRejectedMs: 60_000,
+  /** A worker that stops waits so long for the store to take its last log. */
+  logCloseMs: 3000,
+  logTailBytesSentMax: 33 * 1024 * 1024,
+
   // Scheduler
   functionVersionCountMax: 65_536,
   requestQueueMax: 1024,
@@ -112,6 +144,8 @@ export const LIMITS = {
   handshakeTimeoutMs: 10_000,
   /** Connections of one node to each other node for what is not frames: code, functions, logs. */
   nodeConnectionsMax: 16,
+  /** Workers that another one may ask for the code of a version. */
+  codePeersMax: 3,
   /** A join file or a key is about 3 KB; of the lists of certificates, a line is about 100 bytes. */
   joinFileBytesMax: 64 * 1024,
   certificateListBytesMax: 16 * 1024 * 1024,

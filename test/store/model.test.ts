@@ -183,7 +183,7 @@ const restart = fc.constant<Step>(async (model, real) => {
   for (const each of model.queue) each.handedOut = false;
 });
 
-function open(folder: string): Promise<Store> {
+function open(folder: string): Promise<EmbeddedStore> {
   return openEmbeddedStore(folder, { limits: { asyncQueueMax: QUEUE_MAX, asyncMemoryBytesMax: 2000 } });
 }
 

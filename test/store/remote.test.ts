@@ -1,0 +1,28 @@
+/** The store of another node, over real connections in this process: it does all that a store has to. */
+import { join } from 'node:path';
+import { storeContract, type WholeStore } from './contract.ts';
+import { identities, openRemote, serveStore } from './remote-nodes.ts';
+
+storeContract({
+  name: 'remote',
+  async open(folder, limits) {
+    const { store: identity } = await identities();
+    const served = await serveStore(join(folder, 'node'), { identity, limits });
+    const remote = await openRemote(null, served.listener.port);
+    const close = remote.close.bind(remote);
+    // What was enqueued is run at the store's own node.
+    const { store } = served;
+    const whole: WholeStore = Object.assign(remote, {
+      takeDue: store.takeDue.bind(store),
+      nextDueMs: store.nextDueMs.bind(store),
+      done: store.done.bind(store),
+      retry: store.retry.bind(store),
+      asyncQueueLength: store.asyncQueueLength.bind(store),
+      close: async () => {
+        await close();
+        await served.close();
+      },
+    });
+    return whole;
+  },
+});
