@@ -232,6 +232,11 @@ export const FUNCTION_ERRORS = {
     meaning: 'The sandbox of the function could not be started.',
     action: 'Run `perch doctor`; the log of the platform says what happened.',
   },
+  'Sandbox.WorkerLost': {
+    meaning:
+      'The connection to the worker that ran the function ended before its answer: it may have run, in part or whole.',
+    action: 'Call it again if running it twice does no harm; asynchronous invocations are run again by themselves.',
+  },
   'Function.ResponseSizeTooLarge': {
     meaning: 'The response of the handler is larger than its limit.',
     action: 'Return less; pass large data by reference.',

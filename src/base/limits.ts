@@ -146,6 +146,16 @@ export const LIMITS = {
   nodeConnectionsMax: 16,
   /** Workers that another one may ask for the code of a version. */
   codePeersMax: 3,
+  /** A gateway's requests that are not over: those that run anywhere among them. */
+  gatewayRequestCountMax: 65_536,
+  /** A request that was never asked for waits so long for a scheduler. */
+  schedulerWaitMs: 10_000,
+  /** A grant waits so long for the connection to its worker. */
+  workerConnectMs: 500,
+  /** What a worker has said to the scheduler on a connection that is silent by now has arrived, or will not. */
+  lostRequestRestMs: 30_000,
+  /** Every core of a cluster is below. */
+  clusterCoreEnd: 1_048_576,
   /** A join file or a key is about 3 KB; of the lists of certificates, a line is about 100 bytes. */
   joinFileBytesMax: 64 * 1024,
   certificateListBytesMax: 16 * 1024 * 1024,

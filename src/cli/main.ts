@@ -22,6 +22,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   cluster: () => import('./commands/cluster.ts'),
   scheduler: () => import('./commands/scheduler.ts'),
   worker: () => import('./commands/worker.ts'),
+  gateway: () => import('./commands/gateway.ts'),
   doctor: () => import('./commands/doctor.ts'),
   demo: () => import('./commands/demo.ts'),
 };

@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
+import { DEFAULT_ACCOUNT } from '../base/arn.ts';
 import { DEFAULT_ENDPOINT } from './client.ts';
 
 export interface EndpointOptions {
@@ -56,4 +57,22 @@ export function logLevelOption(): Option {
   return new Option('--log-level <level>', 'of the log on stderr')
     .choices(['debug', 'info', 'warn', 'error', 'silent'])
     .default('warn');
+}
+
+const REGION_LENGTH_MAX = 32;
+
+/** --region, of whatever answers as AWS does. */
+export function regionOption(): Option {
+  return new Option('--region <name>', 'AWS region to report')
+    .argParser((text) => {
+      // It becomes part of every ARN, so it has to look like a region; it need not be one that AWS has.
+      if (/^[a-z]{2,8}(-[a-z0-9]{1,16}){1,4}$/.test(text) && text.length <= REGION_LENGTH_MAX) return text;
+      throw new InvalidArgumentError("It has to look like AWS's, such as us-east-1.");
+    })
+    .default(DEFAULT_ACCOUNT.region);
+}
+
+/** --allow-host-network, of whatever takes or runs functions. */
+export function hostNetworkOption(): Option {
+  return new Option('--allow-host-network', 'let functions ask for the network of this machine (PERCH_NETWORK=host)');
 }

@@ -1,12 +1,11 @@
 /** What the commands that run functions on this machine have in common: `perch up` and `perch worker`. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { DEFAULT_ACCOUNT } from '../base/arn.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { Log } from '../telemetry/log.ts';
 import { parseCpuList } from '../worker/agent/topology.ts';
 import type { WorkerOptions } from './compose/worker-parts.ts';
 import { CliError, EXIT } from './exit-codes.ts';
-import { dataFolderDefault, wholeNumber } from './options.ts';
+import { dataFolderDefault, hostNetworkOption, regionOption, wholeNumber } from './options.ts';
 
 export interface WorkerCommandOptions {
   readonly data: string;
@@ -19,7 +18,6 @@ export interface WorkerCommandOptions {
 }
 
 const MB = 1024 * 1024;
-const REGION_LENGTH_MAX = 32;
 
 /** `kept`: what lies in the data folder, in words. */
 export function withWorker(command: Command, kept: string): Command {
@@ -42,8 +40,8 @@ export function withWorker(command: Command, kept: string): Command {
       wholeNumber(LIMITS.codeCacheBytesMin / MB, 2 ** 31 - 1),
       LIMITS.codeCacheBytesMax / MB,
     )
-    .option('--allow-host-network', 'let functions ask for the network of this machine (PERCH_NETWORK=host)')
-    .option('--region <name>', 'AWS region to report', parseRegion, DEFAULT_ACCOUNT.region);
+    .addOption(hostNetworkOption())
+    .addOption(regionOption());
 }
 
 /** What a worker is made of. Says on stderr what its sandbox does not keep apart. */
@@ -71,10 +69,4 @@ function parseCores(text: string): number[] {
   const cpus = parseCpuList(text);
   if (cpus === null || cpus.length === 0) throw new InvalidArgumentError('It has to be a list of CPUs such as 0-1,3.');
   return cpus;
-}
-
-/** It becomes part of every ARN, so it has to look like a region; it need not be one that AWS has. */
-function parseRegion(text: string): string {
-  if (/^[a-z]{2,8}(-[a-z0-9]{1,16}){1,4}$/.test(text) && text.length <= REGION_LENGTH_MAX) return text;
-  throw new InvalidArgumentError("It has to look like AWS's, such as us-east-1.");
 }

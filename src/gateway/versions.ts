@@ -27,7 +27,7 @@ export interface VersionEvents {
   refuse(fn: FunctionVersion): UserError | null;
   added(entry: VersionEntry): void;
   retired(entry: VersionEntry): void;
-  concurrency(functionIndex: number, max: number | null): void;
+  concurrency(functionIndex: number, max: number | null, functionName: string): void;
 }
 
 interface FunctionEntry {
@@ -134,14 +134,14 @@ export class VersionTable {
     assert(index !== undefined, 'a version has an index, and its function has none');
     const entry: FunctionEntry = { index, entries: new Set() };
     this.#functions.set(functionName, entry);
-    this.#events.concurrency(index, this.#store.getFunction(functionName)?.reservedConcurrency ?? null);
+    this.#events.concurrency(index, reservedOf(this.#store, functionName), functionName);
     return entry;
   }
 
   #onChange(functionName: string): void {
     const owner = this.#functions.get(functionName);
     if (owner === undefined) return;
-    this.#events.concurrency(owner.index, this.#store.getFunction(functionName)?.reservedConcurrency ?? null);
+    this.#events.concurrency(owner.index, reservedOf(this.#store, functionName), functionName);
     for (const entry of owner.entries) {
       const current = this.#store.getVersion(functionName, entry.fn.version) === entry.fn;
       const sameIsolation = current && this.#isolationOf(entry.fn) === entry.isolation;
@@ -166,4 +166,9 @@ export class VersionTable {
     this.#functions.delete(entry.fn.functionName);
     this.#freeFunctions.push(owner.index);
   }
+}
+
+/** Null: no limit of its own. */
+export function reservedOf(store: Store, functionName: string): number | null {
+  return store.getFunction(functionName)?.reservedConcurrency ?? null;
 }

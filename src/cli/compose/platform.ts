@@ -6,16 +6,15 @@ import path from 'node:path';
 import { realClock } from '../../base/clock.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { Admission } from '../../gateway/admission.ts';
-import { AsyncRunner } from '../../gateway/async-runner.ts';
+import type { AsyncRunner } from '../../gateway/async-runner.ts';
 import { Dispatcher } from '../../gateway/dispatch.ts';
-import { createGateway, type Gateway, ListenError } from '../../gateway/gateway.ts';
-import type { CoreView, Platform } from '../../gateway/platform.ts';
+import { type Gateway, ListenError } from '../../gateway/gateway.ts';
+import type { CoreView } from '../../gateway/platform.ts';
 import { LocalScheduler } from '../../scheduler/server/local.ts';
 import { schedulerMetrics } from '../../scheduler/server/scheduler-metrics.ts';
 import { openEmbeddedStore } from '../../store/embedded/embedded-store.ts';
 import { LogFiles } from '../../store/log-files.ts';
-import { type EnqueuedInvocations, type Store, StoreError } from '../../store/store.ts';
-import type { Log } from '../../telemetry/log.ts';
+import { StoreError } from '../../store/store.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import type { Agent } from '../../worker/agent/agent.ts';
 import type { Topology } from '../../worker/agent/topology.ts';
@@ -25,29 +24,17 @@ import type { NetworkPolicy } from '../../worker/sandbox/contract.ts';
 import { SANDBOX_UIDS } from '../../worker/sandbox/identity.ts';
 import { SandboxError } from '../../worker/sandbox/index.ts';
 import { type Closers, startWhole } from './closers.ts';
+import { type FaceOptions, makeAsyncRunner, makeFace, makePlatform } from './gateway-parts.ts';
 import { makeAgent, makeBackend, makeCodeCache, type WorkerOptions } from './worker-parts.ts';
 
 export { warningOf } from '../../worker/sandbox/index.ts';
 
-export interface PlatformOptions extends WorkerOptions {
-  readonly host: string;
-  readonly port: number;
-  /** Functions may ask for the network of the host. */
-  readonly allowHostNetwork: boolean;
-  /** Secret by access key id; empty: loopback only. */
-  readonly keys: ReadonlyMap<string, string>;
-  readonly region: string;
-  readonly accountId: string;
-  readonly version: string;
-}
+export interface PlatformOptions extends WorkerOptions, FaceOptions {}
 
 export interface RunningPlatform {
   readonly url: string;
   close(): Promise<void>;
 }
-
-/** At the end: for writing the last answers, before connections are cut. */
-const ANSWER_GRACE_MS = 2000;
 
 /** What the machine or the command line lacks, in words for the operator; null for a bug of ours. */
 export function operatorMessage(error: unknown): string | null {
@@ -102,18 +89,20 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
 
   const runner = makeAsyncRunner(dispatcher, { store, metrics, log });
   const cores = (): readonly CoreView[] => coreViews(scheduler, dispatcher, topology);
-  const platform = makePlatform(options, { store, logs, admission, metrics, dispatcher, runner, cores });
-  const gateway = createGateway({
-    platform,
-    host: options.host,
-    port: options.port,
-    keys: options.keys,
-    region: options.region,
-    accountId: options.accountId,
-    log,
+  const platform = makePlatform({
+    store,
+    logs,
+    admission,
+    metrics,
+    cores,
+    dispatch: dispatcher,
+    enqueued: () => runner.wake(),
+    // A slot stays for a lease on each core.
+    capacity: { memoryMb: options.memoryMb, instanceCount: LIMITS.instanceCountMax - topology.cores.length },
+  });
+  const gateway = makeFace(options, platform, {
     refuseUids: options.sandbox === 'bubblewrap' && process.getuid?.() === 0 ? SANDBOX_UIDS : null,
     info: infoOf(options),
-    shutdownGraceMs: LIMITS.shutdownGraceMs + ANSWER_GRACE_MS,
   });
   closers.push(() => {
     dispatcher.stop();
@@ -157,67 +146,6 @@ function makeScheduler(options: PlatformOptions, metrics: Metrics): LocalSchedul
 /** What waits, and what runs. */
 function requestCountMax(topology: Topology): number {
   return LIMITS.requestQueueMax + 2 * topology.cores.length;
-}
-
-function makeAsyncRunner(
-  dispatcher: Dispatcher,
-  doors: { store: Store & EnqueuedInvocations; metrics: Metrics; log: Log },
-): AsyncRunner {
-  return new AsyncRunner(
-    { ...doors, clock: realClock, invoke: (request, done) => void dispatcher.invoke(request, done) },
-    {
-      retryMax: LIMITS.asyncRetryMax,
-      retryDelaysMs: LIMITS.asyncRetryDelaysMs,
-      ageMaxMs: LIMITS.asyncAgeMaxMs,
-      refusedDelayMinMs: LIMITS.asyncRefusedDelayMinMs,
-      refusedDelayMaxMs: LIMITS.asyncRefusedDelayMaxMs,
-      concurrencyMax: LIMITS.asyncConcurrencyMax,
-    },
-  );
-}
-
-interface PlatformParts {
-  readonly store: Store;
-  readonly logs: LogFiles;
-  readonly admission: Admission;
-  readonly metrics: Metrics;
-  readonly dispatcher: Dispatcher;
-  readonly runner: AsyncRunner;
-  readonly cores: () => readonly CoreView[];
-}
-
-function makePlatform(options: PlatformOptions, parts: PlatformParts): Platform {
-  const { store, logs, admission, metrics, dispatcher, runner, cores } = parts;
-  return {
-    store,
-    logs,
-    admission,
-    cores,
-    // A slot stays for a lease on each core.
-    capacity: {
-      memoryMb: options.memoryMb,
-      instanceCount: LIMITS.instanceCountMax - options.topology.cores.length,
-    },
-    provisionedState: (fn) => dispatcher.provisionedState(fn),
-    copyState: (fn) => dispatcher.copyState(fn),
-    metrics: () => metrics.text(),
-    invoke: (request, done) => dispatcher.invoke(request, done),
-    invokeAsync: async (request) => {
-      const nowMs = realClock.wallMs();
-      const refusal = await store.enqueue({
-        id: request.requestId,
-        functionName: request.fn.functionName,
-        version: request.fn.version,
-        payload: request.payload,
-        clientContext: request.clientContext,
-        acceptedMs: nowMs,
-        attempts: 0,
-        dueMs: nowMs,
-      });
-      if (refusal === null) runner.wake();
-      return refusal;
-    },
-  };
 }
 
 function coreViews(scheduler: LocalScheduler, dispatcher: Dispatcher, topology: Topology): CoreView[] {

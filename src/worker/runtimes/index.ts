@@ -19,6 +19,11 @@ export function runtimeOf(name: RuntimeName): Runtime {
   return runtime;
 }
 
+/** Whether there is a folder that serves it, whatever this machine has. */
+export function knowsRuntime(name: RuntimeName): boolean {
+  return BY_NAME.has(name);
+}
+
 /** What this machine has for a runtime; null where no folder serves that name. */
 export function findRuntime(name: RuntimeName): RuntimeFinding | null {
   return BY_NAME.get(name)?.check() ?? null;

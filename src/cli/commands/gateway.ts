@@ -1,0 +1,78 @@
+/** `perch gateway`: answers the clients of a cluster at this machine, until it is told to stop. */
+import type { Command } from 'commander';
+import { DEFAULT_ACCOUNT } from '../../base/arn.ts';
+import type { Address } from '../../cluster/node/connect.ts';
+import { CliError, EXIT } from '../exit-codes.ts';
+import { type GatewayCommandOptions, KEYS_HELP, packageVersion, readKeys, withGateway } from '../gateway-options.ts';
+import { cannotListen, type NodeOptions, openNode, withNode } from '../node-options.ts';
+import { dataFolderDefault, hostAndPort, hostNetworkOption, regionOption } from '../options.ts';
+import { stopSignal } from '../stop-signal.ts';
+
+interface Options extends NodeOptions, GatewayCommandOptions {
+  readonly scheduler: Address;
+  readonly store?: Address;
+  readonly listen: Address;
+  readonly data: string;
+  readonly region: string;
+  readonly allowHostNetwork?: boolean;
+}
+
+const DEFAULT_LISTEN = '0.0.0.0:9403';
+
+const HELP = `
+One gateway of a cluster has the store: functions, code, logs and asynchronous invocations are in its data folder, and the other nodes
+reach it at --listen. All other gateways are told with --store where that is, and keep nothing.
+
+It starts and answers also while the scheduler cannot be reached: what is invoked then waits for a moment, and is refused with 503.
+${KEYS_HELP}`;
+
+export function register(program: Command): void {
+  const command = program.command('gateway').description('answer the clients of a cluster at this machine');
+  withGateway(withNode(command))
+    .requiredOption('--scheduler <host:port>', 'where the scheduler is', hostAndPort)
+    .option('--store <host:port>', 'where the gateway with the store is (default: this one has it)', hostAndPort)
+    .option('--listen <host:port>', 'where other nodes reach the store', hostAndPort, hostAndPort(DEFAULT_LISTEN))
+    .option('--data <folder>', 'where functions, code and logs are kept', dataFolderDefault())
+    .addOption(hostNetworkOption())
+    .addOption(regionOption())
+    .addHelpText('after', HELP)
+    .action(run);
+}
+
+async function run(options: Options): Promise<void> {
+  const [{ startGatewayNode }, { operatorMessage }] = await Promise.all([
+    import('../compose/gateway-node.ts'),
+    import('../compose/platform.ts'),
+  ]);
+  const node = await openNode(options, 'gateway');
+  const running = await startGatewayNode({
+    identity: node.identity,
+    revoked: node.revoked,
+    log: node.log,
+    scheduler: options.scheduler,
+    store: options.store ?? null,
+    listen: options.listen,
+    dataDir: options.data,
+    host: options.host,
+    port: options.port,
+    allowHostNetwork: options.allowHostNetwork === true,
+    keys: readKeys(options.keys),
+    region: options.region,
+    accountId: DEFAULT_ACCOUNT.accountId,
+    version: packageVersion(),
+  }).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).syscall === 'listen') throw cannotListen(options.listen, error);
+    const message = operatorMessage(error);
+    throw message === null ? error : new CliError(EXIT.refused, message);
+  });
+  node.onRevoked((revoked) => running.dismiss(revoked));
+  const { url, clusterPort } = running;
+  const text = `The gateway ${node.identity.name} is up at ${url}`;
+  process.stdout.write((options.json === true ? JSON.stringify({ url, clusterPort, pid: process.pid }) : text) + '\n');
+  await stopSignal();
+  // A second signal does not wait for what runs.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(EXIT.internal));
+  await running.close();
+  node.stop();
+  process.exit(EXIT.ok);
+}

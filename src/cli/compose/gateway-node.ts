@@ -1,0 +1,169 @@
+/**
+ * A gateway of a cluster, put together: the HTTP face and the asynchronous runner as with `perch up`, a store of its own or
+ * that of another gateway, and in the place of scheduler and agent the connections to them.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import path from 'node:path';
+import type { TLSSocket } from 'node:tls';
+import { realClock } from '../../base/clock.ts';
+import { LIMITS } from '../../base/limits.ts';
+import type { Identity } from '../../cluster/identity/join-file.ts';
+import { Refusal } from '../../cluster/identity/refusal.ts';
+import { type Peer, peerOf } from '../../cluster/identity/tls.ts';
+import { type Address, connectNode } from '../../cluster/node/connect.ts';
+import { type Listener, openListener } from '../../cluster/node/listener.ts';
+import { Admission } from '../../gateway/admission.ts';
+import type { AsyncRunner } from '../../gateway/async-runner.ts';
+import { ClusterDispatcher } from '../../gateway/cluster/cluster-dispatcher.ts';
+import type { Gateway } from '../../gateway/gateway.ts';
+import { openEmbeddedStore } from '../../store/embedded/embedded-store.ts';
+import { LogFiles } from '../../store/log-files.ts';
+import type { LogStore } from '../../store/logs.ts';
+import type { EnqueuedInvocations, Store } from '../../store/store.ts';
+import { Metrics } from '../../telemetry/metrics.ts';
+import { knowsRuntime } from '../../worker/runtimes/index.ts';
+import { type Closers, startWhole } from './closers.ts';
+import { type FaceOptions, makeAsyncRunner, makeFace, makePlatform } from './gateway-parts.ts';
+
+export interface GatewayNodeOptions extends FaceOptions {
+  readonly identity: Identity;
+  readonly revoked: () => ReadonlySet<string>;
+  readonly scheduler: Address;
+  /** Where the store is; null: here. */
+  readonly store: Address | null;
+  /** Where other nodes reach this one, if it has the store. */
+  readonly listen: Address;
+  readonly dataDir: string;
+}
+
+export interface RunningGatewayNode {
+  readonly url: string;
+  /** Where other nodes reach the store; 0 where it is not here. */
+  readonly clusterPort: number;
+  /** Closes the connections of nodes whose certificates were taken back. */
+  dismiss(revoked: ReadonlySet<string>): void;
+  close(): Promise<void>;
+}
+
+/** What is kept, and who serves it to other nodes; the queue only where the store is here. */
+interface Kept {
+  readonly store: Store;
+  readonly logs: LogStore;
+  readonly queue: (Store & EnqueuedInvocations) | null;
+}
+
+/** What this machine has no part in is not bounded by it. */
+const NO_BOUND = 2 ** 31 - 1;
+
+export async function startGatewayNode(options: GatewayNodeOptions): Promise<RunningGatewayNode> {
+  const { value, close } = await startWhole((closers) => open(options, closers));
+  return { ...value, close };
+}
+
+async function open(options: GatewayNodeOptions, closers: Closers): Promise<Omit<RunningGatewayNode, 'close'>> {
+  const { identity, accountId, log } = options;
+  const metrics = new Metrics();
+  const { store, logs, queue } = await openKept(options, closers, metrics);
+  // What its runtime needs, the worker has or has not.
+  const found = { ok: true, detail: '', fix: '' };
+  const admission = new Admission({
+    hostNetworkAllowed: options.allowHostNetwork,
+    findRuntime: (name) => (knowsRuntime(name) ? found : null),
+  });
+  const dispatch = new ClusterDispatcher(
+    { name: identity.name, accountId, hasStore: queue !== null },
+    { store, clock: realClock, metrics, admission, log, random: Math.random, ...dialsOf(options) },
+  );
+  const runner = queue === null ? null : makeAsyncRunner(dispatch, { store: queue, metrics, log });
+  const platform = makePlatform({
+    store,
+    logs,
+    admission,
+    metrics,
+    dispatch,
+    cores: () => dispatch.coreViews(),
+    capacity: { memoryMb: NO_BOUND, instanceCount: NO_BOUND },
+    enqueued: () => runner?.wake(),
+  });
+  const info = { version: options.version, node: process.version, cluster: identity.cluster, name: identity.name };
+  const gateway = makeFace(options, platform, {
+    info: { ...info, hostNetworkAllowed: options.allowHostNetwork },
+  });
+  const listener = await openClusterPort(options, { metrics, enqueued: () => runner?.wake() });
+  if (listener !== null) closers.push(() => listener.close());
+  closers.push(() => {
+    dispatch.stop();
+    return endInvocations(gateway, runner, dispatch);
+  });
+  dispatch.start();
+  const { url } = await gateway.listen();
+  runner?.wake();
+  return { url, clusterPort: listener?.port ?? 0, dismiss: (revoked) => listener?.dismiss(revoked) };
+}
+
+/** What runs may end and what waits may run, for as long as the grace period lasts; then the rest gets its answers. */
+async function endInvocations(
+  gateway: Gateway,
+  runner: AsyncRunner | null,
+  dispatch: ClusterDispatcher,
+): Promise<void> {
+  runner?.stop();
+  const answered = gateway.close();
+  await dispatch.finish(LIMITS.shutdownGraceMs);
+  runner?.abandon();
+  dispatch.close();
+  await answered;
+}
+
+async function openKept(options: GatewayNodeOptions, closers: Closers, _metrics: Metrics): Promise<Kept> {
+  const { dataDir, log } = options;
+  const report = (message: string): void => log.warn(message);
+  const store = await openEmbeddedStore(dataDir, { report });
+  closers.push(() => store.close());
+  const logs = new LogFiles(path.join(dataDir, 'logs'), { report });
+  closers.push(() => logs.close());
+  return { store, logs, queue: store };
+}
+
+/** Where the store is here: for the other nodes. */
+async function openClusterPort(
+  options: GatewayNodeOptions,
+  { metrics }: { metrics: Metrics; enqueued: () => void },
+): Promise<Listener | null> {
+  if (options.store !== null) return null;
+  const { identity, revoked, listen, log } = options;
+  return openListener({
+    identity,
+    roles: ['gateway', 'worker', 'scheduler'],
+    revoked,
+    host: listen.host,
+    port: listen.port,
+    clock: realClock,
+    log,
+    http: (request: IncomingMessage, response: ServerResponse, _peer: Peer) => {
+      if (request.method === 'GET' && request.url === '/metrics') response.end(metrics.text());
+      else response.writeHead(404).end();
+    },
+  });
+}
+
+/** Connections to nodes that are who they should be. */
+function dialsOf({ identity, revoked, scheduler }: GatewayNodeOptions): {
+  dialScheduler: () => TLSSocket;
+  dialWorker: (name: string, address: Address) => TLSSocket;
+} {
+  const common = { identity, revoked, clock: realClock };
+  return {
+    dialScheduler: () => connectNode({ ...common, roles: ['scheduler'] }, scheduler, 'frames'),
+    dialWorker: (name, address) => {
+      const roles = ['worker'] as const;
+      const socket = connectNode({ ...common, roles }, address, 'frames');
+      socket.prependOnceListener('secureConnect', () => {
+        const peer = peerOf(socket, { identity, roles, revoked: revoked(), nowMs: realClock.wallMs() });
+        if (peer instanceof Refusal || peer.name === name) return;
+        socket.destroy(new Error(`${peer.name} is at ${address.host}:${address.port}, and not ${name}`));
+      });
+      return socket;
+    },
+  };
+}

@@ -1,0 +1,93 @@
+/** A gateway's parts, put together: what is the same on one machine and in a cluster. For `perch up` and `perch gateway`. */
+import { realClock } from '../../base/clock.ts';
+import { LIMITS } from '../../base/limits.ts';
+import { AsyncRunner } from '../../gateway/async-runner.ts';
+import { createGateway, type Gateway, type GatewayOptions } from '../../gateway/gateway.ts';
+import type { Dispatch, InvokeRequest, Platform } from '../../gateway/platform.ts';
+import type { EnqueuedInvocations, Store } from '../../store/store.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+
+export interface FaceOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Functions may ask for the network of the host. */
+  readonly allowHostNetwork: boolean;
+  /** Secret by access key id; empty: loopback only. */
+  readonly keys: ReadonlyMap<string, string>;
+  readonly region: string;
+  readonly accountId: string;
+  readonly version: string;
+  readonly log: Log;
+}
+
+export interface PlatformParts extends Pick<Platform, 'store' | 'logs' | 'admission' | 'cores' | 'capacity'> {
+  readonly metrics: Metrics;
+  readonly dispatch: Dispatch;
+  /** Something was enqueued. */
+  readonly enqueued: () => void;
+}
+
+/** At the end: for writing the last answers, before connections are cut. */
+const ANSWER_GRACE_MS = 2000;
+
+export function makePlatform(parts: PlatformParts): Platform {
+  const { store, logs, admission, cores, capacity, metrics, dispatch, enqueued } = parts;
+  return {
+    store,
+    logs,
+    admission,
+    cores,
+    capacity,
+    provisionedState: (fn) => dispatch.provisionedState(fn),
+    copyState: (fn) => dispatch.copyState(fn),
+    metrics: () => metrics.text(),
+    invoke: (request, done) => dispatch.invoke(request, done),
+    invokeAsync: async (request) => {
+      const refusal = await store.enqueue(enqueuedOf(request));
+      if (refusal === null) enqueued();
+      return refusal;
+    },
+  };
+}
+
+function enqueuedOf(request: InvokeRequest): Parameters<Store['enqueue']>[0] {
+  const nowMs = realClock.wallMs();
+  return {
+    id: request.requestId,
+    functionName: request.fn.functionName,
+    version: request.fn.version,
+    payload: request.payload,
+    clientContext: request.clientContext,
+    acceptedMs: nowMs,
+    attempts: 0,
+    dueMs: nowMs,
+  };
+}
+
+export function makeFace(
+  options: FaceOptions,
+  platform: Platform,
+  more: Pick<GatewayOptions, 'refuseUids' | 'info'>,
+): Gateway {
+  const { host, port, keys, region, accountId, log } = options;
+  const shutdownGraceMs = LIMITS.shutdownGraceMs + ANSWER_GRACE_MS;
+  return createGateway({ platform, host, port, keys, region, accountId, log, shutdownGraceMs, ...more });
+}
+
+export function makeAsyncRunner(
+  dispatch: Dispatch,
+  doors: { store: Store & EnqueuedInvocations; metrics: Metrics; log: Log },
+): AsyncRunner {
+  return new AsyncRunner(
+    { ...doors, clock: realClock, invoke: (request, done) => void dispatch.invoke(request, done) },
+    {
+      retryMax: LIMITS.asyncRetryMax,
+      retryDelaysMs: LIMITS.asyncRetryDelaysMs,
+      ageMaxMs: LIMITS.asyncAgeMaxMs,
+      refusedDelayMinMs: LIMITS.asyncRefusedDelayMinMs,
+      refusedDelayMaxMs: LIMITS.asyncRefusedDelayMaxMs,
+      concurrencyMax: LIMITS.asyncConcurrencyMax,
+    },
+  );
+}

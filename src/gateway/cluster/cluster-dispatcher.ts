@@ -1,0 +1,366 @@
+/**
+ * The way of one invocation behind the HTTP face of a gateway in a cluster: a core is asked of the scheduler over one
+ * connection, payload and lease go to the core's worker over another. What is decided, the machine decides; here are the
+ * requests themselves, their frames, and the ends that they come to.
+ *
+ * Hot path: a handful of small objects for each invocation; frames are registers that are used again and again.
+ */
+import { randomInt } from 'node:crypto';
+import { LIMITS } from '../../base/limits.ts';
+import { UserError } from '../../base/errors.ts';
+import { encodeVersion } from '../../cluster/version-body.ts';
+import { functionKey, versionKey } from '../../cluster/version-key.ts';
+import type { FunctionVersion } from '../../store/store.ts';
+import { AssignFrame, type ResultFrame, ResultKind } from '../../wire/cluster/body-frames.ts';
+import type { CountFrame } from '../../wire/cluster/small-frames.ts';
+import type { CopyState, ProvisionedState } from '../../worker/agent/contract.ts';
+import type { CoreView, Dispatch, InvokeRequest, InvokeResult } from '../platform.ts';
+import { Provisioning } from '../provisioning.ts';
+import { refuseBadPayload, Refusals } from '../refusals.ts';
+import { reservedOf, type VersionEntry, VersionTable } from '../versions.ts';
+import { CoreUses } from './core-uses.ts';
+import { GatewayCounters, gatewayGauges } from './gateway-metrics.ts';
+import { GatewayMachine } from './machine/gateway-machine.ts';
+import type { Lease, RequestRefusal } from './machine/ports.ts';
+import { lostResult, notStartedError, resultOf } from './results.ts';
+import { SchedulerLine, type VersionName } from './scheduler-line.ts';
+import type { GatewayNodeDoors, GatewayNodeSetting } from './setting.ts';
+import { WorkerLines } from './worker-lines.ts';
+
+const TICK_MS = 250;
+const LIFE_END = 2 ** 32 - 1;
+const EMPTY: Buffer = Buffer.alloc(0);
+const NOTHING_KNOWN: CopyState = {
+  copyable: null,
+  reasons: [],
+  zygote: 'none',
+  lacks: '',
+  failure: '',
+  waiting: 0,
+};
+const NOT_PROVISIONED: ProvisionedState = { allocated: 0, available: 0, failed: null };
+const PROVISION_FAILED =
+  'A worker could not make its instances ready; the log of the function or of the worker says why.';
+
+/** An accepted request, until its number is free again. */
+interface Pending {
+  readonly request: InvokeRequest;
+  readonly entry: VersionEntry;
+  readonly done: (result: InvokeResult) => void;
+  readonly acceptedUs: number;
+  /** It has its result, or was withdrawn. */
+  isOver: boolean;
+  /** What it was sent with last. */
+  assignedUs: number;
+  core: number;
+  shard: number;
+}
+
+/** A version in use. */
+interface VersionUse {
+  readonly entry: VersionEntry;
+  readonly key: string;
+  readonly functionKey: string;
+  /** Workers that have answered an invocation of it, and so have its code; the last first. */
+  peers: number[];
+  provisioned: ProvisionedState;
+}
+
+function ticks(ms: number): number {
+  return Math.ceil(ms / TICK_MS);
+}
+
+export class ClusterDispatcher implements Dispatch {
+  readonly #setting: GatewayNodeSetting;
+  readonly #doors: GatewayNodeDoors;
+  readonly #machine: GatewayMachine;
+  readonly #scheduler: SchedulerLine;
+  readonly #workers: WorkerLines;
+  readonly #versions: VersionTable;
+  readonly #uses: (VersionUse | null)[] = [];
+  readonly #pending: (Pending | null)[] = [];
+  readonly #refusals: Refusals;
+  readonly #counters: GatewayCounters;
+  readonly #coreUses = new CoreUses();
+  readonly #assignFrame = new AssignFrame();
+  #provisioning: Provisioning | null = null;
+  #stopTicking: () => void = () => {};
+
+  constructor(setting: GatewayNodeSetting, doors: GatewayNodeDoors) {
+    this.#setting = setting;
+    this.#doors = doors;
+    const { clock, random, log, metrics } = doors;
+    this.#refusals = new Refusals(metrics);
+    this.#counters = new GatewayCounters(metrics);
+    const self = { name: setting.name, life: randomInt(1, LIFE_END) };
+    this.#scheduler = new SchedulerLine(
+      self,
+      { clock, random, log, connect: doors.dialScheduler },
+      {
+        nameOf: (version) => this.#nameOf(version),
+        acceptedUs: (number) => this.#pending[number]!.acceptedUs,
+        workerTold: (worker) => this.#workers.told(worker),
+        provisioned: (version, frame) => this.#provisioned(version, frame),
+      },
+    );
+    this.#machine = this.#makeMachine();
+    this.#workers = new WorkerLines(
+      self,
+      { clock, random, log, connect: doors.dialWorker },
+      {
+        epoch: () => this.#scheduler.epoch,
+        opened: (worker) => this.#machine.workerOpened(worker),
+        closed: (worker, stopping) => this.#machine.workerClosed(worker, stopping),
+        result: (worker, frame) => this.#result(worker, frame),
+      },
+    );
+    this.#versions = this.#makeVersions();
+    gatewayGauges(this.#machine, metrics);
+  }
+
+  /** From now on it looks for the scheduler. */
+  start(): void {
+    const { clock, store } = this.#doors;
+    this.#scheduler.start(this.#machine);
+    this.#stopTicking = clock.every(TICK_MS, () => this.#machine.tick());
+    if (!this.#setting.hasStore) return;
+    const provisioner = {
+      provision: (version: number, count: number) => this.#machine.provision(version, count),
+      provisionedState: (version: number) => this.#uses[version]!.provisioned,
+    };
+    this.#provisioning = new Provisioning(store, this.#versions, provisioner, clock);
+  }
+
+  stop(): void {
+    this.#provisioning?.stop();
+  }
+
+  /** Resolves when nothing waits or runs, at the latest after this time. */
+  finish(graceMs: number): Promise<void> {
+    const { clock } = this.#doors;
+    const endsUs = clock.nowUs() + graceMs * 1000;
+    return new Promise((resolve) => {
+      const stop = clock.every(TICK_MS / 10, () => {
+        if (!this.isIdle && clock.nowUs() < endsUs) return;
+        stop();
+        resolve();
+      });
+    });
+  }
+
+  /** Ends all connections. What waits or runs still is answered: its worker may run it to its end. */
+  close(): void {
+    this.#stopTicking();
+    const nowUs = this.#doors.clock.nowUs();
+    for (const [number, pending] of this.#pending.entries()) {
+      if (pending === null || pending.isOver) continue;
+      pending.isOver = true;
+      if (!this.#machine.isAssigned(number)) this.#refusals.refuse(pending.done, 'stopping');
+      else pending.done(lostOf(pending, 'The gateway stopped before the function had answered', nowUs));
+    }
+    this.#scheduler.stop();
+    this.#workers.stop();
+  }
+
+  get isIdle(): boolean {
+    return this.#machine.isIdle;
+  }
+
+  invoke(request: InvokeRequest, done: (result: InvokeResult) => void): () => void {
+    const entry = this.#versions.entryOf(request.fn);
+    if (entry instanceof UserError) return this.#refusals.version(done, entry);
+    const number = this.#machine.accept(entry.index);
+    if (number === 'queue-full') return this.#refusals.refuse(done, number);
+    const acceptedUs = this.#doors.clock.nowUs();
+    const pending: Pending = { request, entry, done, acceptedUs, isOver: false, assignedUs: 0, core: 0, shard: -1 };
+    this.#pending[number] = pending;
+    this.#versions.use(entry);
+    this.#machine.begin(number);
+    return () => {
+      if (this.#pending[number] !== pending || pending.isOver) return;
+      pending.isOver = this.#machine.withdraw(number);
+    };
+  }
+
+  provisionedState(fn: FunctionVersion): ProvisionedState {
+    if (this.#provisioning !== null) return this.#provisioning.stateOf(fn) ?? NOT_PROVISIONED;
+    const entry = this.#versions.find(fn);
+    return entry === null ? NOT_PROVISIONED : this.#uses[entry.index]!.provisioned;
+  }
+
+  /** Workers know, and are not asked. */
+  copyState(_fn: FunctionVersion): CopyState {
+    return NOTHING_KNOWN;
+  }
+
+  /** The cores of the workers that there are, and what of this gateway's runs on them. */
+  coreViews(): CoreView[] {
+    const nowUs = this.#doors.clock.nowUs();
+    const running = new Map<number, Pending>();
+    for (const [number, pending] of this.#pending.entries())
+      if (pending !== null && this.#machine.isAssigned(number)) running.set(pending.core, pending);
+    const views: CoreView[] = [];
+    for (const { told, firstCore, coreCount } of this.#machine.workers()) {
+      if (!told) continue;
+      for (let core = firstCore; core < firstCore + coreCount; core++) {
+        const fn = running.get(core)?.entry.fn;
+        views.push({
+          core,
+          cpus: [],
+          state: fn === undefined ? 'idle' : 'leased',
+          functionName: fn === undefined ? '' : `${fn.functionName}:${fn.version}`,
+          requestId: running.get(core)?.request.requestId ?? '',
+          sinceUs: nowUs - this.#coreUses.sinceUs(core),
+          invocationCount: this.#coreUses.count(core),
+        });
+      }
+    }
+    return views.sort((a, b) => a.core - b.core);
+  }
+
+  /** For tests: everything that must hold between two events. */
+  checkInvariants(): void {
+    this.#machine.checkInvariants();
+  }
+
+  // ---- made once
+
+  #makeMachine(): GatewayMachine {
+    const limits = {
+      requestCountMax: LIMITS.gatewayRequestCountMax,
+      unaskedMax: LIMITS.requestQueueMax,
+      versionCountMax: LIMITS.functionVersionCountMax,
+      coreEnd: LIMITS.clusterCoreEnd,
+      schedulerWaitTicks: ticks(LIMITS.schedulerWaitMs),
+      connectTicks: ticks(LIMITS.workerConnectMs),
+      lostTicks: ticks(LIMITS.lostRequestRestMs),
+      untoldTicks: ticks(LIMITS.schedulerWaitMs),
+    };
+    const machine: GatewayMachine = new GatewayMachine(limits, {
+      scheduler: this.#scheduler,
+      workers: {
+        dial: (worker) => this.#workers.dial(worker, machine.nameOf(worker)),
+        hangUp: (worker) => this.#workers.hangUp(worker),
+        setVersion: (worker, version, index, epoch) => this.#setVersion(worker, version, { index, epoch }),
+        assign: (worker, number, index, lease) => this.#assign(worker, number, index, lease),
+      },
+      events: {
+        refused: (number, why) => this.#refused(number, why),
+        lost: (number, worker) => this.#lost(number, worker),
+        freed: (number) => this.#freed(number),
+        returned: (why) => this.#counters.unstarted(why),
+      },
+    });
+    return machine;
+  }
+
+  #makeVersions(): VersionTable {
+    const { store, admission } = this.#doors;
+    const { accountId } = this.#setting;
+    return new VersionTable(store, LIMITS.functionVersionCountMax, {
+      refuse: (fn) => admission.refuseVersion(fn),
+      added: (entry) => {
+        const key = versionKey(accountId, entry.fn, entry.isolation);
+        const ofFunction = functionKey(accountId, entry.fn.functionName);
+        this.#uses[entry.index] = { entry, key, functionKey: ofFunction, peers: [], provisioned: NOT_PROVISIONED };
+        this.#machine.addVersion(entry.index, key);
+      },
+      retired: (entry) => {
+        this.#machine.removeVersion(entry.index);
+        this.#uses[entry.index] = null;
+      },
+      concurrency: (_index, max, functionName) =>
+        this.#machine.setConcurrency(functionKey(accountId, functionName), max ?? -1),
+    });
+  }
+
+  // ---- versions
+
+  #nameOf(version: number): VersionName {
+    const { entry, key, functionKey: ofFunction } = this.#uses[version]!;
+    const concurrency = reservedOf(this.#doors.store, entry.fn.functionName) ?? -1;
+    return { key, functionKey: ofFunction, memoryMb: entry.fn.config.memoryMb, concurrency };
+  }
+
+  #setVersion(worker: number, version: number, named: { index: number; epoch: number }): void {
+    const { entry, key, peers } = this.#uses[version]!;
+    const addresses = peers.map((peer) => this.#workers.addressOf(peer)).filter((address) => address !== '');
+    const payload = encodeVersion({ fn: entry.fn, isolation: entry.isolation, peers: addresses });
+    this.#workers.setVersion(worker, { version: named.index, epoch: named.epoch, key, payload });
+  }
+
+  #provisioned(version: number, { second, third, flag }: CountFrame): void {
+    const failed = flag === 1 ? PROVISION_FAILED : null;
+    this.#uses[version]!.provisioned = { allocated: second, available: third, failed };
+  }
+
+  // ---- requests
+
+  #assign(worker: number, number: number, index: number, lease: Lease): void {
+    const pending = this.#pending[number]!;
+    const { request, acceptedUs } = pending;
+    const nowUs = this.#doors.clock.nowUs();
+    pending.assignedUs = nowUs;
+    pending.core = lease.core;
+    pending.shard = lease.shard;
+    const frame = this.#assignFrame;
+    frame.tail = request.tail;
+    frame.version = index;
+    frame.core = lease.core;
+    frame.sequence = lease.sequence;
+    frame.epoch = lease.epoch;
+    frame.request = number;
+    frame.queuedUs = nowUs - acceptedUs;
+    frame.timeoutMs = request.fn.config.timeoutS * 1000;
+    frame.shard = lease.shard;
+    frame.requestId = request.requestId;
+    frame.clientContext = request.clientContext;
+    frame.traceId = request.traceId;
+    frame.invokedArn = request.invokedArn;
+    frame.payload = request.payload;
+    this.#workers.assign(worker, frame);
+    frame.payload = EMPTY;
+    this.#coreUses.used(lease.core, nowUs);
+  }
+
+  #result(worker: number, frame: ResultFrame): void {
+    const pending = this.#pending[frame.request] ?? null;
+    if (!this.#machine.answered(worker, frame)) return;
+    const { done, entry } = pending!;
+    pending!.isOver = true;
+    this.#coreUses.ended(frame.core, this.#doors.clock.nowUs());
+    if (frame.result === ResultKind.notStarted) return void this.#refusals.version(done, notStartedError(frame));
+    if (frame.result === ResultKind.badPayload) return refuseBadPayload(done, frame.payload.toString('utf8'));
+    const use = this.#uses[entry.index];
+    if (use?.entry === entry && use.peers[0] !== worker) notePeer(use, worker);
+    done(resultOf(frame));
+  }
+
+  #refused(number: number, why: RequestRefusal): void {
+    const pending = this.#pending[number]!;
+    pending.isOver = true;
+    this.#refusals.refuse(pending.done, why);
+  }
+
+  #lost(number: number, worker: number): void {
+    const pending = this.#pending[number]!;
+    const name = this.#workers.nameOf(worker);
+    this.#counters.lost.add();
+    pending.isOver = true;
+    pending.done(lostOf(pending, `The worker ${name} was lost while it ran the function`, this.#doors.clock.nowUs()));
+  }
+
+  #freed(number: number): void {
+    const { entry } = this.#pending[number]!;
+    this.#pending[number] = null;
+    this.#versions.unuse(entry);
+  }
+}
+
+function notePeer(use: VersionUse, worker: number): void {
+  use.peers = [worker, ...use.peers.filter((peer) => peer !== worker)].slice(0, LIMITS.codePeersMax);
+}
+
+function lostOf({ request, acceptedUs, assignedUs, core, shard }: Pending, what: string, nowUs: number): InvokeResult {
+  return lostResult({ requestId: request.requestId, core, shard, acceptedUs, assignedUs }, what, nowUs);
+}

@@ -1,0 +1,145 @@
+/** The connections to the workers, one each: made when the scheduler tells of one, and again whenever they end. */
+import type { Duplex } from 'node:stream';
+import type { Clock } from '../../base/clock.ts';
+import { Dialer } from '../../cluster/link/dialer.ts';
+import type { Closing, FrameLink } from '../../cluster/link/link.ts';
+import { DIALER_DELAYS, LINK_LIMITS } from '../../cluster/link/limits.ts';
+import type { Log } from '../../telemetry/log.ts';
+import { CloseReason, ClusterKind, reasonName, Role } from '../../wire/cluster-frame.ts';
+import { type AssignFrame, type ResultFrame, SetVersionFrame } from '../../wire/cluster/body-frames.ts';
+import { type Direction, WorkerToGateway } from '../../wire/cluster/directions.ts';
+import { HelloFrame, type WorkerFrame } from '../../wire/cluster/large-frames.ts';
+import type { Address, Self } from './setting.ts';
+
+export interface WorkerLineDoors {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly connect: (name: string, address: Address) => Duplex;
+  readonly log: Log;
+}
+
+export interface WorkerLineEvents {
+  /** The highest epoch that was seen here. */
+  epoch(): number;
+  opened(worker: number): void;
+  /** `stopping`: what it has not answered did not run. */
+  closed(worker: number, stopping: boolean): void;
+  result(worker: number, frame: ResultFrame): void;
+}
+
+interface Place extends Address {
+  readonly name: string;
+  readonly life: number;
+}
+
+interface Line {
+  readonly place: Place;
+  readonly dialer: Dialer;
+  link: FrameLink | null;
+}
+
+export class WorkerLines {
+  readonly #self: Self;
+  readonly #doors: WorkerLineDoors;
+  readonly #events: WorkerLineEvents;
+  /** What the scheduler said last of each, by name. */
+  readonly #places = new Map<string, Place>();
+  readonly #lines: (Line | null)[] = [];
+  readonly #setVersion = new SetVersionFrame();
+
+  constructor(self: Self, doors: WorkerLineDoors, events: WorkerLineEvents) {
+    this.#self = self;
+    this.#doors = doors;
+    this.#events = events;
+  }
+
+  told({ name, host, port, life }: WorkerFrame): void {
+    this.#places.set(name, { name, host, port, life });
+  }
+
+  dial(worker: number, name: string): void {
+    const place = this.#places.get(name)!;
+    const dialer = this.#dialer(worker, place);
+    this.#lines[worker] = { place, dialer, link: null };
+    dialer.start();
+  }
+
+  hangUp(worker: number): void {
+    const line = this.#lines[worker];
+    this.#lines[worker] = null;
+    line?.dialer.stop();
+  }
+
+  stop(): void {
+    for (const worker of this.#lines.keys()) this.hangUp(worker);
+  }
+
+  nameOf(worker: number): string {
+    return this.#lines[worker]?.place.name ?? '';
+  }
+
+  /** HOST:PORT; '' where there is no such worker any more. */
+  addressOf(worker: number): string {
+    const place = this.#lines[worker]?.place;
+    if (place === undefined) return '';
+    return `${place.host.includes(':') ? `[${place.host}]` : place.host}:${place.port}`;
+  }
+
+  assign(worker: number, frame: AssignFrame): void {
+    this.#lines[worker]!.link!.sendBody(frame);
+  }
+
+  setVersion(worker: number, version: Pick<SetVersionFrame, 'version' | 'epoch' | 'key' | 'payload'>): void {
+    const frame = Object.assign(this.#setVersion, version);
+    this.#lines[worker]!.link!.sendBody(frame);
+  }
+
+  #dialer(worker: number, place: Place): Dialer {
+    const { clock, random, connect } = this.#doors;
+    const direction = new WorkerToGateway({ result: (frame) => this.#events.result(worker, frame) });
+    const dialer: Dialer = new Dialer(
+      DIALER_DELAYS,
+      { clock, random, connect: () => connect(place.name, place) },
+      {
+        setting: () => ({ hello: this.#hello(), dialled: Role.worker, limits: LINK_LIMITS, clock }),
+        greeted: (peer) => this.#greeted(place, peer, direction),
+        opened: (link) => this.#opened(worker, dialer, link),
+        // As with the scheduler's: not within a call of the machine.
+        closed: (closing, retryMs) => queueMicrotask(() => this.#closed(worker, dialer, { closing, retryMs })),
+      },
+    );
+    return dialer;
+  }
+
+  /** Another life is another worker: the scheduler will tell of it. */
+  #greeted(place: Place, peer: HelloFrame, direction: Direction): Direction | CloseReason {
+    if (peer.name !== place.name) return CloseReason.notAllowed;
+    return peer.life === place.life ? direction : CloseReason.superseded;
+  }
+
+  #opened(worker: number, dialer: Dialer, link: FrameLink): void {
+    const line = this.#lines[worker];
+    if (line?.dialer !== dialer) return;
+    line.link = link;
+    this.#events.opened(worker);
+  }
+
+  #closed(worker: number, dialer: Dialer, { closing, retryMs }: { closing: Closing; retryMs: number }): void {
+    const line = this.#lines[worker];
+    if (line?.dialer !== dialer) return;
+    const { reason, byPeer, message } = closing;
+    this.#doors.log[line.link === null ? 'info' : 'warn'](
+      { worker: line.place.name, reason: reasonName(reason), byPeer, message, retryMs: Math.round(retryMs) },
+      'the connection to a worker has ended',
+    );
+    const wasOpen = line.link !== null;
+    line.link = null;
+    this.#events.closed(worker, wasOpen && byPeer && reason === CloseReason.stopping);
+  }
+
+  #hello(): HelloFrame {
+    const { name, life } = this.#self;
+    const epoch = this.#events.epoch();
+    return Object.assign(new HelloFrame(ClusterKind.hello), { role: Role.gateway, name, life, epoch });
+  }
+}
