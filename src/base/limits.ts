@@ -72,6 +72,8 @@ export const LIMITS = {
   storeBodiesBytesMax: 512 * 1024 * 1024,
   /** Zips being read from the disk or sent at once; the others wait. */
   storeZipsMax: 8,
+  /** Workers that another one asks for code before it asks the store. */
+  codePeersMax: 3,
   /** Another worker that is asked for code may say nothing for so long, and take so long. */
   codePeerSilenceMs: 2000,
   codePeerTimeoutMs: 20_000,
@@ -144,8 +146,6 @@ export const LIMITS = {
   handshakeTimeoutMs: 10_000,
   /** Connections of one node to each other node for what is not frames: code, functions, logs. */
   nodeConnectionsMax: 16,
-  /** Workers that another one may ask for the code of a version. */
-  codePeersMax: 3,
   /** A gateway's requests that are not over: those that run anywhere among them. */
   gatewayRequestCountMax: 65_536,
   /** A request that was never asked for waits so long for a scheduler. */

@@ -18,6 +18,8 @@ import { PATHS } from './protocol.ts';
 export interface ZipShelf {
   get(sha256: string): Promise<Buffer | null>;
   put(sha256: string, bytes: Buffer): void;
+  /** It is not what its name says. */
+  drop(sha256: string): void;
 }
 
 export interface RemoteCodeSourceOptions extends StoreNode {
@@ -84,7 +86,9 @@ export class RemoteCodeSource implements CodeSource {
 
   async #fromShelf(sha256: string): Promise<Buffer | null> {
     const zip = (await this.#options.shelf?.get(sha256)) ?? null;
-    return zip !== null && (await sha256Of(zip)) === sha256 ? zip : null;
+    if (zip === null || (await sha256Of(zip)) === sha256) return zip;
+    this.#options.shelf?.drop(sha256);
+    return null;
   }
 
   async #fromPeers(code: CodeRef): Promise<Buffer | null> {
