@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { request } from 'node:https';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type TLSSocket } from 'node:tls';
@@ -9,11 +11,12 @@ import { fileURLToPath } from 'node:url';
 import { realClock } from '../../src/base/clock.ts';
 import type { Identity } from '../../src/cluster/identity/join-file.ts';
 import { clientOptions } from '../../src/cluster/identity/tls.ts';
+import { nodeAgent } from '../../src/cluster/node/connect.ts';
 import { LINK_LIMITS } from '../../src/cluster/link/limits.ts';
 import { type Closing, FrameLink } from '../../src/cluster/link/link.ts';
 import { ClusterKind, type CloseReason, reasonName, Role } from '../../src/wire/cluster-frame.ts';
 import { type Direction, SchedulerToGateway, SchedulerToWorker } from '../../src/wire/cluster/directions.ts';
-import { HelloFrame, NameVersionFrame } from '../../src/wire/cluster/large-frames.ts';
+import { DropVersionFrame, HelloFrame, NameVersionFrame } from '../../src/wire/cluster/large-frames.ts';
 import { CountFrame, GrantFrame, LeaseFrame, RequestFrame } from '../../src/wire/cluster/small-frames.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
@@ -129,10 +132,17 @@ export class TestNode {
     this.link.send(Object.assign(new GrantFrame(ClusterKind.unstarted), { ...fields, kind: ClusterKind.unstarted }));
   }
 
+  drop(version: number, key: string, epoch: number): void {
+    this.link.send(Object.assign(new DropVersionFrame(), { version, key: hex(key), epoch }));
+  }
+
+  count(kind: 'announce' | 'provision' | 'provisioned' | 'warmed' | 'evicted', fields: Partial<CountFrame>): void {
+    this.link.send(Object.assign(new CountFrame(ClusterKind[kind]), { ...fields, kind: ClusterKind[kind] }));
+  }
+
   /** That was all it runs. */
-  announce(): void {
-    const first = this.welcome!.firstCore;
-    this.link.send(Object.assign(new CountFrame(ClusterKind.announce), { flag: 1, first }));
+  announce(fields: Partial<CountFrame> = {}): void {
+    this.count('announce', { flag: 1, first: this.welcome!.firstCore, ...fields });
   }
 }
 
@@ -142,4 +152,20 @@ export function hex(text: string): string {
 
 export async function until(condition: () => boolean): Promise<void> {
   for (const endMs = Date.now() + WAIT_MS; !condition() && Date.now() < endMs;) await sleep(2);
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** What the scheduler answers over HTTP to this node. */
+export async function getFrom(identity: Identity, port: number, path: string, method = 'GET'): Promise<HttpAnswer> {
+  const agent = nodeAgent({ identity, roles: ['scheduler'], revoked: () => new Set(), clock: realClock });
+  const sent = request({ host: '127.0.0.1', port, path, method, agent }).end();
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  let text = '';
+  for await (const chunk of response) text += String(chunk);
+  agent.destroy();
+  return { status: response.statusCode ?? 0, text };
 }
