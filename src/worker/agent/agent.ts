@@ -1,5 +1,5 @@
 /**
- * The agent: the worker machine's shell. It starts and kills instances, cells and zygotes, pins each to the core of its
+ * The agent: the worker machine's shell. It starts and kills instances, cells and zygotes, pins each to the cores of its
  * lease, carries payloads to it and answers back, and says when a lease is over.
  *
  * Hot path: `assign` of a warm instance and the answer to it. One write and one read of a socket, one record; a
@@ -13,6 +13,7 @@ import { type ActionHandler, type Ending, Kill, SlotState } from '../machine/act
 import { WorkerMachine } from '../machine/worker.ts';
 import { runtimeOf } from '../runtimes/index.ts';
 import type { ExitReason } from '../sandbox/contract.ts';
+import { BusyCores } from './busy-cores.ts';
 import type { Cell, CellEvents } from './cell.ts';
 import type {
   CopyState,
@@ -50,12 +51,11 @@ export class Agent implements Provisioner {
   readonly #starter: Starter;
   readonly #platformCpus: PlatformCpus;
   readonly #residents: (Resident | null)[];
-  readonly #running: (Running | null)[];
+  readonly #busy: BusyCores;
   readonly #metrics: AgentMetrics;
   /** Results that the current actions came to, each beside its receiver; see #drain. */
   readonly #receivers: Invocation[] = [];
   readonly #results: InvocationResult[] = [];
-  #runningCount = 0;
   /** Ends the ticking; null while there is none. */
   #ticking: (() => void) | null = null;
   #stopping = false;
@@ -105,7 +105,7 @@ export class Agent implements Provisioner {
     this.#launcher = new Launcher(doors.backend, { account, responseBytesMax, cellMemoryMb });
     this.#book = new VersionBook(limits.versionCount, doors.codes, limits.slotCount);
     this.#residents = new Array<Resident | null>(limits.slotCount).fill(null);
-    this.#running = new Array<Running | null>(topology.cores.length).fill(null);
+    this.#busy = new BusyCores(topology.cores.length);
     this.#machine = new WorkerMachine({
       coreCount: topology.cores.length,
       slotCount: limits.slotCount,
@@ -130,6 +130,7 @@ export class Agent implements Provisioner {
         isDying: (slot) => this.#machine.stateOf(slot) === SlotState.dying,
         code: (slot, isHere) => this.#machine.code(slot, isHere, doors.clock.nowUs()),
         coreOf: (slot) => this.#machine.coreOf(slot),
+        maskOf: (core) => this.#machine.maskOf(core),
       },
     );
   }
@@ -152,13 +153,12 @@ export class Agent implements Provisioner {
     });
   }
 
-  /** Runs the invocation on the core of its lease; its `done` is called exactly once. */
+  /** Runs the invocation on the cores of its lease; its `done` is called exactly once. */
   assign(lease: Lease, invocation: Invocation): void {
     if (this.#stopping) return invocation.done({ kind: 'refused', why: 'stopping' });
-    if (this.#running[lease.core] !== null) return invocation.done({ kind: 'refused', why: 'stale-lease' });
+    if (!this.#busy.mayBegin(lease)) return invocation.done({ kind: 'refused', why: 'stale-lease' });
     const nowUs = this.#doors.clock.nowUs();
-    // The core's entry is there before the actions that look it up.
-    this.#running[lease.core] = {
+    const running: Running = {
       lease,
       invocation,
       grantedUs: nowUs,
@@ -168,15 +168,15 @@ export class Agent implements Provisioner {
       initUs: 0,
       answer: null,
     };
-    this.#runningCount++;
-    if (!this.#machine.assign(lease.core, lease.sequence, invocation.versionIndex, nowUs)) {
-      this.#running[lease.core] = null;
-      this.#runningCount--;
+    // It is there before the actions that look it up.
+    this.#busy.begin(running);
+    if (!this.#machine.assign(lease, invocation.versionIndex, nowUs)) {
+      this.#busy.end(running);
       this.#drain();
       return invocation.done({ kind: 'refused', why: 'no-memory' });
     }
     const slot = this.#machine.slotOf(lease.core);
-    if (this.#machine.stateOf(slot) === SlotState.awaiting) this.#running[lease.core]!.start = 'cold';
+    if (this.#machine.stateOf(slot) === SlotState.awaiting) running.start = 'cold';
     this.#drain();
   }
 
@@ -208,7 +208,7 @@ export class Agent implements Provisioner {
     const untilUs = clock.nowUs() + graceMs * 1000;
     return new Promise((resolve) => {
       const stopWaiting = clock.every(TICK_MS, () => {
-        if (this.#runningCount > 0 && clock.nowUs() < untilUs) return;
+        if (this.#busy.count > 0 && clock.nowUs() < untilUs) return;
         stopWaiting();
         resolve();
       });
@@ -230,12 +230,7 @@ export class Agent implements Provisioner {
   checkInvariants(): void {
     this.#machine.checkInvariants();
     assert(this.#receivers.length === 0 && this.#machine.actions.count === 0, 'something was left to do');
-    let runningCount = 0;
-    for (const [core, running] of this.#running.entries()) {
-      if (running !== null) runningCount++;
-      assert((running !== null) === this.#machine.slotOf(core) >= 0, `core ${core}: machine and agent disagree`);
-    }
-    assert(runningCount === this.#runningCount, `${runningCount} run, counted ${this.#runningCount}`);
+    this.#busy.checkInvariants((core) => this.#machine.slotOf(core) >= 0);
     const isTimed = this.#ticking !== null || this.#stopping;
     assert(isTimed || !this.#needsTicks, 'something runs or is to be frozen, and nobody looks at the time');
     for (const [slot, resident] of this.#residents.entries()) {
@@ -275,7 +270,7 @@ export class Agent implements Provisioner {
   }
 
   get #needsTicks(): boolean {
-    return this.#runningCount + this.#machine.awakeCount > 0;
+    return this.#busy.count + this.#machine.awakeCount > 0;
   }
 
   #tick(): void {
@@ -283,7 +278,7 @@ export class Agent implements Provisioner {
     const nowUs = this.#doors.clock.nowUs();
     this.#machine.tick(nowUs);
     this.#drain();
-    this.#platformCpus.update((core) => nowUs - (this.#running[core]?.grantedUs ?? nowUs));
+    this.#platformCpus.update((core) => nowUs - (this.#busy.at(core)?.grantedUs ?? nowUs));
     if (this.#needsTicks) return;
     this.#ticking?.();
     this.#ticking = null;
@@ -293,7 +288,7 @@ export class Agent implements Provisioner {
 
   #start(slot: number, core: number, versionIndex: number): void {
     this.#noteStart(core, 'cold');
-    this.#starter.start(slot, core, versionIndex);
+    this.#starter.start(slot, versionIndex);
   }
 
   #adopt(slot: number, core: number, versionIndex: number): void {
@@ -304,7 +299,7 @@ export class Agent implements Provisioner {
   #fork(slot: number, zygoteSlot: number, core: number): void {
     const { initUs } = this.#starter.fork(slot, zygoteSlot, core);
     if (core === NONE) return;
-    const running = this.#on(core);
+    const running = this.#busy.on(core);
     running.initUs = initUs;
     // One that awaited its zygote has its start from then.
     if (running.start !== 'cold') running.start = 'copy';
@@ -316,13 +311,13 @@ export class Agent implements Provisioner {
   }
 
   #noteStart(core: number, start: StartKind): void {
-    if (core !== NONE) this.#on(core).start = start;
+    if (core !== NONE) this.#busy.on(core).start = start;
   }
 
   // --- actions of the machine: what runs and ends -----------------------------------------------------------
 
   #run(slot: number, core: number): void {
-    const running = this.#on(core);
+    const running = this.#busy.on(core);
     const instance = this.#residents[slot] as Instance;
     const { clock } = this.#doors;
     this.#starter.pin(instance, core);
@@ -339,7 +334,7 @@ export class Agent implements Provisioner {
   }
 
   #complete(core: number, slot: number, ending: Ending): void {
-    const running = this.#on(core);
+    const running = this.#busy.on(core);
     const { clock } = this.#doors;
     const moment = { nowUs: clock.nowUs(), wallMs: clock.wallMs(), initTimeoutMs: this.#limits.initTimeoutMs };
     const result = resultOf(running, ending, this.#residents[slot] ?? null, moment);
@@ -349,8 +344,7 @@ export class Agent implements Provisioner {
   }
 
   #release(core: number, sequence: number, warm: boolean): void {
-    this.#running[core] = null;
-    this.#runningCount--;
+    this.#busy.end(this.#busy.on(core));
     this.#events.released(core, sequence, warm);
   }
 
@@ -410,7 +404,7 @@ export class Agent implements Provisioner {
   #onAnswer(instance: Instance, answer: Answer): void {
     const { slot } = instance;
     const core = this.#machine.coreOf(slot);
-    const running = core < 0 ? null : this.#running[core]!;
+    const running = core < 0 ? null : this.#busy.on(core);
     const state = this.#machine.stateOf(slot);
     // Before it is ready it can only fail to become so; it was told no invocation yet.
     const isInit = state === SlotState.starting || state === SlotState.readying;
@@ -428,7 +422,7 @@ export class Agent implements Provisioner {
   #onLog(resident: Instance | Cell, core: number, text: string, bytes: number): void {
     this.#metrics.logBytes.add(bytes);
     if (core >= 0) {
-      if (!this.#on(core).log.write(text, bytes)) this.#metrics.logDropped.add(bytes);
+      if (!this.#busy.on(core).log.write(text, bytes)) this.#metrics.logDropped.add(bytes);
       return;
     }
     // Made ahead, or left behind by an invocation: the function's all the same, within the bound of one invocation.
@@ -462,11 +456,5 @@ export class Agent implements Provisioner {
     // The slot may have another resident already.
     if (this.#residents[slot] === resident) this.#residents[slot] = null;
     if (this.#machine.residentCount === 0) this.#onEmpty?.();
-  }
-
-  #on(core: number): Running {
-    const running = this.#running[core] ?? null;
-    assert(running !== null, `core ${core} runs nothing`);
-    return running;
   }
 }

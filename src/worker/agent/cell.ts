@@ -5,7 +5,7 @@ import type { AdoptSpec, CopySpec, ExitReason, Sandbox, Zygote } from '../sandbo
 import type { VersionTarget } from './contract.ts';
 import { FLOOD_BYTES } from './flood.ts';
 
-const NOWHERE = -2;
+const NOWHERE: readonly number[] = [];
 const NEVER = -Infinity;
 /** How often it is looked what a zygote uses, which runs nothing, where copies of it have to know. */
 const MEMORY_INTERVAL_US = 10_000_000;
@@ -36,7 +36,8 @@ export class Cell {
   #adoptedUs = NEVER;
   #memoryMb = 0;
   #memoryReadUs = NEVER;
-  #core = NOWHERE;
+  /** Where it was pinned last. */
+  #cpus = NOWHERE;
   /** In this tick. Frames count with their headers, and those count too that are none of ours. */
   #heardBytes = 0;
   #paused = false;
@@ -102,16 +103,16 @@ export class Cell {
     return this.#zygote.fork(spec);
   }
 
-  /** `core` -1: what no lease asked for. True if it was moved. */
-  pin(core: number, cpus: readonly number[]): boolean {
-    if (core === this.#core || cpus.length === 0) return false;
-    this.#core = this.#zygote.pin(cpus) ? core : NOWHERE;
-    return this.#core === core;
+  /** True if it was moved: nothing is done where it was given this very array last. */
+  pin(cpus: readonly number[]): boolean {
+    if (cpus === this.#cpus || cpus.length === 0) return false;
+    this.#cpus = this.#zygote.pin(cpus) ? cpus : NOWHERE;
+    return this.#cpus === cpus;
   }
 
   /** To the CPUs of several cores: what it forks next is for any of them. */
   spread(cpus: readonly number[]): void {
-    this.#core = NOWHERE;
+    this.#cpus = NOWHERE;
     this.#zygote.pin(cpus);
   }
 

@@ -3,12 +3,14 @@ import type { UserError } from '../../base/errors.ts';
 import type { Isolation } from '../../store/settings.ts';
 import type { FunctionVersion } from '../../store/store.ts';
 
-/** The right of one invocation to one core, as the scheduler granted it. */
+/** The right of one invocation to its cores, as the scheduler granted it. It is named by the lowest of them, its lead. */
 export interface Lease {
   readonly epoch: number;
-  /** Global index of the core. */
+  /** Index of the lead on its worker. */
   readonly core: number;
   readonly sequence: number;
+  /** Bit i stands for core (core & ~31) + i; none or 0: the lead alone. */
+  readonly mask?: number;
 }
 
 export interface Invocation {
@@ -39,8 +41,9 @@ export type StartKind = 'cold' | 'copy' | 'warm';
 
 /** Times in microseconds. */
 export interface InvocationRecord {
-  /** Global index of the core it ran on. */
+  /** Index of the core it ran on; of several the lowest. */
   readonly core: number;
+  readonly coreCount: number;
   readonly start: StartKind;
   /** The scheduler shard in whose queue it waited; -1 if a core was granted at once. */
   readonly queuedAt: number;

@@ -10,7 +10,7 @@ import { type FrameLimits, FrameReader } from './frame-reader.ts';
 const COPIED_BYTES_MAX = 64 * 1024;
 /** How often the peak of memory is read, which costs a file read or two. */
 const PEAK_INTERVAL_US = 100_000;
-const NOWHERE = -1;
+const NOWHERE: readonly number[] = [];
 
 export interface InstanceEvents {
   /** A copy has namespaces of its own, and rehearses next. */
@@ -84,7 +84,7 @@ export class Instance {
   #paused = false;
   #killed = false;
   /** Where it was pinned last. */
-  #core = NOWHERE;
+  #cpus = NOWHERE;
   #peakBytes = 0;
   #peakReadUs = -Infinity;
 
@@ -107,11 +107,11 @@ export class Instance {
     this.#listen();
   }
 
-  /** True if it was moved: nothing is done where it runs on that core already. */
-  pin(core: number, cpus: readonly number[]): boolean {
-    if (core === this.#core || cpus.length === 0) return false;
-    this.#core = this.#sandbox.pin(cpus) ? core : NOWHERE;
-    return this.#core === core;
+  /** True if it was moved: nothing is done where it was given this very array last. */
+  pin(cpus: readonly number[]): boolean {
+    if (cpus === this.#cpus || cpus.length === 0) return false;
+    this.#cpus = this.#sandbox.pin(cpus) ? cpus : NOWHERE;
+    return this.#cpus === cpus;
   }
 
   freeze(): void {

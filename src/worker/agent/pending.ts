@@ -6,8 +6,6 @@ import type { VersionTarget } from './contract.ts';
 export class Pending {
   readonly slot: number;
   readonly target: VersionTarget;
-  /** Where its instance is to start: the core of its lease; -1: it has none. */
-  core: number;
   readonly initUs = 0;
   readonly initError = null;
   exit: ExitReason | null = null;
@@ -16,13 +14,8 @@ export class Pending {
   refusal: UserError | null = null;
   readonly #exited: (pending: Pending, reason: ExitReason) => void;
 
-  constructor(
-    place: { slot: number; core: number },
-    target: VersionTarget,
-    exited: (pending: Pending, reason: ExitReason) => void,
-  ) {
-    this.slot = place.slot;
-    this.core = place.core;
+  constructor(slot: number, target: VersionTarget, exited: (pending: Pending, reason: ExitReason) => void) {
+    this.slot = slot;
     this.target = target;
     this.#exited = exited;
   }
@@ -51,8 +44,8 @@ export class Pending {
     this.kill();
   }
 
-  pin(core: number): boolean {
-    this.core = core;
+  /** What it will be starts on the cores of its lease by itself. */
+  pin(): boolean {
     return false;
   }
 

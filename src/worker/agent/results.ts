@@ -2,13 +2,14 @@
 import { UserError } from '../../base/errors.ts';
 import { FrameKind } from '../../wire/instance-frame.ts';
 import { Ending } from '../machine/actions.ts';
+import { coreCountOf } from '../machine/core-mask.ts';
 import type { ExitReason } from '../sandbox/contract.ts';
 import type { Invocation, InvocationRecord, InvocationResult, Lease, StartKind } from './contract.ts';
 import type { Answer } from './instance.ts';
 import type { InvocationLog } from './invocation-log.ts';
 import { errorPayload, exitError, timeoutText } from './report.ts';
 
-/** What a core runs: from `assign` until its lease is released. */
+/** What a core runs, or several of one lease: from `assign` until that is released. */
 export interface Running {
   readonly lease: Lease;
   readonly invocation: Invocation;
@@ -103,6 +104,7 @@ function recordOf(running: Running, server: Server | null, nowUs: number): Invoc
   const initUs = running.start === 'cold' ? Math.min(running.initUs || (server?.initUs ?? 0), startUs) : 0;
   return {
     core: running.lease.core,
+    coreCount: coreCountOf(running.lease.mask ?? 0),
     start: running.start,
     queuedAt: running.invocation.queuedAt,
     queuedUs: running.grantedUs - running.invocation.acceptedUs,

@@ -3,6 +3,7 @@ import { UserError } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { ExitReason, Sandbox } from '../sandbox/contract.ts';
+import { coresOf } from '../machine/core-mask.ts';
 import type { AgentMetrics } from './agent-metrics.ts';
 import { Cell, type CellEvents } from './cell.ts';
 import type { CodeFolders, CodeSupply, VersionTarget } from './contract.ts';
@@ -13,6 +14,7 @@ import type { Topology } from './topology.ts';
 import type { VersionBook } from './version-book.ts';
 
 const NONE = -1;
+const NO_CPUS: readonly number[] = [];
 
 /** Whatever is in a slot. */
 export type Resident = Instance | Cell | Pending;
@@ -38,7 +40,10 @@ export interface StarterEvents {
   /** What waited for its code is over. */
   readonly exited: (pending: Pending, reason: ExitReason) => void;
   readonly isDying: (slot: number) => boolean;
+  /** The lead of its lease; -1: it has none. */
   readonly coreOf: (slot: number) => number;
+  /** The cores of the lease that the core leads; 0: it alone. */
+  readonly maskOf: (core: number) => number;
   /** The code for the slot is on its way, or here. */
   readonly code: (slot: number, isHere: boolean) => void;
 }
@@ -47,6 +52,8 @@ export class Starter {
   readonly #setting: StarterSetting;
   readonly #parts: StarterParts;
   readonly #events: StarterEvents;
+  /** Of the last lease of several cores that each core led. */
+  readonly #several: { readonly mask: number; readonly cpus: readonly number[] }[] = [];
 
   constructor(setting: StarterSetting, parts: StarterParts, events: StarterEvents) {
     this.#setting = setting;
@@ -55,21 +62,21 @@ export class Starter {
   }
 
   /** A process of its own. */
-  start(slot: number, core: number, versionIndex: number): void {
+  start(slot: number, versionIndex: number): void {
     const { book, codes, residents } = this.#parts;
     const target = book.target(versionIndex);
     const found = codes.acquire(target.fn);
-    if (!(found instanceof Promise)) return this.#start({ slot, core }, target, found);
+    if (!(found instanceof Promise)) return this.#start(slot, target, found);
     // Whoever is gone from the slot may still stand in it.
-    const pending = new Pending({ slot, core }, target, this.#events.exited);
+    const pending = new Pending(slot, target, this.#events.exited);
     residents[slot] = pending;
-    void this.#whenThere(found, pending, (folders) => this.#start(pending, target, folders));
+    void this.#whenThere(found, pending, (folders) => this.#start(slot, target, folders));
   }
 
-  #start({ slot, core }: { slot: number; core: number }, target: VersionTarget, folders: CodeFolders): void {
+  #start(slot: number, target: VersionTarget, folders: CodeFolders): void {
     const { book, launcher } = this.#parts;
     book.holdCode(slot, folders, target);
-    const more = { cpus: this.#cpus(core), provisioned: book.isProvisioned(target) };
+    const more = { cpus: this.#cpus(this.#events.coreOf(slot)), provisioned: book.isProvisioned(target) };
     this.#addInstance(slot, target, launcher.start(slot, target.fn, folders, more), { once: false });
   }
 
@@ -150,9 +157,9 @@ export class Starter {
     return cpus.length > 0;
   }
 
-  /** To the CPUs of the core; -1: to where what no lease asked for runs. */
+  /** To the CPUs of the lease that the core leads; -1: to where what no lease asked for runs. */
   pin(resident: Resident, core: number): void {
-    if (resident.pin(core, this.#cpus(core))) this.#parts.metrics.pins.add();
+    if (resident.pin(this.#cpus(core))) this.#parts.metrics.pins.add();
   }
 
   #addInstance(
@@ -171,9 +178,19 @@ export class Starter {
     this.#parts.metrics.started.add();
   }
 
+  /** The same array for the same cores, so that whoever is pinned there already can tell. */
   #cpus(core: number): readonly number[] {
     const { topology } = this.#setting;
-    if (core !== NONE) return topology.cores[core]!;
-    return topology.known ? topology.platformCpus : [];
+    if (core === NONE) return topology.known ? topology.platformCpus : NO_CPUS;
+    const mask = this.#events.maskOf(core);
+    return mask === 0 ? topology.cores[core]! : this.#cpusOfSeveral(core, mask);
+  }
+
+  #cpusOfSeveral(lead: number, mask: number): readonly number[] {
+    const last = this.#several[lead];
+    if (last?.mask === mask) return last.cpus;
+    const cpus = coresOf(lead, mask).flatMap((core) => this.#setting.topology.cores[core]!);
+    this.#several[lead] = { mask, cpus };
+    return cpus;
   }
 }

@@ -1,6 +1,7 @@
 /** Everything that must hold in the worker machine between two events; for tests. */
 import { assert } from '../../base/assert.ts';
 import { SlotState } from './actions.ts';
+import { coresOf, isLedBy, normalMask } from './core-mask.ts';
 import type { Leases } from './leases.ts';
 import { After, Rest, type Slots } from './slots.ts';
 import type { Versions } from './versions.ts';
@@ -19,10 +20,7 @@ export function checkFleet(memoryMb: number, slots: Slots, leases: Leases, versi
     checkSlot(slot, slots, leases);
     checkClean(slot, slots, versions);
   }
-  for (let core = 0; core < leases.coreCount; core++) {
-    const slot = leases.slot[core]!;
-    assert(slot === NONE || slots.core[slot] === core, `core ${core} and slot ${slot} disagree`);
-  }
+  for (let core = 0; core < leases.coreCount; core++) checkCore(core, slots, leases);
   for (let version = 0; version < versions.count; version++) {
     checkVersion(version, slots, versions);
     checkWarm(version, slots, leases, versions);
@@ -31,6 +29,24 @@ export function checkFleet(memoryMb: number, slots: Slots, leases: Leases, versi
   checkResting(slots);
   checkCounts(slots);
   assert(slots.residentMb <= memoryMb, `resident memory ${slots.residentMb} exceeds ${memoryMb}`);
+}
+
+/** A core that is held leads its lease, or is of its lead's mask. */
+function checkCore(core: number, slots: Slots, leases: Leases): void {
+  const slot = leases.slot[core]!;
+  if (slot === NONE) return;
+  const lead = slots.core[slot]!;
+  assert(leases.slot[lead] === slot, `core ${core} and slot ${slot} disagree`);
+  const isOfIt = core === lead || coresOf(lead, leases.maskOf(lead)).includes(core);
+  assert(isOfIt, `core ${core} is held for the lease of core ${lead}, which has not got it`);
+}
+
+/** It has all of its cores, of which its lead is the lowest. */
+function checkLease(slot: number, lead: number, leases: Leases): void {
+  const mask = leases.maskOf(lead);
+  assert(mask === normalMask(mask) && isLedBy(lead, mask), `core ${lead} does not lead its mask ${mask}`);
+  for (const core of coresOf(lead, mask))
+    assert(leases.slot[core] === slot, `slot ${slot} has the lease of core ${lead}, and core ${core} is not held`);
 }
 
 /** What waits for an invocation of a fresh version ends after it. */
@@ -51,7 +67,10 @@ function checkSlot(slot: number, slots: Slots, leases: Leases): void {
   const zygote = slots.zygote[slot]!;
   if (LEASED.includes(state)) assert(core !== NONE, `slot ${slot} runs without a core`);
   else if (state !== SlotState.dying) assert(core === NONE, `slot ${slot} has no lease and holds core ${core}`);
-  if (core !== NONE) assert(leases.slot[core] === slot, `slot ${slot} and core ${core} disagree`);
+  if (core !== NONE) {
+    assert(leases.slot[core] === slot, `slot ${slot} and core ${core} disagree`);
+    checkLease(slot, core, leases);
+  }
   assert(TIMED.includes(state) === slots.deadlineUs[slot]! < Infinity, `slot ${slot}, state ${state}: its deadline`);
   if (state === SlotState.awaiting)
     assert(slots.state[zygote] === SlotState.initialising, `slot ${slot} awaits what does not initialise`);

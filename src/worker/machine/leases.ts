@@ -1,13 +1,24 @@
 /**
  * The cores and their leases. A core holds one lease from `begin` until the action `release`, and in between there is
- * exactly one action `complete` for it.
+ * exactly one action `complete` for it. A lease of several cores has all of them for as long, and one of each action, which
+ * names its lead: the lowest of them.
  */
 import { assert } from '../../base/assert.ts';
 import { type Actions, type Ending, SlotState } from './actions.ts';
+import { isLedBy, lowestCore, normalMask, withoutLowest } from './core-mask.ts';
 import type { Slots } from './slots.ts';
 import type { Versions } from './versions.ts';
 
 const NONE = -1;
+
+/** The right of one invocation to its cores, as far as the machine has to know it. */
+export interface CoreLease {
+  /** Its only core, or the lowest of several. */
+  readonly core: number;
+  readonly sequence: number;
+  /** Its cores, as core-mask.ts says; none or 0: the one core. */
+  readonly mask?: number;
+}
 
 export class Leases {
   readonly coreCount: number;
@@ -17,6 +28,8 @@ export class Leases {
   refused = false;
 
   readonly #sequence: Uint32Array;
+  /** Of the lease that the core leads; 0: it is its only core. */
+  readonly #mask: Int32Array;
   /** 1 once the lease has had its result. */
   readonly #completed: Uint8Array;
   readonly #slots: Slots;
@@ -27,17 +40,36 @@ export class Leases {
     this.coreCount = coreCount;
     this.slot = new Int32Array(coreCount).fill(NONE);
     this.#sequence = new Uint32Array(coreCount);
+    this.#mask = new Int32Array(coreCount);
     this.#completed = new Uint8Array(coreCount);
     this.#slots = slots;
     this.#versions = versions;
     this.#actions = actions;
   }
 
-  begin(core: number, sequence: number, slot: number): void {
+  /** False where one of its cores is busy or does not exist, or the core does not lead them. */
+  mayBegin(core: number, mask: number): boolean {
+    if (this.slot[core] !== NONE) return false;
+    if (mask === 0) return true;
+    if (!isLedBy(core, mask)) return false;
+    for (let rest = mask; rest !== 0; rest = withoutLowest(rest)) {
+      if (this.slot[lowestCore(core, rest)] !== NONE) return false;
+    }
+    return true;
+  }
+
+  begin({ core, sequence, mask = 0 }: CoreLease, slot: number): void {
     this.slot[core] = slot;
     this.#sequence[core] = sequence;
     this.#completed[core] = 0;
     this.#slots.core[slot] = core;
+    this.#mask[core] = normalMask(mask);
+    if (mask !== 0) this.#hold(core, mask, slot);
+  }
+
+  /** Of the lease that the core leads. */
+  maskOf(core: number): number {
+    return this.#mask[core]!;
   }
 
   /** Nothing happens where the lease has had its result. `where`: the slot that says what happened. */
@@ -50,6 +82,7 @@ export class Leases {
   release(core: number, version: number): void {
     assert(this.#completed[core] === 1, `core ${core} is released without a result`);
     this.slot[core] = NONE;
+    if (this.#mask[core] !== 0) this.#hold(core, this.#mask[core]!, NONE);
     const warm = this.isWarm(version);
     if (warm) this.#versions.toldWarm[version] = 1;
     else this.noteCold(version);
@@ -75,5 +108,9 @@ export class Leases {
     if (!this.refused) return;
     this.refused = false;
     this.#actions.roomAvailable();
+  }
+
+  #hold(lead: number, mask: number, slot: number): void {
+    for (let rest = mask; rest !== 0; rest = withoutLowest(rest)) this.slot[lowestCore(lead, rest)] = slot;
   }
 }

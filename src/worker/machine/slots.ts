@@ -35,7 +35,7 @@ export class Slots {
   readonly state: Uint8Array;
   readonly version: Int32Array;
   readonly memoryMb: Int32Array;
-  /** The core whose lease it holds, until it is gone; -1 if it has none. */
+  /** The core that leads the lease it holds, until it is gone; -1 if it has none. */
   readonly core: Int32Array;
   /** The zygote that a copy comes from, until either is gone. */
   readonly zygote: Int32Array;
@@ -121,6 +121,23 @@ export class Slots {
     this.sinceUs[slot] = nowUs;
     this.pendingCount++;
     return slot;
+  }
+
+  /** Slots in this state. */
+  countOf(state: SlotState): number {
+    let found = 0;
+    for (let slot = 0; slot < this.count; slot++) if (this.state[slot] === state) found++;
+    return found;
+  }
+
+  /** Instances of the version that are initialised. */
+  readyCount(version: number): number {
+    let ready = 0;
+    for (let slot = 0; slot < this.count; slot++) {
+      if (this.version[slot] !== version) continue;
+      if (this.state[slot] === SlotState.idle || this.state[slot] === SlotState.busy) ready++;
+    }
+    return ready;
   }
 
   /** What is made ahead of the version and will be ready first; -1: nothing is. */

@@ -1,7 +1,8 @@
 /**
  * The worker machine: what runs in which slot and on which core, and what is done about it. Pure; the agent is its shell.
  *
- * A core is idle, or holds one lease from `assign` until the action `release`. slots.ts draws what a slot goes through.
+ * A core is idle, or holds one lease from `assign` until the action `release`; a lease may have several cores, and is named by its
+ * lead, the lowest. slots.ts draws what a slot goes through.
  *
  * Invariants, asserted in the parts and checked by properties:
  * - exclusive: a core has at most one instance that is starting, busy, or dying from its lease;
@@ -23,7 +24,7 @@ import { assert } from '../../base/assert.ts';
 import { Ahead, CellLack } from './ahead.ts';
 import { Actions, Ending, Kill, SlotState } from './actions.ts';
 import { checkFleet } from './invariants.ts';
-import { Leases } from './leases.ts';
+import { type CoreLease, Leases } from './leases.ts';
 import { Fit, Room } from './room.ts';
 import { After, Rest, Slots } from './slots.ts';
 import { type VersionProperties, Versions } from './versions.ts';
@@ -129,13 +130,7 @@ export class WorkerMachine {
 
   /** How many instances of the version are initialised: idle or busy. */
   provisionedReady(versionIndex: number): number {
-    const { count, state, version } = this.#slots;
-    let ready = 0;
-    for (let slot = 0; slot < count; slot++) {
-      if (version[slot] !== versionIndex) continue;
-      if (state[slot] === SlotState.idle || state[slot] === SlotState.busy) ready++;
-    }
-    return ready;
+    return this.#slots.readyCount(versionIndex);
   }
 
   /** There are fewer than that, and the last try to make one failed; it is tried again later. */
@@ -152,24 +147,24 @@ export class WorkerMachine {
   // --- events -------------------------------------------------------------------------------------------------
 
   /**
-   * A lease to carry out. False: the core is busy, or there is neither slot nor memory for now, even though something
+   * A lease to carry out. False: a core of it is busy, or there is neither slot nor memory for now, even though something
    * may have been evicted for it: `roomAvailable` follows when to try again.
    */
-  assign(core: number, sequence: number, versionIndex: number, nowUs: number): boolean {
+  assign(lease: CoreLease, versionIndex: number, nowUs: number): boolean {
+    const { core, mask = 0 } = lease;
     assert(core >= 0 && core < this.#limits.coreCount, `no such core: ${core}`);
-    if (this.#leases.slot[core] !== NONE) return false;
+    if (!this.#leases.mayBegin(core, mask)) return false;
     const slots = this.#slots;
-    const versions = this.#versions;
     const slot = slots.idle.head(versionIndex);
     if (slot === NONE) {
-      if (!this.#assignCold(core, sequence, versionIndex, nowUs)) return false;
+      if (!this.#assignCold(lease, versionIndex, nowUs)) return false;
     } else {
       slots.thaw(slot, core);
       slots.endIdle(slot);
-      this.#leases.begin(core, sequence, slot);
+      this.#leases.begin(lease, slot);
       this.#run(slot, core, nowUs);
     }
-    versions.invoked[versionIndex] = 1;
+    this.#versions.invoked[versionIndex] = 1;
     this.#ahead.taken(versionIndex, nowUs);
     return true;
   }
@@ -309,7 +304,7 @@ export class WorkerMachine {
 
   // --- what is where ------------------------------------------------------------------------------------------
 
-  /** The core whose lease the instance serves; -1 between two invocations, once it is gone, and for cells and zygotes. */
+  /** The lead of the lease that the instance serves; -1 between two invocations, once it is gone, and for cells and zygotes. */
   coreOf(slot: number): number {
     return this.#slots.core[slot]!;
   }
@@ -317,6 +312,11 @@ export class WorkerMachine {
   /** What holds the core's lease; -1 if it has none. */
   slotOf(core: number): number {
     return this.#leases.slot[core]!;
+  }
+
+  /** The cores of the lease that the core leads (core-mask.ts); 0: it alone. */
+  maskOf(core: number): number {
+    return this.#leases.maskOf(core);
   }
 
   stateOf(slot: number): SlotState {
@@ -371,10 +371,7 @@ export class WorkerMachine {
 
   /** Slots in this state; for metrics, not for every step. */
   countOf(state: SlotState): number {
-    const { count, state: stateOf } = this.#slots;
-    let found = 0;
-    for (let slot = 0; slot < count; slot++) if (stateOf[slot] === state) found++;
-    return found;
+    return this.#slots.countOf(state);
   }
 
   /** What needs ticks besides leases: what a later tick will freeze, make ahead, or give up waiting for. */
@@ -394,13 +391,14 @@ export class WorkerMachine {
 
   // --- how --------------------------------------------------------------------------------------------------
 
-  #assignCold(core: number, sequence: number, version: number, nowUs: number): boolean {
+  #assignCold(lease: CoreLease, version: number, nowUs: number): boolean {
     assert(this.#versions.memoryMb[version]! > 0, `version ${version} is assigned and was not set`);
     if (this.#ahead.isStopping) return false;
+    const { core } = lease;
     const readying = this.#slots.oldestReadying(version);
     if (readying !== NONE) {
       this.#slots.takeReadying(readying);
-      this.#leases.begin(core, sequence, readying);
+      this.#leases.begin(lease, readying);
       this.actions.take(readying, core);
       return true;
     }
@@ -410,7 +408,7 @@ export class WorkerMachine {
       this.#ahead.pause();
       return false;
     }
-    this.#leases.begin(core, sequence, slot);
+    this.#leases.begin(lease, slot);
     this.#ahead.resume();
     this.#ahead.fill(nowUs);
     return true;

@@ -36,6 +36,8 @@ type Process = 'plain' | 'copy' | 'cell';
 interface Lease {
   readonly sequence: number;
   readonly version: number;
+  /** Its lead first. */
+  readonly cores: readonly number[];
   readonly completed: boolean;
 }
 
@@ -44,7 +46,7 @@ export class Shell implements ActionHandler {
   readonly machine: WorkerMachine;
   nowUs = 0;
   sequence = 0;
-  /** Per core: the lease it holds, and whether its result has come. */
+  /** By lead: the lease, and whether its result has come. */
   readonly leases = new Map<number, Lease>();
   /** Slots in which processes exist. */
   readonly processes = new Map<number, Process>();
@@ -196,6 +198,7 @@ export class Shell implements ActionHandler {
       assert.equal(this.machine.isFrozen(slot), this.frozen.has(slot), `slot ${slot}: frozen or not?`);
       assert.equal(this.machine.versionOf(slot), this.versionOfSlot.get(slot) ?? -1);
     }
+    this.#checkCores();
     for (const version of this.warm) {
       const held = [...this.leases.values()].some((lease) => lease.version === version);
       assert.ok(held || this.isWarm(version), `version ${version} is not warm, and nobody said so`);
@@ -203,16 +206,31 @@ export class Shell implements ActionHandler {
     assert.equal(this.acceptedCount, this.releasedCount + this.leases.size);
   }
 
+  /** Each core of a lease is held for it, by the same slot as its lead, and no other core is held. */
+  #checkCores(): void {
+    const held = [...this.leases].flatMap(([lead, { cores }]) => cores.map((core) => [core, lead] as const));
+    const leads = new Map(held);
+    assert.equal(leads.size, held.length, 'a core is of two leases');
+    for (let core = 0; core < this.limits.coreCount; core++) {
+      const lead = leads.get(core);
+      const slot = lead === undefined ? -1 : this.machine.slotOf(lead);
+      assert.equal(this.machine.slotOf(core), slot, `core ${core} is not where its lease is`);
+      assert.ok(lead === undefined || this.machine.coreOf(slot) === lead, 'a slot does not name the lead of its lease');
+    }
+  }
+
   isWarm(version: number): boolean {
     return this.slotsIn(SlotState.idle, SlotState.zygote).some((slot) => this.versionOfSlot.get(slot) === version);
   }
 
-  assign(core: number, version: number): boolean {
+  /** `mask`: of several cores, in the first word; it may be none that a lease can have. */
+  assign(core: number, version: number, mask = 0): boolean {
     const sequence = ++this.sequence;
-    const free = !this.leases.has(core);
-    if (free) this.leases.set(core, { sequence, version, completed: false });
-    const taken = this.machine.assign(core, sequence, version, this.nowUs);
-    if (!free) assert.equal(taken, false, 'a busy core took a second lease');
+    const cores = mask === 0 ? [core] : coresIn(mask, core - (core % 32));
+    const free = cores[0] === core && cores.every((each) => each < this.limits.coreCount && this.isIdle(each));
+    if (free) this.leases.set(core, { sequence, version, cores, completed: false });
+    const taken = this.machine.assign({ core, sequence, mask }, version, this.nowUs);
+    if (!free) assert.equal(taken, false, 'a busy core took a second lease, or one that is not there any');
     if (free && !taken) {
       this.leases.delete(core);
       this.refused = true;
@@ -220,6 +238,11 @@ export class Shell implements ActionHandler {
     if (taken) this.acceptedCount++;
     this.drain();
     return taken;
+  }
+
+  /** No lease has it. */
+  isIdle(core: number): boolean {
+    return ![...this.leases.values()].some(({ cores }) => cores.includes(core));
   }
 
   ready(slot: number): void {
@@ -288,6 +311,12 @@ export class Shell implements ActionHandler {
     if (version >= 0) this.versionOfSlot.set(slot, version);
     if (core >= 0) assert.equal(this.leases.get(core)?.version, version, 'made for a lease of another function');
   }
+}
+
+/** What its bits stand for, from `first` on. */
+function coresIn(mask: number, first: number): number[] {
+  const bits = Array.from({ length: 32 }, (_, bit) => bit).filter((bit) => ((mask >>> bit) & 1) === 1);
+  return bits.map((bit) => first + bit);
 }
 
 export { Ending, Kill, SlotState };

@@ -1,4 +1,4 @@
-/** The worker machine in small cases: one version, two cores, a cell that waits, and every order of what may happen. */
+/** The worker machine in small cases: one version, two cores or both in one lease, a cell that waits, and every order of what may happen. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkLeases, checkRested, flourish, perish, stop } from './endings.ts';
@@ -32,8 +32,9 @@ function choicesOf(shell: Shell): (() => void)[] {
   const { machine } = shell;
   const choices: (() => void)[] = [];
   for (let core = 0; core < shell.limits.coreCount; core++) {
-    if (!shell.leases.has(core)) choices.push(() => void shell.assign(core, 0));
+    if (shell.isIdle(core)) choices.push(() => void shell.assign(core, 0));
   }
+  if (shell.leases.size === 0) choices.push(() => void shell.assign(0, 0, 0b11));
   choices.push(() => {
     shell.nowUs += INIT_TIMEOUT_US;
     shell.tick();

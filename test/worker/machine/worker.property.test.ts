@@ -17,9 +17,12 @@ interface Event {
   readonly kind: (typeof KINDS)[number];
   readonly a: number;
   readonly b: number;
+  /** Of what is assigned; mostly that of one core, and perhaps none that a lease can have. */
+  readonly mask: number;
 }
 
-const event = fc.record({ kind: fc.constantFrom(...KINDS), a: fc.nat(20), b: fc.nat(20) });
+const mask = fc.constantFrom(0, 0, 0, 0b011, 0b110, 0b101, 0b111, 0b010, 0b1100);
+const event = fc.record({ kind: fc.constantFrom(...KINDS), a: fc.nat(20), b: fc.nat(20), mask });
 const limits = fc.record({
   slotCount: fc.constantFrom(3, 4, 5, 8),
   memoryMb: fc.constantFrom(500, 1000, 3000),
@@ -27,7 +30,7 @@ const limits = fc.record({
   cellTargets: fc.constantFrom([1], [2], [0]),
 });
 
-function apply(shell: Shell, { kind, a, b }: Event): void {
+function apply(shell: Shell, { kind, a, b, mask }: Event): void {
   const { machine, limits } = shell;
   const on = (slots: number[], act: (slot: number) => void): void => {
     if (slots.length > 0) act(slots[a % slots.length]!);
@@ -36,7 +39,7 @@ function apply(shell: Shell, { kind, a, b }: Event): void {
   const { dying } = SlotState;
   switch (kind) {
     case 'assign':
-      return void shell.assign(a % limits.coreCount, b % VERSIONS.length);
+      return void shell.assign(a % limits.coreCount, b % VERSIONS.length, mask);
     case 'booted':
       return on(shell.slotsIn(SlotState.booting, dying), (slot) => shell.booted(slot));
     case 'initialised':
