@@ -2,15 +2,14 @@
  * A gateway of a cluster, put together: the HTTP face and the asynchronous runner as with `perch up`, a store of its own or
  * that of another gateway, and in the place of scheduler and agent the connections to them.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import path from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { realClock } from '../../base/clock.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { Identity } from '../../cluster/identity/join-file.ts';
 import { Refusal } from '../../cluster/identity/refusal.ts';
-import { type Peer, peerOf } from '../../cluster/identity/tls.ts';
-import { type Address, connectNode } from '../../cluster/node/connect.ts';
+import { peerOf } from '../../cluster/identity/tls.ts';
+import { type Address, connectNode, nodeAgent } from '../../cluster/node/connect.ts';
 import { type Listener, openListener } from '../../cluster/node/listener.ts';
 import { Admission } from '../../gateway/admission.ts';
 import type { AsyncRunner } from '../../gateway/async-runner.ts';
@@ -19,6 +18,10 @@ import type { Gateway } from '../../gateway/gateway.ts';
 import { openEmbeddedStore } from '../../store/embedded/embedded-store.ts';
 import { LogFiles } from '../../store/log-files.ts';
 import type { LogStore } from '../../store/logs.ts';
+import { PATHS } from '../../store/remote/protocol.ts';
+import { RemoteLogs } from '../../store/remote/remote-logs.ts';
+import { RemoteStore } from '../../store/remote/remote-store.ts';
+import { StoreService } from '../../store/remote/store-service.ts';
 import type { EnqueuedInvocations, Store } from '../../store/store.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import { knowsRuntime } from '../../worker/runtimes/index.ts';
@@ -54,6 +57,7 @@ interface Kept {
 
 /** What this machine has no part in is not bounded by it. */
 const NO_BOUND = 2 ** 31 - 1;
+const STORE = '/store/';
 
 export async function startGatewayNode(options: GatewayNodeOptions): Promise<RunningGatewayNode> {
   const { value, close } = await startWhole((closers) => open(options, closers));
@@ -89,8 +93,9 @@ async function open(options: GatewayNodeOptions, closers: Closers): Promise<Omit
   const gateway = makeFace(options, platform, {
     info: { ...info, hostNetworkAllowed: options.allowHostNetwork },
   });
-  const listener = await openClusterPort(options, { metrics, enqueued: () => runner?.wake() });
-  if (listener !== null) closers.push(() => listener.close());
+  const port =
+    runner === null ? null : await openClusterPort(options, { store, logs, queue, metrics }, () => runner.wake());
+  if (port !== null) closers.push(() => port.close());
   closers.push(() => {
     dispatch.stop();
     return endInvocations(gateway, runner, dispatch);
@@ -98,7 +103,7 @@ async function open(options: GatewayNodeOptions, closers: Closers): Promise<Omit
   dispatch.start();
   const { url } = await gateway.listen();
   runner?.wake();
-  return { url, clusterPort: listener?.port ?? 0, dismiss: (revoked) => listener?.dismiss(revoked) };
+  return { url, clusterPort: port?.listener.port ?? 0, dismiss: (revoked) => port?.listener.dismiss(revoked) };
 }
 
 /** What runs may end and what waits may run, for as long as the grace period lasts; then the rest gets its answers. */
@@ -115,8 +120,9 @@ async function endInvocations(
   await answered;
 }
 
-async function openKept(options: GatewayNodeOptions, closers: Closers, _metrics: Metrics): Promise<Kept> {
+async function openKept(options: GatewayNodeOptions, closers: Closers, metrics: Metrics): Promise<Kept> {
   const { dataDir, log } = options;
+  if (options.store !== null) return openRemote(options, options.store, { closers, metrics });
   const report = (message: string): void => log.warn(message);
   const store = await openEmbeddedStore(dataDir, { report });
   closers.push(() => store.close());
@@ -125,14 +131,31 @@ async function openKept(options: GatewayNodeOptions, closers: Closers, _metrics:
   return { store, logs, queue: store };
 }
 
+/** Resolves once all functions are known: before that, there would be none for whoever asks. */
+async function openRemote(
+  { identity, revoked, log }: GatewayNodeOptions,
+  address: Address,
+  { closers, metrics }: { closers: Closers; metrics: Metrics },
+): Promise<Kept> {
+  const agent = nodeAgent({ identity, revoked, roles: ['gateway'], clock: realClock });
+  closers.push(async () => agent.destroy());
+  const options = { agent, store: address, clock: realClock, log, metrics };
+  const store = new RemoteStore(options);
+  closers.push(() => store.close());
+  const logs = new RemoteLogs(options);
+  closers.push(() => logs.close());
+  await store.ready();
+  return { store, logs, queue: null };
+}
+
 /** Where the store is here: for the other nodes. */
 async function openClusterPort(
-  options: GatewayNodeOptions,
-  { metrics }: { metrics: Metrics; enqueued: () => void },
-): Promise<Listener | null> {
-  if (options.store !== null) return null;
-  const { identity, revoked, listen, log } = options;
-  return openListener({
+  { identity, revoked, listen, log, accountId }: GatewayNodeOptions,
+  { store, logs, metrics }: Kept & { metrics: Metrics },
+  enqueued: () => void,
+): Promise<{ listener: Listener; close(): Promise<void> }> {
+  const service = new StoreService({ store, logs, accountId, clock: realClock, log, metrics });
+  const listener = await openListener({
     identity,
     roles: ['gateway', 'worker', 'scheduler'],
     revoked,
@@ -140,11 +163,19 @@ async function openClusterPort(
     port: listen.port,
     clock: realClock,
     log,
-    http: (request: IncomingMessage, response: ServerResponse, _peer: Peer) => {
-      if (request.method === 'GET' && request.url === '/metrics') response.end(metrics.text());
+    http: (request, response, peer) => {
+      const { method, url = '' } = request;
+      if (url.startsWith(`${PATHS.call}enqueue`)) response.once('finish', enqueued);
+      if (url.startsWith(STORE)) service.answer(request, response, peer);
+      else if (method === 'GET' && url === '/metrics') response.end(metrics.text());
       else response.writeHead(404).end();
     },
   });
+  const close = async (): Promise<void> => {
+    service.close();
+    await listener.close();
+  };
+  return { listener, close };
 }
 
 /** Connections to nodes that are who they should be. */

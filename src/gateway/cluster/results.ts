@@ -20,7 +20,7 @@ export function resultOf(frame: ResultFrame): InvokeResult {
 function recordOf(frame: ResultFrame): InvocationRecord {
   const { core, shard, queuedUs, startUs, initUs, runUs, billedMs, memoryPeakMb } = frame;
   const start = STARTS[frame.start];
-  return { core, start, queuedAt: shard, queuedUs, startUs, initUs, runUs, billedMs, memoryPeakMb };
+  return { core, coreCount: 1, start, queuedAt: shard, queuedUs, startUs, initUs, runUs, billedMs, memoryPeakMb };
 }
 
 /** Of one whose code could not be supplied. It comes from a node of the cluster: what is no error of ours is one of the platform's. */
@@ -54,6 +54,7 @@ export function lostResult(unanswered: Unanswered, what: string, nowUs: number):
   const runUs = nowUs - assignedUs;
   const record: InvocationRecord = {
     core,
+    coreCount: 1,
     start: 'cold',
     queuedAt: shard,
     queuedUs: assignedUs - acceptedUs,
