@@ -157,6 +157,7 @@ export class GatewayMachine {
       this.#detach(number);
       this.#waitAgain(number);
     });
+    table.eachOf(State.assigned, (number) => table.dropNext(number));
     table.eachOf(State.withdrawn, (number) => this.#free(number));
     table.eachOf(State.lost, (number) => this.#free(number));
   }
@@ -179,29 +180,26 @@ export class GatewayMachine {
     const table = this.#table;
     const state = table.state(number);
     if (state === State.free || state === State.accepted) return false;
-    // Only what its worker refused is granted once more, and that was on this line.
-    if (state === State.assigned && table.line[number] !== this.#line) return false;
-    const wasUnwanted = state === State.withdrawn || state === State.lost || table.unwanted[number] === 1;
-    if (state === State.granted || state === State.assigned) this.#detach(number);
-    table.grant(number, core, sequence, shard);
-    table.grantedIn(number, this.#epoch, this.#line);
-    if (wasUnwanted) {
-      this.#unstarted(number, UnstartedWhy.cancelled);
-      this.#free(number);
+    if (state === State.assigned) {
+      // Only what its worker refused is granted once more. The worker's own word of that is awaited, so that nothing runs twice.
+      if (table.line[number] !== this.#line) return false;
+      table.grantNext(number, core, sequence, shard);
       return true;
     }
-    this.#start(number);
+    if (state === State.granted) this.#detach(number);
+    table.grant(number, core, sequence, shard);
+    table.grantedIn(number, this.#epoch, this.#line);
+    if (state === State.withdrawn || state === State.lost) {
+      this.#unstarted(number, UnstartedWhy.cancelled);
+      this.#free(number);
+    } else this.#start(number);
     return true;
   }
 
   refused(number: number, why: number): boolean {
     const table = this.#table;
-    const state = table.state(number);
-    if (state === State.withdrawn) {
-      this.#free(number);
-      return true;
-    }
-    if (state !== State.asked) return false;
+    if (table.state(number) === State.withdrawn) return this.cancelled(number);
+    if (table.state(number) !== State.asked) return false;
     const refusal = REFUSALS[why];
     if (refusal !== undefined) this.#refuse(number, refusal);
     else if (why === RefusedWhy.version) {
@@ -213,8 +211,7 @@ export class GatewayMachine {
   }
 
   cancelled(number: number): boolean {
-    const state = this.#table.state(number);
-    if (state !== State.withdrawn) return false;
+    if (this.#table.state(number) !== State.withdrawn) return false;
     this.#free(number);
     return true;
   }
@@ -278,6 +275,7 @@ export class GatewayMachine {
       return false;
     }
     this.#detach(number);
+    if (table.takeNext(number)) this.#unstarted(number, UnstartedWhy.cancelled);
     this.#free(number);
     return true;
   }
@@ -371,24 +369,19 @@ export class GatewayMachine {
     const table = this.#table;
     const isOfThisLine = this.#connected && table.line[number] === this.#line;
     const isUnwanted = table.unwanted[number] === 1;
+    const hasName = this.#names.index(table.version[number]!) >= 0;
     if (!isOfThisLine && isUnwanted) return this.#free(number);
-    if (!isOfThisLine) {
-      this.#ports.events.returned(why);
+    if (!isOfThisLine || (!hasName && !isUnwanted)) {
+      // What the scheduler has no name for now, it cannot be asked for under the old one.
+      if (isOfThisLine) this.#unstarted(number, UnstartedWhy.cancelled);
+      else this.#ports.events.returned(why);
       table.again[number] = 1;
       return this.#ask(number);
     }
-    if (this.#names.index(table.version[number]!) < 0 && !isUnwanted) return this.#askAnew(number);
     this.#unstarted(number, why);
     table.become(number, isUnwanted ? State.withdrawn : State.asked);
     // It may wait again already, for the worker told the scheduler; else a grant follows, or another answer.
     if (isUnwanted) this.#ports.scheduler.cancel(number);
-  }
-
-  /** The scheduler has lost the name of its version meanwhile: it cannot be asked for under the old one. */
-  #askAnew(number: number): void {
-    this.#unstarted(number, UnstartedWhy.cancelled);
-    this.#table.again[number] = 1;
-    this.#ask(number);
   }
 
   #unstarted(number: number, why: UnstartedWhy): void {
@@ -435,7 +428,16 @@ export class GatewayMachine {
     const index = this.#names.index(table.version[number]!);
     if (why === UnstartedWhy.staleLease && isOfThisLine && index >= 0) noteVersion(worker, index, 0);
     this.#detach(number);
-    this.#askAgain(number, why);
+    this.#goOn(number, why);
+  }
+
+  /** What was assigned did not run: it has another lease already, or is asked for again. */
+  #goOn(number: number, why: UnstartedWhy): void {
+    if (!this.#table.takeNext(number)) return this.#askAgain(number, why);
+    this.#ports.events.returned(why);
+    if (this.#table.unwanted[number] === 0) return this.#start(number);
+    this.#unstarted(number, UnstartedWhy.cancelled);
+    this.#free(number);
   }
 
   #endAssigned(worker: Worker, stopping: boolean): void {
@@ -443,7 +445,8 @@ export class GatewayMachine {
     table.eachOf(State.assigned, (number) => {
       if (table.worker[number] !== worker.id) return;
       this.#detach(number);
-      if (stopping) return this.#askAgain(number, UnstartedWhy.stopping);
+      if (stopping) return this.#goOn(number, UnstartedWhy.stopping);
+      if (table.takeNext(number)) this.#unstarted(number, UnstartedWhy.cancelled);
       const rests = this.#connected && table.line[number] === this.#line;
       table.tick[number] = this.#tick;
       if (rests) table.become(number, State.lost);

@@ -47,6 +47,10 @@ export class RequestTable {
   readonly #epoch: Uint32Array;
   readonly #sequence: Int32Array;
   readonly #shard: Int32Array;
+  /** A later grant, of one that is assigned: its core, or NONE. */
+  readonly #nextCore: Int32Array;
+  readonly #nextSequence: Int32Array;
+  readonly #nextShard: Int32Array;
   readonly #lease: Lease = { epoch: 0, core: 0, sequence: 0, shard: NONE };
   /** On which of the scheduler's lines, counted, it was granted. */
   readonly line: Float64Array;
@@ -71,6 +75,9 @@ export class RequestTable {
     this.core = ints(countMax);
     this.#sequence = ints(countMax);
     this.#shard = ints(countMax);
+    this.#nextCore = ints(countMax, NONE);
+    this.#nextSequence = ints(countMax);
+    this.#nextShard = ints(countMax);
     this.line = new Float64Array(countMax);
     this.worker = ints(countMax, NONE);
     this.#next = ints(countMax, NONE);
@@ -148,6 +155,25 @@ export class RequestTable {
     this.core[number] = core;
     this.#sequence[number] = sequence;
     this.#shard[number] = shard;
+  }
+
+  grantNext(number: number, core: number, sequence: number, shard: number): void {
+    this.#nextCore[number] = core;
+    this.#nextSequence[number] = sequence;
+    this.#nextShard[number] = shard;
+  }
+
+  /** The later grant is its lease from now on. False: there was none. */
+  takeNext(number: number): boolean {
+    const core = this.#nextCore[number]!;
+    if (core === NONE) return false;
+    this.grant(number, core, this.#nextSequence[number]!, this.#nextShard[number]!);
+    this.dropNext(number);
+    return true;
+  }
+
+  dropNext(number: number): void {
+    this.#nextCore[number] = NONE;
   }
 
   grantedIn(number: number, epoch: number, line: number): void {
