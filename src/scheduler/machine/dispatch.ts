@@ -96,7 +96,7 @@ export class Dispatch {
     if (this.#summary.hasRoom(memoryMb) && this.#isTurn()) {
       if (this.#queue.length === 0) return this.#placement.find(version, memoryMb);
       // Somebody waits, for memory. Who asks about as much may not pass him at all, who asks less only so often.
-      if (!this.#queue.hasSizeClassOf(memoryMb)) return this.#findOvertaking(version, memoryMb);
+      if (!this.#queue.hasSizeClassOf(memoryMb)) return this.#findBesideWaiting(version, memoryMb);
     }
     return -1;
   }
@@ -195,6 +195,15 @@ export class Dispatch {
   }
 
   // ---- leaves
+
+  /**
+   * What is idle does not suit those who wait here. Other shards have to know before this one goes on with newcomers: each of two shards that
+   * do so would stand back for the other, for the flag of neither changes.
+   */
+  #findBesideWaiting(version: number, memoryMb: number): number {
+    if (this.#isShared) this.#standAside();
+    return this.#findOvertaking(version, memoryMb);
+  }
 
   /** A core for a request that is not the oldest; a worker may become kept for the oldest instead. */
   #findOvertaking(version: number, memoryMb: number): number {

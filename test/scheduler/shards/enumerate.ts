@@ -1,0 +1,133 @@
+/**
+ * Runs a case in every order of the accesses to shared words, up to a number of switches between threads: a schedule says before which
+ * steps to switch. Each schedule that was run shows where another order could matter: where a thread is about to access a word that another
+ * one accesses later, one of them writing. A switch there gives the next schedules. What commutes is not tried in both orders.
+ */
+import { Worker } from 'node:worker_threads';
+import { makeMemory, type SharedMemory } from '../../../src/scheduler/machine/memory.ts';
+import { Scheduler } from '../../../src/scheduler/machine/scheduler.ts';
+import {
+  type Case,
+  control as at,
+  CONTROLLER,
+  type Controls,
+  makeControls,
+  type Mutant,
+  TRACE_STRIDE,
+} from './control.ts';
+import { limitsOf } from './limits.ts';
+import { problemOf } from './problem.ts';
+
+export interface Enumerated {
+  readonly scheduleCount: number;
+  /** What did not hold, and in which schedule; null: all held in all. */
+  readonly problem: string | null;
+}
+
+type Switch = readonly [step: number, thread: number];
+
+const SCHEDULE_TIMEOUT_MS = 60_000;
+
+export async function enumerate(theCase: Case, mutant: Mutant | null = null): Promise<Enumerated> {
+  const player = new Player(theCase, mutant);
+  try {
+    return player.all();
+  } finally {
+    await player.close();
+  }
+}
+
+class Player {
+  readonly #case: Case;
+  readonly #controls: Controls = makeControls();
+  readonly #memory: SharedMemory;
+  readonly #blank: readonly { readonly array: Int32Array; readonly values: Int32Array }[];
+  readonly #threads: readonly Worker[];
+
+  constructor(theCase: Case, mutant: Mutant | null) {
+    this.#case = theCase;
+    const limits = limitsOf(theCase);
+    this.#memory = makeMemory(limits, theCase.shardCount);
+    const machine = new Scheduler(limits, { memory: this.#memory, shard: 0 });
+    for (const [coreCount, memoryMb] of theCase.workers) machine.addWorker(coreCount, memoryMb);
+    theCase.versions.forEach((memoryMb, version) => machine.setVersion(version, 0, memoryMb));
+    const { shards, ...rest } = this.#memory;
+    const arrays = [...Object.values(rest), ...shards.flatMap(({ counters: _, ...own }) => Object.values(own))];
+    this.#blank = arrays.map((array) => ({ array, values: new Int32Array(array) }));
+    this.#threads = Array.from(
+      { length: theCase.shardCount },
+      (_, shard) =>
+        new Worker(new URL('enumeration-thread.ts', import.meta.url), {
+          workerData: { shard, theCase, mutant, controls: this.#controls, memory: this.#memory },
+        }),
+    );
+  }
+
+  all(): Enumerated {
+    const pending: Switch[][] = [[]];
+    let scheduleCount = 0;
+    for (let switches = pending.pop(); switches !== undefined; switches = pending.pop()) {
+      const problem = this.#play(switches);
+      scheduleCount++;
+      if (problem !== null) return { scheduleCount, problem: `${problem}; switches ${JSON.stringify(switches)}` };
+      if (switches.length < this.#case.switchMax) pending.push(...this.#next(switches));
+    }
+    return { scheduleCount, problem: null };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.terminate()));
+  }
+
+  #play(switches: readonly Switch[]): string | null {
+    const { control, running } = this.#controls;
+    for (const { array, values } of this.#blank) array.set(values);
+    running.fill(0);
+    const generation = control[at.GENERATION]! + 1;
+    control.fill(0);
+    control[at.SWITCH_COUNT] = switches.length;
+    control.set(switches.flat(), at.SWITCHES);
+    Atomics.store(control, at.CURRENT, this.#case.setup[0]?.[0] ?? 0);
+    Atomics.store(control, at.GENERATION, generation);
+    Atomics.notify(control, at.GENERATION);
+    Atomics.notify(control, at.CURRENT);
+    const setUp = this.#waitForThreads();
+    if (setUp !== null) return setUp;
+    control[at.IS_COUNTED] = 1;
+    Atomics.store(control, at.CURRENT, 0);
+    Atomics.notify(control, at.CURRENT);
+    const { waitingMax = 0 } = this.#case;
+    return this.#waitForThreads() ?? problemOf(limitsOf(this.#case), this.#memory, { running, waitingMax });
+  }
+
+  #waitForThreads(): string | null {
+    const { control, error } = this.#controls;
+    for (let current = Atomics.load(control, at.CURRENT); current !== CONTROLLER;) {
+      if (Atomics.wait(control, at.CURRENT, current, SCHEDULE_TIMEOUT_MS) === 'timed-out') return 'it hangs';
+      current = Atomics.load(control, at.CURRENT);
+    }
+    if (control[at.FAILED] === 0) return null;
+    return new TextDecoder().decode(error.slice(0, control[at.ERROR_LENGTH]));
+  }
+
+  /** One switch more than in the schedule just played, each. */
+  #next(switches: readonly Switch[]): Switch[][] {
+    const { control, trace } = this.#controls;
+    const stepCount = control[at.STEP]!;
+    const first = switches.length === 0 ? 0 : switches.at(-1)![0] + 1;
+    const next: Switch[][] = [];
+    /** For each word: which threads access it later, and which write it. */
+    const accessed = new Map<number, number>();
+    const written = new Map<number, number>();
+    for (let step = stepCount - 1; step >= first; step--) {
+      const [thread, word, isWrite, ready] = trace.subarray(step * TRACE_STRIDE, (step + 1) * TRACE_STRIDE);
+      const others = (isWrite === 1 ? accessed : written).get(word!) ?? 0;
+      const candidates = others & ready! & ~(1 << thread!);
+      for (let other = 0; other < this.#case.shardCount; other++)
+        if ((candidates & (1 << other)) !== 0) next.push([...switches, [step, other]]);
+      accessed.set(word!, (accessed.get(word!) ?? 0) | (1 << thread!));
+      if (isWrite === 1) written.set(word!, (written.get(word!) ?? 0) | (1 << thread!));
+    }
+    return next;
+  }
+}

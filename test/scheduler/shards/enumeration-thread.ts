@@ -1,0 +1,188 @@
+/** A shard of an enumeration, on a thread of its own: the shipped machine, stopped before each access to a shared word. */
+import { registerHooks } from 'node:module';
+import { workerData } from 'node:worker_threads';
+import type { Scheduler } from '../../../src/scheduler/machine/scheduler.ts';
+import type { SharedMemory } from '../../../src/scheduler/machine/memory.ts';
+import {
+  CONTROLLER,
+  control as at,
+  CORE_MAX,
+  STEP_MAX,
+  TRACE_STRIDE,
+  type Action,
+  type ThreadData,
+} from './control.ts';
+import { Door } from './door.ts';
+import { limitsOf } from './limits.ts';
+
+const { shard, theCase, mutant, controls } = workerData as ThreadData;
+const { control, trace, running, leases } = controls;
+const real = globalThis.Atomics;
+
+/** The schedule is over, or was given up. */
+class Restart extends Error {}
+
+if (mutant !== null) {
+  registerHooks({
+    load(url, context, nextLoad) {
+      const loaded = nextLoad(url, context);
+      if (!url.endsWith(mutant.file)) return loaded;
+      const source = String(loaded.source instanceof Uint8Array ? Buffer.from(loaded.source) : loaded.source);
+      if (source.split(mutant.from).length !== 2) throw new Error(`${mutant.name}: its text is not there, or twice`);
+      return { ...loaded, source: source.replace(mutant.from, () => mutant.to) };
+    },
+  });
+}
+
+let generation = 0;
+
+function waitForTurn(): void {
+  for (;;) {
+    if (real.load(control, at.GENERATION) !== generation) throw new Restart();
+    const current = real.load(control, at.CURRENT);
+    if (current === shard) return;
+    real.wait(control, at.CURRENT, current);
+  }
+}
+
+function letRun(thread: number): void {
+  real.store(control, at.CURRENT, thread);
+  real.notify(control, at.CURRENT);
+}
+
+function readyMask(): number {
+  let mask = 0;
+  for (let thread = 0; thread < theCase.shardCount; thread++)
+    if (control[at.ASLEEP + thread] === 0) mask |= 1 << thread;
+  return mask;
+}
+
+function stop(word: number, isWrite: boolean): void {
+  if (control[at.IS_COUNTED] === 0) return;
+  const step = control[at.STEP]!;
+  const next = control[at.SWITCH_NEXT]!;
+  const place = at.SWITCHES + next * 2;
+  if (next < control[at.SWITCH_COUNT]! && control[place] === step) {
+    control[at.SWITCH_NEXT]! += 1;
+    letRun(control[place + 1]!);
+    waitForTurn();
+    return stop(word, isWrite);
+  }
+  if (step >= STEP_MAX) throw new Error('the schedule does not end');
+  trace.set([shard, word, Number(isWrite), readyMask()], step * TRACE_STRIDE);
+  control[at.STEP] = step + 1;
+}
+
+function sleep(): void {
+  control[at.ASLEEP + shard] = 1;
+  let next = CONTROLLER;
+  for (let thread = 0; thread < theCase.shardCount && next === CONTROLLER; thread++)
+    if (control[at.ASLEEP + thread] === 0) next = thread;
+  letRun(next);
+  waitForTurn();
+}
+
+const door = new Door(stop);
+const memory = door.wrapMemory(workerData.memory as SharedMemory);
+door.replaceAtomics((array, index) => {
+  // Whoever is awake hears nothing: he looks at his bell before he sleeps.
+  if (array === memory.bells) control[at.ASLEEP + (index >>> 4)] = 0;
+});
+const { Scheduler: Machine } = await import('../../../src/scheduler/machine/scheduler.ts');
+const { Grant } = await import('../../../src/scheduler/machine/actions.ts');
+const grant = new Grant();
+
+let machine: Scheduler;
+let own: { core: number; sequence: number } | null = null;
+let isBatch = false;
+
+function takeGrants(): void {
+  while (machine.takeGrant(grant)) {
+    const { core, sequence } = grant;
+    if (running[core] !== 0) throw new Error(`core ${core} is granted twice`);
+    running[core] = sequence + 1;
+    own = { core, sequence };
+    if (control[at.IS_COUNTED] === 0) leases.set([core, sequence], control[at.LEASE_COUNT]!++ * 2);
+  }
+}
+
+/** Its worker has ended it before; others may say so too. */
+function ended(core: number, sequence: number): void {
+  if (core < CORE_MAX && running[core] === sequence + 1) running[core] = 0;
+}
+
+function act(action: Action): void {
+  const [kind, a = 0] = action;
+  if (kind === 'request') machine.request(a, action[2]);
+  else if (kind === 'cancel') machine.cancel(a);
+  else if (kind === 'release' || kind === 'noMemory') {
+    const [core, sequence] = [leases[a * 2]!, leases[a * 2 + 1]!];
+    ended(core, sequence);
+    if (kind === 'release') machine.release(core, sequence, true);
+    else machine.noMemory(core, sequence);
+  } else if (kind === 'releaseOwn') {
+    const lease = own;
+    own = null;
+    if (lease === null) return;
+    ended(lease.core, lease.sequence);
+    machine.release(lease.core, lease.sequence, true);
+  } else if (kind === 'withdraw') machine.withdraw(a);
+  else if (kind === 'giveBack') machine.giveBack(a);
+  else if (kind === 'memoryAvailable') machine.memoryAvailable(a);
+  else if (kind === 'forget') machine.forget();
+  else if (kind === 'concurrency') machine.setConcurrency(0, a);
+  else isBatch = kind === 'batch';
+  takeGrants();
+  if (isBatch) return;
+  machine.settleBatch();
+  takeGrants();
+}
+
+function play(): void {
+  machine = new Machine(limitsOf(theCase), { memory, shard });
+  own = null;
+  isBatch = false;
+  waitForTurn();
+  while (control[at.IS_COUNTED] === 0) {
+    const next = theCase.setup[control[at.SETUP_NEXT]!];
+    if (next === undefined) letRun(CONTROLLER);
+    else if (next[0] !== shard) letRun(next[0]);
+    else {
+      control[at.SETUP_NEXT]! += 1;
+      act(next[1]);
+      // Whoever was rung hears it before the next action of the setup.
+      continue;
+    }
+    waitForTurn();
+    if (control[at.IS_COUNTED] === 1) break;
+    machine.settleBatch();
+    takeGrants();
+  }
+  for (const action of theCase.actions[shard]!) act(action);
+  for (;;) {
+    while (machine.bells.isRung) {
+      machine.settleBatch();
+      takeGrants();
+    }
+    sleep();
+  }
+}
+
+function fail(error: unknown): void {
+  const text = new TextEncoder().encode(error instanceof Error ? error.message : String(error)).subarray(0, 4096);
+  controls.error.set(text);
+  control[at.ERROR_LENGTH] = text.length;
+  control[at.FAILED] = 1;
+  letRun(CONTROLLER);
+}
+
+for (;;) {
+  real.wait(control, at.GENERATION, generation);
+  generation = real.load(control, at.GENERATION);
+  if (generation < 0) break;
+  try {
+    play();
+  } catch (error) {
+    if (!(error instanceof Restart)) fail(error);
+  }
+}

@@ -1,0 +1,22 @@
+/** The shipped machine on real threads, in all orders of its accesses to shared words; and that each hazard would be found. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CASES, MUTANTS } from './cases.ts';
+import { enumerate } from './enumerate.ts';
+
+for (const theCase of CASES) {
+  test(`all orders, ${theCase.switchMax} switches: ${theCase.name}`, async (t) => {
+    const { scheduleCount, problem } = await enumerate(theCase);
+    t.diagnostic(`${scheduleCount} schedules`);
+    assert.equal(problem, null);
+  });
+}
+
+for (const mutant of MUTANTS) {
+  test(`found: ${mutant.name}`, async (t) => {
+    const theCase = CASES.find(({ name }) => name === mutant.foundBy)!;
+    const { scheduleCount, problem } = await enumerate(theCase, mutant);
+    t.diagnostic(`${scheduleCount} schedules: ${problem ?? 'nothing'}`);
+    assert.notEqual(problem, null, 'the mutant passes');
+  });
+}

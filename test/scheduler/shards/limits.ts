@@ -1,0 +1,19 @@
+import type { SchedulerLimits } from '../../../src/scheduler/machine/limits.ts';
+import type { Case } from './control.ts';
+
+/** As small as can be. */
+export function limitsOf(theCase: Case): SchedulerLimits {
+  const wordCount = theCase.workers.reduce((sum, [coreCount]) => sum + Math.ceil(coreCount / 32), 0);
+  return {
+    epoch: 1,
+    coreCountMax: wordCount * 32,
+    workerCountMax: theCase.workers.length,
+    functionCountMax: 1,
+    versionCountMax: theCase.versions.length,
+    requestCountMax: 16,
+    queueMax: 8,
+    overtakeMax: theCase.overtakeMax ?? 64,
+    warmHintMax: 2,
+    isShared: true,
+  };
+}
