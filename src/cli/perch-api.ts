@@ -15,6 +15,8 @@ export interface FunctionSettings {
   readonly version: string;
   readonly isolation: Isolation;
   readonly network: NetworkPolicy;
+  /** Of each invocation. */
+  readonly cores: number;
 }
 
 /** Of the latest version of each. */

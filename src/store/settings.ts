@@ -22,6 +22,13 @@ export const NETWORKS = ['none', 'outbound', 'host'] as const satisfies readonly
 export const NETWORK_DEFAULT: NetworkPolicy = 'outbound';
 export const NETWORK_VARIABLE = 'PERCH_NETWORK';
 
+export const CORES_VARIABLE = 'PERCH_CORES';
+export const CORES_DEFAULT = 1;
+/** Those of one lease are bits of one word. */
+export const CORES_MAX = 32;
+
+export const SETTING_VARIABLES: readonly string[] = [ISOLATION_VARIABLE, NETWORK_VARIABLE, CORES_VARIABLE];
+
 const SHOWN_LENGTH = 64;
 
 type Environment = Pick<FunctionConfig, 'environment'>;
@@ -42,11 +49,24 @@ export function networkOf(config: Environment): NetworkPolicy {
   return NETWORKS.find((value) => value === asked) ?? NETWORK_DEFAULT;
 }
 
+/** How many cores each invocation gets, all at once: 1 to 32. */
+export function coresOf(config: Environment): number {
+  return coreCountIn(config.environment[CORES_VARIABLE]) ?? CORES_DEFAULT;
+}
+
+/** Null where it says none. */
+function coreCountIn(text: string | undefined): number | null {
+  if (text === undefined || !/^[1-9]\d?$/.test(text)) return null;
+  const count = Number(text);
+  return count <= CORES_MAX ? count : null;
+}
+
 /** What is wrong with the settings among these environment variables, in words; null if nothing is. */
 export function settingsFault(environment: Texts): string | null {
   return (
     fault(`environment variable ${ISOLATION_VARIABLE}`, environment[ISOLATION_VARIABLE], ISOLATIONS) ??
-    fault(`environment variable ${NETWORK_VARIABLE}`, environment[NETWORK_VARIABLE], NETWORKS)
+    fault(`environment variable ${NETWORK_VARIABLE}`, environment[NETWORK_VARIABLE], NETWORKS) ??
+    coresFault(environment[CORES_VARIABLE])
   );
 }
 
@@ -57,6 +77,15 @@ export function settingTagsFault(tags: Texts): string | null {
 
 function fault(name: string, value: string | undefined, allowed: readonly string[]): string | null {
   if (value === undefined || allowed.includes(value)) return null;
-  const shown = value.length > SHOWN_LENGTH ? `${value.slice(0, SHOWN_LENGTH)}…` : value;
-  return `The ${name} has the value '${shown}'; it has to be one of ${allowed.join(', ')}.`;
+  return `The ${name} has the value '${shown(value)}'; it has to be one of ${allowed.join(', ')}.`;
+}
+
+function coresFault(value: string | undefined): string | null {
+  if (value === undefined || coreCountIn(value) !== null) return null;
+  const right = `it has to be a whole number from 1 to ${CORES_MAX}`;
+  return `The environment variable ${CORES_VARIABLE} has the value '${shown(value)}'; ${right}.`;
+}
+
+function shown(value: string): string {
+  return value.length > SHOWN_LENGTH ? `${value.slice(0, SHOWN_LENGTH)}…` : value;
 }

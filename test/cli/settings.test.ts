@@ -34,9 +34,10 @@ describe('settings of Perch', { skip: skip === '' ? false : skip }, () => {
     'many/perch.json': JSON.stringify({
       functions: {
         first: { entry: '../echo.mjs', isolation: 'fresh', network: 'none', provisioned: 1 },
-        second: { entry: '../py', runtime: 'python3.11' },
+        second: { entry: '../py', runtime: 'python3.11', cores: 2 },
       },
     }),
+    'odd/perch.json': '{"functions": {"f": {"entry": "../echo.mjs", "cores": 64}}}',
     'bad/perch.json': '{"functions": {"f": {"entry": "../echo.mjs", "isolation": "clean"}}}',
   });
   const file = (name: string): string => path.join(folder, name);
@@ -77,6 +78,26 @@ describe('settings of Perch', { skip: skip === '' ? false : skip }, () => {
     await ok('delete', 'echo');
   });
 
+  test('cores: kept when other variables are replaced, shown, and refused where they are none', async () => {
+    await ok('deploy', file('echo.mjs'), '--name', 'threads');
+    assert.equal((await doctor('threads'))['cores'], 1);
+    assert.doesNotMatch(await ok('list'), /CORES/);
+    assert.match(await ok('deploy', file('echo.mjs'), '--name', 'threads', '--cores', '4'), /updated/);
+    assert.match(await ok('deploy', file('echo.mjs'), '--name', 'threads', '--env', 'LEVEL=2'), /updated/);
+    assert.match(await ok('deploy', file('echo.mjs'), '--name', 'threads', '--cores', '4'), /unchanged/);
+    assert.equal((await doctor('threads'))['cores'], 4);
+    assert.match(await ok('doctor', 'threads'), /^cores +4 for each invocation$/m);
+    assert.match(await ok('list'), /CORES[\s\S]*threads .* 4 /);
+    for (const cores of ['0', '33', 'all', '1.5']) {
+      const bad = await run('deploy', file('echo.mjs'), '--cores', cores);
+      assert.deepEqual([bad.code, /a whole number from 1 to 32/.test(bad.stderr)], [2, true], bad.stderr);
+    }
+    const variable = await run('deploy', file('echo.mjs'), '--env', 'PERCH_CORES=33');
+    assert.deepEqual([variable.code, /'33'; it has to be a whole number from 1/.test(variable.stderr)], [4, true]);
+    assert.match((await run('deploy', file('odd'))).stderr, /perch\.json:1 \(functions\.f\.cores\).*32/);
+    await ok('delete', 'threads');
+  });
+
   test('provisioned concurrency publishes a version, and leaves the older one', async () => {
     const name = ['--name', 'ready'] as const;
     assert.match(
@@ -108,7 +129,8 @@ describe('settings of Perch', { skip: skip === '' ? false : skip }, () => {
   test('perch.json has them too, and names a mistake', { skip: noPython }, async () => {
     await ok('deploy', file('many'));
     assert.deepEqual([(await doctor('first'))['isolation'], (await doctor('first'))['network']], ['fresh', 'none']);
-    assert.equal((await doctor('second'))['runtime'], 'python3.11');
+    const second = await doctor('second');
+    assert.deepEqual([second['runtime'], second['cores']], ['python3.11', 2]);
     assert.equal(await ok('invoke', 'second', '-d', '4'), '8\n');
     assert.equal((await ok('deploy', file('many'))).match(/unchanged/g)?.length, 2);
     const bad = await run('deploy', file('bad'));

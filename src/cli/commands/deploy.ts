@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { type Command, Option } from 'commander';
 import { LIMITS } from '../../base/limits.ts';
-import { ISOLATIONS, NETWORKS } from '../../store/settings.ts';
+import { CORES_MAX, ISOLATIONS, NETWORKS } from '../../store/settings.ts';
 import { Client } from '../client.ts';
 import { MANIFEST, nameOf, perchVariables, sourceAt } from '../deploy/plan.ts';
 import type { Plan } from '../deploy/plan.ts';
@@ -29,6 +29,7 @@ interface DeployOptions extends EndpointOptions {
   readonly provisioned?: number | 'none';
   readonly isolation?: string;
   readonly network?: string;
+  readonly cores?: number;
   readonly external?: readonly string[];
   readonly publish?: boolean;
   readonly bundle: boolean;
@@ -74,6 +75,7 @@ export function register(program: Command): void {
       ).choices(ISOLATIONS),
     )
     .addOption(new Option('--network <reach>', 'what the function reaches').choices(NETWORKS))
+    .option('--cores <count>', 'cores of each invocation, all at once (default 1)', wholeNumber(1, CORES_MAX))
     .option('--external <package>', 'pack this npm package as it is; can be given many times', collect)
     .option('--publish', 'publish a numbered version')
     .option('--no-bundle', 'pack the folder as it is')
@@ -207,6 +209,7 @@ async function planAll(path: string, options: DeployOptions): Promise<readonly P
       'provisioned',
       'isolation',
       'network',
+      'cores',
     ] as const
   ).find((key) => options[key] !== undefined);
   if (setting !== undefined) {

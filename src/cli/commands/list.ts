@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { Client } from '../client.ts';
-import { ISOLATION_DEFAULT } from '../../store/settings.ts';
+import { CORES_DEFAULT, ISOLATION_DEFAULT } from '../../store/settings.ts';
 import { listFunctions } from '../lambda-api.ts';
 import type { FunctionConfiguration } from '../lambda-api.ts';
 import type { EndpointOptions } from '../options.ts';
@@ -17,13 +17,11 @@ async function list(options: EndpointOptions): Promise<void> {
   const functions = await listFunctions(client);
   if (options.json === true) return printJson(functions);
   if (functions.length === 0) return printNote("no functions yet; 'perch deploy FILE' makes one");
-  const isolations = new Map((await listSettings(client)).map((each) => [each.functionName, each.isolation]));
-  const isolation = (fn: FunctionConfiguration): string => {
-    const value = isolations.get(fn.FunctionName) ?? ISOLATION_DEFAULT;
-    return value === ISOLATION_DEFAULT ? '' : value;
-  };
+  const settings = new Map((await listSettings(client)).map((each) => [each.functionName, each]));
+  const isolation = shownUnless(ISOLATION_DEFAULT, (fn) => settings.get(fn.FunctionName)?.isolation);
+  const cores = shownUnless(CORES_DEFAULT, (fn) => settings.get(fn.FunctionName)?.cores);
   // Where all have the default, a column of nothing would only take room.
-  const isShown = functions.some((fn) => isolation(fn) !== '');
+  const isShown = (value: (fn: FunctionConfiguration) => string): boolean => functions.some((fn) => value(fn) !== '');
   process.stdout.write(
     formatTable<FunctionConfiguration>(
       [
@@ -33,10 +31,21 @@ async function list(options: EndpointOptions): Promise<void> {
         { title: 'MEMORY', value: (fn) => `${fn.MemorySize} MB`, alignRight: true },
         { title: 'TIMEOUT', value: (fn) => `${fn.Timeout} s`, alignRight: true },
         { title: 'CODE', value: (fn) => `${Math.ceil(fn.CodeSize / 1024)} KB`, alignRight: true },
-        ...(isShown ? [{ title: 'ISOLATION', value: isolation }] : []),
+        ...(isShown(cores) ? [{ title: 'CORES', value: cores, alignRight: true }] : []),
+        ...(isShown(isolation) ? [{ title: 'ISOLATION', value: isolation }] : []),
         { title: 'CHANGED', value: (fn) => fn.LastModified.slice(0, 19).replace('T', ' ') },
       ],
       functions,
     ),
   );
+}
+
+function shownUnless<T extends string | number>(
+  usual: T,
+  of: (fn: FunctionConfiguration) => T | undefined,
+): (fn: FunctionConfiguration) => string {
+  return (fn) => {
+    const value = of(fn) ?? usual;
+    return value === usual ? '' : String(value);
+  };
 }

@@ -1,6 +1,6 @@
 /** Brings one packed function to the platform: creates it, or changes what differs. */
 import { createHash } from 'node:crypto';
-import { ISOLATION_VARIABLE, NETWORK_VARIABLE } from '../../store/settings.ts';
+import { SETTING_VARIABLES } from '../../store/settings.ts';
 import type { Client } from '../client.ts';
 import type { ConfigurationChange, FunctionConfiguration } from '../lambda-api.ts';
 import {
@@ -123,14 +123,14 @@ function runtimeOf({ runtimeDefault }: Packed, existing: FunctionConfiguration):
   return { Runtime: runtimeDefault };
 }
 
-/** Isolation and network are settings of their own to who deploys: other variables do not replace them. */
+/** Isolation, network and cores are settings of their own to who deploys: other variables do not replace them. */
 function settingsOf(
   { settings, perchVariables }: Packed,
   before: Readonly<Record<string, string>>,
 ): ConfigurationChange {
   const given = settings.Environment?.Variables;
   if (given === undefined && Object.keys(perchVariables).length === 0) return settings;
-  const kept = Object.entries(before).filter(([key]) => key === ISOLATION_VARIABLE || key === NETWORK_VARIABLE);
+  const kept = Object.entries(before).filter(([key]) => SETTING_VARIABLES.includes(key));
   const variables = given === undefined ? before : { ...Object.fromEntries(kept), ...given };
   return { ...settings, Environment: { Variables: { ...variables, ...perchVariables } } };
 }

@@ -1,14 +1,15 @@
 /** What Perch adds to a function, and how it is with copies of it: for `perch list` and `perch doctor NAME`. */
 import { UserError } from '../../base/errors.ts';
 import { eachFunction } from '../../store/each-function.ts';
-import { isolationOf, networkOf } from '../../store/settings.ts';
+import { coresOf, isolationOf, networkOf } from '../../store/settings.ts';
 import type { FunctionRecord, FunctionVersion } from '../../store/store.ts';
 import { findVersion } from '../lambda/functions.ts';
 import type { Answer, ApiRequest } from '../route.ts';
 
 function settingsOf(fn: FunctionVersion, tags: FunctionRecord['tags']): Record<string, unknown> {
   const { functionName, version, config } = fn;
-  return { functionName, version, isolation: isolationOf(config, tags), network: networkOf(config) };
+  const isolation = isolationOf(config, tags);
+  return { functionName, version, isolation, network: networkOf(config), cores: coresOf(config) };
 }
 
 /** Of every function, as its latest version has it. */

@@ -10,6 +10,7 @@ const STATE: FunctionState = {
   version: '$LATEST',
   isolation: 'reuse',
   network: 'outbound',
+  cores: 1,
   refusal: null,
   copyable: null,
   reasons: [],

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { UserError } from '../../../src/base/errors.ts';
 import { Admission } from '../../../src/gateway/admission.ts';
 import { defaultConfig, mergeConfig } from '../../../src/gateway/lambda/config.ts';
-import { isolationOf, networkOf, settingTagsFault, settingsFault } from '../../../src/store/settings.ts';
+import { coresOf, isolationOf, networkOf, settingTagsFault, settingsFault } from '../../../src/store/settings.ts';
 import type { FunctionConfig, FunctionVersion } from '../../../src/store/store.ts';
 
 const OK = { ok: true, detail: 'there', fix: '' };
@@ -47,6 +47,46 @@ test('a bad value is refused with the variable, the value and what is allowed', 
     settingTagsFault({ 'perch:isolation': 'x' }) ?? '',
     /tag perch:isolation has the value 'x'.*reuse, fresh, process\./,
   );
+});
+
+test('cores: 1 to 32, in digits alone; what is none of these counts as absent, and is refused where it is set', () => {
+  for (const [text, cores] of [
+    [undefined, 1],
+    ['1', 1],
+    ['2', 2],
+    ['9', 9],
+    ['10', 10],
+    ['32', 32],
+  ] as const) {
+    const environment: Record<string, string> = text === undefined ? {} : { PERCH_CORES: text };
+    assert.deepEqual([coresOf(configWith(environment)), settingsFault(environment)], [cores, null]);
+  }
+  for (const text of [
+    '',
+    '0',
+    '33',
+    '99',
+    '100',
+    '-1',
+    '1.5',
+    '02',
+    '2 ',
+    ' 2',
+    '1e1',
+    '0x2',
+    'all',
+    '２',
+    'x'.repeat(99),
+  ]) {
+    const shown = text.length > 64 ? `${'x'.repeat(64)}…` : text;
+    assert.equal(coresOf(configWith({ PERCH_CORES: text })), 1);
+    assert.equal(
+      settingsFault({ PERCH_CORES: text }),
+      `The environment variable PERCH_CORES has the value '${shown}'; it has to be a whole number from 1 to 32.`,
+    );
+  }
+  const refused = mergeConfig(defaultConfig(), { Environment: { Variables: { PERCH_CORES: 'all' } } });
+  assert.ok(refused instanceof UserError && refused.code === 'InvalidParameterValueException');
 });
 
 test('whatever the environment holds: a fault or a setting that is what it says', () => {
