@@ -42,6 +42,7 @@ export interface ClusterLimits extends SchedulerLimits {
 }
 
 const FRESH: Asking = { again: false, waitedMs: 0 };
+const AGAIN: Asking = { again: true, waitedMs: 0 };
 /** There is one yet. */
 const SHARD = 0;
 
@@ -191,19 +192,17 @@ export class ClusterScheduler {
 
   #workerSession(member: Member): WorkerSession {
     const { machine, members } = this;
-    /** Whether it was known, once the grants that it caused are carried out. */
-    const settled = (known: boolean): boolean => {
-      this.#settle();
-      return known;
-    };
     const isJoined = (): boolean => member.line !== null;
     return {
       firstCore: member.firstCore,
       floor: member.floor,
-      release: (core, sequence, warm) => settled(this.#ended(member, { core, sequence }, warm)),
-      noMemory: (core, sequence) =>
-        settled(members.owns(member, core) && !member.earlier.has(core) && this.#noMemory(core, sequence)),
-      fenced: (core, sequence) => settled(this.#ended(member, { core, sequence }, false)),
+      release: (core, sequence, warm) => this.#ended(member, core, sequence, warm),
+      noMemory: (core, sequence) => {
+        const known = members.owns(member, core) && !member.earlier.has(core) && this.#noMemory(core, sequence);
+        this.#settle();
+        return known;
+      },
+      fenced: (core, sequence) => this.#ended(member, core, sequence, false),
       held: (core, sequence) => {
         if (members.owns(member, core) && machine.leases.holds(core, sequence)) this.#unheard.heard(core, sequence);
       },
@@ -214,7 +213,8 @@ export class ClusterScheduler {
       withdraw: (firstCore, bits) => {
         const known = isJoined() && members.withdraw(member, firstCore, bits);
         if (known) this.provisions.hostChanged(member);
-        return settled(known);
+        this.#settle();
+        return known;
       },
       warmed: (version) => {
         if (isJoined()) machine.warmed(member.index, version);
@@ -252,7 +252,7 @@ export class ClusterScheduler {
           provisions.set(version, names.versionAt(version)!, { count, owner: gateway.name });
         return gateway.versions.wasGiven(version);
       },
-      request: (number, version, asking = FRESH) => this.#request(gateway, { number, version }, asking),
+      request: (number, version, asking = FRESH) => this.#request(gateway, number, version, asking),
       cancel: (number) => this.#cancel(gateway, number),
       unstarted: (number, lease, why) => {
         this.#unstarted(gateway, number, lease, why);
@@ -264,27 +264,27 @@ export class ClusterScheduler {
 
   // ---- requests
 
-  #request(gateway: Gateway, { number, version }: { number: number; version: number }, asking: Asking): boolean {
-    if (!gateway.versions.wasGiven(version) || this.#isInUse(gateway, number)) return false;
-    if (this.#isStopping) gateway.port.refused(number, 'stopping');
-    else if (!gateway.versions.has(version)) gateway.port.refused(number, 'version');
-    else {
-      this.#ask(gateway, { number, version }, asking);
-      this.#settle();
+  #request(gateway: Gateway, number: number, version: number, asking: Asking): boolean {
+    if (this.#isInUse(gateway, number)) return false;
+    if (!gateway.versions.has(version) || this.#isStopping) {
+      if (!gateway.versions.wasGiven(version)) return false;
+      gateway.port.refused(number, this.#isStopping ? 'stopping' : 'version');
+      return true;
     }
+    this.#ask(gateway, number, version, asking);
+    this.#settle();
     return true;
   }
 
   #isInUse(gateway: Gateway, number: number): boolean {
     const index = this.requests.find(gateway, number);
-    return index >= 0 && (this.requests.waits(index) || this.#returned.has(index));
+    return index >= 0 && (this.requests.waits(index) || (this.#returned.size > 0 && this.#returned.has(index)));
   }
 
-  #ask(gateway: Gateway, { number, version }: { number: number; version: number }, { again, waitedMs }: Asking): void {
+  #ask(gateway: Gateway, number: number, version: number, { again, waitedMs }: Asking): void {
     const index = this.requests.add(gateway, number, version);
     if (index < 0) return gateway.port.refused(number, outcome.refusedQueueFull);
-    const waits = again || this.#waitsForWorkers(version, again);
-    if (!waits) return this.#enter(index, version, again);
+    if (!again && !this.#waitsForWorkers(version, again)) return this.#enter(index, version, again);
     if (!again && this.collected.count >= this.limits.queueMax) return this.#refuse(index, outcome.refusedQueueFull);
     this.collected.add({ index, version, again, waitedMs, sweep: this.#sweepCount });
     this.names.hold(version);
@@ -293,8 +293,9 @@ export class ClusterScheduler {
 
   /** No worker that has come so far has so much memory, but more are coming. */
   #waitsForWorkers(version: number, again: boolean): boolean {
+    if (this.#sweepCount >= this.limits.startSweeps) return false;
     const { versions, workers } = this.machine;
-    if (this.#sweepCount >= this.limits.startSweeps || versions.memoryMb(version) <= workers.memoryMbMax) return false;
+    if (versions.memoryMb(version) <= workers.memoryMbMax) return false;
     return again || this.machine.workerCount === 0;
   }
 
@@ -356,9 +357,15 @@ export class ClusterScheduler {
   // ---- leases
 
   /** As the worker names it. */
-  #ended(member: Member, { core, sequence }: { core: number; sequence: number }, warm: boolean): boolean {
+  #ended(member: Member, core: number, sequence: number, warm: boolean): boolean {
     if (!this.members.owns(member, core)) return false;
-    if (member.earlier.size === 0 || !member.earlier.has(core)) return this.#release(core, sequence, warm);
+    const isEarlier = member.earlier.size > 0 && member.earlier.has(core);
+    const known = isEarlier ? this.#endEarlier(member, core, sequence, warm) : this.#release(core, sequence, warm);
+    this.#settle();
+    return known;
+  }
+
+  #endEarlier(member: Member, core: number, sequence: number, warm: boolean): boolean {
     if (member.earlier.get(core) !== sequence) return false;
     const { leases } = this.machine;
     member.earlier.delete(core);
@@ -373,7 +380,8 @@ export class ClusterScheduler {
     const request = machine.leases.request(core);
     const version = machine.leases.version(core);
     if (!machine.release(core, sequence, warm)) return false;
-    const gateway = this.#returned.delete(request) ? requests.requester(request) : null;
+    const isReturned = this.#returned.size > 0 && this.#returned.delete(request);
+    const gateway = isReturned ? requests.requester(request) : null;
     const number = requests.number(request);
     requests.remove(request);
     if (gateway !== null) this.#askAgain(gateway, number, version);
@@ -384,7 +392,7 @@ export class ClusterScheduler {
   #askAgain(gateway: Gateway, number: number, version: number): void {
     if (this.#isStopping) gateway.port.refused(number, 'stopping');
     else if (!gateway.versions.has(version)) gateway.port.refused(number, 'version');
-    else this.#ask(gateway, { number, version }, { again: true, waitedMs: 0 });
+    else this.#ask(gateway, number, version, AGAIN);
   }
 
   #unstarted(gateway: Gateway, number: number, { core, sequence, version }: Unheld, why: Unstarted): void {

@@ -206,44 +206,54 @@ export class VersionNames {
   }
 }
 
-/** The names that one gateway's line has given, to be taken back when it ends. */
+const NEVER = -1;
+const FIRST_LENGTH = 16;
+
+/** The names that one gateway's line has given, to be taken back when it ends. Looked at for each request. */
 export class LineNames {
   readonly #names: VersionNames;
-  /** How often by index; 0: it was given, and taken back. */
-  readonly #counts = new Map<number, number>();
+  /** How often by index; 0: it was given, and taken back. Grows as the indexes do. */
+  #counts = new Int32Array(FIRST_LENGTH).fill(NEVER);
 
   constructor(names: VersionNames) {
     this.#names = names;
   }
 
   has(index: number): boolean {
-    return (this.#counts.get(index) ?? 0) > 0;
+    return index >= 0 && index < this.#counts.length && this.#counts[index]! > 0;
   }
 
   wasGiven(index: number): boolean {
-    return this.#counts.has(index);
+    return index >= 0 && index < this.#counts.length && this.#counts[index]! !== NEVER;
   }
 
   *indexes(): Generator<number> {
-    for (const [index, count] of this.#counts) if (count > 0) yield index;
+    for (const [index, count] of this.#counts.entries()) if (count > 0) yield index;
   }
 
   /** -1: there are too many. */
   name(version: NamedVersion): number {
     const index = this.#names.name(version);
-    if (index >= 0) this.#counts.set(index, (this.#counts.get(index) ?? 0) + 1);
+    if (index < 0) return index;
+    while (index >= this.#counts.length) this.#grow();
+    this.#counts[index] = Math.max(this.#counts[index]!, 0) + 1;
     return index;
   }
 
   unname(index: number): void {
-    const count = this.#counts.get(index) ?? 0;
-    if (count === 0) return;
-    this.#counts.set(index, count - 1);
+    if (!this.has(index)) return;
+    this.#counts[index]! -= 1;
     this.#names.unname(index);
   }
 
   leave(): void {
-    for (const [index, count] of this.#counts) for (let i = 0; i < count; i++) this.#names.leave(index);
-    this.#counts.clear();
+    for (const [index, count] of this.#counts.entries()) for (let i = 0; i < count; i++) this.#names.leave(index);
+    this.#counts.fill(NEVER);
+  }
+
+  #grow(): void {
+    const grown = new Int32Array(this.#counts.length * 2).fill(NEVER);
+    grown.set(this.#counts);
+    this.#counts = grown;
   }
 }
