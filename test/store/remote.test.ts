@@ -1,12 +1,13 @@
 /** The store of another node, over real connections in this process: it does all that a store has to. */
 import { join } from 'node:path';
 import { storeContract, type WholeStore } from './contract.ts';
-import { identities, openRemote, serveStore } from './remote-nodes.ts';
+import { IDENTITIES, openRemote } from './remote-nodes.ts';
+import { serveStore } from './served-store.ts';
 
 storeContract({
   name: 'remote',
   async open(folder, limits) {
-    const { store: identity } = await identities();
+    const { store: identity } = IDENTITIES;
     const served = await serveStore(join(folder, 'node'), { identity, limits });
     const remote = await openRemote(null, served.listener.port);
     const close = remote.close.bind(remote);

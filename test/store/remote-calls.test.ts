@@ -1,0 +1,233 @@
+/** Changes asked of another node's store, while connections break, answers are lost and the store's process is killed. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { type TestContext, test } from 'node:test';
+import { UserError } from '../../src/base/errors.ts';
+import { realClock } from '../../src/base/clock.ts';
+import { ask, NoAnswer } from '../../src/store/remote/client.ts';
+import { HEADERS, PATHS } from '../../src/store/remote/protocol.ts';
+import type { RemoteStore } from '../../src/store/remote/remote-store.ts';
+import { asyncInvocation, config, ok, refused, smallZip, temporaryFolder } from './fixtures.ts';
+import { IDENTITIES, openRemote, reach, startStoreProcess, until } from './remote-nodes.ts';
+import { serveStore } from './served-store.ts';
+
+/** What lies between two nodes: connections through it can be cut, and answers lost. */
+class Wire {
+  readonly #server: Server;
+  readonly #pairs = new Set<readonly [Socket, Socket]>();
+  port = 0;
+  /** So many answers, once requests were passed on, are lost and their connections cut. */
+  loseAnswers = 0;
+  lostCount = 0;
+
+  constructor(to: number) {
+    this.#server = createServer((near) => {
+      const far = connect(to, '127.0.0.1');
+      const pair = [near, far] as const;
+      this.#pairs.add(pair);
+      near.on('data', (chunk) => void far.write(chunk));
+      // Larger than what TLS and HTTP say by themselves: it is an answer.
+      far.on('data', (chunk) => {
+        if (this.loseAnswers > 0 && near.bytesRead > HANDSHAKE_BYTES && chunk.length > ANSWER_BYTES) {
+          this.loseAnswers--;
+          this.lostCount++;
+          this.#cut(pair);
+        } else {
+          near.write(chunk);
+        }
+      });
+      for (const socket of pair) socket.on('error', () => undefined).on('close', () => this.#cut(pair));
+    });
+  }
+
+  async open(context: TestContext): Promise<this> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    this.port = (this.#server.address() as AddressInfo).port;
+    context.after(() => {
+      this.#server.close();
+      this.cut();
+    });
+    return this;
+  }
+
+  cut(): void {
+    for (const pair of this.#pairs) this.#cut(pair);
+  }
+
+  #cut(pair: readonly [Socket, Socket]): void {
+    this.#pairs.delete(pair);
+    for (const socket of pair) socket.destroy();
+  }
+}
+
+const HANDSHAKE_BYTES = 1500;
+const ANSWER_BYTES = 150;
+
+async function create(store: RemoteStore, functionName: string, publish = false): Promise<unknown> {
+  const code = await store.putCode(smallZip(1));
+  if (code instanceof UserError) return code;
+  return store.createFunction({ functionName, config: config(), code, tags: {}, publish });
+}
+
+test('a call asked twice under one id is done once, and answered alike', async (context) => {
+  const { store: identity, gateway } = IDENTITIES;
+  const served = await serveStore(temporaryFolder(context), { identity });
+  const node = reach(gateway, served.listener.port);
+  context.after(async () => {
+    node.leave();
+    await served.close();
+  });
+  const code = ok(await served.store.putCode(smallZip(1)));
+  const request = { functionName: 'f', config: config(), code, tags: {}, publish: true };
+  const call = (id: string, life?: string): Promise<unknown> =>
+    ask(node.agent, node.store, realClock, {
+      method: 'POST',
+      path: `${PATHS.call}createFunction`,
+      headers: { [HEADERS.call]: id, ...(life === undefined ? {} : { [HEADERS.life]: life }) },
+      body: Buffer.from(JSON.stringify([request])),
+      answerBytesMax: 100_000,
+      timeoutMs: 5000,
+    }).then((answer) => {
+      assert.ok(!(answer instanceof NoAnswer), JSON.stringify(answer));
+      return { status: answer.status, ...(JSON.parse(answer.body.toString()) as object) };
+    });
+  const id = randomUUID();
+  const both = (await Promise.all([call(id), call(id)])) as { life: string; result?: { version: string } }[];
+  assert.equal(both[0]?.result?.version, '1');
+  assert.deepEqual(both[1], both[0]);
+  assert.deepEqual(await call(id, both[0].life), both[0]);
+  assert.equal(((await call(randomUUID())) as { error: { code: string } }).error.code, 'ResourceConflictException');
+  assert.deepEqual(
+    await call(id, randomUUID()),
+    { status: 409, life: both[0].life },
+    'of another life nothing is done',
+  );
+});
+
+test('answers that are lost are given again: nothing is done twice', async (context) => {
+  const { store: identity } = IDENTITIES;
+  const served = await serveStore(temporaryFolder(context), { identity });
+  const wire = await new Wire(served.listener.port).open(context);
+  const remote = await openRemote(null, wire.port);
+  ok((await create(remote, 'f')) as object);
+  for (let round = 1; round <= 10; round++) {
+    wire.loseAnswers = 1 + (round % 2);
+    const tag = String(round);
+    const published = ok(
+      await remote.updateFunction({ functionName: 'f', config: config({ timeoutS: round }), publish: true }),
+    );
+    assert.equal(published.version, tag, 'each round publishes one version');
+    wire.loseAnswers = 1;
+    assert.equal(await remote.enqueue(asyncInvocation()), null);
+    assert.equal(await remote.setTags('f', (before) => ({ ...before, [tag]: tag })), null);
+    ok((await create(remote, `g${round}`)) as object);
+  }
+  assert.ok(wire.lostCount >= 20, `${wire.lostCount} answers were lost`);
+  assert.equal(served.store.asyncQueueLength(), 10);
+  assert.equal(Object.keys(served.store.getFunction('f')!.tags).length, 10);
+  wire.loseAnswers = 0;
+  await until('the replica has it all', () => remote.listFunctions(null, 100).items.length === 11);
+  assert.deepEqual(remote.listAllVersions(null, 100), served.store.listAllVersions(null, 100));
+  await remote.close();
+  await served.close();
+});
+
+test('while the store is away reads go on, changes are refused by name, and then all is as it is there', async (context) => {
+  const { store: identity } = IDENTITIES;
+  const folder = temporaryFolder(context);
+  let served = await serveStore(folder, { identity });
+  const { port } = served.listener;
+  const remote = await openRemote(context, port);
+  for (const name of ['stays', 'goes', 'changes']) ok((await create(remote, name, true)) as object);
+  const before = remote.getFunction('stays');
+  const changed: string[] = [];
+  let missing = 0;
+  remote.onChange((name) => {
+    changed.push(name);
+    if (remote.getFunction('stays') === null) missing++;
+  });
+  await served.close();
+  await until('it is noticed', async () => (await create(remote, 'new')) instanceof UserError);
+  refused(
+    await remote.setReservedConcurrency('stays', 1),
+    'ServiceUnavailableException',
+    /127\.0\.0\.1:\d+, cannot be reached: .*Nothing was changed/,
+  );
+  refused(await remote.enqueue(asyncInvocation()), 'ServiceUnavailableException');
+  await assert.rejects(remote.readZip(before!.latest.code), /cannot be reached for the code/);
+  assert.deepEqual(
+    remote.listFunctions(null, 9).items.map((record) => record.latest.functionName),
+    ['changes', 'goes', 'stays'],
+  );
+  // What changes meanwhile at the store's own node.
+  served = await serveStore(folder, { identity, port });
+  ok(await served.store.deleteFunction('goes', null));
+  ok(await served.store.updateFunction({ functionName: 'changes', config: config({ timeoutS: 9 }), publish: true }));
+  await until('it is back', () => remote.getVersion('changes', '2') !== null && remote.getFunction('goes') === null);
+  assert.equal(missing, 0);
+  assert.equal(remote.getFunction('stays'), before, 'what has not changed is the object that it was');
+  assert.deepEqual([...new Set(changed)].toSorted(), ['changes', 'goes']);
+  await until('changes are taken again', async () => (await remote.setReservedConcurrency('stays', 3)) === null);
+  assert.equal(remote.getFunction('stays')?.reservedConcurrency, 3);
+  assert.deepEqual(remote.listAllVersions(null, 99), served.store.listAllVersions(null, 99));
+  await remote.close();
+  await served.close();
+});
+
+const KILLS = Number(process.env['PERCH_KILL_COUNT'] ?? 6);
+
+test(`the store's process is killed ${KILLS} times among calls: what was answered is there, nothing is there twice`, async (context) => {
+  const folder = temporaryFolder(context);
+  let node = await startStoreProcess(folder);
+  const { port } = node;
+  context.after(() => node.kill());
+  const remote = await openRemote(context, port);
+  /** Versions published of f, by timeout: each asks for one of its own. */
+  const answered = new Map<number, string>();
+  const counts = { answered: 0, refused: 0, unknown: 0 };
+  ok((await create(remote, 'f')) as object);
+  let timeoutS = 10;
+  let stop = false;
+  const work = (async () => {
+    while (!stop) {
+      const asked = timeoutS++;
+      const result = await remote.updateFunction({
+        functionName: 'f',
+        config: config({ timeoutS: asked }),
+        publish: true,
+      });
+      if (!(result instanceof UserError)) {
+        answered.set(asked, result.version);
+        counts.answered++;
+        assert.equal(remote.getVersion('f', result.version)?.config.timeoutS, asked, 'who changed it sees it');
+      } else if (result.code === 'ServiceUnavailableException') {
+        counts.refused++;
+        timeoutS--;
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      } else {
+        assert.match(result.message, /Whether it was made shows when it is read/);
+        counts.unknown++;
+      }
+    }
+  })();
+  for (let round = 0; round < KILLS; round++) {
+    const before = counts.answered;
+    await until('some were answered', () => counts.answered >= before + 3 + round);
+    await node.kill();
+    node = await startStoreProcess(folder, port);
+  }
+  const before = counts.answered;
+  await until('it goes on', () => counts.answered > before);
+  stop = true;
+  await work;
+  const versions = remote.listVersions('f', null, 100_000).items.slice(1);
+  for (const [asked, version] of answered) assert.equal(remote.getVersion('f', version)?.config.timeoutS, asked);
+  const timeouts = versions.map((version) => version.config.timeoutS);
+  assert.equal(new Set(timeouts).size, timeouts.length, 'no change was made twice');
+  const extra = timeouts.filter((each) => !answered.has(each)).length;
+  assert.ok(extra <= counts.unknown, `${extra} are there that were not answered; ${counts.unknown} were in doubt`);
+  context.diagnostic(JSON.stringify(counts));
+});
