@@ -19,10 +19,10 @@ export interface WorkerCommandOptions {
 
 const MB = 1024 * 1024;
 
-/** `kept`: what lies in the data folder, in words. */
+/** `kept`: what the data folder is for: "code is kept". */
 export function withWorker(command: Command, kept: string): Command {
   return command
-    .option('--data <folder>', `where ${kept} are kept`, dataFolderDefault())
+    .option('--data <folder>', `where ${kept}`, dataFolderDefault())
     .option('--cores <list>', 'CPUs for functions, such as 0-1,3 (default: see below)', parseCores)
     .option(
       '--memory <MB>',

@@ -92,6 +92,13 @@ export const METRICS = {
     help: 'Grants that a gateway could not use, by why.',
     label: 'why',
   },
+  perch_worker_joined: { type: 'gauge', help: 'Whether this worker is connected to its scheduler: 1, or 0.' },
+  perch_worker_gateways: { type: 'gauge', help: 'Gateways that are connected to this worker.' },
+  perch_worker_refused_total: {
+    type: 'counter',
+    help: 'Invocations that this worker did not take, by reason.',
+    label: 'reason',
+  },
   perch_async_queue_length: { type: 'gauge', help: 'Asynchronous invocations that are not done.' },
   perch_async_retries_total: {
     type: 'counter',

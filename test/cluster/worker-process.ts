@@ -1,15 +1,14 @@
 /** `perch worker` as a real process, and gateways of the test that speak frames with it. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { connect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { DEFAULT_ACCOUNT } from '../../src/base/arn.ts';
 import { realClock } from '../../src/base/clock.ts';
+import { UserError } from '../../src/base/errors.ts';
 import type { Identity } from '../../src/cluster/identity/join-file.ts';
 import { clientOptions } from '../../src/cluster/identity/tls.ts';
 import { LINK_LIMITS } from '../../src/cluster/link/limits.ts';
@@ -17,7 +16,7 @@ import { type Closing, FrameLink } from '../../src/cluster/link/link.ts';
 import { encodeVersion } from '../../src/cluster/version-body.ts';
 import { functionKey, versionKey } from '../../src/cluster/version-key.ts';
 import type { Isolation } from '../../src/store/settings.ts';
-import type { FunctionConfig, FunctionVersion } from '../../src/store/store.ts';
+import type { FunctionConfig, FunctionVersion, Store } from '../../src/store/store.ts';
 import { ClusterKind, reasonName, Role } from '../../src/wire/cluster-frame.ts';
 import { AssignFrame, type ResultFrame, ResultKind, SetVersionFrame } from '../../src/wire/cluster/body-frames.ts';
 import { WorkerToGateway } from '../../src/wire/cluster/directions.ts';
@@ -38,10 +37,16 @@ export interface WorkerProcess {
 /** As root functions run without a sandbox here: what is tested is what goes over the wire. */
 export function startWorker(
   joinFile: string,
-  options: { readonly scheduler: number; readonly data: string; readonly args?: readonly string[] },
+  options: {
+    readonly scheduler: number;
+    readonly store: number;
+    readonly data: string;
+    readonly args?: readonly string[];
+  },
 ): WorkerProcess {
-  const { scheduler, data, args = [] } = options;
-  const fixed = ['--join', joinFile, '--scheduler', `127.0.0.1:${scheduler}`, '--listen', '127.0.0.1:0', '--json'];
+  const { scheduler, store, data, args = [] } = options;
+  const nodes = ['--scheduler', `127.0.0.1:${scheduler}`, '--store', `127.0.0.1:${store}`];
+  const fixed = ['--join', joinFile, ...nodes, '--listen', '127.0.0.1:0', '--json'];
   const more = ['--data', data, '--sandbox', 'none', '--log-level', 'info', '--cores', '0-1', '--memory', '2048'];
   const child = spawn(process.execPath, [MAIN, 'worker', ...fixed, ...more, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -76,27 +81,34 @@ export interface TestVersion {
   readonly functionKey: string;
 }
 
-/** A function whose zip lies in the data folder of a worker that is to start. */
+/** A function in a store. */
 export async function versionIn(
-  data: string,
+  store: Store,
   files: Readonly<Record<string, string>>,
   more: Partial<FunctionConfig> & { name?: string; isolation?: Isolation } = {},
 ): Promise<TestVersion> {
   const { name = 'hello', isolation = 'reuse', ...config } = more;
-  const zip = await makeZip(files);
-  const sha256 = createHash('sha256').update(zip).digest('hex');
-  mkdirSync(join(data, 'zips'), { recursive: true });
-  writeFileSync(join(data, 'zips', sha256), zip);
-  const fn: FunctionVersion = {
+  const code = await store.putCode(await makeZip(files));
+  assert.ok(!(code instanceof UserError), JSON.stringify(code));
+  const fn = await store.createFunction({
     functionName: name,
-    version: '$LATEST',
-    revisionId: randomUUID(),
-    lastModifiedMs: 0,
-    code: { sha256, zipBytes: zip.length },
     config: { ...CONFIG, ...config },
-  };
+    code,
+    tags: {},
+    publish: false,
+  });
+  assert.ok(!(fn instanceof UserError), JSON.stringify(fn));
+  return testVersion(fn, isolation);
+}
+
+export function testVersion(fn: FunctionVersion, isolation: Isolation = 'reuse'): TestVersion {
   const { accountId } = DEFAULT_ACCOUNT;
-  return { fn, isolation, key: versionKey(accountId, fn, isolation), functionKey: functionKey(accountId, name) };
+  return {
+    fn,
+    isolation,
+    key: versionKey(accountId, fn, isolation),
+    functionKey: functionKey(accountId, fn.functionName),
+  };
 }
 
 const CONFIG: FunctionConfig = {

@@ -1,106 +1,27 @@
-/** Real workers, a real scheduler, and gateways of the test: what is assigned, refused, announced and drained. */
+/** Real workers, a real scheduler and a real store, and gateways of the test: what is assigned comes to its result. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
-import { afterEach, test } from 'node:test';
-import { Role } from '../../src/wire/cluster-frame.ts';
-import { makeCluster, type TestCluster, temporaryFolder } from './identity/cluster.ts';
-import { type SchedulerProcess, startScheduler, stopScheduler, TestNode } from './scheduler-process.ts';
-import { NameVersionFrame } from '../../src/wire/cluster/large-frames.ts';
-import {
-  startWorker,
-  stopWorker,
-  type TestVersion,
-  versionIn,
-  WorkerGateway,
-  type WorkerProcess,
-} from './worker-process.ts';
+import { test } from 'node:test';
+import { until } from './scheduler-process.ts';
+import { type Gateway, workerCluster } from './worker-cluster.ts';
+import { type TestResult, versionIn } from './worker-process.ts';
 
-const running: { stop(): Promise<unknown> }[] = [];
+const module = (body: string): Record<string, string> => ({ 'index.mjs': `export const handler = ${body};` });
+const ECHO = module('async (event) => ({ got: event })');
 
-afterEach(async () => {
-  for (const each of running.splice(0).toReversed()) await each.stop();
-});
-
-async function schedulerOf(cluster: TestCluster, args: readonly string[] = []): Promise<SchedulerProcess> {
-  const { out } = await cluster.add('s', ['scheduler']);
-  const started = await startScheduler(out, args);
-  running.push({ stop: () => stopScheduler(started) });
-  return started;
+async function run(gateway: Gateway, version: number, request: number, event: unknown = {}): Promise<TestResult> {
+  gateway.runs.assign(await gateway.grant(version, request), event);
+  return gateway.runs.result(request);
 }
 
-async function workerOf(
-  cluster: TestCluster,
-  scheduler: { port: number },
-  options: { data: string; name?: string; args?: readonly string[] },
-): Promise<WorkerProcess> {
-  const { out } = await cluster.add(options.name ?? 'w', ['worker']);
-  const { data } = options;
-  const started = startWorker(out, { scheduler: scheduler.port, data, args: options.args ?? [] });
-  running.push({ stop: () => stopWorker(started) });
-  return started;
-}
-
-type Grant = { readonly request: number; readonly core: number; readonly sequence: number };
-
-/** The two connections of a gateway, and the epoch. */
-class Gateway {
-  readonly asks: TestNode;
-  readonly runs: WorkerGateway;
-  readonly epoch: number;
-
-  constructor(asks: TestNode, runs: WorkerGateway) {
-    this.asks = asks;
-    this.runs = runs;
-    this.epoch = asks.welcome!.epoch;
-  }
-
-  async name({ key, functionKey, fn }: TestVersion): Promise<number> {
-    const more = { handle: 1, memoryMb: fn.config.memoryMb, key, functionKey };
-    this.asks.link.send(Object.assign(new NameVersionFrame(), more));
-    return (await this.asks.hear('version'))['first'] as number;
-  }
-
-  async grant(version: number, request: number): Promise<Grant & { epoch: number; version: number }> {
-    this.asks.say('request', { request, version });
-    const { core, sequence } = (await this.asks.hear('grant')) as unknown as Grant;
-    return { request, core, sequence, epoch: this.epoch, version };
-  }
-}
-
-async function gatewayOf(
-  cluster: TestCluster,
-  scheduler: { port: number },
-  port: number,
-  name = 'g',
-): Promise<Gateway> {
-  const identity = await cluster.identity(name, ['gateway']);
-  const asks = await new TestNode(identity, scheduler.port, { role: Role.gateway }).opened();
-  const runs = await new WorkerGateway(identity, port).opened();
-  running.push({
-    stop: async () => {
-      asks.link.close(32);
-      runs.link.close(32);
-    },
-  });
-  return new Gateway(asks, runs);
-}
-
-const dataFolder = (): string => join(temporaryFolder(), 'data');
-const ECHO = { 'index.mjs': 'export const handler = async (event) => ({ got: event });' };
-
-test('a worker joins, runs what it is assigned, and gives the core back', async () => {
-  const cluster = await makeCluster();
-  const scheduler = await schedulerOf(cluster);
-  const data = dataFolder();
-  const hello = await versionIn(data, ECHO);
-  const worker = await workerOf(cluster, scheduler, { data });
+test('a worker joins, gets code from the store, runs what it is assigned, and gives the core back', async () => {
+  const cluster = await workerCluster();
+  const worker = await cluster.worker();
   const { port, host, name } = await worker.ready();
   assert.deepEqual([host, name], ['127.0.0.1', 'w']);
-  const gateway = await gatewayOf(cluster, scheduler, port);
+  const gateway = await cluster.gateway(port);
   const seen = await gateway.asks.hear('worker');
   assert.deepEqual([seen['name'], seen['host'], seen['port'], seen['coreCount']], ['w', '127.0.0.1', port, 2]);
-  const version = await gateway.name(hello);
-  gateway.runs.set(version, gateway.epoch, hello);
+  const version = await gateway.name(await versionIn(cluster.store, ECHO));
   const starts: number[] = [];
   for (let request = 1; request <= 4; request++) {
     const grant = await gateway.grant(version, request);
@@ -109,8 +30,61 @@ test('a worker joins, runs what it is assigned, and gives the core back', async 
     assert.equal(result.result, 'response', result.payload);
     assert.deepEqual(JSON.parse(result.payload), { got: { request } });
     assert.deepEqual([result.core, result.sequence, result.epoch], [grant.core, grant.sequence, gateway.epoch]);
+    assert.ok(result.runUs > 0 && result.billedMs >= 1 && result.memoryPeakMb > 0);
     starts.push(result.start);
   }
   assert.equal(starts[0], 0);
   assert.equal(starts.at(-1), 2);
+});
+
+test('whatever an invocation comes to, its gateway hears it, with its log', async () => {
+  const cluster = await workerCluster();
+  const { port } = await (await cluster.worker()).ready();
+  const gateway = await cluster.gateway(port);
+  let request = 0;
+  const outcome = async (name: string, body: string, more: object = {}): Promise<TestResult> => {
+    const version = await gateway.name(await versionIn(cluster.store, module(body), { name, ...more }));
+    const grant = await gateway.grant(version, ++request);
+    gateway.runs.assign({ ...grant, tail: true }, {});
+    return gateway.runs.result(request);
+  };
+  const thrown = await outcome('throws', 'async () => { throw new TypeError("no") }');
+  assert.equal(thrown.result, 'error');
+  assert.equal(JSON.parse(thrown.payload).errorType, 'TypeError');
+  const late = await outcome('late', 'async () => new Promise((resolve) => setTimeout(resolve, 60_000))', {
+    timeoutS: 1,
+  });
+  assert.match(JSON.parse(late.payload).errorMessage, /timed out after 1(\.00)? s/i);
+  const gone = await outcome('gone', 'async () => process.exit(3)');
+  assert.equal(JSON.parse(gone.payload).errorType, 'Runtime.ExitError');
+  const talks = await outcome('talks', 'async () => { console.log("hello from a worker"); return 1 }');
+  assert.equal(talks.payload, '1');
+  assert.match(talks.tail, /hello from a worker/);
+  let kept = '';
+  await until(() => {
+    void cluster.stored.logs.tail('talks', 10).then((text) => (kept = text));
+    return kept.includes('hello from a worker');
+  });
+  assert.match(kept, /hello from a worker/);
+  const version = await gateway.name(await versionIn(cluster.store, ECHO, { name: 'echo' }));
+  gateway.runs.assign(await gateway.grant(version, 90), Buffer.from('{no json'));
+  assert.equal((await gateway.runs.result(90)).result, 'badPayload');
+  const missing = await versionIn(cluster.store, ECHO, { name: 'missing' });
+  const code = { sha256: 'ab'.repeat(32), zipBytes: 10 };
+  const { testVersion } = await import('./worker-process.ts');
+  const index = await gateway.name(testVersion({ ...missing.fn, code, revisionId: 'another' }));
+  const notStarted = await run(gateway, index, 91);
+  assert.equal(notStarted.result, 'notStarted');
+  assert.match(JSON.parse(notStarted.payload).message, /is not stored/);
+});
+
+test('payloads of 6 MB go both ways', async () => {
+  const cluster = await workerCluster();
+  const { port } = await (await cluster.worker()).ready();
+  const gateway = await cluster.gateway(port);
+  const version = await gateway.name(await versionIn(cluster.store, ECHO, { memoryMb: 512 }));
+  const text = 'x'.repeat(6 * 1024 * 1024 - 100);
+  const result = await run(gateway, version, 1, { text });
+  assert.equal(result.result, 'response');
+  assert.equal(JSON.parse(result.payload).got.text, text);
 });

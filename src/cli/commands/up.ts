@@ -20,7 +20,7 @@ ${KEYS_HELP}`;
 
 export function register(program: Command): void {
   const command = program.command('up').description('start the platform on this machine');
-  withGateway(withWorker(command, 'functions, code and logs'))
+  withGateway(withWorker(command, 'functions, code and logs are kept'))
     .addOption(logLevelOption())
     .option('--json', 'print one JSON line when ready')
     .addHelpText('after', HELP)

@@ -1,8 +1,7 @@
 /** `perch worker`: this machine's cores for a cluster, until it is told to stop. */
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { LIMITS } from '../../base/limits.ts';
 import { isAddress } from '../../cluster/identity/names.ts';
-import { InvalidArgumentError } from 'commander';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { cannotListen, type NodeOptions, openNode, withNode } from '../node-options.ts';
 import { hostAndPort, wholeNumber } from '../options.ts';
@@ -16,7 +15,7 @@ interface Address {
 
 interface Options extends NodeOptions, WorkerCommandOptions {
   readonly scheduler: Address;
-  readonly store?: Address;
+  readonly store: Address;
   readonly listen: Address;
   readonly advertise?: string;
   readonly drain: number;
@@ -36,9 +35,9 @@ On SIGTERM it takes no more, lets what runs end (for --drain seconds at most), a
 
 export function register(program: Command): void {
   const command = program.command('worker').description('run functions of a cluster on this machine');
-  withWorker(withNode(command), 'code and logs')
+  withWorker(withNode(command), 'code is kept')
     .requiredOption('--scheduler <host:port>', 'where the scheduler is', hostAndPort)
-    .option('--store <host:port>', 'where the gateway with the store is', hostAndPort)
+    .requiredOption('--store <host:port>', 'where the gateway with the store is', hostAndPort)
     .option(
       '--listen <host:port>',
       'where gateways and other workers reach it',
@@ -62,7 +61,7 @@ async function run(options: Options): Promise<void> {
     identity: node.identity,
     revoked: node.revoked,
     scheduler: options.scheduler,
-    store: options.store ?? null,
+    store: options.store,
     listen: options.listen,
     advertise: options.advertise ?? null,
     region: options.region,

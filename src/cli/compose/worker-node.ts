@@ -1,5 +1,5 @@
 /**
- * A worker of a cluster, put together: agent, code cache, sandbox and logs as with `perch up`, and in the place of gateway and
+ * A worker of a cluster, put together: agent, code cache and sandbox as with `perch up`, and in the place of store, gateway and
  * scheduler the connections to them.
  */
 import { hostname } from 'node:os';
@@ -7,15 +7,16 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DEFAULT_ACCOUNT } from '../../base/arn.ts';
 import { realClock } from '../../base/clock.ts';
-import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { Identity } from '../../cluster/identity/join-file.ts';
-import { type Address, connectNode } from '../../cluster/node/connect.ts';
+import { type Address, connectNode, nodeAgent } from '../../cluster/node/connect.ts';
 import { openListener } from '../../cluster/node/listener.ts';
 import { Admission } from '../../gateway/admission.ts';
-import type { CodeSource } from '../../store/code/code-source.ts';
-import { LogFiles } from '../../store/log-files.ts';
 import type { LogStore } from '../../store/logs.ts';
+import type { StoreNode } from '../../store/remote/client.ts';
+import { RemoteCodeSource } from '../../store/remote/remote-code-source.ts';
+import { RemoteLogs } from '../../store/remote/remote-logs.ts';
+import type { FunctionVersion } from '../../store/store.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import type { Agent } from '../../worker/agent/agent.ts';
 import type { CodeCache } from '../../worker/code/code-cache.ts';
@@ -24,10 +25,13 @@ import { ZipShelf } from '../../worker/code/zip-shelf.ts';
 import { describe } from '../../worker/node/describe.ts';
 import { answerHttp } from '../../worker/node/http.ts';
 import { localAddressTowards } from '../../worker/node/local-address.ts';
+import type { Described } from '../../worker/node/ports.ts';
+import { describeFromStore } from '../../worker/node/version-source.ts';
 import { WorkerNode } from '../../worker/node/worker-node.ts';
 import { WorkerServer } from '../../worker/node/worker-server.ts';
 import { findRuntime } from '../../worker/runtimes/index.ts';
 import type { SandboxBackend } from '../../worker/sandbox/contract.ts';
+import { UnstartedWhy } from '../../wire/cluster/small-frames.ts';
 import { type Closers, startWhole } from './closers.ts';
 import { makeAgent, makeBackend, makeCodeCache, type WorkerOptions } from './worker-parts.ts';
 
@@ -35,7 +39,8 @@ export interface WorkerNodeOptions extends WorkerOptions {
   readonly identity: Identity;
   readonly revoked: () => ReadonlySet<string>;
   readonly scheduler: Address;
-  readonly store: Address | null;
+  /** The gateway that has the store. */
+  readonly store: Address;
   readonly listen: Address;
   /** Where gateways reach it; null: to be found out. */
   readonly advertise: string | null;
@@ -56,6 +61,7 @@ export interface RunningWorkerNode {
 }
 
 const MB = 1024 * 1024;
+const TICK_MS = 1000;
 const ANY: readonly string[] = ['0.0.0.0', '::'];
 /** What was granted and not yet assigned when the cores were withdrawn is on its way for less. */
 const DRAIN_MIN_MS = 1000;
@@ -70,14 +76,13 @@ export async function startWorkerNode(options: WorkerNodeOptions): Promise<Runni
 async function open(options: WorkerNodeOptions, closers: Closers): Promise<Omit<RunningWorkerNode, 'close'>> {
   const { log, identity, revoked } = options;
   const metrics = new Metrics();
-  const { shelf, codes, logs, backend } = await openParts(options, closers, metrics);
-  const { node, agent } = makeNode(options, { codes, logs, metrics, backend });
-  nodeMetrics(node, metrics);
+  const parts = await openParts(options, closers, metrics);
+  const describes = describer(options, parts.source);
+  const { node, agent } = makeNode(options, { ...parts, metrics, describes });
 
   let host = options.advertise ?? options.listen.host;
   const findHost = async (): Promise<void> => void (host = await advertisedHost(options));
   let port = options.listen.port;
-  const admission = new Admission({ hostNetworkAllowed: options.allowHostNetwork, findRuntime });
   const dialling = { identity, roles: ['scheduler'] as const, revoked, clock: realClock };
   const joined = Promise.withResolvers<void>();
   const server = new WorkerServer(
@@ -94,15 +99,11 @@ async function open(options: WorkerNodeOptions, closers: Closers): Promise<Omit<
       clock: realClock,
       log,
       connect: () => connectNode(dialling, options.scheduler, 'frames'),
-      describe: (key, body) =>
-        describe(key, body, {
-          accountId: DEFAULT_ACCOUNT.accountId,
-          refuse: (fn) => admission.refuseVersion(fn),
-          peers: () => {},
-        }),
-      refused: () => {},
+      describe: describes,
+      refused: nodeMetrics(node, metrics),
     },
   );
+  metrics.read('perch_worker_gateways', () => server.gatewayCount);
   const listener = await openListener({
     identity,
     roles: ['gateway', 'worker', 'scheduler'],
@@ -112,10 +113,13 @@ async function open(options: WorkerNodeOptions, closers: Closers): Promise<Omit<
     clock: realClock,
     log,
     frames: (socket, peer) => server.accept(socket, peer),
-    http: (request, response) => void answerHttp({ metrics: () => metrics.text(), shelf }, request, response),
+    http: (request, response) =>
+      void answerHttp({ metrics: () => metrics.text(), shelf: parts.shelf }, request, response),
   });
   port = listener.port;
+  const stopTicking = realClock.every(TICK_MS, () => node.tick());
   closers.push(async () => {
+    stopTicking();
     node.stop();
     await agent.stop();
     await server.close(SEND_GRACE_MS);
@@ -136,42 +140,74 @@ async function open(options: WorkerNodeOptions, closers: Closers): Promise<Omit<
   };
 }
 
+type Describe = (key: string, body: Buffer) => Described | null;
+
 interface Parts {
   readonly codes: CodeCache;
   readonly logs: LogStore;
   readonly backend: SandboxBackend;
+  readonly store: StoreNode;
 }
 
-/** What lies in the data folder, and the sandbox. */
-async function openParts(
-  options: WorkerNodeOptions,
-  closers: Closers,
-  metrics: Metrics,
-): Promise<Parts & { shelf: ZipShelf }> {
-  const report = (message: string): void => options.log.warn(message);
-  const folder = path.resolve(options.dataDir);
-  const shelf = new ZipShelf({ folder: path.join(folder, 'zips'), bytesMax: options.codeCacheMb * MB, report });
+interface Sources {
+  readonly shelf: ZipShelf;
+  readonly source: RemoteCodeSource;
+}
+
+/** What lies in the data folder, the ways to the store and to other workers, and the sandbox. */
+async function openParts(options: WorkerNodeOptions, closers: Closers, metrics: Metrics): Promise<Parts & Sources> {
+  const { identity, revoked, log, store: address } = options;
+  const clock = realClock;
+  const storeAgent = nodeAgent({ identity, roles: ['gateway'], revoked, clock });
+  const peerAgent = nodeAgent({ identity, roles: ['worker'], revoked, clock });
+  closers.push(async () => [storeAgent, peerAgent].forEach((each) => each.destroy()));
+  const store: StoreNode = { agent: storeAgent, store: address, clock };
+  const report = (message: string): void => log.warn(message);
+  const folder = path.join(path.resolve(options.dataDir), 'zips');
+  const shelf = new ZipShelf({ folder, bytesMax: options.codeCacheMb * MB, report });
   closers.push(() => shelf.close());
+  const source = new RemoteCodeSource({ ...store, log, metrics, peerAgent, shelf });
   const codes = makeCodeCache(options);
   closers.push(() => codes.close());
-  await codes.open(sourceOf(shelf));
+  await codes.open(source);
   codeCacheMetrics(codes, metrics);
-  const logs = new LogFiles(path.join(folder, 'logs'), { report });
+  const logs = new RemoteLogs({ ...store, log, metrics });
   closers.push(() => logs.close());
   const backend = makeBackend(options);
   await backend.open();
   closers.push(() => backend.close());
-  return { shelf, codes, logs, backend };
+  return { shelf, source, codes, logs, backend, store };
+}
+
+/** Reads what a gateway or the store says of a version. */
+function describer(options: WorkerNodeOptions, source: RemoteCodeSource): Describe {
+  const admission = new Admission({ hostNetworkAllowed: options.allowHostNetwork, findRuntime });
+  const setting = {
+    accountId: DEFAULT_ACCOUNT.accountId,
+    refuse: (fn: FunctionVersion) => admission.refuseVersion(fn),
+    peers: ({ code, config }: FunctionVersion, peers: readonly string[]) => {
+      for (const { sha256 } of [code, ...config.layers.map((layer) => layer.code)]) source.notePeers(sha256, peers);
+    },
+  };
+  return (key, body) => describe(key, body, setting);
 }
 
 /** The agent and the machine before it, each of which tells the other something. */
-function makeNode(options: WorkerNodeOptions, parts: Parts & { metrics: Metrics }): { node: WorkerNode; agent: Agent } {
+function makeNode(
+  options: WorkerNodeOptions,
+  parts: Parts & { metrics: Metrics; describes: Describe },
+): { node: WorkerNode; agent: Agent } {
+  const { store, describes } = parts;
   const node: WorkerNode = new WorkerNode(
     { coreCount: options.topology.cores.length, versionCountMax: LIMITS.functionVersionCountMax },
     {
       setVersion: (number, { fn, isolation }) => agent.setVersion({ versionIndex: number, fn, isolation }),
       dropVersion: (number) => agent.dropVersion(number),
       provision: (number, count) => agent.provision(number, count),
+      provisionedState: (number) => agent.provisionedState(number),
+    },
+    {
+      describe: (key) => void describeFromStore(store, key, describes).then((answer) => node.described(key, answer)),
     },
   );
   const account = { ...DEFAULT_ACCOUNT, region: options.region };
@@ -188,12 +224,24 @@ function makeNode(options: WorkerNodeOptions, parts: Parts & { metrics: Metrics 
   return { node, agent };
 }
 
-function nodeMetrics(node: WorkerNode, metrics: Metrics): void {
+const REFUSED: Readonly<Record<UnstartedWhy, string>> = {
+  [UnstartedWhy.noMemory]: 'memory',
+  [UnstartedWhy.staleLease]: 'lease',
+  [UnstartedWhy.stopping]: 'stopping',
+  // These are the gateway's own.
+  [UnstartedWhy.unreachable]: '',
+  [UnstartedWhy.cancelled]: '',
+};
+
+/** Answers how one that is refused is counted. */
+function nodeMetrics(node: WorkerNode, metrics: Metrics): (why: UnstartedWhy) => void {
   metrics.read('perch_cores', () => {
     const { count, busyCount, isWithdrawn } = node.cores;
     const rest = count - busyCount;
     return { idle: isWithdrawn ? 0 : rest, leased: busyCount, withdrawn: isWithdrawn ? rest : 0 };
   });
+  metrics.read('perch_worker_joined', () => (node.isJoined ? 1 : 0));
+  return (why) => metrics.counter('perch_worker_refused_total', REFUSED[why]).add();
 }
 
 /** As the operator says, or as the machine is seen from the scheduler; and one of its certificate's, if that has any. */
@@ -204,16 +252,4 @@ async function advertisedHost({ advertise, listen, scheduler, identity }: Worker
   const host = isAny ? await localAddressTowards(scheduler.host, scheduler.port) : listen.host;
   if (host !== '' && (addresses.length === 0 || addresses.includes(host))) return host;
   return addresses[0] ?? hostname();
-}
-
-function sourceOf(shelf: ZipShelf): CodeSource {
-  return {
-    has: () => true,
-    fetch: async ({ sha256 }) =>
-      (await shelf.get(sha256)) ?? new UserError('ServiceException', `The code ${sha256} is not on this worker.`),
-    reject: ({ sha256 }, why) => {
-      shelf.drop(sha256);
-      return new UserError('ServiceException', `The code ${sha256} ${why}.`);
-    },
-  };
 }

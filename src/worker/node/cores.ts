@@ -21,6 +21,8 @@ export class Cores {
   readonly #epoch: Uint32Array;
   readonly #sequence: Int32Array;
   readonly #last: Int32Array;
+  /** 1: it was busy when the worker was welcomed, and has had no lease since. */
+  readonly #mayResume: Uint8Array;
   /** No more leases are wanted; those on their way are taken. */
   isWithdrawn = false;
 
@@ -30,6 +32,7 @@ export class Cores {
     this.#epoch = new Uint32Array(count);
     this.#sequence = new Int32Array(count);
     this.#last = new Int32Array(count);
+    this.#mayResume = new Uint8Array(count);
   }
 
   /** -1: it is none of this worker's. */
@@ -47,7 +50,8 @@ export class Cores {
   }
 
   isAfterLast(local: number, sequence: number): boolean {
-    return isAfter(sequence, this.#last[local]!);
+    if (isAfter(sequence, this.#last[local]!)) return true;
+    return this.#mayResume[local] === 1 && isAfter(sequence, this.#sequence[local]!);
   }
 
   holds(local: number, sequence: number): boolean {
@@ -60,6 +64,7 @@ export class Cores {
     this.#epoch[local] = epoch;
     this.#sequence[local] = sequence;
     this.#last[local] = sequence;
+    this.#mayResume[local] = 0;
     this.busyCount++;
   }
 
@@ -73,21 +78,20 @@ export class Cores {
 
   /** From now on leases up to this one are refused. */
   fence(local: number, sequence: number): void {
-    if (this.isAfterLast(local, sequence)) this.#last[local] = sequence;
+    if (!this.isAfterLast(local, sequence)) return;
+    this.#last[local] = sequence;
+    this.#mayResume[local] = 0;
   }
 
   /**
    * A scheduler has given this range. What may still be on its way from before has a sequence up to `floor`; on a core that
-   * is busy, up to that of its lease. A core that is busy goes on from its lease if the scheduler takes that over, and from the
-   * floor if it does not: so from the earlier one of the two.
+   * is busy, up to that of its lease. A core that is busy goes on from its lease if the scheduler takes that over, and from
+   * the floor if it does not: what comes after either of the two is taken.
    */
   welcomed(firstCore: number, floor: number): void {
     this.firstCore = firstCore;
-    for (let local = 0; local < this.count; local++) {
-      const sequence = this.#sequence[local]!;
-      const isEarlier = this.#version[local] !== null && isAfter(floor, sequence);
-      this.#last[local] = isEarlier ? sequence : floor;
-    }
+    this.#last.fill(floor);
+    for (let local = 0; local < this.count; local++) this.#mayResume[local] = this.#version[local] === null ? 0 : 1;
   }
 
   get wordCount(): number {

@@ -59,5 +59,16 @@ export interface AgentPort {
   setVersion(number: number, version: Described): void;
   /** Nothing of it runs, and nothing is asked of it again. */
   dropVersion(number: number): void;
+  /** 0: no more than of any other. */
   provision(number: number, count: number): void;
+  provisionedState(number: number): {
+    readonly allocated: number;
+    readonly available: number;
+    readonly failed: string | null;
+  };
+}
+
+/** The store, as far as the machine asks it: its answer is `described`. */
+export interface StorePort {
+  describe(key: string): void;
 }

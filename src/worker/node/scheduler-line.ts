@@ -25,13 +25,17 @@ export class SchedulerLine implements WorkerFromScheduler {
     if (!this.#node.indexed(frame.version, frame.first)) this.#breach(frame.kind);
   }
 
-  nameVersion(_frame: NameVersionFrame): void {}
+  nameVersion({ handle, key }: NameVersionFrame): void {
+    this.#node.nameVersion(handle, key);
+  }
 
   dropVersion({ epoch, version, key }: DropVersionFrame): void {
     this.#node.dropVersion(epoch, version, key);
   }
 
-  provision(_frame: CountFrame): void {}
+  provision(frame: CountFrame): void {
+    if (!this.#node.provision(frame.version, frame.first)) this.#breach(frame.kind);
+  }
 
   #breach(kind: number): void {
     this.#link.close(CloseReason.breach, kind);

@@ -15,7 +15,8 @@ import { NO_INDEX } from '../../wire/cluster-frame.ts';
 import { UnstartedWhy } from '../../wire/cluster/small-frames.ts';
 import { Cores } from './cores.ts';
 import { type OwnVersion, OwnVersions } from './own-versions.ts';
-import type { AgentPort, Described, LeaseName, SchedulerPort } from './ports.ts';
+import type { AgentPort, Described, LeaseName, SchedulerPort, StorePort } from './ports.ts';
+import { Provisions } from './provisions.ts';
 
 export interface WorkerNodeLimits {
   readonly coreCount: number;
@@ -54,6 +55,7 @@ export class WorkerNode {
   readonly cores: Cores;
   readonly versions: OwnVersions;
   readonly #agent: AgentPort;
+  readonly #provisions: Provisions;
   readonly #gateways = new Set<GatewaySide>();
   #epoch = 0;
   #hasRange = false;
@@ -62,10 +64,24 @@ export class WorkerNode {
   /** By handle: what was named to the scheduler on this connection, and is not answered. */
   readonly #named = new Map<number, OwnVersion>();
 
-  constructor(limits: WorkerNodeLimits, agent: AgentPort) {
+  constructor(limits: WorkerNodeLimits, agent: AgentPort, store: StorePort) {
     this.cores = new Cores(limits.coreCount);
     this.versions = new OwnVersions(limits.versionCountMax);
     this.#agent = agent;
+    this.#provisions = new Provisions({
+      find: (key) => this.versions.find(key),
+      add: (described) => this.#addVersion(described),
+      keep: (version, count) => {
+        if (version.described.refusal === null) agent.provision(version.number, count);
+        if (count === 0) this.#settle(version);
+      },
+      ask: (key) => store.describe(key),
+      figuresOf: ({ number, provisioned }) => {
+        const { allocated, available, failed } = agent.provisionedState(number);
+        return { wanted: provisioned, begun: allocated, ready: available, failed: failed !== null };
+      },
+      tell: (index, figures) => this.#scheduler?.provisioned(index, figures),
+    });
   }
 
   /** For which it acts; 0: none yet. */
@@ -100,7 +116,7 @@ export class WorkerNode {
     this.cores.welcomed(firstCore, floor);
     // What was said while the line was broken is not known: indexes are learnt anew.
     for (const each of this.versions.all()) each.index = NO_INDEX;
-    for (const each of this.versions.all()) this.#settle(each);
+    this.#provisions.welcomed();
     this.#announce(scheduler);
   }
 
@@ -136,14 +152,37 @@ export class WorkerNode {
 
   /** The scheduler's index stands for this key no more. */
   dropVersion(epoch: number, index: number, key: string): void {
+    if (epoch !== this.#epoch) return;
+    this.#provisions.dropped(index, key);
     const version = this.versions.find(key);
-    if (version === null || epoch !== this.#epoch) return;
+    if (version === null) return;
     for (const { bindings } of this.#gateways) {
       if (bindings.get(index)?.version === version) this.#unbind(bindings, index);
     }
     if (version.index === index) version.index = NO_INDEX;
     version.dropped = version.bindingCount === 0;
     this.#settle(version);
+  }
+
+  /** What the scheduler calls it: before it is provisioned. */
+  nameVersion(index: number, key: string): void {
+    this.#provisions.name(index, key);
+  }
+
+  /** False: the index was not named. */
+  provision(index: number, count: number): boolean {
+    return this.#provisions.provision(index, count);
+  }
+
+  // ---- the store
+
+  described(key: string, answer: Described | null | 'away'): void {
+    this.#provisions.described(key, answer);
+  }
+
+  /** About once a second. */
+  tick(): void {
+    this.#provisions.tick();
   }
 
   // ---- gateways
