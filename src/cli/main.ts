@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   logs: () => import('./commands/logs.ts'),
   delete: () => import('./commands/delete.ts'),
   cores: () => import('./commands/cores.ts'),
+  top: () => import('./commands/top.ts'),
   cluster: () => import('./commands/cluster.ts'),
   scheduler: () => import('./commands/scheduler.ts'),
   worker: () => import('./commands/worker.ts'),

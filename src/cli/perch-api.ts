@@ -1,4 +1,5 @@
 /** The operations of Perch's own API that commands use. */
+import type { Overview } from '../gateway/overview.ts';
 import type { CoreView } from '../gateway/platform.ts';
 import type { Isolation } from '../store/settings.ts';
 import type { CopyState } from '../worker/agent/contract.ts';
@@ -8,6 +9,10 @@ import type { Client } from './client.ts';
 export async function listCores(client: Client): Promise<readonly CoreView[]> {
   const { cores } = await client.json<{ cores: readonly CoreView[] }>('GET', '/perch/v1/cores');
   return cores;
+}
+
+export function getOverview(client: Client): Promise<Overview> {
+  return client.json('GET', '/perch/v1/overview');
 }
 
 export interface FunctionSettings {

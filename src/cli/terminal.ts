@@ -67,9 +67,15 @@ export class Progress {
   }
 }
 
-/** Microseconds as people read them: 840 µs, 1.52 ms, 3.1 s. */
+const MINUTE_US = 60_000_000;
+const HOUR_US = 60 * MINUTE_US;
+const DAY_US = 24 * HOUR_US;
+
+/** Microseconds as people read them: 840 µs, 1.52 ms, 3.10 s, 12 min, 5 h, 30 d. */
 export function formatUs(us: number): string {
   if (us < 1000) return `${Math.round(us)} µs`;
   if (us < 1_000_000) return `${(us / 1000).toPrecision(3)} ms`;
-  return `${(us / 1_000_000).toPrecision(3)} s`;
+  if (us < 2 * MINUTE_US) return `${(us / 1_000_000).toPrecision(3)} s`;
+  if (us < 2 * HOUR_US) return `${Math.floor(us / MINUTE_US)} min`;
+  return us < 2 * DAY_US ? `${Math.floor(us / HOUR_US)} h` : `${Math.floor(us / DAY_US)} d`;
 }

@@ -16,6 +16,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { Agent } from '../worker/agent/agent.ts';
 import type { CopyState, InvocationResult, ProvisionedState } from '../worker/agent/contract.ts';
 import type { Admission } from './admission.ts';
+import { type FunctionUse, functionUses } from './overview.ts';
 import type { Dispatch, InvokeRequest, InvokeResult } from './platform.ts';
 import { Provisioning } from './provisioning.ts';
 import { refuseBadPayload, Refusals } from './refusals.ts';
@@ -180,6 +181,13 @@ export class Dispatcher implements Dispatch {
     return this.#coreUse[core]!;
   }
 
+  uses(): FunctionUse[] {
+    const requests = this.#pending.flatMap((pending) =>
+      pending === null ? [] : [{ entry: pending.entry, isRunning: pending.granted }],
+    );
+    return functionUses(this.#versions.entries(), requests);
+  }
+
   /** Nothing waits or runs. */
   get isIdle(): boolean {
     return this.#freeIndexes.length === this.#pending.length && this.#coreUse.every((use) => use.entry === null);
@@ -248,6 +256,7 @@ export class Dispatcher implements Dispatch {
     assert(pending !== null && pending.granted, `request ${index} has a result and does not run`);
     if (result.kind === 'refused') return this.#onRefused(index, core, sequence, result.why);
     this.#leave(index);
+    pending.entry.resultCount++;
     this.#versions.unuse(pending.entry);
     if (result.kind === 'not-started') return void this.#refusals.version(pending.done, result.error);
     if (result.kind === 'bad-payload') return refuseBadPayload(pending.done, result.message);

@@ -4,6 +4,7 @@ import type { FunctionVersion, Store } from '../store/store.ts';
 import type { LogStore } from '../store/logs.ts';
 import type { CopyState, InvocationRecord, ProvisionedState } from '../worker/agent/contract.ts';
 import type { Admission } from './admission.ts';
+import type { FunctionUse, Overview } from './overview.ts';
 
 export interface InvokeRequest {
   readonly requestId: string;
@@ -47,6 +48,8 @@ export interface Dispatch {
   invoke(request: InvokeRequest, done: (result: InvokeResult) => void): () => void;
   provisionedState(fn: FunctionVersion): ProvisionedState;
   copyState(fn: FunctionVersion): CopyState;
+  /** Of the versions in use, what of them is there. */
+  uses(): readonly FunctionUse[];
   /** Nothing is done by itself any more. */
   stop(): void;
   /** Nothing waits or runs. */
@@ -67,6 +70,7 @@ export interface Platform {
   /** How far the agent is with the provisioned concurrency that the store has for a version. */
   provisionedState(fn: FunctionVersion): ProvisionedState;
   copyState(fn: FunctionVersion): CopyState;
+  overview(): Promise<Overview>;
   /** Prometheus text. */
   metrics(): string;
 }

@@ -18,6 +18,8 @@ export interface VersionEntry {
   readonly isolation: Isolation;
   /** Requests that wait, leases that are not over, and one where the version is provisioned. */
   userCount: number;
+  /** Invocations of it that have had their results. */
+  resultCount: number;
   /** The store knows another revision now, or none; or its isolation is another one by a tag. */
   outdated: boolean;
 }
@@ -83,6 +85,11 @@ export class VersionTable {
     if (entry.userCount === 0 && entry.outdated) this.#retire(entry);
   }
 
+  /** Those that have an index. */
+  *entries(): Iterable<VersionEntry> {
+    for (const { entries } of this.#functions.values()) yield* entries;
+  }
+
   /** Versions that have an index. */
   get entryCount(): number {
     let count = 0;
@@ -119,6 +126,7 @@ export class VersionTable {
       fn,
       isolation: this.#isolationOf(fn),
       userCount: 0,
+      resultCount: 0,
       outdated: current !== fn,
     };
     owner.entries.add(entry);

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { startTestPlatform } from '../lib/platform.ts';
 import type { TestPlatform } from '../lib/platform.ts';
+import type { Overview } from '../../src/gateway/overview.ts';
 import type { Run, RunOptions } from './perch.ts';
 import { PERCH, folderWith, perch, whyNoSandbox } from './perch.ts';
 
@@ -50,6 +51,22 @@ describe('commands against a platform', { skip: skip === '' ? false : skip }, ()
     assert.match(await deploy('none'), /unchanged/);
     assert.equal(await ok(['invoke', 'reserved']), '{}\n');
     await ok(['delete', 'reserved']);
+  });
+
+  test('top shows the cores and the functions, and what has happened meanwhile', async () => {
+    await ok(['deploy', path.join(folder, 'echo.ts'), '--name', 'shown']);
+    await ok(['invoke', 'shown']);
+    const text = await ok(['top', '--once']);
+    assert.match(text, /^cores .* 0 leased, [1-9]\d* idle$/m);
+    assert.match(text, /^WORKER +STATE +BUSY/m);
+    assert.match(text, /^shown:\$LATEST +0 +0 +0\/s$/m);
+    const { cluster, functions } = JSON.parse(await ok(['top', '--once', '--json'])) as Overview;
+    assert.ok(cluster!.grantsTotal >= 1);
+    assert.deepEqual(
+      functions.filter(({ functionName }) => functionName === 'shown').map(({ resultsTotal }) => resultsTotal),
+      [1],
+    );
+    await ok(['delete', 'shown']);
   });
 
   test('code that was lost on the disk is mended by deploying it again', async () => {

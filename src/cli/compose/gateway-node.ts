@@ -9,12 +9,13 @@ import { LIMITS } from '../../base/limits.ts';
 import type { Identity } from '../../cluster/identity/join-file.ts';
 import { Refusal } from '../../cluster/identity/refusal.ts';
 import { peerOf } from '../../cluster/identity/tls.ts';
-import { type Address, connectNode, nodeAgent } from '../../cluster/node/connect.ts';
+import { type Address, connectNode, getJson, nodeAgent } from '../../cluster/node/connect.ts';
 import { type Listener, openListener } from '../../cluster/node/listener.ts';
 import { Admission } from '../../gateway/admission.ts';
 import type { AsyncRunner } from '../../gateway/async-runner.ts';
 import { ClusterDispatcher } from '../../gateway/cluster/cluster-dispatcher.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
+import type { ClusterView } from '../../scheduler/server/view.ts';
 import { openEmbeddedStore } from '../../store/embedded/embedded-store.ts';
 import { LogFiles } from '../../store/log-files.ts';
 import type { LogStore } from '../../store/logs.ts';
@@ -85,6 +86,7 @@ async function open(options: GatewayNodeOptions, closers: Closers): Promise<Omit
     admission,
     metrics,
     dispatch,
+    view: () => askView(options),
     cores: () => dispatch.coreViews(),
     capacity: { memoryMb: NO_BOUND, instanceCount: NO_BOUND },
     enqueued: () => runner?.wake(),
@@ -179,6 +181,12 @@ async function openClusterPort(
 }
 
 /** Connections to nodes that are who they should be. */
+/** The scheduler's own view; null where it does not answer in time. */
+function askView({ identity, revoked, scheduler }: GatewayNodeOptions): Promise<ClusterView | null> {
+  const agent = nodeAgent({ identity, roles: ['scheduler'], revoked, clock: realClock });
+  return getJson<ClusterView>(agent, scheduler, '/perch/v1/cluster').finally(() => agent.destroy());
+}
+
 function dialsOf({ identity, revoked, scheduler }: GatewayNodeOptions): {
   dialScheduler: () => TLSSocket;
   dialWorker: (name: string, address: Address) => TLSSocket;

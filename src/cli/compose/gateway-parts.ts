@@ -4,6 +4,7 @@ import { LIMITS } from '../../base/limits.ts';
 import { AsyncRunner } from '../../gateway/async-runner.ts';
 import { createGateway, type Gateway, type GatewayOptions } from '../../gateway/gateway.ts';
 import type { Dispatch, InvokeRequest, Platform } from '../../gateway/platform.ts';
+import type { ClusterView } from '../../scheduler/server/view.ts';
 import type { EnqueuedInvocations, Store } from '../../store/store.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
@@ -24,6 +25,8 @@ export interface FaceOptions {
 export interface PlatformParts extends Pick<Platform, 'store' | 'logs' | 'admission' | 'cores' | 'capacity'> {
   readonly metrics: Metrics;
   readonly dispatch: Dispatch;
+  /** What the scheduler knows; null where it does not answer. */
+  readonly view: () => ClusterView | null | Promise<ClusterView | null>;
   /** Something was enqueued. */
   readonly enqueued: () => void;
 }
@@ -32,7 +35,7 @@ export interface PlatformParts extends Pick<Platform, 'store' | 'logs' | 'admiss
 const ANSWER_GRACE_MS = 2000;
 
 export function makePlatform(parts: PlatformParts): Platform {
-  const { store, logs, admission, cores, capacity, metrics, dispatch, enqueued } = parts;
+  const { store, logs, admission, cores, capacity, metrics, dispatch, view, enqueued } = parts;
   return {
     store,
     logs,
@@ -41,6 +44,7 @@ export function makePlatform(parts: PlatformParts): Platform {
     capacity,
     provisionedState: (fn) => dispatch.provisionedState(fn),
     copyState: (fn) => dispatch.copyState(fn),
+    overview: async () => ({ cluster: await view(), functions: dispatch.uses() }),
     metrics: () => metrics.text(),
     invoke: (request, done) => dispatch.invoke(request, done),
     invokeAsync: async (request) => {

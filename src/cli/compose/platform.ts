@@ -11,6 +11,7 @@ import { Dispatcher } from '../../gateway/dispatch.ts';
 import { type Gateway, ListenError } from '../../gateway/gateway.ts';
 import type { CoreView } from '../../gateway/platform.ts';
 import { LocalScheduler } from '../../scheduler/server/local.ts';
+import { localView } from '../../scheduler/server/local-view.ts';
 import { schedulerMetrics } from '../../scheduler/server/scheduler-metrics.ts';
 import { openEmbeddedStore } from '../../store/embedded/embedded-store.ts';
 import { LogFiles } from '../../store/log-files.ts';
@@ -87,6 +88,7 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
   );
   dispatcher.attach(agent);
 
+  const sinceMs = realClock.wallMs();
   const runner = makeAsyncRunner(dispatcher, { store, metrics, log });
   const cores = (): readonly CoreView[] => coreViews(scheduler, dispatcher, topology);
   const platform = makePlatform({
@@ -96,6 +98,8 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
     metrics,
     cores,
     dispatch: dispatcher,
+    view: () =>
+      localView(scheduler.machine, { sinceMs, memoryMb: options.memoryMb, versionCount: dispatcher.versionCount }),
     enqueued: () => runner.wake(),
     // A slot stays for a lease on each core.
     capacity: { memoryMb: options.memoryMb, instanceCount: LIMITS.instanceCountMax - topology.cores.length },

@@ -1,5 +1,5 @@
 /** Connections to other nodes: mutual TLS, and closed at once where the other side is not who is wanted. */
-import { Agent } from 'node:https';
+import { Agent, request } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { connect, type TLSSocket } from 'node:tls';
 import type { Clock } from '../../base/clock.ts';
@@ -47,4 +47,34 @@ export function nodeAgent(dialling: Dialling): Agent {
   agent.createConnection = ({ host, port }): Duplex =>
     connectNode(dialling, { host: String(host), port: Number(port) }, 'http');
   return agent;
+}
+
+const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+
+/** What a node says at this path; null where it cannot be reached, or says something else. */
+export function getJson<T>(agent: Agent, { host, port }: Address, path: string): Promise<T | null> {
+  return new Promise((resolve) => {
+    const signal = AbortSignal.timeout(LIMITS.handshakeTimeoutMs);
+    const asked = request({ agent, host, port, path, signal }, (response) => {
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      response.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes > ANSWER_BYTES_MAX) asked.destroy();
+        else chunks.push(chunk);
+      });
+      response.on('error', () => resolve(null));
+      response.on('end', () => resolve(response.statusCode === 200 ? parsed<T>(Buffer.concat(chunks)) : null));
+    });
+    asked.on('error', () => resolve(null));
+    asked.end();
+  });
+}
+
+function parsed<T>(bytes: Buffer): T | null {
+  try {
+    return JSON.parse(bytes.toString('utf8')) as T;
+  } catch {
+    return null;
+  }
 }

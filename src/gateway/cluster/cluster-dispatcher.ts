@@ -14,6 +14,7 @@ import type { FunctionVersion } from '../../store/store.ts';
 import { AssignFrame, type ResultFrame, ResultKind } from '../../wire/cluster/body-frames.ts';
 import type { CountFrame } from '../../wire/cluster/small-frames.ts';
 import type { CopyState, ProvisionedState } from '../../worker/agent/contract.ts';
+import { type FunctionUse, functionUses } from '../overview.ts';
 import type { CoreView, Dispatch, InvokeRequest, InvokeResult } from '../platform.ts';
 import { Provisioning } from '../provisioning.ts';
 import { refuseBadPayload, Refusals } from '../refusals.ts';
@@ -193,6 +194,13 @@ export class ClusterDispatcher implements Dispatch {
     return NOTHING_KNOWN;
   }
 
+  uses(): FunctionUse[] {
+    const requests = this.#pending.flatMap((pending, number) =>
+      pending === null || pending.isOver ? [] : [{ entry: pending.entry, isRunning: this.#machine.isAssigned(number) }],
+    );
+    return functionUses(this.#versions.entries(), requests);
+  }
+
   /** The cores of the workers that there are, and what of this gateway's runs on them. */
   coreViews(): CoreView[] {
     const nowUs = this.#doors.clock.nowUs();
@@ -328,6 +336,7 @@ export class ClusterDispatcher implements Dispatch {
     if (!this.#machine.answered(worker, frame)) return;
     const { done, entry } = pending!;
     pending!.isOver = true;
+    entry.resultCount++;
     this.#coreUses.ended(frame.core, this.#doors.clock.nowUs());
     if (frame.result === ResultKind.notStarted) return void this.#refusals.version(done, notStartedError(frame));
     if (frame.result === ResultKind.badPayload) return refuseBadPayload(done, frame.payload.toString('utf8'));
@@ -346,6 +355,7 @@ export class ClusterDispatcher implements Dispatch {
     const pending = this.#pending[number]!;
     const name = this.#workers.nameOf(worker);
     this.#counters.lost.add();
+    pending.entry.resultCount++;
     pending.isOver = true;
     pending.done(lostOf(pending, `The worker ${name} was lost while it ran the function`, this.#doors.clock.nowUs()));
   }

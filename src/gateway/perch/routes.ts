@@ -25,6 +25,10 @@ function cores(request: ApiRequest): Answer {
   return { status: 200, json: { cores: request.context.platform.cores() } };
 }
 
+async function overview(request: ApiRequest): Promise<Answer> {
+  return { status: 200, json: await request.context.platform.overview() };
+}
+
 function info(request: ApiRequest): Answer {
   return { status: 200, json: request.context.info };
 }
@@ -76,6 +80,7 @@ export const PERCH_ROUTES: readonly Route[] = [
   { method: 'GET', path: '/healthz', operation: 'Health', access: 'open', answer: health },
   { method: 'GET', path: '/metrics', operation: 'Metrics', answer: metrics },
   { method: 'GET', path: '/perch/v1/cores', operation: 'Cores', answer: cores },
+  { method: 'GET', path: '/perch/v1/overview', operation: 'Overview', answer: overview },
   { method: 'GET', path: '/perch/v1/info', operation: 'Info', answer: info },
   { method: 'GET', path: '/perch/v1/functions', operation: 'Functions', answer: functions },
   { method: 'GET', path: '/perch/v1/functions/:FunctionName/copies', operation: 'Copies', answer: copies },

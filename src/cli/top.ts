@@ -1,0 +1,100 @@
+/** An overview as text: two samples, since rates are what happened between them. */
+import type { FunctionUse, Overview } from '../gateway/overview.ts';
+import type { ClusterView } from '../scheduler/server/view.ts';
+import { formatTable, formatUs, style } from './terminal.ts';
+
+export interface Sample {
+  readonly overview: Overview;
+  /** Of any clock that only goes forward. */
+  readonly atMs: number;
+}
+
+type WorkerRow = ClusterView['workers'][number];
+
+const BAR_CELLS = 20;
+const GB = 1024;
+
+export function formatOverview(before: Sample, now: Sample): string {
+  const seconds = (now.atMs - before.atMs) / 1000;
+  const { cluster, functions } = now.overview;
+  const parts =
+    cluster === null
+      ? [style('yellow', 'The scheduler does not answer: what is asked for now waits.') + '\n']
+      : [summaryOf(cluster, before.overview.cluster, seconds), workerTable(cluster.workers)];
+  if (functions.length > 0) parts.push(functionTable(functions, before.overview.functions, seconds));
+  return parts.join('\n');
+}
+
+function summaryOf(now: ClusterView, before: ClusterView | null, seconds: number): string {
+  const { idle, leased, withdrawn, absent } = now.cores;
+  const here = idle + leased + withdrawn;
+  // Another scheduler counts from 0 again.
+  const granted = before?.epoch === now.epoch ? now.grantsTotal - before.grantsTotal : 0;
+  const share = here === 0 ? 0 : leased / here;
+  const away = absent > 0 ? `, ${absent} absent` : '';
+  const out = withdrawn > 0 ? `, ${withdrawn} withdrawn` : '';
+  const workers = now.workers.filter(({ state }) => state !== 'absent').length;
+  return [
+    `${style('bold', 'cores')}     ${bar(share)} ${percent(share)}   ${leased} leased, ${idle} idle${out}${away}`,
+    `${style('bold', 'requests')}  ${perSecond(granted / seconds)} granted, ${now.queueLength} waiting`,
+    `${style('bold', 'nodes')}     ${workers} of ${now.workers.length} workers, ${now.gateways.length} gateways; epoch ${now.epoch}`,
+    '',
+  ].join('\n');
+}
+
+function workerTable(workers: readonly WorkerRow[]): string {
+  const nowMs = Date.now();
+  return formatTable<WorkerRow>(
+    [
+      { title: 'WORKER', value: ({ name }) => name },
+      {
+        title: 'STATE',
+        value: ({ state }) => state,
+        paint: ({ state }) => (state === 'joined' ? 'green' : state === 'draining' ? 'yellow' : 'red'),
+      },
+      { title: 'BUSY', value: ({ cores, coreCount }) => bar(cores.leased / coreCount) },
+      { title: 'LEASED', value: ({ cores, coreCount }) => `${cores.leased}/${coreCount}`, alignRight: true },
+      { title: 'MEMORY GB', value: memoryText, alignRight: true },
+      {
+        title: 'SINCE',
+        value: ({ sinceMs }) => (sinceMs === 0 ? '-' : formatUs((nowMs - sinceMs) * 1000)),
+        alignRight: true,
+      },
+    ],
+    workers,
+  );
+}
+
+/** What leases reserve, of all. */
+function memoryText({ memoryMb, memoryFreeMb }: WorkerRow): string {
+  return `${((memoryMb - memoryFreeMb) / GB).toFixed(1)}/${(memoryMb / GB).toFixed(1)}`;
+}
+
+function functionTable(now: readonly FunctionUse[], before: readonly FunctionUse[], seconds: number): string {
+  const keyOf = ({ functionName, version }: FunctionUse): string => `${functionName}:${version}`;
+  const earlier = new Map(before.map((each) => [keyOf(each), each.resultsTotal]));
+  const rateOf = (each: FunctionUse): number => (each.resultsTotal - (earlier.get(keyOf(each)) ?? 0)) / seconds;
+  const rows = now.toSorted((a, b) => b.running + b.waiting - (a.running + a.waiting) || rateOf(b) - rateOf(a));
+  return formatTable<FunctionUse>(
+    [
+      { title: 'FUNCTION', value: keyOf },
+      { title: 'RUNNING', value: ({ running }) => String(running), alignRight: true },
+      { title: 'WAITING', value: ({ waiting }) => String(waiting), alignRight: true },
+      { title: 'RESULTS', value: (each) => perSecond(rateOf(each)), alignRight: true },
+    ],
+    rows,
+  );
+}
+
+function bar(share: number): string {
+  const full = Math.round(share * BAR_CELLS);
+  return '█'.repeat(full) + '░'.repeat(BAR_CELLS - full);
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`.padStart(5);
+}
+
+function perSecond(rate: number): string {
+  return `${rate.toLocaleString('en-US', { maximumFractionDigits: rate < 10 ? 1 : 0 })}/s`;
+}

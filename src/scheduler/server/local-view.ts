@@ -1,0 +1,45 @@
+/** The scheduler of one machine as that of a cluster would be seen: one worker, one gateway. */
+import { hostname } from 'node:os';
+import { COUNTER_NAMES } from '../machine/counters.ts';
+import type { Scheduler } from '../machine/scheduler.ts';
+import type { ClusterView } from './view.ts';
+
+const GRANTS = COUNTER_NAMES.filter((name) => name.startsWith('grant'));
+
+interface Local {
+  /** When it began, ms since 1970. */
+  readonly sinceMs: number;
+  readonly memoryMb: number;
+  readonly versionCount: number;
+}
+
+export function localView(machine: Scheduler, { sinceMs, memoryMb, versionCount }: Local): ClusterView {
+  const { idleCount: idle, leasedCount: leased, withdrawnCount: withdrawn, registeredCount } = machine;
+  const cores = { idle, leased, withdrawn, absent: 0 };
+  const memoryFreeMb = machine.workers.unreserved(machine.workers.homeOf(0));
+  const waiting = machine.queue.length;
+  return {
+    epoch: machine.epoch,
+    queueLength: waiting,
+    collectedCount: 0,
+    versionCount,
+    grantsTotal: GRANTS.reduce((sum, name) => sum + machine.count(name), 0),
+    cores,
+    workers: [
+      {
+        name: hostname(),
+        state: 'joined',
+        host: '',
+        port: 0,
+        firstCore: 0,
+        coreCount: registeredCount,
+        cores,
+        memoryMb,
+        memoryFreeMb,
+        sinceMs,
+      },
+    ],
+    gateways: [{ name: hostname(), waiting, running: leased, sinceMs }],
+    provisioned: [],
+  };
+}
