@@ -8,6 +8,7 @@ import { type EmbeddedStore, openEmbeddedStore } from '../../src/store/embedded/
 import type { EmbeddedStoreOptions } from '../../src/store/embedded/embedded-store.ts';
 import { LogFiles } from '../../src/store/log-files.ts';
 import { StoreService } from '../../src/store/remote/store-service.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
 
 export const ACCOUNT = '000000000000';
 export const HOST = '127.0.0.1';
@@ -25,15 +26,16 @@ export interface ServeOptions extends EmbeddedStoreOptions {
   readonly identity: Identity;
   readonly port?: number;
   readonly log?: pino.Logger;
+  readonly metrics?: Metrics;
 }
 
 /** The store of a folder, with its logs, served at a port. */
 export async function serveStore(folder: string, options: ServeOptions): Promise<ServedStore> {
-  const { identity, port = 0, log = SILENT, ...storeOptions } = options;
+  const { identity, port = 0, log = SILENT, metrics = new Metrics(), ...storeOptions } = options;
   const report = (): void => {};
   const store = await openEmbeddedStore(join(folder, 'data'), { report, ...storeOptions });
   const logs = new LogFiles(join(folder, 'data', 'logs'), { report });
-  const service = new StoreService({ store, logs, accountId: ACCOUNT, clock: realClock, log });
+  const service = new StoreService({ store, logs, accountId: ACCOUNT, clock: realClock, log, metrics });
   const listener = await openListener({
     identity,
     roles: ['worker', 'gateway'],

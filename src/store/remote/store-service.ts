@@ -28,6 +28,8 @@ export interface StoreServiceOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics?: Metrics;
+  /** Other gateways have enqueued asynchronous invocations: whoever runs them looks. */
+  readonly enqueued?: () => void;
 }
 
 interface Asked {
@@ -149,6 +151,7 @@ export class StoreService {
     if (!CALL_ID_PATTERN.test(id)) return refuse(response, badRequest('A call needs an id, a UUID.'));
     if (life !== undefined && life !== this.#life) return sendJson(response, 409, { life: this.#life });
     const answer = await this.#bodies.with(request, bodyBytesMax(rest), (body) => this.#calls.call(id, rest, body));
+    if (rest === 'enqueue') this.#options.enqueued?.();
     if (answer instanceof UserError) return refuse(response, answer);
     if (answer !== null) sendJson(response, 200, answer);
   }
