@@ -376,7 +376,7 @@ class Cluster {
     const { cores, gateways } = viewOf(this.scheduler);
     assert.equal(cores.leased, this.scheduler.machine.leasedCount);
     const waiting = gateways.reduce((sum, each) => sum + each.waiting, 0);
-    assert.equal(waiting, this.scheduler.machine.queue.length + this.scheduler.collected.count);
+    assert.equal(waiting, this.scheduler.machine.queue.length + this.scheduler.intake.collectedCount);
   }
 
   /** All is well again, and what runs ends: then nobody waits and nothing is held. */

@@ -366,6 +366,8 @@ test('a worker that comes back with more cores than it had is told to take anoth
   assert.match(refused({}), /has joined already/);
   session.leave();
   assert.match(refused({ coreCount: 3 }), /another name/);
+  assert.match(refused({ name: 'b', memoryMb: 0x7fffffff }), /at most/);
+  assert.match(refused({ name: 'b', coreCount: 0x7fffffff }), /is full/);
   assert.ok(typeof scheduler.joinWorker(port, announcement) !== 'string');
 });
 
@@ -385,6 +387,9 @@ test('what is no lease of the worker changes nothing', () => {
   for (const beyond of [1 << 20, 0x7fffffff]) {
     assert.equal(other.release(beyond, 0, true), false);
     gateway.unstarted(9, { core: beyond, sequence: 0, version }, 'cancelled');
+    // A table of so many numbers would be beyond all memory.
+    gateway.unstarted(0x7fffffff, { core, sequence, version }, 'unsent');
+    assert.equal(gateway.request(0x7fffffff, version), false);
   }
   assert.equal(scheduler.machine.leasedCount, 1);
 });

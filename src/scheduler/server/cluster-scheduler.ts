@@ -8,8 +8,8 @@
 import { assert } from '../../base/assert.ts';
 import { Grant } from '../machine/actions.ts';
 import type { SchedulerLimits } from '../machine/limits.ts';
-import { outcome, type Outcome, Scheduler } from '../machine/scheduler.ts';
-import { CollectedRequests } from './collected.ts';
+import { Scheduler } from '../machine/scheduler.ts';
+import { type Gateway, Intake } from './intake.ts';
 import { Members, type Member } from './members.ts';
 import type {
   Announcement,
@@ -23,16 +23,9 @@ import type {
   WorkerSession,
 } from './ports.ts';
 import { Provisions } from './provisions.ts';
-import { noIndexes, type Requester, Requests } from './requests.ts';
+import { noIndexes, Requests } from './requests.ts';
 import { Unheard } from './unheard.ts';
 import { LineNames, VersionNames } from './version-names.ts';
-
-export interface Gateway extends Requester {
-  readonly name: string;
-  readonly sinceMs: number;
-  readonly port: GatewayPort;
-  readonly versions: LineNames;
-}
 
 export interface ClusterLimits extends SchedulerLimits {
   /** Sweeps for which a version is kept whose gateways have gone; 0 unless said otherwise. */
@@ -43,6 +36,8 @@ export interface ClusterLimits extends SchedulerLimits {
 
 const FRESH: Asking = { again: false, waitedMs: 0 };
 const AGAIN: Asking = { again: true, waitedMs: 0 };
+/** A table of each gateway has a place for each of its numbers. */
+const NUMBER_END = 1 << 22;
 /** There is one yet. */
 const SHARD = 0;
 
@@ -50,29 +45,24 @@ export class ClusterScheduler {
   readonly machine: Scheduler;
   /** Which life of the scheduler this is, for all who join. It only grows. */
   epoch: number;
-  readonly limits: Required<Pick<ClusterLimits, 'queueMax' | 'keptSweeps' | 'startSweeps'>>;
   // The parts are there to be read, by views; only the scheduler changes them.
   readonly names: VersionNames;
   readonly members: Members;
   readonly provisions: Provisions;
   readonly requests: Requests<Gateway>;
   readonly gateways: Set<Gateway> = new Set();
-  readonly collected: CollectedRequests = new CollectedRequests();
+  readonly intake: Intake;
   /** Requests whose grants were not started, and that are asked again when their leases are over. */
   readonly #returned = new Set<number>();
   readonly #unheard: Unheard;
   readonly #grant = new Grant();
-  #onCollected: () => void = () => {};
-  #isTurnAsked = false;
   /** Grants that were told. */
   grantCount = 0;
-  #sweepCount = 0;
   #isStopping = false;
 
   constructor(limits: ClusterLimits) {
     const { queueMax, keptSweeps = 0, startSweeps = 0 } = limits;
-    this.limits = { queueMax, keptSweeps, startSweeps };
-    // Those that come again wait beyond `queueMax`: the others are counted here.
+    // Its bound of the queue is the intake's own.
     this.machine = new Scheduler({ ...limits, queueMax: limits.requestCountMax });
     this.epoch = limits.epoch;
     this.names = new VersionNames(this.machine, {
@@ -82,12 +72,14 @@ export class ClusterScheduler {
     this.members = new Members(this.machine);
     this.provisions = new Provisions(keptSweeps);
     this.requests = new Requests(limits.requestCountMax);
+    const { machine, requests, names } = this;
+    this.intake = new Intake({ machine, requests, names, queueMax, startSweeps });
     this.#unheard = new Unheard(this.machine.cores.coreCountMax);
   }
 
   /** The listener has `turn` called, once what has come is read. */
   onCollected(listener: () => void): void {
-    this.#onCollected = listener;
+    this.intake.onCollected(listener);
   }
 
   /** For tests: everything that must hold between two events. */
@@ -95,7 +87,7 @@ export class ClusterScheduler {
     const { machine } = this;
     machine.checkInvariants();
     assert(machine.actions.count === 0, 'a grant was not carried out');
-    const inUse = machine.leasedCount + machine.queue.length + this.collected.count;
+    const inUse = machine.leasedCount + machine.queue.length + this.intake.collectedCount;
     assert(this.requests.inUse === inUse, `${this.requests.inUse} requests are in use, ${inUse} wait or hold a core`);
     for (const { versions } of this.gateways)
       for (const index of versions.indexes())
@@ -111,8 +103,7 @@ export class ClusterScheduler {
   /** Where its cores are, or were when it was here before: absent until it joins. A text says why it may not have any. */
   place(worker: Pick<Announcement, 'name' | 'coreCount' | 'memoryMb'>): Place | string {
     const member = this.members.place(worker);
-    // Some request may have waited for a worker of its size.
-    if (typeof member !== 'string' && this.collected.count > 0) this.#askTurn();
+    if (typeof member !== 'string') this.intake.workerPlaced();
     return member;
   }
 
@@ -147,23 +138,13 @@ export class ClusterScheduler {
 
   /** The end of a turn in which something was collected. */
   turn(): void {
-    this.#isTurnAsked = false;
-    for (const request of this.collected.take()) {
-      const { index, version, again } = request;
-      if (this.#waitsForWorkers(version, again)) {
-        this.collected.add(request);
-        continue;
-      }
-      this.#enter(index, version, again);
-      this.names.letGo(version);
-    }
+    this.intake.turn();
     this.#settle();
   }
 
   /** Once a second, by the shell's clock. */
   sweep(): void {
-    this.#sweepCount++;
-    if (this.#sweepCount === this.limits.startSweeps && this.collected.count > 0) this.#askTurn();
+    this.intake.sweep();
     this.names.sweep();
     this.provisions.sweep(this.members.all(), {
       most: (index, count) => this.machine.provision(index, count),
@@ -184,7 +165,7 @@ export class ClusterScheduler {
     this.#isStopping = true;
     for (const gateway of this.gateways) {
       for (const index of gateway.indexes) {
-        if (index >= 0 && this.#takeBack(index)) this.#refuse(index, 'stopping');
+        if (index >= 0 && this.intake.takeBack(index)) this.intake.refuse(index, 'stopping');
       }
     }
     this.#settle();
@@ -265,13 +246,13 @@ export class ClusterScheduler {
   // ---- requests
 
   #request(gateway: Gateway, number: number, version: number, asking: Asking): boolean {
-    if (this.#isInUse(gateway, number)) return false;
+    if (number >= NUMBER_END || this.#isInUse(gateway, number)) return false;
     if (!gateway.versions.has(version) || this.#isStopping) {
       if (!gateway.versions.wasGiven(version)) return false;
       gateway.port.refused(number, this.#isStopping ? 'stopping' : 'version');
       return true;
     }
-    this.#ask(gateway, number, version, asking);
+    this.intake.ask(gateway, number, version, asking);
     this.#settle();
     return true;
   }
@@ -281,77 +262,16 @@ export class ClusterScheduler {
     return index >= 0 && (this.requests.waits(index) || (this.#returned.size > 0 && this.#returned.has(index)));
   }
 
-  #ask(gateway: Gateway, number: number, version: number, { again, waitedMs }: Asking): void {
-    const index = this.requests.add(gateway, number, version);
-    if (index < 0) return gateway.port.refused(number, outcome.refusedQueueFull);
-    if (!again && !this.#waitsForWorkers(version, again)) return this.#enter(index, version, again);
-    if (!again && this.collected.count >= this.limits.queueMax) return this.#refuse(index, outcome.refusedQueueFull);
-    this.collected.add({ index, version, again, waitedMs, sweep: this.#sweepCount });
-    this.names.hold(version);
-    this.#askTurn();
-  }
-
-  /** No worker that has come so far has so much memory, but more are coming. */
-  #waitsForWorkers(version: number, again: boolean): boolean {
-    if (this.#sweepCount >= this.limits.startSweeps) return false;
-    const { versions, workers } = this.machine;
-    if (versions.memoryMb(version) <= workers.memoryMbMax) return false;
-    return again || this.machine.workerCount === 0;
-  }
-
-  #enter(index: number, version: number, again: boolean): void {
-    const { machine, requests } = this;
-    const answer = again ? this.#enterAgain(index, version) : machine.request(index, version);
-    if (answer === outcome.granted) return;
-    if (answer !== outcome.queued) return this.#refuse(index, answer);
-    if (again || machine.queue.length <= this.limits.queueMax) return requests.queued(index);
-    machine.cancel(index);
-    this.#refuse(index, outcome.refusedQueueFull);
-  }
-
-  /** Without regard to reserved concurrency: it was accepted under it once. */
-  #enterAgain(index: number, version: number): Outcome {
-    const { machine } = this;
-    const functionIndex = machine.versions.functionOf(version);
-    const max = machine.functions.max(functionIndex);
-    machine.setConcurrency(functionIndex, -1);
-    const answer = machine.request(index, version);
-    machine.setConcurrency(functionIndex, max);
-    return answer;
-  }
-
-  #refuse(index: number, why: Parameters<GatewayPort['refused']>[1]): void {
-    const gateway = this.requests.requester(index)!;
-    const number = this.requests.number(index);
-    this.requests.remove(index);
-    gateway.port.refused(number, why);
-  }
-
   #cancel(gateway: Gateway, number: number): void {
     const index = this.requests.find(gateway, number);
     if (index < 0) return;
     // It is to be asked again when its lease is over: that it is not, any more.
     if (this.#returned.delete(index)) this.requests.disown(index);
-    else if (this.#takeBack(index)) this.requests.remove(index);
+    else if (this.intake.takeBack(index)) this.requests.remove(index);
     // Else it is granted, and the grant is on its way.
     else return;
     gateway.port.cancelled(number);
     this.#settle();
-  }
-
-  /** False: it does not wait. */
-  #takeBack(index: number): boolean {
-    const version = this.requests.version(index);
-    if (this.collected.remove(index)) this.names.letGo(version);
-    else if (this.machine.cancel(index)) this.names.ended(version);
-    else return false;
-    return true;
-  }
-
-  #askTurn(): void {
-    if (this.#isTurnAsked) return;
-    this.#isTurnAsked = true;
-    this.#onCollected();
   }
 
   // ---- leases
@@ -392,10 +312,11 @@ export class ClusterScheduler {
   #askAgain(gateway: Gateway, number: number, version: number): void {
     if (this.#isStopping) gateway.port.refused(number, 'stopping');
     else if (!gateway.versions.has(version)) gateway.port.refused(number, 'version');
-    else this.#ask(gateway, number, version, AGAIN);
+    else this.intake.ask(gateway, number, version, AGAIN);
   }
 
   #unstarted(gateway: Gateway, number: number, { core, sequence, version }: Unheld, why: Unstarted): void {
+    if (number >= NUMBER_END) return;
     const { leases } = this.machine;
     if (!this.#isHeldFor(gateway, number, { core, sequence })) {
       // Its worker was away meanwhile, and the lease has ended with that. Or it has another one by now, or waits.
@@ -476,7 +397,7 @@ export class ClusterScheduler {
     for (const index of gateway.indexes) {
       if (index < 0 || !requests.waits(index)) continue;
       // The core that another one of its requests would have had may have been granted to this one just now.
-      if (this.#takeBack(index)) requests.remove(index);
+      if (this.intake.takeBack(index)) requests.remove(index);
       else requests.disown(index);
     }
     this.provisions.gatewayLeft(gateway.name);

@@ -1,8 +1,4 @@
-/**
- * Requests that are not given to the machine at once: those that come again after a line or a scheduler was lost, until the
- * end of the turn, so that those of one reconnect enter the queue in the order in which they have waited; and those that ask more
- * memory than any worker has that has come so far, while the scheduler is young and workers are still coming.
- */
+/** Requests that are not given to the machine at once: see intake.ts. */
 interface Collected {
   readonly index: number;
   readonly version: number;

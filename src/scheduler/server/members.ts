@@ -9,6 +9,7 @@
 import { assert } from '../../base/assert.ts';
 import { beginAnew, forgetWorker } from '../machine/membership.ts';
 import type { Scheduler } from '../machine/scheduler.ts';
+import { MEMORY_MB_MAX } from '../machine/versions.ts';
 import type { Announcement, Place, WorkerPort, WorkerView } from './ports.ts';
 
 const WORD_CORES = 32;
@@ -139,6 +140,7 @@ export class Members {
   #add(name: string, coreCount: number, memoryMb: number): Member | string {
     const machine = this.#machine;
     const { workerCountMax, coreCountMax } = machine.limits;
+    if (memoryMb > MEMORY_MB_MAX) return `the worker ${name} has ${memoryMb} MB: at most ${MEMORY_MB_MAX}`;
     const wordCount = Math.ceil(coreCount / WORD_CORES);
     if (machine.workerCount >= workerCountMax || this.#coresEnd + wordCount * WORD_CORES > coreCountMax)
       return `the cluster is full: ${machine.workerCount} workers, ${machine.registeredCount} cores`;

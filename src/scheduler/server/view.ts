@@ -1,5 +1,6 @@
 /** What the scheduler of a cluster knows, for people: read when somebody asks, in one pass over the cores. */
-import type { ClusterScheduler, Gateway } from './cluster-scheduler.ts';
+import type { ClusterScheduler } from './cluster-scheduler.ts';
+import type { Gateway } from './intake.ts';
 import type { Member } from './members.ts';
 
 interface CoreCounts {
@@ -65,7 +66,7 @@ export function viewOf(scheduler: ClusterScheduler): ClusterView {
   return {
     epoch: scheduler.epoch,
     queueLength: machine.queue.length,
-    collectedCount: scheduler.collected.count,
+    collectedCount: scheduler.intake.collectedCount,
     versionCount: scheduler.names.count,
     grantsTotal: scheduler.grantCount,
     cores,
