@@ -38,6 +38,12 @@ const SOAKS: readonly Soak[] = [
     env: { PERCH_PROPERTY_RUNS: '30000' },
   },
   {
+    name: 'shards',
+    what: 'shards of the scheduler on real threads: storms ten times as long with twenty seeds, and more orders of all accesses',
+    files: ['test/scheduler/shards/*.test.ts'],
+    env: { PERCH_STORM_GRANTS: '100000', PERCH_STORM_ROUNDS: '20', PERCH_MORE_SWITCHES: '1' },
+  },
+  {
     name: 'models',
     what: 'the models of the shared words with more requests and shards',
     files: ['test/models/models.test.ts'],

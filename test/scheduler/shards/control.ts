@@ -82,6 +82,8 @@ export interface Case {
   readonly actions: readonly (readonly Action[])[];
   /** How many of the requests wait in the end, at most; the rest is granted. */
   readonly waitingMax?: number;
+  /** So many run at one time, at most. */
+  readonly runningMax?: number;
   readonly switchMax: number;
 }
 

@@ -65,12 +65,18 @@ class Player {
 
   all(): Enumerated {
     const pending: Switch[][] = [[]];
+    const known = new Set<string>();
     let scheduleCount = 0;
     for (let switches = pending.pop(); switches !== undefined; switches = pending.pop()) {
       const problem = this.#play(switches);
       scheduleCount++;
       if (problem !== null) return { scheduleCount, problem: `${problem}; switches ${JSON.stringify(switches)}` };
-      if (switches.length < this.#case.switchMax) pending.push(...this.#next(switches));
+      for (const next of this.#next(switches)) {
+        const name = next.join();
+        if (next.length > this.#case.switchMax || known.has(name)) continue;
+        known.add(name);
+        pending.push(next);
+      }
     }
     return { scheduleCount, problem: null };
   }
@@ -83,13 +89,13 @@ class Player {
     const { control, running } = this.#controls;
     for (const { array, values } of this.#blank) array.set(values);
     running.fill(0);
-    const generation = control[at.GENERATION]! + 1;
-    control.fill(0);
+    control.fill(0, at.STEP);
     control[at.SWITCH_COUNT] = switches.length;
     control.set(switches.flat(), at.SWITCHES);
-    Atomics.store(control, at.CURRENT, this.#case.setup[0]?.[0] ?? 0);
-    Atomics.store(control, at.GENERATION, generation);
+    // First the generation: nobody may go on with the schedule before.
+    Atomics.add(control, at.GENERATION, 1);
     Atomics.notify(control, at.GENERATION);
+    Atomics.store(control, at.CURRENT, this.#case.setup[0]?.[0] ?? 0);
     Atomics.notify(control, at.CURRENT);
     const setUp = this.#waitForThreads();
     if (setUp !== null) return setUp;
@@ -110,21 +116,21 @@ class Player {
     return new TextDecoder().decode(error.slice(0, control[at.ERROR_LENGTH]));
   }
 
-  /** One switch more than in the schedule just played, each. */
+  /** The schedule just played, with another switch instead of all that came after it. */
   #next(switches: readonly Switch[]): Switch[][] {
     const { control, trace } = this.#controls;
     const stepCount = control[at.STEP]!;
-    const first = switches.length === 0 ? 0 : switches.at(-1)![0] + 1;
     const next: Switch[][] = [];
     /** For each word: which threads access it later, and which write it. */
     const accessed = new Map<number, number>();
     const written = new Map<number, number>();
-    for (let step = stepCount - 1; step >= first; step--) {
+    for (let step = stepCount - 1; step >= 0; step--) {
       const [thread, word, isWrite, ready] = trace.subarray(step * TRACE_STRIDE, (step + 1) * TRACE_STRIDE);
       const others = (isWrite === 1 ? accessed : written).get(word!) ?? 0;
       const candidates = others & ready! & ~(1 << thread!);
       for (let other = 0; other < this.#case.shardCount; other++)
-        if ((candidates & (1 << other)) !== 0) next.push([...switches, [step, other]]);
+        if ((candidates & (1 << other)) !== 0)
+          next.push([...switches.filter(([earlier]) => earlier < step), [step, other]]);
       accessed.set(word!, (accessed.get(word!) ?? 0) | (1 << thread!));
       if (isWrite === 1) written.set(word!, (written.get(word!) ?? 0) | (1 << thread!));
     }

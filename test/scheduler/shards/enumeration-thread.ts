@@ -1,5 +1,7 @@
 /** A shard of an enumeration, on a thread of its own: the shipped machine, stopped before each access to a shared word. */
+import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import { workerData } from 'node:worker_threads';
 import type { Scheduler } from '../../../src/scheduler/machine/scheduler.ts';
 import type { SharedMemory } from '../../../src/scheduler/machine/memory.ts';
@@ -27,7 +29,7 @@ if (mutant !== null) {
     load(url, context, nextLoad) {
       const loaded = nextLoad(url, context);
       if (!url.endsWith(mutant.file)) return loaded;
-      const source = String(loaded.source instanceof Uint8Array ? Buffer.from(loaded.source) : loaded.source);
+      const source = readFileSync(fileURLToPath(url), 'utf8');
       if (source.split(mutant.from).length !== 2) throw new Error(`${mutant.name}: its text is not there, or twice`);
       return { ...loaded, source: source.replace(mutant.from, () => mutant.to) };
     },
@@ -101,6 +103,8 @@ function takeGrants(): void {
     const { core, sequence } = grant;
     if (running[core] !== 0) throw new Error(`core ${core} is granted twice`);
     running[core] = sequence + 1;
+    const count = running.reduce((sum, name) => sum + Number(name !== 0), 0);
+    if (count > (theCase.runningMax ?? Infinity)) throw new Error(`${count} requests run`);
     own = { core, sequence };
     if (control[at.IS_COUNTED] === 0) leases.set([core, sequence], control[at.LEASE_COUNT]!++ * 2);
   }

@@ -4,7 +4,11 @@ import { test } from 'node:test';
 import { CASES, MUTANTS } from './cases.ts';
 import { enumerate } from './enumerate.ts';
 
-for (const theCase of CASES) {
+/** More of them, one by one: minutes instead of seconds. */
+const MORE_SWITCHES = Number(process.env['PERCH_MORE_SWITCHES'] ?? 0);
+
+for (const small of CASES) {
+  const theCase = { ...small, switchMax: small.switchMax + MORE_SWITCHES };
   test(`all orders, ${theCase.switchMax} switches: ${theCase.name}`, async (t) => {
     const { scheduleCount, problem } = await enumerate(theCase);
     t.diagnostic(`${scheduleCount} schedules`);
@@ -15,7 +19,7 @@ for (const theCase of CASES) {
 for (const mutant of MUTANTS) {
   test(`found: ${mutant.name}`, async (t) => {
     const theCase = CASES.find(({ name }) => name === mutant.foundBy)!;
-    const { scheduleCount, problem } = await enumerate(theCase, mutant);
+    const { scheduleCount, problem } = await enumerate({ ...theCase, switchMax: theCase.switchMax + 1 }, mutant);
     t.diagnostic(`${scheduleCount} schedules: ${problem ?? 'nothing'}`);
     assert.notEqual(problem, null, 'the mutant passes');
   });
