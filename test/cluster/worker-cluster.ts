@@ -93,13 +93,17 @@ export class Gateway {
   }
 
   /** Its index; the worker is told as well. */
-  async name(version: TestVersion): Promise<number> {
-    const { key, functionKey, fn } = version;
+  async name(version: TestVersion, peers: readonly string[] = []): Promise<number> {
+    const index = await this.nameAlone(version);
+    this.runs.set(index, this.epoch, version, peers);
+    return index;
+  }
+
+  /** Its index; the worker is not told. */
+  async nameAlone({ key, functionKey, fn }: TestVersion): Promise<number> {
     const more = { handle: 1, memoryMb: fn.config.memoryMb, key, functionKey };
     this.asks.link.send(Object.assign(new NameVersionFrame(), more));
-    const index = (await this.asks.hear('version'))['first'] as number;
-    this.runs.set(index, this.epoch, version);
-    return index;
+    return (await this.asks.hear('version'))['first'] as number;
   }
 
   async grant(version: number, request: number): Promise<Granted> {

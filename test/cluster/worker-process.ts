@@ -179,8 +179,9 @@ export class WorkerGateway {
     return this.closing === null ? 'not' : reasonName(this.closing.reason);
   }
 
-  set(index: number, epoch: number, { key, ...body }: TestVersion): void {
-    const payload = encodeVersion({ fn: body.fn, isolation: body.isolation, peers: [] });
+  set(index: number, epoch: number, version: TestVersion, peers: readonly string[] = []): void {
+    const { key, fn, isolation } = version;
+    const payload = encodeVersion({ fn, isolation, peers });
     this.link.sendBody(Object.assign(new SetVersionFrame(), { version: index, epoch, key, payload }));
   }
 
