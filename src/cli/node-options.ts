@@ -3,9 +3,10 @@ import type { Command } from 'commander';
 import { realClock } from '../base/clock.ts';
 import type { Identity } from '../cluster/identity/join-file.ts';
 import type { Role } from '../cluster/identity/names.ts';
+import type { Address } from '../cluster/node/connect.ts';
 import type { Log, LogLevel } from '../telemetry/log.ts';
 import { CliError, EXIT } from './exit-codes.ts';
-import { logLevelOption } from './options.ts';
+import { logLevelOption, parseHostAndPort } from './options.ts';
 
 export interface NodeOptions {
   readonly join: string;
@@ -59,6 +60,13 @@ export async function openNode(options: NodeOptions, role: Role): Promise<Node> 
   return { identity, revoked: watcher.current, onRevoked, log, stop: watcher.stop };
 }
 
-export function cannotListen({ host, port }: { host: string; port: number }, error: unknown): CliError {
+/** Of the option, or else of the join file. */
+export function whereIs(who: 'scheduler' | 'store', option: Address | undefined, { identity }: Node): Address {
+  const known = option ?? parseHostAndPort(identity.whereabouts[who] ?? '');
+  if (known !== null) return known;
+  throw new CliError(EXIT.usage, `Say where the ${who} is with --${who} HOST:PORT: the join file does not.`);
+}
+
+export function cannotListen({ host, port }: Address, error: unknown): CliError {
   return new CliError(EXIT.refused, `Cannot listen on ${host}:${port}: ${(error as NodeJS.ErrnoException).code}.`);
 }

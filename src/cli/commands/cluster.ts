@@ -2,11 +2,11 @@
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Problem } from '../../cluster/identity/authority.ts';
-import type { Identity } from '../../cluster/identity/join-file.ts';
+import type { Identity, Whereabouts } from '../../cluster/identity/join-file.ts';
 import type { Role } from '../../cluster/identity/names.ts';
 import { ROLES, isRole } from '../../cluster/identity/names.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
-import { dataFolderDefault, parseHostAndPort, wholeNumber } from '../options.ts';
+import { dataFolderDefault, hostAndPort, parseHostAndPort, wholeNumber } from '../options.ts';
 import { formatTable, printJson, printLine, style } from '../terminal.ts';
 
 interface FolderOptions {
@@ -32,8 +32,8 @@ const NODE_DAYS_MAX = 3653;
 
 const HELP = `
 From one machine to several:
-  perch cluster init                                        once, where you keep the authority
-  perch cluster add NAME --roles worker                     for each node: makes NAME.join
+  perch cluster init --scheduler 10.0.0.1:9401 --store 10.0.0.1:9403     once, where you keep the authority
+  perch cluster add NAME --roles worker                                  for each node: makes NAME.join
   copy NAME.join to that node, mode 600, and delete it here
 
 A join file holds the key of its node: whoever has it can be that node. 'perch cluster revoke' takes it back.`;
@@ -45,6 +45,8 @@ export function register(program: Command): void {
     .addHelpText('after', HELP);
   withFolder(cluster.command('init').description("make a cluster's certificate authority"))
     .option('--name <name>', 'begins the name of the cluster', 'perch')
+    .option('--scheduler <host:port>', 'where its scheduler will be: every join file says so', addressText)
+    .option('--store <host:port>', 'where the gateway with the store will be: the same', addressText)
     .action(init);
   withFolder(cluster.command('add').description('make the join file of a node'))
     .argument('<name>', 'of the node, such as the name of its machine')
@@ -86,6 +88,12 @@ function withFolder(command: Command): Command {
     .option('--json', 'print JSON');
 }
 
+/** As it was given; it is parsed by who dials. */
+function addressText(text: string): string {
+  hostAndPort(text);
+  return text;
+}
+
 function parseRoles(text: string): readonly Role[] {
   const words = text.split(',').map((word) => word.trim());
   const unknown = words.find((word) => !isRole(word));
@@ -106,10 +114,10 @@ async function orThrow<T>(result: T | Problem | Promise<T | Problem>): Promise<T
   return settled;
 }
 
-async function init(options: FolderOptions & { readonly name: string }): Promise<void> {
+async function init(options: FolderOptions & Whereabouts & { readonly name: string }): Promise<void> {
   const { initAuthority } = await authorityModule();
-  const { dateOf } = await joinFileModule();
-  const made = await orThrow(initAuthority(options.folder, options.name, Date.now()));
+  const { dateOf, whereaboutsOf } = await joinFileModule();
+  const made = await orThrow(initAuthority(options.folder, options.name, Date.now(), whereaboutsOf(options)));
   const { cluster, fingerprint, notAfterMs } = made;
   if (options.json === true) {
     return printJson({ cluster, folder: options.folder, fingerprint, notAfter: dateOf(notAfterMs) });
@@ -179,12 +187,13 @@ async function show(file: string, options: { readonly folder?: string; readonly 
   const { dateOf, readAnyJoinFile } = await joinFileModule();
   const identity = readAnyJoinFile(file);
   if (typeof identity === 'string') throw new CliError(EXIT.usage, identity);
-  const { cluster, name, roles, addresses, fingerprint } = identity;
+  const { cluster, name, roles, addresses, fingerprint, whereabouts } = identity;
   const shown = {
     cluster,
     name,
     roles,
     addresses,
+    ...whereabouts,
     notBefore: dateOf(identity.notBeforeMs),
     notAfter: dateOf(identity.notAfterMs),
     fingerprint,
@@ -202,6 +211,8 @@ const WORDS_OF = {
   name: 'name',
   roles: 'roles',
   addresses: 'addresses',
+  scheduler: 'scheduler',
+  store: 'store',
   notBefore: 'not before',
   notAfter: 'not after',
   fingerprint: 'fingerprint',

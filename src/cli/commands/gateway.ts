@@ -4,12 +4,12 @@ import { DEFAULT_ACCOUNT } from '../../base/arn.ts';
 import type { Address } from '../../cluster/node/connect.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { type GatewayCommandOptions, KEYS_HELP, packageVersion, readKeys, withGateway } from '../gateway-options.ts';
-import { cannotListen, type NodeOptions, openNode, withNode } from '../node-options.ts';
-import { dataFolderDefault, hostAndPort, hostNetworkOption, regionOption } from '../options.ts';
+import { cannotListen, type Node, type NodeOptions, openNode, whereIs, withNode } from '../node-options.ts';
+import { dataFolderDefault, hostAndPort, hostNetworkOption, parseHostAndPort, regionOption } from '../options.ts';
 import { stopSignal } from '../stop-signal.ts';
 
 interface Options extends NodeOptions, GatewayCommandOptions {
-  readonly scheduler: Address;
+  readonly scheduler?: Address;
   readonly store?: Address;
   readonly listen: Address;
   readonly data: string;
@@ -21,7 +21,8 @@ const DEFAULT_LISTEN = '0.0.0.0:9403';
 
 const HELP = `
 One gateway of a cluster has the store: functions, code, logs and asynchronous invocations are in its data folder, and the other nodes
-reach it at --listen. All other gateways are told with --store where that is, and keep nothing.
+reach it at --listen. All other gateways are told with --store where that is, and keep nothing. Without --store it is where the join
+file says, and here, if that is an address of this node's certificate and the port of --listen, or the join file does not say.
 
 It starts and answers also while the scheduler cannot be reached: what is invoked then waits for a moment, and is refused with 503.
 ${KEYS_HELP}`;
@@ -29,8 +30,8 @@ ${KEYS_HELP}`;
 export function register(program: Command): void {
   const command = program.command('gateway').description('answer the clients of a cluster at this machine');
   withGateway(withNode(command))
-    .requiredOption('--scheduler <host:port>', 'where the scheduler is', hostAndPort)
-    .option('--store <host:port>', 'where the gateway with the store is (default: this one has it)', hostAndPort)
+    .option('--scheduler <host:port>', 'where the scheduler is (default: as the join file says)', hostAndPort)
+    .option('--store <host:port>', 'where the gateway with the store is (default: see below)', hostAndPort)
     .option('--listen <host:port>', 'where other nodes reach the store', hostAndPort, hostAndPort(DEFAULT_LISTEN))
     .option('--data <folder>', 'where functions, code and logs are kept', dataFolderDefault())
     .addOption(hostNetworkOption())
@@ -49,8 +50,8 @@ async function run(options: Options): Promise<void> {
     identity: node.identity,
     revoked: node.revoked,
     log: node.log,
-    scheduler: options.scheduler,
-    store: options.store ?? null,
+    scheduler: whereIs('scheduler', options.scheduler, node),
+    store: storeOf(options, node),
     listen: options.listen,
     dataDir: options.data,
     host: options.host,
@@ -75,4 +76,11 @@ async function run(options: Options): Promise<void> {
   await running.close();
   node.stop();
   process.exit(EXIT.ok);
+}
+
+/** Null: it is here. */
+function storeOf({ store, listen }: Options, { identity }: Node): Address | null {
+  const known = store ?? parseHostAndPort(identity.whereabouts.store ?? '');
+  const isHere = store === undefined && known?.port === listen.port && identity.addresses.includes(known.host);
+  return isHere ? null : known;
 }

@@ -2,20 +2,16 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { LIMITS } from '../../base/limits.ts';
 import { isAddress } from '../../cluster/identity/names.ts';
+import type { Address } from '../../cluster/node/connect.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
-import { cannotListen, type NodeOptions, openNode, withNode } from '../node-options.ts';
+import { cannotListen, type NodeOptions, openNode, whereIs, withNode } from '../node-options.ts';
 import { hostAndPort, wholeNumber } from '../options.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { type WorkerCommandOptions, withWorker, workerOptionsOf } from '../worker-options.ts';
 
-interface Address {
-  readonly host: string;
-  readonly port: number;
-}
-
 interface Options extends NodeOptions, WorkerCommandOptions {
-  readonly scheduler: Address;
-  readonly store: Address;
+  readonly scheduler?: Address;
+  readonly store?: Address;
   readonly listen: Address;
   readonly advertise?: string;
   readonly drain: number;
@@ -36,8 +32,8 @@ On SIGTERM it takes no more, lets what runs end (for --drain seconds at most), a
 export function register(program: Command): void {
   const command = program.command('worker').description('run functions of a cluster on this machine');
   withWorker(withNode(command), 'code is kept')
-    .requiredOption('--scheduler <host:port>', 'where the scheduler is', hostAndPort)
-    .requiredOption('--store <host:port>', 'where the gateway with the store is', hostAndPort)
+    .option('--scheduler <host:port>', 'where the scheduler is (default: as the join file says)', hostAndPort)
+    .option('--store <host:port>', 'where the gateway with the store is (default: the same)', hostAndPort)
     .option(
       '--listen <host:port>',
       'where gateways and other workers reach it',
@@ -60,8 +56,8 @@ async function run(options: Options): Promise<void> {
     ...(await workerOptionsOf(options, node.log)),
     identity: node.identity,
     revoked: node.revoked,
-    scheduler: options.scheduler,
-    store: options.store,
+    scheduler: whereIs('scheduler', options.scheduler, node),
+    store: whereIs('store', options.store, node),
     listen: options.listen,
     advertise: options.advertise ?? null,
     region: options.region,

@@ -4,6 +4,7 @@
  *
  *   ca.crt    the authority's certificate; its URI names the cluster
  *   ca.key    its key: whoever has it can make nodes of the cluster
+ *   where     where scheduler and store are, for the join files: 'scheduler HOST:PORT', 'store HOST:PORT'; to be edited
  *   issued    a line for each certificate made: fingerprint, name, roles, end
  *   revoked   a line for each one taken back: fingerprint, then a remark; absent until there is one
  */
@@ -11,13 +12,14 @@ import { X509Certificate, createPrivateKey, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Certified } from './certificates.ts';
-import { dateOf, readAnyJoinFile, writeJoinFile } from './join-file.ts';
+import { dateOf, readAnyJoinFile, type Whereabouts, writeJoinFile } from './join-file.ts';
 import type { Role } from './names.ts';
 import { fingerprintOf, isAddress, isCluster, isClusterName, isNodeName, ROLES } from './names.ts';
 import { NONE_REVOKED, parseFingerprint, readRevoked } from './revoked.ts';
 import { WITH_KEY, WITHOUT_KEY, appendLine, codeOf, readSecretFile, writeSecretFile } from './secret-file.ts';
 
 const DAY_MS = 86_400_000;
+const HOST_AND_PORT = /^\S+:\d{1,5}$/;
 export const NODE_DAYS_DEFAULT = 365;
 
 /** Why something was not done. Nothing has changed then. */
@@ -38,11 +40,17 @@ export class Authority {
   readonly certificatePem: string;
   readonly fingerprint: string;
   readonly notAfterMs: number;
+  readonly whereabouts: Whereabouts;
   readonly #keyPem: string;
 
-  constructor(folder: string, cluster: string, certificate: X509Certificate, keyPem: string) {
+  constructor(
+    folder: string,
+    said: { readonly cluster: string; readonly whereabouts: Whereabouts },
+    { certificate, keyPem }: { readonly certificate: X509Certificate; readonly keyPem: string },
+  ) {
     this.folder = folder;
-    this.cluster = cluster;
+    this.cluster = said.cluster;
+    this.whereabouts = said.whereabouts;
     this.certificatePem = certificate.toString();
     this.fingerprint = fingerprintOf(certificate);
     this.notAfterMs = certificate.validToDate.getTime();
@@ -65,11 +73,17 @@ export interface Issued {
 const fileIn = (folder: string) => ({
   certificate: join(folder, 'ca.crt'),
   key: join(folder, 'ca.key'),
+  where: join(folder, 'where'),
   issued: join(folder, 'issued'),
   revoked: join(folder, 'revoked'),
 });
 
-export async function initAuthority(folder: string, name: string, nowMs: number): Promise<Authority | Problem> {
+export async function initAuthority(
+  folder: string,
+  name: string,
+  nowMs: number,
+  whereabouts: Whereabouts = {},
+): Promise<Authority | Problem> {
   if (!isClusterName(name)) {
     return new Problem(
       'wrong value',
@@ -93,7 +107,11 @@ export async function initAuthority(folder: string, name: string, nowMs: number)
   // The key comes first: of two that do this at once, one finds it there.
   const keyMessage = writeSecretFile(files.key, made.keyPem);
   if (keyMessage !== null) return new Problem('refused', keyMessage);
-  const message = writeSecretFile(files.certificate, made.certificatePem) ?? writeSecretFile(files.issued, '');
+  const lines = Object.entries(whereabouts).map(([who, address]) => `${who} ${address}\n`);
+  const message =
+    writeSecretFile(files.certificate, made.certificatePem) ??
+    writeSecretFile(files.issued, '') ??
+    writeSecretFile(files.where, lines.join(''));
   if (message !== null) {
     rmSync(files.key, { force: true });
     rmSync(files.certificate, { force: true });
@@ -114,11 +132,13 @@ export function openAuthority(folder: string): Authority | Problem {
   const certificate = readSecretFile(files.certificate, WITHOUT_KEY);
   if (key.text === null) return new Problem('refused', key.message);
   if (certificate.text === null) return new Problem('refused', certificate.message);
+  const whereabouts = readWhereabouts(files.where);
+  if (whereabouts instanceof Problem) return whereabouts;
   try {
     const parsed = new X509Certificate(certificate.text);
     const cluster = /^URI:perch:\/\/([^,/]+)$/.exec(parsed.subjectAltName ?? '')?.[1] ?? '';
     if (parsed.ca && isCluster(cluster) && parsed.checkPrivateKey(createPrivateKey(key.text))) {
-      return new Authority(folder, cluster, parsed, key.text);
+      return new Authority(folder, { cluster, whereabouts }, { certificate: parsed, keyPem: key.text });
     }
   } catch {
     // Said below; the message of the parser may quote what it parsed.
@@ -127,6 +147,23 @@ export function openAuthority(folder: string): Authority | Problem {
     'refused',
     `${folder} is damaged: ca.crt and ca.key are not an authority of a cluster and its key.`,
   );
+}
+
+function readWhereabouts(path: string): Whereabouts | Problem {
+  const read = readSecretFile(path, WITHOUT_KEY);
+  if (read.text === null) return read.absent ? {} : new Problem('refused', read.message);
+  const found: { scheduler?: string; store?: string } = {};
+  for (const [index, line] of read.text.split('\n').entries()) {
+    if (line.trim() === '') continue;
+    const [who, address = '', ...rest] = line.trim().split(/\s+/);
+    if ((who !== 'scheduler' && who !== 'store') || !HOST_AND_PORT.test(address) || rest.length > 0)
+      return new Problem(
+        'refused',
+        `${path}, line ${index + 1}: it has to be 'scheduler HOST:PORT' or 'store HOST:PORT'.`,
+      );
+    found[who] = address;
+  }
+  return found;
 }
 
 export interface NewNode {
@@ -181,6 +218,7 @@ export async function addNode(authority: Authority, node: NewNode, nowMs: number
       authority: authority.certificatePem,
       certificate: made.certificatePem,
       key: made.keyPem,
+      ...authority.whereabouts,
     });
   if (message !== null) return new Problem('refused', message);
   return { fingerprint, notAfterMs: certificate.validToDate.getTime() };

@@ -19,7 +19,13 @@ interface JoinFile {
   readonly authority: string;
   readonly certificate: string;
   readonly key: string;
+  /** HOST:PORT, where the cluster's authority knows it. */
+  readonly scheduler?: string;
+  readonly store?: string;
 }
+
+/** Where the nodes are that every other one needs, as HOST:PORT; absent: whoever starts a node says so. */
+export type Whereabouts = Pick<JoinFile, 'scheduler' | 'store'>;
 
 /** A node's own identity. The key is in none of its fields, so that no log line or dump that holds one holds a key. */
 export class Identity {
@@ -30,11 +36,16 @@ export class Identity {
   readonly fingerprint: string;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
+  readonly whereabouts: Whereabouts;
   readonly authorityPem: string;
   readonly certificatePem: string;
   readonly #keyPem: string;
 
-  constructor(authority: X509Certificate, certificate: X509Certificate, subject: Subject, key: KeyObject) {
+  constructor(
+    subject: Subject,
+    whereabouts: Whereabouts,
+    { authority, certificate, key }: { authority: X509Certificate; certificate: X509Certificate; key: KeyObject },
+  ) {
     this.cluster = subject.cluster;
     this.name = subject.name;
     this.roles = subject.roles;
@@ -42,6 +53,7 @@ export class Identity {
     this.fingerprint = fingerprintOf(certificate);
     this.notBeforeMs = certificate.validFromDate.getTime();
     this.notAfterMs = certificate.validToDate.getTime();
+    this.whereabouts = whereabouts;
     // Written anew: whatever else stood in the file beside the one certificate that was checked is not trusted.
     this.authorityPem = authority.toString();
     this.certificatePem = certificate.toString();
@@ -62,13 +74,18 @@ export class Identity {
   }
 }
 
+/** Of whatever has them among other things. */
+export function whereaboutsOf({ scheduler, store }: Whereabouts): Whereabouts {
+  return { ...(scheduler !== undefined && { scheduler }), ...(store !== undefined && { store }) };
+}
+
 export function writeJoinFile(
   path: string,
   cluster: string,
   parts: Omit<JoinFile, 'version' | 'cluster'>,
 ): string | null {
   const { authority, certificate, key } = parts;
-  const file: JoinFile = { version: VERSION, cluster, authority, certificate, key };
+  const file: JoinFile = { version: VERSION, cluster, ...whereaboutsOf(parts), authority, certificate, key };
   return writeSecretFile(path, JSON.stringify(file, null, 2) + '\n');
 }
 
@@ -108,9 +125,17 @@ function parse(text: string): JoinFile | null {
     return null; // the parser's message would quote the file
   }
   if (typeof value !== 'object' || value === null) return null;
-  const { version, cluster, authority, certificate, key } = value as Record<string, unknown>;
+  const {
+    version,
+    cluster,
+    authority,
+    certificate,
+    key,
+    scheduler = '',
+    store = '',
+  } = value as Record<string, unknown>;
   if (!Number.isSafeInteger(version)) return null;
-  const texts = [cluster, authority, certificate, key];
+  const texts = [cluster, authority, certificate, key, scheduler, store];
   return texts.every((each) => typeof each === 'string') ? (value as JoinFile) : null;
 }
 
@@ -134,7 +159,7 @@ function identityOf(path: string, file: JoinFile): Identity | string {
   if (subject.cluster !== file.cluster) {
     return `${path} mixes two clusters: it says '${file.cluster}', its certificate '${subject.cluster}'. Make it anew with 'perch cluster add'.`;
   }
-  return new Identity(authority, certificate, subject, key);
+  return new Identity(subject, whereaboutsOf(file), { authority, certificate, key });
 }
 
 function damaged(path: string, how: string): string {
