@@ -9,9 +9,9 @@ import { join } from 'node:path';
 
 const SHA256 = /^[0-9a-f]{64}$/;
 const UNFINISHED = '.part';
+const HALF_WRITTEN = /^[0-9a-f]{64}\.part$/;
 
 export interface ZipShelfOptions {
-  /** It belongs to the shelf alone. */
   readonly folder: string;
   readonly bytesMax: number;
   /** For the operator: what could not be kept. */
@@ -33,7 +33,8 @@ export class ZipShelf {
     mkdirSync(options.folder, { recursive: true, mode: 0o700 });
     for (const name of readdirSync(options.folder)) {
       if (SHA256.test(name)) this.#note(name, statSync(this.#path(name)).size);
-      else rmSync(this.#path(name), { recursive: true, force: true });
+      // Nothing but what an earlier life began: the folder may be another one by mistake.
+      else if (HALF_WRITTEN.test(name)) rmSync(this.#path(name), { force: true });
     }
     this.#makeRoom();
   }
