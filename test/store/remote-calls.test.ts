@@ -1,9 +1,7 @@
 /** Changes asked of another node's store, while connections break, answers are lost and the store's process is killed. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
-import { once } from 'node:events';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { UserError } from '../../src/base/errors.ts';
 import { realClock } from '../../src/base/clock.ts';
 import { ask, NoAnswer } from '../../src/store/remote/client.ts';
@@ -12,59 +10,7 @@ import type { RemoteStore } from '../../src/store/remote/remote-store.ts';
 import { asyncInvocation, config, ok, refused, smallZip, temporaryFolder } from './fixtures.ts';
 import { IDENTITIES, openRemote, reach, startStoreProcess, until } from './remote-nodes.ts';
 import { serveStore } from './served-store.ts';
-
-/** What lies between two nodes: connections through it can be cut, and answers lost. */
-class Wire {
-  readonly #server: Server;
-  readonly #pairs = new Set<readonly [Socket, Socket]>();
-  port = 0;
-  /** So many answers, once requests were passed on, are lost and their connections cut. */
-  loseAnswers = 0;
-  lostCount = 0;
-
-  constructor(to: number) {
-    this.#server = createServer((near) => {
-      const far = connect(to, '127.0.0.1');
-      const pair = [near, far] as const;
-      this.#pairs.add(pair);
-      near.on('data', (chunk) => void far.write(chunk));
-      // Larger than what TLS and HTTP say by themselves: it is an answer.
-      far.on('data', (chunk) => {
-        if (this.loseAnswers > 0 && near.bytesRead > HANDSHAKE_BYTES && chunk.length > ANSWER_BYTES) {
-          this.loseAnswers--;
-          this.lostCount++;
-          this.#cut(pair);
-        } else {
-          near.write(chunk);
-        }
-      });
-      for (const socket of pair) socket.on('error', () => undefined).on('close', () => this.#cut(pair));
-    });
-  }
-
-  async open(context: TestContext): Promise<this> {
-    this.#server.listen(0, '127.0.0.1');
-    await once(this.#server, 'listening');
-    this.port = (this.#server.address() as AddressInfo).port;
-    context.after(() => {
-      this.#server.close();
-      this.cut();
-    });
-    return this;
-  }
-
-  cut(): void {
-    for (const pair of this.#pairs) this.#cut(pair);
-  }
-
-  #cut(pair: readonly [Socket, Socket]): void {
-    this.#pairs.delete(pair);
-    for (const socket of pair) socket.destroy();
-  }
-}
-
-const HANDSHAKE_BYTES = 1500;
-const ANSWER_BYTES = 150;
+import { Wire } from './wire.ts';
 
 async function create(store: RemoteStore, functionName: string, publish = false): Promise<unknown> {
   const code = await store.putCode(smallZip(1));

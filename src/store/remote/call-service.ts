@@ -14,7 +14,8 @@ import { type CallAnswer, parseJson, type TagsAnswer, wireError } from './protoc
 
 interface Kept {
   readonly answer: Promise<CallAnswer>;
-  readonly askedMs: number;
+  /** Infinity while it is on its way: what may come again is not forgotten. */
+  answeredMs: number;
 }
 
 export interface CallServiceOptions {
@@ -42,17 +43,22 @@ export class CallService {
     const known = this.#kept.get(id);
     if (known !== undefined) return known.answer;
     this.#forgetOld();
-    const answer = this.#answer(method, body);
-    this.#kept.set(id, { answer, askedMs: this.#clock.nowUs() / 1000 });
-    return answer;
+    const kept: Kept = { answer: this.#answer(method, body), answeredMs: Infinity };
+    this.#kept.set(id, kept);
+    return kept.answer.finally(() => (kept.answeredMs = this.#nowMs()));
   }
 
   #forgetOld(): void {
-    const oldestMs = this.#clock.nowUs() / 1000 - LIMITS.storeAnswerKeptMs;
-    for (const [id, { askedMs }] of this.#kept) {
-      if (askedMs > oldestMs && this.#kept.size < LIMITS.storeAnswersKeptMax) return;
+    const oldestMs = this.#nowMs() - LIMITS.storeAnswerKeptMs;
+    for (const [id, { answeredMs }] of this.#kept) {
+      if (answeredMs === Infinity) continue;
+      if (answeredMs > oldestMs && this.#kept.size < LIMITS.storeAnswersKeptMax) return;
       this.#kept.delete(id);
     }
+  }
+
+  #nowMs(): number {
+    return this.#clock.nowUs() / 1000;
   }
 
   async #answer(method: Method, body: Buffer): Promise<CallAnswer> {

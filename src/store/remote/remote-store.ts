@@ -57,6 +57,8 @@ export class RemoteStore extends StoreReads implements Store {
   readonly #layerListeners: ((layerName: string) => void)[] = [];
   /** Changes of one function or layer are asked for one after the other, as they were here. */
   readonly #turns = new Map<string, Promise<unknown>>();
+  /** What has to end before it is closed. */
+  readonly #running = new Set<Promise<unknown>>();
   readonly #waiters = new Set<Waiter>();
   /** The life whose stream is whole; null while there is none. */
   #life: string | null = null;
@@ -98,8 +100,9 @@ export class RemoteStore extends StoreReads implements Store {
   // Code
 
   async putCode(zip: Buffer): Promise<CodeRef | UserError> {
+    if (this.#closed) return shuttingDown();
     // The store would say so too, after the whole way.
-    if (zip.length <= LIMITS.zipBytesMax) return (await this.#ask('putCode', zip)) as CodeRef | UserError;
+    if (zip.length <= LIMITS.zipBytesMax) return (await this.#track(this.#ask('putCode', zip))) as CodeRef | UserError;
     const message = `The zip has ${zip.length} bytes; at most ${LIMITS.zipBytesMax} are allowed`;
     return new UserError('RequestTooLargeException', message);
   }
@@ -109,7 +112,8 @@ export class RemoteStore extends StoreReads implements Store {
   }
 
   async unzippedBytes(code: CodeRef): Promise<number | UserError> {
-    return (await this.#ask('unzippedBytes', json(code))) as number | UserError;
+    if (this.#closed) return shuttingDown();
+    return (await this.#track(this.#ask('unzippedBytes', json(code)))) as number | UserError;
   }
 
   /** What the store has told of it: it looks when somebody fetches it. */
@@ -167,7 +171,8 @@ export class RemoteStore extends StoreReads implements Store {
   // Asynchronous invocations
 
   enqueue(invocation: AsyncInvocation): Promise<UserError | null> {
-    return this.#enqueueLine.enqueue(invocation);
+    if (this.#closed) return Promise.resolve(shuttingDown());
+    return this.#track(this.#enqueueLine.enqueue(invocation));
   }
 
   onChange(listener: (functionName: string) => void): void {
@@ -183,7 +188,7 @@ export class RemoteStore extends StoreReads implements Store {
     if (this.#closed) return;
     this.#closed = true;
     this.#again.stop();
-    await Promise.allSettled(this.#turns.values());
+    await Promise.all(this.#running);
     this.#stopStream();
     this.#life = null;
     for (const waiter of this.#waiters) waiter.resolve();
@@ -195,20 +200,31 @@ export class RemoteStore extends StoreReads implements Store {
     return (await this.#inTurn(`function ${functionName}`, () => this.#ask(method, json(...args)))) as T;
   }
 
-  #inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
-    const turn = (this.#turns.get(name) ?? Promise.resolve()).then(work);
-    const settled = turn.then(
+  #inTurn<T>(name: string, work: () => Promise<T | UserError>): Promise<T | UserError> {
+    if (this.#closed) return Promise.resolve(shuttingDown());
+    // One that throws does not keep back those after it.
+    const before = this.#turns.get(name) ?? Promise.resolve();
+    const turn = before.then(work, work);
+    this.#turns.set(name, turn);
+    const end = (): void => {
+      if (this.#turns.get(name) === turn) this.#turns.delete(name);
+    };
+    void turn.then(end, end);
+    return this.#track(turn);
+  }
+
+  #track<T>(promise: Promise<T>): Promise<T> {
+    const settled = promise.then(
       () => undefined,
       () => undefined,
     );
-    this.#turns.set(name, settled);
-    void settled.then(() => this.#turns.get(name) === settled && this.#turns.delete(name));
-    return turn;
+    this.#running.add(settled);
+    void settled.then(() => this.#running.delete(settled));
+    return promise;
   }
 
   /** The result, or the error; once the replica has what it changed. */
   async #ask(method: Method, body: Buffer): Promise<unknown> {
-    if (this.#closed) return new UserError('ServiceUnavailableException', 'The platform is shutting down.');
     const answer = await this.#calls.call(method, body);
     if (answer instanceof UserError) return answer;
     await this.#seen(answer.life, answer.at);
@@ -299,4 +315,8 @@ export class RemoteStore extends StoreReads implements Store {
 
 function json(...args: readonly unknown[]): Buffer {
   return Buffer.from(JSON.stringify(args));
+}
+
+function shuttingDown(): UserError {
+  return new UserError('ServiceUnavailableException', 'The platform is shutting down.');
 }

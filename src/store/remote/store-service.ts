@@ -85,7 +85,8 @@ export class StoreService {
   /** Answers a request whose path begins with /store/. */
   answer(request: IncomingMessage, response: ServerResponse, peer: Peer): void {
     response.on('error', () => undefined);
-    const url = new URL(request.url ?? '/', 'http://store');
+    const url = URL.parse(request.url ?? '/', 'http://store');
+    if (url === null) return refuse(response, badRequest('The path is none.'));
     const there = this.#routes.filter((route) => restOf(route, url.pathname) !== null);
     const route = there.find(({ method }) => method === request.method);
     if (route === undefined) return refuseUnknown(response, there, url.pathname);
@@ -161,8 +162,12 @@ export class StoreService {
       if (response.destroyed) return;
       const zip = await this.#readZip({ sha256, zipBytes: 0 });
       if (zip instanceof UserError) return refuse(response, zip);
+      const { clock } = this.#options;
       response.writeHead(200, { 'content-type': 'application/zip', 'content-length': zip.length });
-      if (await new PacedWriter(response, this.#options.clock).send(slices(zip))) response.end();
+      // Others wait behind it; who wants it gives up by then.
+      const stopWaiting = clock.every(LIMITS.codeTimeoutMs, () => response.destroy());
+      if (await new PacedWriter(response, clock).send(slices(zip))) response.end();
+      stopWaiting();
     });
   }
 
