@@ -123,6 +123,41 @@ test('while the store is away reads go on, changes are refused by name, and then
   await served.close();
 });
 
+test('two gateways that change the same tags at once lose none', async (context) => {
+  const served = await serveStore(temporaryFolder(context), { identity: IDENTITIES.store });
+  const { port } = served.listener;
+  const gateways = [await openRemote(null, port), await openRemote(null, port)];
+  ok((await create(gateways[0]!, 'f')) as object);
+  const changes = gateways.flatMap((gateway, which) =>
+    Array.from({ length: 10 }, (_, index) =>
+      gateway.setTags('f', (before) => ({ ...before, [`${which}-${index}`]: 'x' })),
+    ),
+  );
+  assert.deepEqual(
+    await Promise.all(changes),
+    changes.map(() => null),
+  );
+  assert.equal(Object.keys(served.store.getFunction('f')!.tags).length, 20);
+  for (const gateway of gateways) {
+    await until('it knows', () => Object.keys(gateway.getFunction('f')?.tags ?? {}).length === 20);
+    await gateway.close();
+  }
+  await served.close();
+});
+
+test('what was asked for before the end is waited for; what is asked for after it is refused', async (context) => {
+  const served = await serveStore(temporaryFolder(context), { identity: IDENTITIES.store });
+  const remote = await openRemote(null, served.listener.port);
+  ok((await create(remote, 'f')) as object);
+  const asked = [1, 2, 3].map((max) => remote.setReservedConcurrency('f', max));
+  const enqueued = remote.enqueue(asyncInvocation());
+  await remote.close();
+  assert.deepEqual(await Promise.all([...asked, enqueued]), [null, null, null, null]);
+  assert.equal(served.store.getFunction('f')?.reservedConcurrency, 3);
+  refused(await remote.setTags('f', () => ({})), 'ServiceUnavailableException', /shutting down/);
+  await served.close();
+});
+
 const KILLS = Number(process.env['PERCH_KILL_COUNT'] ?? 6);
 
 test(`the store's process is killed ${KILLS} times among calls: what was answered is there, nothing is there twice`, async (context) => {
