@@ -8,14 +8,14 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import type { Isolation } from '../../../src/store/settings.ts';
 import { parseCpuList, readTopology } from '../../../src/worker/agent/topology.ts';
-import { isRoot, noBubblewrap, ROOT_ONLY } from '../sandbox/harness.ts';
+import { noBubblewrap } from '../sandbox/harness.ts';
 import { RealAgent } from './real-agent.ts';
 
 const topology = readTopology(null);
 assert.ok(!(topology instanceof Error));
 const { cores } = topology;
-const skip =
-  noBubblewrap || ROOT_ONLY || (!topology.known || cores.length < 2 ? 'NEEDS 2 CORES: this machine has one' : false);
+const oneCore = (!topology.known || cores.length < 2) && 'NEEDS 2 CORES: this machine has one';
+const skip = noBubblewrap || oneCore;
 if (skip !== false) process.stderr.write(`SKIPPED: ${skip}\n`);
 const noPython = existsSync('/usr/bin/python3') ? false : 'NOT TESTED: python3 is missing (apt-get install python3)';
 const noCurl = existsSync('/usr/bin/curl') ? false : 'NOT TESTED: curl is missing (apt-get install curl)';
@@ -90,7 +90,7 @@ done
 `;
 
 describe('functions of several cores see all of them', { skip, concurrency: false }, () => {
-  const real = new RealAgent(topology, isRoot ? 'bubblewrap' : 'none');
+  const real = new RealAgent(topology, 'bubblewrap');
 
   before(() => real.open());
   after(() => real.close());
