@@ -4,13 +4,24 @@
  *
  * For each core, `last` is the sequence after which leases are taken: of its last lease, of the last one that was fenced,
  * or the floor that the scheduler named when it welcomed the worker.
+ *
+ * A lease of several cores is named by its lead, the lowest of them, and has one sequence, which comes after the last of each.
  */
 import { assert } from '../../base/assert.ts';
 import { isAfter } from '../../wire/cluster/sequence.ts';
+import { coresOf, isLedBy, normalMask } from '../machine/core-mask.ts';
 import type { OwnVersion } from './own-versions.ts';
 import type { LeaseName, Word } from './ports.ts';
 
 const WORD_CORES = 32;
+
+/** What a scheduler answers to this worker's HELLO. */
+export interface Welcome {
+  readonly epoch: number;
+  readonly firstCore: number;
+  /** Only leases after this sequence are good. */
+  readonly floor: number;
+}
 
 export class Cores {
   readonly count: number;
@@ -18,21 +29,30 @@ export class Cores {
   firstCore = 0;
   busyCount = 0;
   readonly #version: (OwnVersion | null)[];
+  /** Of the lease that it holds, the lead; meaningless on an idle one. */
+  readonly #lead: Int32Array;
+  /** On a lead: all cores of its lease, as bits of its word; 0: itself alone. */
+  readonly #mask: Int32Array;
   readonly #epoch: Uint32Array;
   readonly #sequence: Int32Array;
   readonly #last: Int32Array;
   /** 1: it was busy when the worker was welcomed, and has had no lease since. */
   readonly #mayResume: Uint8Array;
+  /** Then it takes what comes after this too. */
+  readonly #resumeFrom: Int32Array;
   /** No more leases are wanted; those on their way are taken. */
   isWithdrawn = false;
 
   constructor(count: number) {
     this.count = count;
     this.#version = new Array<OwnVersion | null>(count).fill(null);
+    this.#lead = new Int32Array(count);
+    this.#mask = new Int32Array(count);
     this.#epoch = new Uint32Array(count);
     this.#sequence = new Int32Array(count);
     this.#last = new Int32Array(count);
     this.#mayResume = new Uint8Array(count);
+    this.#resumeFrom = new Int32Array(count);
   }
 
   /** -1: it is none of this worker's. */
@@ -45,53 +65,75 @@ export class Cores {
     return this.#version[local] ?? null;
   }
 
+  /** Of the lease that it leads. */
   nameOf(local: number): LeaseName {
-    return { epoch: this.#epoch[local]!, core: this.firstCore + local, sequence: this.#sequence[local]! };
+    const mask = this.#mask[local]!;
+    return { epoch: this.#epoch[local]!, core: this.firstCore + local, sequence: this.#sequence[local]!, mask };
   }
 
-  isAfterLast(local: number, sequence: number): boolean {
-    if (isAfter(sequence, this.#last[local]!)) return true;
-    return this.#mayResume[local] === 1 && isAfter(sequence, this.#sequence[local]!);
+  /** All cores of it are this worker's, idle, and may have this sequence. `local` is its lead. */
+  mayBegin(local: number, sequence: number, mask: number): boolean {
+    if (mask === 0) return this.#isFor(local, sequence);
+    return isLedBy(local, mask) && coresOf(local, mask).every((core) => this.#isFor(core, sequence));
   }
 
+  /** `local` leads this lease. */
   holds(local: number, sequence: number): boolean {
-    return this.#version[local] !== null && this.#sequence[local] === sequence;
+    return this.#version[local] !== null && this.#lead[local] === local && this.#sequence[local] === sequence;
   }
 
-  begin(local: number, { epoch, sequence }: Omit<LeaseName, 'core'>, version: OwnVersion): void {
-    assert(this.#version[local] === null, `core ${local} is leased twice`);
-    this.#version[local] = version;
-    this.#epoch[local] = epoch;
-    this.#sequence[local] = sequence;
-    this.#last[local] = sequence;
-    this.#mayResume[local] = 0;
-    this.busyCount++;
+  begin(local: number, { epoch, sequence, mask }: Omit<LeaseName, 'core'>, version: OwnVersion): void {
+    assert(this.mayBegin(local, sequence, mask), `core ${local} cannot have the lease ${sequence}`);
+    this.#mask[local] = normalMask(mask);
+    for (const core of coresOf(local, mask)) {
+      this.#version[core] = version;
+      this.#lead[core] = local;
+      this.#epoch[core] = epoch;
+      this.#sequence[core] = sequence;
+      this.#last[core] = sequence;
+      this.#resumeFrom[core] = sequence;
+      this.#mayResume[core] = 0;
+      this.busyCount++;
+    }
   }
 
   end(local: number, sequence: number): OwnVersion {
-    const version = this.#version[local] ?? null;
-    assert(version !== null && this.#sequence[local] === sequence, `core ${local} does not hold the lease ${sequence}`);
-    this.#version[local] = null;
-    this.busyCount--;
+    assert(this.holds(local, sequence), `core ${local} does not hold the lease ${sequence}`);
+    const version = this.#version[local]!;
+    for (const core of coresOf(local, this.#mask[local]!)) {
+      this.#version[core] = null;
+      this.busyCount--;
+    }
     return version;
+  }
+
+  #isAfterLast(local: number, sequence: number): boolean {
+    if (isAfter(sequence, this.#last[local]!)) return true;
+    return this.#mayResume[local] === 1 && isAfter(sequence, this.#resumeFrom[local]!);
+  }
+
+  #isFor(local: number, sequence: number): boolean {
+    return local < this.count && this.#version[local] === null && this.#isAfterLast(local, sequence);
   }
 
   /** From now on leases up to this one are refused. */
   fence(local: number, sequence: number): void {
-    if (!this.isAfterLast(local, sequence)) return;
-    this.#last[local] = sequence;
-    this.#mayResume[local] = 0;
+    if (isAfter(sequence, this.#last[local]!)) this.#last[local] = sequence;
+    if (isAfter(sequence, this.#resumeFrom[local]!)) this.#resumeFrom[local] = sequence;
   }
 
   /**
-   * A scheduler has given this range. What may still be on its way from before has a sequence up to `floor`; on a core that
-   * is busy, up to that of its lease. A core that is busy goes on from its lease if the scheduler takes that over, and from
-   * the floor if it does not: what comes after either of the two is taken.
+   * A scheduler has given this range. What may still be on its way from before has a sequence up to `floor`. A core that is busy
+   * goes on from its lease if the scheduler takes that over, and from the floor if it does not: what comes after either is taken, but
+   * for what this scheduler had fenced.
    */
-  welcomed(firstCore: number, floor: number): void {
+  welcomed({ firstCore, floor }: Welcome, isNewEpoch: boolean): void {
     this.firstCore = firstCore;
     this.#last.fill(floor);
-    for (let local = 0; local < this.count; local++) this.#mayResume[local] = this.#version[local] === null ? 0 : 1;
+    for (let local = 0; local < this.count; local++) {
+      this.#mayResume[local] = this.#version[local] === null ? 0 : 1;
+      if (isNewEpoch) this.#resumeFrom[local] = this.#sequence[local]!;
+    }
   }
 
   get wordCount(): number {
@@ -109,9 +151,10 @@ export class Cores {
     return { firstCore: this.firstCore + first, busy, withdrawn, last: index === this.wordCount - 1 };
   }
 
-  /** Local indexes of those of a word that hold a lease. */
-  *busyOf(word: number): Iterable<number> {
+  /** Local indexes of those of a word that lead a lease. */
+  *leadsOf(word: number): Iterable<number> {
     const end = Math.min((word + 1) * WORD_CORES, this.count);
-    for (let local = word * WORD_CORES; local < end; local++) if (this.#version[local] !== null) yield local;
+    for (let local = word * WORD_CORES; local < end; local++)
+      if (this.#version[local] !== null && this.#lead[local] === local) yield local;
   }
 }

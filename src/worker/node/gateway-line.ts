@@ -68,7 +68,7 @@ export class GatewayLine implements WorkerFromGateway {
   assign(frame: AssignFrame): void {
     const { epoch, core, sequence, request } = frame;
     const name: Name = { epoch, core, sequence, request };
-    const taken = this.#doors.node.take(this.#side, { epoch, core, sequence, index: frame.version });
+    const taken = this.#doors.node.take(this.#side, { ...name, mask: 0, index: frame.version });
     if (typeof taken === 'number') return this.#refuse(name, taken);
     const { refusal } = taken.version.described;
     if (refusal === null) return this.#run(name, taken, frame);

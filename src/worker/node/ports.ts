@@ -15,12 +15,18 @@ export interface Described {
   readonly refusal: UserError | null;
 }
 
-/** A lease by its name; the core is global. */
+/** A lease by its name, and which cores it has. */
 export interface LeaseName {
   readonly epoch: number;
+  /** Global; the lead of several. */
   readonly core: number;
   readonly sequence: number;
+  /** All of its cores, a bit for each of the 32 of the lead's word; 0: the lead alone. */
+  readonly mask: number;
 }
+
+/** The same by name alone. */
+export type Lease = Omit<LeaseName, 'mask'>;
 
 /** 32 cores from `firstCore` on, with a bit for each. */
 export interface Word {
@@ -43,11 +49,11 @@ export interface ProvisionedFigures {
 export interface SchedulerPort {
   nameVersion(handle: number, version: Described): void;
   announce(word: Word): void;
-  /** In an announcement with the handle of its version; in answer to a probe with 0. */
+  /** In an announcement with the handle of its version; in answer to a probe with 0, and without its other cores. */
   held(lease: LeaseName, handle: number): void;
-  fenced(lease: LeaseName): void;
-  release(lease: LeaseName, warm: boolean): void;
-  noMemory(lease: LeaseName): void;
+  fenced(lease: Lease): void;
+  release(lease: Lease, warm: boolean): void;
+  noMemory(lease: Lease): void;
   memoryAvailable(): void;
   warmed(index: number): void;
   evicted(index: number): void;

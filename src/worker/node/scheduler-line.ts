@@ -4,7 +4,7 @@ import { CloseReason, ClusterKind } from '../../wire/cluster-frame.ts';
 import type { WorkerFromScheduler } from '../../wire/cluster/directions.ts';
 import { type DropVersionFrame, NameVersionFrame } from '../../wire/cluster/large-frames.ts';
 import { CountFrame, LeaseFrame } from '../../wire/cluster/small-frames.ts';
-import type { Described, LeaseName, ProvisionedFigures, SchedulerPort, Word } from './ports.ts';
+import type { Described, Lease, ProvisionedFigures, SchedulerPort, Word } from './ports.ts';
 import type { WorkerNode } from './worker-node.ts';
 
 export class SchedulerLine implements WorkerFromScheduler {
@@ -62,21 +62,21 @@ export class SchedulerFrames implements SchedulerPort {
     this.#counts(ClusterKind.announce, { flag: last ? 1 : 0, version: 0, words: [firstCore, busy, withdrawn] });
   }
 
-  held(lease: LeaseName, handle: number): void {
+  held(lease: Lease, handle: number): void {
     this.#lease.handle = handle;
     this.#leaseOf(ClusterKind.held, lease);
   }
 
-  fenced(lease: LeaseName): void {
+  fenced(lease: Lease): void {
     this.#leaseOf(ClusterKind.fenced, lease);
   }
 
-  release(lease: LeaseName, warm: boolean): void {
+  release(lease: Lease, warm: boolean): void {
     this.#lease.warm = warm ? 1 : 0;
     this.#leaseOf(ClusterKind.release, lease);
   }
 
-  noMemory(lease: LeaseName): void {
+  noMemory(lease: Lease): void {
     this.#leaseOf(ClusterKind.noMemory, lease);
   }
 
@@ -96,7 +96,7 @@ export class SchedulerFrames implements SchedulerPort {
     this.#counts(ClusterKind.provisioned, { flag: failed ? 1 : 0, version: index, words: [wanted, begun, ready] });
   }
 
-  #leaseOf(kind: LeaseFrame['kind'], { epoch, core, sequence }: LeaseName): void {
+  #leaseOf(kind: LeaseFrame['kind'], { epoch, core, sequence }: Lease): void {
     const frame = this.#lease;
     frame.kind = kind;
     frame.epoch = epoch;

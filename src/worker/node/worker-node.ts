@@ -13,21 +13,14 @@
 import { assert } from '../../base/assert.ts';
 import { NO_INDEX } from '../../wire/cluster-frame.ts';
 import { UnstartedWhy } from '../../wire/cluster/small-frames.ts';
-import { Cores } from './cores.ts';
+import { Cores, type Welcome } from './cores.ts';
 import { type OwnVersion, OwnVersions } from './own-versions.ts';
-import type { AgentPort, Described, LeaseName, SchedulerPort, StorePort } from './ports.ts';
+import type { AgentPort, Described, Lease, LeaseName, SchedulerPort, StorePort } from './ports.ts';
 import { Provisions } from './provisions.ts';
 
 export interface WorkerNodeLimits {
   readonly coreCount: number;
   readonly versionCountMax: number;
-}
-
-/** What a scheduler answers to this worker's HELLO. */
-export interface Welcome {
-  readonly epoch: number;
-  readonly firstCore: number;
-  readonly floor: number;
 }
 
 interface Binding {
@@ -46,7 +39,7 @@ export interface Claim extends LeaseName {
 }
 
 export interface Taken {
-  /** Local. */
+  /** Local; the lead of several. */
   readonly core: number;
   readonly version: OwnVersion;
 }
@@ -106,14 +99,15 @@ export class WorkerNode {
   }
 
   /** The connection is open: from now on it is what the worker follows. It hears what there is. */
-  welcomed(scheduler: SchedulerPort, { epoch, firstCore, floor }: Welcome): void {
+  welcomed(scheduler: SchedulerPort, welcome: Welcome): void {
+    const { epoch } = welcome;
     assert(this.mayFollow(epoch), `epoch ${epoch} is over`);
+    this.cores.welcomed(welcome, epoch > this.#epoch);
     if (epoch > this.#epoch) this.#forgetBindings(epoch);
     this.#epoch = epoch;
     this.#hasRange = true;
     this.#scheduler = scheduler;
     this.#named.clear();
-    this.cores.welcomed(firstCore, floor);
     // What was said while the line was broken is not known: indexes are learnt anew.
     for (const each of this.versions.all()) each.index = NO_INDEX;
     this.#provisions.welcomed();
@@ -126,11 +120,11 @@ export class WorkerNode {
   }
 
   /** False: the core is none of this worker's. */
-  probe(lease: LeaseName): boolean {
+  probe(lease: Lease): boolean {
     const local = this.cores.localOf(lease.core);
     if (local < 0) return false;
     if (this.cores.holds(local, lease.sequence)) {
-      this.#scheduler?.held(lease, 0);
+      this.#scheduler?.held({ ...lease, mask: 0 }, 0);
       return true;
     }
     if (lease.epoch === this.#epoch) this.cores.fence(local, lease.sequence);
@@ -211,16 +205,15 @@ export class WorkerNode {
   }
 
   /** Begins the lease, or says why not (`UnstartedWhy`). */
-  take(gateway: GatewaySide, { epoch, core, sequence, index }: Claim): Taken | UnstartedWhy {
+  take(gateway: GatewaySide, { epoch, core, sequence, mask, index }: Claim): Taken | UnstartedWhy {
     if (this.#isStopping) return UnstartedWhy.stopping;
     const local = this.cores.localOf(core);
     if (epoch !== this.#epoch || local < 0 || !this.#hasRange) return UnstartedWhy.staleLease;
-    if (this.cores.versionOf(local) !== null || !this.cores.isAfterLast(local, sequence))
-      return UnstartedWhy.staleLease;
+    if (!this.cores.mayBegin(local, sequence, mask)) return UnstartedWhy.staleLease;
     const binding = gateway.bindings.get(index);
     if (binding === undefined || binding.epoch !== epoch) return UnstartedWhy.staleLease;
     const { version } = binding;
-    this.cores.begin(local, { epoch, sequence }, version);
+    this.cores.begin(local, { epoch, sequence, mask }, version);
     version.index = index;
     version.leaseCount++;
     this.versions.use(version);
@@ -289,10 +282,8 @@ export class WorkerNode {
     const bindings = new Map<OwnVersion, number>();
     const count = (counts: Map<OwnVersion, number>, version: OwnVersion): void =>
       void counts.set(version, (counts.get(version) ?? 0) + 1);
-    for (let local = 0; local < this.cores.count; local++) {
-      const version = this.cores.versionOf(local);
-      if (version !== null) count(leases, version);
-    }
+    for (let word = 0; word < this.cores.wordCount; word++)
+      for (const local of this.cores.leadsOf(word)) count(leases, this.cores.versionOf(local)!);
     for (const gateway of this.#gateways) for (const { version } of gateway.bindings.values()) count(bindings, version);
     const known = new Set(this.versions.all());
     for (const version of [...leases.keys(), ...bindings.keys()])
@@ -312,7 +303,7 @@ export class WorkerNode {
       scheduler.nameVersion(each.number, each.described);
     }
     for (let word = 0; word < this.cores.wordCount; word++) {
-      for (const local of this.cores.busyOf(word))
+      for (const local of this.cores.leadsOf(word))
         scheduler.held(this.cores.nameOf(local), this.cores.versionOf(local)!.number);
       scheduler.announce(this.cores.word(word));
     }

@@ -13,7 +13,7 @@ import { HelloFrame } from '../../wire/cluster/large-frames.ts';
 import { type GatewayDoors, GatewayLine } from './gateway-line.ts';
 import type { SchedulerPort } from './ports.ts';
 import { SchedulerFrames, SchedulerLine } from './scheduler-line.ts';
-import type { Welcome } from './worker-node.ts';
+import type { Welcome } from './cores.ts';
 
 const LIFE_END = 2 ** 32 - 1;
 const DRAIN_POLL_MS = 10;

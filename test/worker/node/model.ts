@@ -5,9 +5,11 @@
 import assert from 'node:assert/strict';
 import { NO_INDEX } from '../../../src/wire/cluster-frame.ts';
 import { isAfter } from '../../../src/wire/cluster/sequence.ts';
+import { coresOf } from '../../../src/worker/machine/core-mask.ts';
 import type {
   AgentPort,
   Described,
+  Lease,
   LeaseName,
   ProvisionedFigures,
   SchedulerPort,
@@ -25,14 +27,19 @@ export const VERSIONS: readonly Described[] = Array.from({ length: VERSION_COUNT
   refusal: null,
 }));
 
-const nameOf = ({ epoch, core, sequence }: LeaseName): string => `${epoch}:${core}:${sequence}`;
+const nameOf = ({ epoch, core, sequence }: Lease): string => `${epoch}:${core}:${sequence}`;
 
-/** Runs what it is given; knows versions by number, as they were set. */
+/** Runs what it is given, by lead; knows versions by number, as they were set. */
 class ModelAgent implements AgentPort {
   readonly running = new Map<number, { lease: LeaseName; number: number }>();
   readonly set = new Map<number, Described>();
   readonly warm = new Set<number>();
   readonly provisioned = new Map<number, number>();
+
+  /** Local indexes. */
+  get busy(): number[] {
+    return [...this.running].flatMap(([lead, { lease }]) => coresOf(lead, lease.mask));
+  }
 
   setVersion(number: number, version: Described): void {
     assert.ok(!this.set.has(number), `number ${number} is two versions'`);
@@ -66,8 +73,8 @@ class ModelScheduler {
   readonly epoch: number;
   readonly firstCore: number;
   readonly sequences: number[];
-  /** What it believes to be leased, by global core. */
-  readonly held = new Map<number, number>();
+  /** What it believes to be leased, by the global core of the lead. */
+  readonly held = new Map<number, { sequence: number; mask: number }>();
   readonly indexes = new Map<string, number>();
   /** Cores that it may grant. */
   joined = false;
@@ -80,13 +87,20 @@ class ModelScheduler {
     this.sequences = Array.from({ length: CORES }, () => sequence);
   }
 
-  grant(local: number): LeaseName | null {
+  /** Of several cores, if so many are idle: from this one on. */
+  grant(local: number, count: number): LeaseName | null {
+    const held = [...this.held].flatMap(([core, { mask }]) => coresOf(core - this.firstCore, mask));
+    const idle = this.sequences.map((_, own) => own).filter((own) => own >= local && !held.includes(own));
+    const cores = idle.slice(0, count);
+    if (!this.joined || cores[0] !== local || cores.length < count) return null;
+    let last = this.sequences[local]!;
+    for (const own of cores) if (isAfter(this.sequences[own]!, last)) last = this.sequences[own]!;
+    const sequence = (last + 1) & 0x0fffffff;
+    for (const own of cores) this.sequences[own] = sequence;
+    const mask = count === 1 ? 0 : cores.reduce((bits, own) => bits | (1 << own), 0);
     const core = this.firstCore + local;
-    if (!this.joined || this.held.has(core)) return null;
-    const sequence = (this.sequences[local]! + 1) & 0x0fffffff;
-    this.sequences[local] = sequence;
-    this.held.set(core, sequence);
-    return { epoch: this.epoch, core, sequence };
+    this.held.set(core, { sequence, mask });
+    return { epoch: this.epoch, core, sequence, mask };
   }
 
   /** The worker greets: whatever it had is over until it says otherwise. */
@@ -116,15 +130,15 @@ class ModelScheduler {
 
   hearLast(): void {
     this.joined = true;
-    for (const { core, sequence } of this.#announced) {
+    for (const { core, sequence, mask } of this.#announced) {
       if (!this.resumes) continue;
-      this.held.set(core, sequence);
-      this.sequences[core - this.firstCore] = sequence;
+      this.held.set(core, { sequence, mask });
+      for (const own of coresOf(core - this.firstCore, mask)) this.sequences[own] = sequence;
     }
   }
 
-  hearEnd({ core, sequence }: LeaseName): void {
-    if (this.held.get(core) === sequence) this.held.delete(core);
+  hearEnd({ core, sequence }: Lease): void {
+    if (this.held.get(core)?.sequence === sequence) this.held.delete(core);
   }
 }
 
@@ -157,7 +171,7 @@ class Connection implements SchedulerPort {
   announce({ firstCore, busy, withdrawn, last }: Word): void {
     assert.equal(firstCore, this.scheduler.firstCore);
     assert.equal(withdrawn, this.#model.node.cores.isWithdrawn ? 2 ** CORES - 1 : 0);
-    const cores = [...this.#model.agent.running.keys()].reduce((bits, local) => bits | (1 << local), 0);
+    const cores = this.#model.agent.busy.reduce((bits, local) => bits | (1 << local), 0);
     assert.equal(busy, cores, 'the announced cores are not the busy ones');
     assert.equal(last, !this.#isAnnounced);
     this.#isAnnounced = true;
@@ -171,22 +185,23 @@ class Connection implements SchedulerPort {
     if (!this.#isAnnounced) {
       assert.ok(this.#handles.has(handle), 'held by a version that has no name');
       assert.equal(run.number, handle);
+      assert.equal(run.lease.mask, lease.mask);
       this.open.add(`${lease.core}:${lease.sequence}`);
     }
     this.toScheduler.push(() => this.scheduler.hearHeld(lease));
   }
 
-  fenced(lease: LeaseName): void {
+  fenced(lease: Lease): void {
     for (const run of this.#model.agent.running.values()) assert.notEqual(nameOf(run.lease), nameOf(lease));
     this.#model.fenced.add(nameOf(lease));
     this.toScheduler.push(() => this.scheduler.hearEnd(lease));
   }
 
-  release(lease: LeaseName, _warm: boolean): void {
+  release(lease: Lease, _warm: boolean): void {
     this.#end(lease);
   }
 
-  noMemory(lease: LeaseName): void {
+  noMemory(lease: Lease): void {
     this.#end(lease);
   }
 
@@ -208,7 +223,7 @@ class Connection implements SchedulerPort {
     assert.ok(index !== NO_INDEX && wanted > 0);
   }
 
-  #end(lease: LeaseName): void {
+  #end(lease: Lease): void {
     assert.ok(this.open.delete(`${lease.core}:${lease.sequence}`), `${nameOf(lease)} ends twice, or was not known`);
     this.toScheduler.push(() => this.scheduler.hearEnd(lease));
   }
@@ -269,6 +284,12 @@ export class Model {
     this.schedulers = [last, new ModelScheduler(epoch, firstCore, sequence)];
   }
 
+  /** It has no room for what a worker says that it runs, until it has. */
+  forgets(which: number): void {
+    const scheduler = this.schedulers[which % this.schedulers.length]!;
+    scheduler.resumes = !scheduler.resumes;
+  }
+
   hear(): void {
     this.connection?.toScheduler.shift()?.();
   }
@@ -277,9 +298,9 @@ export class Model {
     this.connection?.toWorker.shift()?.();
   }
 
-  grant(which: number, local: number, version: number): void {
+  grant(which: number, local: number, version: number, count = 1): void {
     const scheduler = this.schedulers[which % this.schedulers.length]!;
-    const lease = scheduler.grant(local % CORES);
+    const lease = scheduler.grant(local % CORES, count);
     if (lease === null) return;
     const { key } = VERSIONS[version % VERSION_COUNT]!;
     this.grants.push({ ...lease, index: scheduler.indexOf(key), key });
@@ -299,7 +320,7 @@ export class Model {
 
   setVersion(which: number, granted: number): void {
     const gateway = this.gateways[which % Math.max(1, this.gateways.length)];
-    const grant = this.grants[granted % Math.max(1, this.grants.length)];
+    const grant = this.#grantAt(granted);
     if (gateway === undefined || grant === undefined) return;
     const version = VERSIONS.find(({ key }) => key === grant.key)!;
     this.node.setVersion(gateway, grant.epoch, grant.index, version);
@@ -310,7 +331,7 @@ export class Model {
   /** As a gateway does it, which says what an index stands for before it uses it. True: it runs, or the agent had no memory. */
   assign(which: number, granted: number, hasMemory: boolean): boolean {
     const gateway = this.gateways[which % Math.max(1, this.gateways.length)];
-    const grant = this.grants[granted % Math.max(1, this.grants.length)];
+    const grant = this.#grantAt(granted);
     if (gateway === undefined || grant === undefined) return false;
     const said = this.#said.get(gateway)!;
     const before = said.get(grant.index);
@@ -327,7 +348,8 @@ export class Model {
     if (typeof taken === 'number') return false;
     const name = nameOf(grant);
     assert.equal(grant.epoch, this.#welcomedMax, `${name} is taken in epoch ${this.#welcomedMax}`);
-    assert.ok(!this.agent.running.has(taken.core), `core ${taken.core} has two in the foreground`);
+    for (const core of coresOf(taken.core, grant.mask))
+      assert.ok(!this.agent.busy.includes(core), `core ${core} has two in the foreground`);
     assert.ok(!this.taken.has(name), `${name} is taken twice`);
     assert.ok(!this.fenced.has(name), `${name} is taken and was fenced`);
     assert.equal(this.agent.set.get(taken.version.number)?.key, grant.key, 'another version runs than was granted');
@@ -359,8 +381,9 @@ export class Model {
     if (connection === null || !connection.scheduler.joined) return;
     const { scheduler, toWorker } = connection;
     const core = scheduler.firstCore + (local % CORES);
-    const sequence = scheduler.held.get(core);
-    if (sequence === undefined) return;
+    const held = scheduler.held.get(core);
+    if (held === undefined) return;
+    const { sequence } = held;
     toWorker.push(() => assert.ok(this.node.probe({ epoch: scheduler.epoch, core, sequence })));
   }
 
@@ -400,6 +423,12 @@ export class Model {
     this.node.described(key, answer % 3 === 0 ? 'away' : answer % 3 === 1 ? null : version);
   }
 
+  /** Mostly one of the last three; any of them from 60 on. */
+  #grantAt(at: number): Assigned | undefined {
+    const { length } = this.grants;
+    return at < 60 ? this.grants[length - 1 - (at % Math.min(3, length))] : this.grants[at % length];
+  }
+
   #end(local: number, tell: () => void): void {
     this.agent.running.delete(local);
     tell();
@@ -407,9 +436,12 @@ export class Model {
 
   check(): void {
     this.node.checkInvariants();
+    const { busy } = this.agent;
+    assert.equal(new Set(busy).size, busy.length, 'a core has two in the foreground');
+    assert.equal(this.node.cores.busyCount, busy.length);
     for (let local = 0; local < CORES; local++) {
       const isBusy = this.node.cores.versionOf(local) !== null;
-      assert.equal(isBusy, this.agent.running.has(local), `core ${local}: machine and agent disagree`);
+      assert.equal(isBusy, busy.includes(local), `core ${local}: machine and agent disagree`);
     }
     for (const each of this.node.versions.all()) {
       assert.equal(this.agent.set.get(each.number), each.described);
@@ -446,13 +478,18 @@ export class Model {
     for (let tick = 0; tick < 30; tick++) this.node.tick();
     assert.equal(this.agent.provisioned.size, 0, 'what was provisioned by an earlier scheduler is kept');
     this.gatewayJoins();
-    this.grants.length = 0;
-    for (let local = 0; local < CORES; local++) this.grant(this.schedulers.length - 1, local, local);
-    for (let at = 0; at < CORES; at++) {
-      this.setVersion(0, at);
-      const taken = this.assign(0, at, true);
-      // Of a scheduler that could not take over what ran, the first few come from before: they are refused, and asked again.
-      assert.ok(taken, `core ${at} can be granted, and is refused`);
+    for (let local = 0; local < CORES; local++) {
+      let tries = 0;
+      const isTaken = (): boolean => {
+        this.grant(this.schedulers.length - 1, local, local);
+        return this.assign(0, 0, true);
+      };
+      // Where a scheduler that could not take over what ran can do so now, what it grants begins with what was fenced.
+      while (!isTaken()) {
+        this.probe(local);
+        settle();
+        assert.ok(++tries < 2000, `core ${local} is refused for ever`);
+      }
     }
     this.check();
   }
