@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
+import { Role } from '../../src/wire/cluster-frame.ts';
 import { UnstartedWhy } from '../../src/wire/cluster/small-frames.ts';
 import { SetVersionFrame } from '../../src/wire/cluster/body-frames.ts';
 import { until } from './scheduler-process.ts';
 import { type Gateway, type Granted, workerCluster } from './worker-cluster.ts';
-import { versionIn } from './worker-process.ts';
+import { versionIn, WorkerGateway } from './worker-process.ts';
 
 const module = (body: string): Record<string, string> => ({ 'index.mjs': `export const handler = ${body};` });
 /** Answers after so many milliseconds. */
@@ -193,4 +194,27 @@ test('a runtime that the worker does not have is refused by name, and the core i
     assert.equal(result.result, 'notStarted');
     assert.match(JSON.parse(result.payload).message, /no runtime cobol/);
   }
+});
+
+test('a gateway that connects again takes the place of its older connection; another one of its name does not', async () => {
+  const cluster = await workerCluster();
+  const { port } = await (await cluster.worker()).ready();
+  const gateway = await cluster.gateway(port);
+  const version = await gateway.name(await versionIn(cluster.store, SLEEP));
+  const lease = await gateway.grant(version, 1);
+  gateway.runs.assign(lease, { ms: 1500 });
+  const identity = await cluster.cluster.identity('g', ['gateway']);
+  assert.equal(await new WorkerGateway(identity, port, { life: 2 }).ended(), 'nameTaken');
+  const again = await new WorkerGateway(identity, port).opened();
+  assert.equal(await gateway.runs.ended(), 'superseded');
+  // What ran for the older one runs on, and holds its core.
+  again.assign({ ...lease, request: 2, sequence: lease.sequence + 1 });
+  assert.equal((await again.result(2)).why, UnstartedWhy.staleLease);
+  const next = await gateway.grant(version, 3);
+  assert.notEqual(next.core, lease.core);
+  again.link.close(32);
+  assert.equal(await new WorkerGateway(identity, port, { name: 'h' }).ended(), 'notAllowed');
+  const worker = await cluster.cluster.identity('x', ['worker']);
+  assert.equal(await new WorkerGateway(worker, port).ended(), 'notAllowed');
+  assert.equal(await new WorkerGateway(worker, port, { role: Role.worker }).ended(), 'outOfRole');
 });

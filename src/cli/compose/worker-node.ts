@@ -23,7 +23,7 @@ import type { CodeCache } from '../../worker/code/code-cache.ts';
 import { codeCacheMetrics } from '../../worker/code/code-cache-metrics.ts';
 import { ZipShelf } from '../../worker/code/zip-shelf.ts';
 import { describe } from '../../worker/node/describe.ts';
-import { answerHttp } from '../../worker/node/http.ts';
+import { WorkerHttp } from '../../worker/node/http.ts';
 import { localAddressTowards } from '../../worker/node/local-address.ts';
 import type { Described } from '../../worker/node/ports.ts';
 import { describeFromStore } from '../../worker/node/version-source.ts';
@@ -104,6 +104,7 @@ async function open(options: WorkerNodeOptions, closers: Closers): Promise<Omit<
     },
   );
   metrics.read('perch_worker_gateways', () => server.gatewayCount);
+  const http = new WorkerHttp({ metrics: () => metrics.text(), shelf: parts.shelf, clock: realClock });
   const listener = await openListener({
     identity,
     roles: ['gateway', 'worker', 'scheduler'],
@@ -113,8 +114,7 @@ async function open(options: WorkerNodeOptions, closers: Closers): Promise<Omit<
     clock: realClock,
     log,
     frames: (socket, peer) => server.accept(socket, peer),
-    http: (request, response) =>
-      void answerHttp({ metrics: () => metrics.text(), shelf: parts.shelf }, request, response),
+    http: (request, response) => http.answer(request, response),
   });
   port = listener.port;
   const stopTicking = realClock.every(TICK_MS, () => node.tick());

@@ -1,5 +1,9 @@
-/** What a worker answers over HTTP: its metrics, and to other workers the code that it has. */
+/** What a worker answers over HTTP: its metrics, and to other workers the code that it has, to few of them at once. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock } from '../../base/clock.ts';
+import { LIMITS } from '../../base/limits.ts';
+import { Gate } from '../../store/code/gate.ts';
+import { PacedWriter, slices } from '../../store/remote/paced-writer.ts';
 import type { ZipShelf } from '../code/zip-shelf.ts';
 
 const CODE = /^\/code\/([0-9a-f]{64})$/;
@@ -7,24 +11,40 @@ const CODE = /^\/code\/([0-9a-f]{64})$/;
 export interface WorkerHttpDoors {
   readonly metrics: () => string;
   readonly shelf: ZipShelf;
+  readonly clock: Clock;
 }
 
-export async function answerHttp(
-  doors: WorkerHttpDoors,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  // Nothing here has a body.
-  request.resume();
-  if (request.method !== 'GET') return end(response, 405, 'text/plain', 'Only GET.\n');
-  if (request.url === '/metrics') return end(response, 200, 'text/plain; version=0.0.4', doors.metrics());
-  const sha256 = CODE.exec(request.url ?? '')?.[1];
-  const zip = sha256 === undefined ? null : await doors.shelf.get(sha256);
-  if (zip === null) return end(response, 404, 'text/plain', 'It is not here.\n');
-  end(response, 200, 'application/zip', zip);
+export class WorkerHttp {
+  readonly #doors: WorkerHttpDoors;
+  /** A zip is in memory while it is sent. */
+  readonly #zips = new Gate(LIMITS.storeZipsMax);
+
+  constructor(doors: WorkerHttpDoors) {
+    this.#doors = doors;
+  }
+
+  answer(request: IncomingMessage, response: ServerResponse): void {
+    response.on('error', () => undefined);
+    // Nothing here has a body.
+    request.resume();
+    if (request.method !== 'GET') return end(response, 405, 'Only GET.\n');
+    if (request.url === '/metrics') return end(response, 200, this.#doors.metrics(), 'text/plain; version=0.0.4');
+    const sha256 = CODE.exec(request.url ?? '')?.[1];
+    if (sha256 === undefined) end(response, 404, 'There is nothing of this name.\n');
+    else void this.#zips.run(() => this.#sendZip(response, sha256));
+  }
+
+  async #sendZip(response: ServerResponse, sha256: string): Promise<void> {
+    const { shelf, clock } = this.#doors;
+    if (response.destroyed) return;
+    const zip = await shelf.get(sha256);
+    if (zip === null) return end(response, 404, 'It is not here.\n');
+    response.writeHead(200, { 'content-type': 'application/zip', 'content-length': zip.length });
+    if (await new PacedWriter(response, clock).send(slices(zip))) response.end();
+  }
 }
 
-function end(response: ServerResponse, status: number, type: string, body: string | Buffer): void {
+function end(response: ServerResponse, status: number, body: string, type = 'text/plain'): void {
   response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
   response.end(body);
 }

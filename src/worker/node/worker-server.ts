@@ -17,6 +17,7 @@ import type { Welcome } from './cores.ts';
 
 const LIFE_END = 2 ** 32 - 1;
 const DRAIN_POLL_MS = 10;
+const WAITS_SAID_EVERY_MS = 60_000;
 
 export interface WorkerServerSetting {
   readonly name: string;
@@ -58,6 +59,9 @@ export class WorkerServer {
   #scheduler: SchedulerPort | null = null;
   #welcome: Welcome | null = null;
   #isClosing = false;
+  /** Why it waited for the scheduler when it last said so, and when that was. */
+  #waitsWhy = '';
+  #saidUs = 0;
 
   constructor(setting: WorkerServerSetting, doors: WorkerServerDoors) {
     this.#setting = setting;
@@ -172,11 +176,20 @@ export class WorkerServer {
     const had = this.#scheduler !== null;
     if (this.#scheduler !== null) this.#doors.node.left(this.#scheduler);
     this.#scheduler = null;
-    const why = message === '' ? reasonName(reason) : message;
-    const text = had ? 'the connection to the scheduler ended' : 'waits for the scheduler';
     if (retryMs < 0) return;
-    this.#doors.log.warn({ why, byPeer, retryMs: Math.round(retryMs) }, text);
+    this.#sayWaits(had, message === '' ? reasonName(reason) : message, byPeer);
     this.#setting.waits();
+  }
+
+  /** A scheduler that stays away is told of when it goes, when the reason is another one, and now and then. */
+  #sayWaits(had: boolean, why: string, byPeer: boolean): void {
+    const { clock, log } = this.#doors;
+    if (had) log.warn({ why, byPeer }, 'the connection to the scheduler ended');
+    const nowUs = clock.nowUs();
+    if (why === this.#waitsWhy && nowUs < this.#saidUs + WAITS_SAID_EVERY_MS * 1000) return;
+    this.#waitsWhy = why;
+    this.#saidUs = nowUs;
+    if (!had) log.warn({ why, byPeer }, 'waits for the scheduler');
   }
 
   // ---- gateways

@@ -43,7 +43,7 @@ for (const versionCountMax of [4, 16]) {
         }
         model.finish();
       }),
-      { numRuns: 400 },
+      { numRuns: Number(process.env['PERCH_PROPERTY_RUNS'] ?? 400) },
     );
   });
 }
