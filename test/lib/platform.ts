@@ -1,4 +1,5 @@
 /** A real platform for tests: `perch up` as a child process, on a free port, with a data folder of its own. */
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -31,7 +32,9 @@ export interface TestPlatformOptions {
   readonly dataDir?: string;
 }
 
+/** With PERCH_TEST_CLUSTER=1 a scheduler, a gateway and a worker, in place of the one process. */
 export async function startTestPlatform(options: TestPlatformOptions = {}): Promise<TestPlatform> {
+  if (process.env['PERCH_TEST_CLUSTER'] === '1') return startAsCluster(options);
   const dataDir = options.dataDir ?? mkdtempSync(path.join(tmpdir(), 'perch-test-'));
   const args = ['up', '--port', '0', '--data', dataDir, '--json', ...(options.args ?? [])];
   const child = spawn(PERCH, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env } });
@@ -52,6 +55,26 @@ export async function startTestPlatform(options: TestPlatformOptions = {}): Prom
     throw new Error(`perch ${args.join(' ')} did not come up:\n${stderr}`);
   }
   return { url, pid: child.pid ?? 0, dataDir, stderr: () => stderr, stop };
+}
+
+/** What `perch up` is told is for its worker or for its gateway. */
+const OF_WORKER: ReadonlySet<string> = new Set(['--memory', '--cores', '--sandbox', '--code-cache-mb']);
+
+async function startAsCluster({ args = [], dataDir }: TestPlatformOptions): Promise<TestPlatform> {
+  assert.equal(dataDir, undefined, 'a cluster for tests keeps no data folder');
+  const gatewayArgs: string[] = [];
+  const workerArgs: string[] = [];
+  for (let at = 0; at < args.length; at += 2)
+    (OF_WORKER.has(args[at]!) ? workerArgs : gatewayArgs).push(...args.slice(at, at + 2));
+  const { startClusterPlatform } = await import('./cluster-platform.ts');
+  const cluster = await startClusterPlatform({ gatewayArgs, workerArgs });
+  const [gateway] = cluster.gateways;
+  const stop = async (): Promise<number | null> => {
+    await cluster.stop();
+    return gateway!.child.exitCode;
+  };
+  const { url, child, stderr } = gateway!;
+  return { url, pid: child.pid ?? 0, dataDir: cluster.folder, stderr, stop };
 }
 
 /** From the line that it prints once it is ready; null if it ended without. */

@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { MACHINE_LIMITS, CORES, VERSION_COUNT, World } from './world.ts';
+import { CORES, MACHINE_LIMITS, VERSION_COUNT } from './parts.ts';
+import { World } from './world.ts';
 
 type Step = readonly [kind: number, a: number, b: number];
 

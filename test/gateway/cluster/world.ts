@@ -4,68 +4,23 @@
  */
 import assert from 'node:assert/strict';
 import { GatewayMachine } from '../../../src/gateway/cluster/machine/gateway-machine.ts';
-import type { Lease, MachineLimits } from '../../../src/gateway/cluster/machine/ports.ts';
+import type { Lease } from '../../../src/gateway/cluster/machine/ports.ts';
 import { State } from '../../../src/gateway/cluster/machine/request-table.ts';
-import { outcome } from '../../../src/scheduler/machine/outcome.ts';
 import { ClusterScheduler } from '../../../src/scheduler/server/cluster-scheduler.ts';
-import type { GatewaySession, Refusal, Unstarted, WorkerSession } from '../../../src/scheduler/server/ports.ts';
+import type { GatewaySession, WorkerSession } from '../../../src/scheduler/server/ports.ts';
 import { isAfter } from '../../../src/wire/cluster/sequence.ts';
-import { RefusedWhy, UnstartedWhy } from '../../../src/wire/cluster/small-frames.ts';
-
-export const CORES = 2;
-export const VERSION_COUNT = 3;
-const MEMORY_MB = 600;
-const MEMORY_OF: readonly number[] = [128, 300, 500];
-
-export const MACHINE_LIMITS: MachineLimits = {
-  requestCountMax: 8,
-  unaskedMax: 5,
-  versionCountMax: VERSION_COUNT,
-  coreEnd: 1024,
-  schedulerWaitTicks: 3,
-  connectTicks: 1,
-  lostTicks: 8,
-  untoldTicks: 3,
-};
-
-const REFUSED: Readonly<Record<Refusal, number>> = {
-  [outcome.granted]: 0,
-  [outcome.queued]: 0,
-  [outcome.refusedConcurrency]: RefusedWhy.concurrency,
-  [outcome.refusedQueueFull]: RefusedWhy.queueFull,
-  [outcome.refusedMemory]: RefusedWhy.memory,
-  version: RefusedWhy.version,
-  stopping: RefusedWhy.stopping,
-} as Record<Refusal, number>;
-
-const UNSTARTED: Readonly<Record<UnstartedWhy, Unstarted>> = {
-  [UnstartedWhy.noMemory]: 'no-memory',
-  [UnstartedWhy.staleLease]: 'refused',
-  [UnstartedWhy.stopping]: 'refused',
-  [UnstartedWhy.unreachable]: 'unsent',
-  [UnstartedWhy.cancelled]: 'cancelled',
-};
-
-/** One direction of a connection: what was said arrives in order, or not at all. */
-class Line {
-  #queue: (() => void)[] = [];
-  #isOpen = true;
-
-  say(what: () => void): void {
-    if (this.#isOpen) this.#queue.push(what);
-  }
-
-  deliver(): boolean {
-    const what = this.#queue.shift();
-    what?.();
-    return what !== undefined;
-  }
-
-  break(): void {
-    this.#isOpen = false;
-    this.#queue = [];
-  }
-}
+import { UnstartedWhy } from '../../../src/wire/cluster/small-frames.ts';
+import {
+  CORES,
+  functionKeyOf,
+  Line,
+  MACHINE_LIMITS,
+  MEMORY_MB,
+  MEMORY_OF,
+  memoryOf,
+  REFUSED,
+  UNSTARTED,
+} from './parts.ts';
 
 export interface Ask {
   readonly key: string;
@@ -431,14 +386,6 @@ export class Gateway {
     connection.back.break();
     world.worker(name).connections.delete(connection);
   }
-}
-
-function memoryOf(key: string): number {
-  return MEMORY_OF[Number(key[0])]!;
-}
-
-function functionKeyOf(key: string): string {
-  return `f${Number(key[0]) % 2}`;
 }
 
 export class World {
