@@ -63,7 +63,7 @@ const OF_WORKER: ReadonlySet<string> = new Set(['--memory', '--cores', '--sandbo
 async function startAsCluster({ args = [], dataDir }: TestPlatformOptions): Promise<TestPlatform> {
   assert.equal(dataDir, undefined, 'a cluster for tests keeps no data folder');
   const gatewayArgs: string[] = [];
-  const workerArgs: string[] = [];
+  const workerArgs: string[] = args.includes('--sandbox') ? [] : ['--sandbox', 'bubblewrap'];
   for (let at = 0; at < args.length; at += 2)
     (OF_WORKER.has(args[at]!) ? workerArgs : gatewayArgs).push(...args.slice(at, at + 2));
   const { startClusterPlatform } = await import('./cluster-platform.ts');
