@@ -4,6 +4,7 @@
  */
 import { latencyBetweenHosts } from './lib/cluster/hosts.ts';
 import { latencyOfGrants } from './lib/cluster/latency.ts';
+import { overload } from './lib/cluster/overload.ts';
 import { rateOverConnections } from './lib/cluster/rate.ts';
 import { restartOfTheScheduler } from './lib/cluster/restart.ts';
 import type { BenchOptions, Figure, Part, Report } from './lib/report.ts';
@@ -41,6 +42,15 @@ const PARTS: readonly Part[] = [
       'bytes; what several hosts add to the p50 of one machine is compared with the p50 of a round trip over TCP.',
     ],
     run: latencyBetweenHosts,
+  },
+  {
+    name: 'overload',
+    notes: [
+      'overload: a function of 10 ms of CPU on one core, all else on another. What is served in a closed loop first; then five times',
+      'as much in an open loop for 30 s; then one client again, while those of the load that still wait do so. A client that leaves',
+      'closes its connection. Served: answers with 200 while the load lasted; latencies are from the moment a request was due.',
+    ],
+    run: overload,
   },
 ];
 

@@ -15,7 +15,9 @@ import { makeZip } from '../../../test/lib/zip.ts';
 import { Line } from './line.ts';
 
 const MAIN = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
-const PORTS = { scheduler: 9401, worker: 9402, gateway: 9403, http: 9000 } as const;
+const PORTS = { scheduler: 9401, worker: 9402, gateway: 9403 } as const;
+/** Of every gateway, on its own host. */
+export const HTTP_PORT = 9000;
 const LOOPBACK = '127.0.0.1';
 const FUNCTIONS = '/2015-03-31/functions';
 
@@ -99,7 +101,7 @@ export async function startCluster(
     processes.set(role, await place.start(placement[role], all, role === 'worker' ? undefined : cpu));
   };
   await start('scheduler', []);
-  const http = ['--host', LOOPBACK, '--port', String(PORTS.http)];
+  const http = ['--host', LOOPBACK, '--port', String(HTTP_PORT)];
   await start('gateway', ['--scheduler', at('scheduler'), ...http, '--data', place.dataFolder()]);
   const own = cores === undefined ? [] : ['--cores', cores];
   const elsewhere = ['--scheduler', at('scheduler'), '--store', at('gateway')];
@@ -110,7 +112,7 @@ export async function startCluster(
 /** `perch up`. */
 export async function startSingle(place: Workplace, host: string, { cores }: NodeOptions): Promise<Platform> {
   const own = cores === undefined ? [] : ['--cores', cores];
-  const words = ['up', '--json', '--log-level', 'warn', '--port', String(PORTS.http), ...own];
+  const words = ['up', '--json', '--log-level', 'warn', '--port', String(HTTP_PORT), ...own];
   const up = await place.start(host, [...words, '--data', place.dataFolder()]);
   return platform(place, host, new Map([['up', up]]));
 }
@@ -119,7 +121,7 @@ function platform(place: Workplace, host: string, processes: ReadonlyMap<string,
   return {
     host,
     processes,
-    connect: () => place.hosts.within(host, () => connect({ host: LOOPBACK, port: PORTS.http })),
+    connect: () => place.hosts.within(host, () => connect({ host: LOOPBACK, port: HTTP_PORT })),
     stop: async () => {
       for (const name of ['up', 'gateway', 'worker', 'scheduler']) await processes.get(name)?.stop();
     },
