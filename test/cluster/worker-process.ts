@@ -201,5 +201,6 @@ export class WorkerGateway {
 }
 
 function plain(frame: ResultFrame): TestResult {
-  return { ...frame, result: RESULT_NAMES.get(frame.result)!, payload: frame.payload.toString() } as TestResult;
+  const more = { result: RESULT_NAMES.get(frame.result)!, payload: frame.payload.toString() };
+  return Object.assign({}, frame, more) as unknown as TestResult;
 }

@@ -5,7 +5,7 @@ export type Closers = (() => Promise<void>)[];
 
 export interface Started<T> {
   readonly value: T;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** Where `open` fails, what it had opened until then is closed again. */

@@ -298,6 +298,14 @@ export class Model {
     this.connection?.toWorker.shift()?.();
   }
 
+  settle(): void {
+    const { connection } = this;
+    while (connection !== null && connection.toScheduler.length + connection.toWorker.length > 0) {
+      this.hear();
+      this.tell();
+    }
+  }
+
   grant(which: number, local: number, version: number, count = 1): void {
     const scheduler = this.schedulers[which % this.schedulers.length]!;
     const lease = scheduler.grant(local % CORES, count);
@@ -462,17 +470,11 @@ export class Model {
     this.join(this.schedulers.length - 1);
     const { connection } = this;
     assert.ok(connection !== null, 'the latest scheduler is not followed');
-    const settle = (): void => {
-      while (connection.toScheduler.length + connection.toWorker.length > 0) {
-        this.hear();
-        this.tell();
-      }
-    };
-    settle();
+    this.settle();
     for (let local = 0; local < CORES; local++) this.end(local, local % 2 === 0);
-    settle();
+    this.settle();
     for (let local = 0; local < CORES; local++) this.probe(local);
-    settle();
+    this.settle();
     assert.equal(connection.scheduler.held.size, 0, 'a lease never ends');
     // Nobody has said that again.
     for (let tick = 0; tick < 30; tick++) this.node.tick();
@@ -487,7 +489,7 @@ export class Model {
       // Where a scheduler that could not take over what ran can do so now, what it grants begins with what was fenced.
       while (!isTaken()) {
         this.probe(local);
-        settle();
+        this.settle();
         assert.ok(++tries < 2000, `core ${local} is refused for ever`);
       }
     }

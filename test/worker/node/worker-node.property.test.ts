@@ -27,7 +27,7 @@ function apply(model: Model, [kind, a, b]: readonly [number, number, number]): v
   else if (kind === 36) model.isFull = !model.isFull;
   else if (kind === 37) model.forgets(a);
   // All that is on its way arrives.
-  else for (let heard = 0; heard < 20; heard++) void (model.hear(), model.tell());
+  else model.settle();
 }
 
 for (const versionCountMax of [4, 16]) {
