@@ -144,6 +144,8 @@ export const LIMITS = {
   schedulerStartMs: 10_000,
   /** From a TCP connection between nodes to the end of its TLS handshake. */
   handshakeTimeoutMs: 10_000,
+  /** Nodes that dial at once and are not accepted yet, as far as the kernel allows (net.core.somaxconn). */
+  listenBacklog: 16_384,
   /** Connections of one node to each other node for what is not frames: code, functions, logs. */
   nodeConnectionsMax: 16,
   /** A gateway's requests that are not over: those that run anywhere among them. */

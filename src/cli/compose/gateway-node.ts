@@ -19,7 +19,6 @@ import type { ClusterView } from '../../scheduler/server/view.ts';
 import { openEmbeddedStore } from '../../store/embedded/embedded-store.ts';
 import { LogFiles } from '../../store/log-files.ts';
 import type { LogStore } from '../../store/logs.ts';
-import { PATHS } from '../../store/remote/protocol.ts';
 import { RemoteLogs } from '../../store/remote/remote-logs.ts';
 import { RemoteStore } from '../../store/remote/remote-store.ts';
 import { StoreService } from '../../store/remote/store-service.ts';
@@ -156,7 +155,7 @@ async function openClusterPort(
   { store, logs, metrics }: Kept & { metrics: Metrics },
   enqueued: () => void,
 ): Promise<{ listener: Listener; close(): Promise<void> }> {
-  const service = new StoreService({ store, logs, accountId, clock: realClock, log, metrics });
+  const service = new StoreService({ store, logs, accountId, clock: realClock, log, metrics, enqueued });
   const listener = await openListener({
     identity,
     roles: ['gateway', 'worker', 'scheduler'],
@@ -167,7 +166,6 @@ async function openClusterPort(
     log,
     http: (request, response, peer) => {
       const { method, url = '' } = request;
-      if (url.startsWith(`${PATHS.call}enqueue`)) response.once('finish', enqueued);
       if (url.startsWith(STORE)) service.answer(request, response, peer);
       else if (method === 'GET' && url === '/metrics') response.end(metrics.text());
       else response.writeHead(404).end();

@@ -29,6 +29,8 @@ export interface Dialling {
 export function connectNode(dialling: Dialling, { host, port }: Address, speaks: keyof typeof ALPN): TLSSocket {
   const { identity, roles, revoked, clock } = dialling;
   const socket = connect({ ...clientOptions(identity), host, port, ALPNProtocols: [ALPN[speaks]] });
+  // Node's HTTP does so on connections that it makes itself; without it some answers take 40 ms more.
+  socket.setNoDelay(true);
   const stopWaiting = clock.every(LIMITS.handshakeTimeoutMs, () => {
     socket.destroy(new Error(new Refusal('silent').message));
   });

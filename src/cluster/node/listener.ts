@@ -49,6 +49,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   acceptPeers(server, { identity, roles, revoked, clock, log: new RefusalLog(log) }, (socket, peer) => {
     peers.set(socket, peer);
     socket.once('close', () => peers.delete(socket));
+    socket.setNoDelay(true);
     const isHttp = socket.alpnProtocol === ALPN.http;
     if (isHttp && http !== null) http.emit('connection', socket);
     else if (!isHttp && options.frames !== undefined) options.frames(socket, peer);
@@ -57,7 +58,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       socket.destroy();
     }
   });
-  server.listen(options.port, options.host);
+  server.listen({ port: options.port, host: options.host, backlog: LIMITS.listenBacklog });
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,

@@ -85,7 +85,6 @@ export class StoreService {
   /** Answers a request whose path begins with /store/. */
   answer(request: IncomingMessage, response: ServerResponse, peer: Peer): void {
     response.on('error', () => undefined);
-    request.socket.setNoDelay(true);
     const url = URL.parse(request.url ?? '/', 'http://store');
     if (url === null) return refuse(response, badRequest('The path is none.'));
     const there = this.#routes.filter((route) => restOf(route, url.pathname) !== null);
