@@ -1,0 +1,34 @@
+/** Asynchronous invocations whose worker dies, with real processes on hosts of their own. */
+import assert from 'node:assert/strict';
+import { afterEach, describe, test } from 'node:test';
+import type { ClusterOptions, HostCluster } from './hosts/cluster.ts';
+import { CORE_COUNT, type Play, startPlay } from './hosts/play.ts';
+import { NO_HOSTS } from './hosts/requirements.ts';
+
+/** As long as Lambda waits before it runs again what failed, and more. */
+const AGAIN_MS = 90_000;
+
+describe('a queue whose workers fail', { skip: NO_HOSTS, concurrency: false }, () => {
+  let cluster: HostCluster | undefined;
+  afterEach(async () => {
+    const ended = cluster;
+    cluster = undefined;
+    await ended?.end();
+  });
+  const play = (options: ClusterOptions = {}): Promise<Play> => startPlay(options, (started) => (cluster = started));
+
+  // The runner of the queue looks for what is due before the retry is written, and not again.
+  const todo = 'a retry that is alone in the queue is not run';
+  test('asynchronous invocations of a worker that is killed run again', { todo }, async () => {
+    const p = await play();
+    const later: string[] = [];
+    for (let count = 0; count < CORE_COUNT; count++) later.push(await p.invokeAsynchronously('a'));
+    await p.until('all run', () => later.every((id) => p.begun(id).length === 1));
+    const lost = later.filter((id) => p.isOn('w1', id));
+    assert.equal(lost.length, 2);
+    await p.cluster.process('w1').kill();
+    p.letGo('a');
+    await p.until('they ran again', () => lost.every((id) => p.begun(id).length === 2), AGAIN_MS);
+    for (const id of later) assert.equal(p.begun(id).length, lost.includes(id) ? 2 : 1);
+  });
+});

@@ -1,0 +1,79 @@
+/** Workers that are killed, cut off or slow, with real processes on hosts of their own. */
+import assert from 'node:assert/strict';
+import { afterEach, describe, test } from 'node:test';
+import { startTime } from '../../src/worker/sandbox/identity.ts';
+import { noBubblewrap } from '../worker/sandbox/harness.ts';
+import { type ClusterOptions, type HostCluster, startCluster } from './hosts/cluster.ts';
+import { CORE_COUNT, LONG_MS, WAIT_MS, sleep, type Play, startPlay } from './hosts/play.ts';
+import { NO_HOSTS } from './hosts/requirements.ts';
+
+describe('a cluster whose workers fail', { skip: NO_HOSTS, concurrency: false }, () => {
+  let cluster: HostCluster | undefined;
+  afterEach(async () => {
+    const ended = cluster;
+    cluster = undefined;
+    await ended?.end();
+  });
+  const play = (options: ClusterOptions = {}): Promise<Play> => startPlay(options, (started) => (cluster = started));
+
+  test('a worker that is killed takes its invocations along, and no other', async () => {
+    const p = await play();
+    const held = await p.hold(CORE_COUNT, 'a');
+    await p.cluster.process('w1').kill();
+    for (const { id, result } of held.filter((each) => p.isOn('w1', each.id))) await p.isLost(id, result);
+    p.letGo('a');
+    for (const { id, result } of held.filter((each) => p.isOn('w2', each.id))) await p.succeeds(id, result);
+    await p.cluster.start('w1');
+    await p.whole('b');
+    for (const { id } of held) assert.equal(p.begun(id).length, 1);
+  });
+
+  test('a worker that is killed leaves no process of its sandboxes', { skip: noBubblewrap }, async () => {
+    cluster = await startCluster({ sandbox: 'bubblewrap' });
+    const it = cluster;
+    await it.deploy('sleeper', 'export const handler = () => new Promise((resolve) => setTimeout(resolve, 60_000));');
+    const answers = Array.from({ length: CORE_COUNT }, () => it.invoke('sleeper').catch((error: Error) => error));
+    const workers = ['w1', 'w2'].map((name) => it.process(name));
+    const busy = (): boolean => workers.every((each) => each.tree().length > 6);
+    for (let waitedMs = 0; !busy() && waitedMs < WAIT_MS; waitedMs += 50) await sleep(50);
+    assert.ok(busy(), it.logs());
+    const tree = workers.flatMap((each) => each.tree()).map((id) => ({ id, started: startTime(id) }));
+    for (const each of workers) await each.kill();
+    for (const answer of await Promise.all(answers)) {
+      if (answer instanceof Error) assert.fail(`${answer}\n${it.logs()}`);
+      assert.equal(answer.value.errorType, 'Sandbox.WorkerLost');
+    }
+    const left = (): unknown[] => tree.filter(({ id, started }) => started !== 0 && startTime(id) === started);
+    for (let waitedMs = 0; left().length > 0 && waitedMs < WAIT_MS; waitedMs += 50) await sleep(50);
+    assert.deepEqual(left(), []);
+  });
+
+  test('a worker that is cut off is lost, and when it is back its cores are busy until what runs there has ended', async () => {
+    const p = await play();
+    const held = await p.hold(CORE_COUNT, 'a');
+    const there = held.filter(({ id }) => p.isOn('w1', id));
+    assert.equal(there.length, 2);
+    p.cluster.hosts.cut('w1');
+    for (const { id, result } of there) await p.isLost(id, result);
+    const next = Array.from({ length: 2 }, () => p.invoke());
+    p.cluster.hosts.heal('w1');
+    await sleep(LONG_MS);
+    assert.deepEqual(
+      next.map(({ id }) => p.begun(id)),
+      [[], []],
+      'they wait: every core is busy',
+    );
+    p.letGo('a');
+    for (const { id, result } of held.filter((each) => !there.includes(each))) await p.succeeds(id, result);
+    for (const { id, result } of next) await p.succeeds(id, result);
+    await p.whole('b');
+  });
+
+  test('a slow cable makes a worker slow, and nothing is lost', async () => {
+    const p = await play();
+    p.cluster.hosts.slow('w1', 512);
+    for (let round = 0; round < 3; round++) await p.whole(`slow-${round}`);
+    p.cluster.hosts.slow('w1', null);
+    await p.whole('fast');
+  });
+});
