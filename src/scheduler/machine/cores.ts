@@ -107,11 +107,15 @@ export class Cores {
 
   hasIdle(home: number): boolean {
     const at = home << STRIDE_LOG2;
-    const first = this.#isShared ? Atomics.load(this.#words, at + IDLE) : this.#words[at + IDLE]!;
-    if (first !== 0) return true;
+    if (this.#words[at + IDLE]! !== 0) return true;
     const wordCount = this.#words[at + WORD_COUNT]!;
     for (let i = 1; i < wordCount; i++) if (this.#words[at + (i << STRIDE_LOG2) + IDLE]! !== 0) return true;
     return false;
+  }
+
+  /** An atomic load: nothing that is read after it is read before it. */
+  loadIdle(home: number): void {
+    Atomics.load(this.#words, (home << STRIDE_LOG2) + IDLE);
   }
 
   /** The bits of the idle cores in the same word. */

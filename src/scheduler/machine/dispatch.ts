@@ -113,7 +113,7 @@ export class Dispatch {
     this.#counts[IDLE]! -= 1;
     this.#counts[LEASED]! += 1;
     if (this.#isShared) this.#turns.countGrant();
-    this.settle(this.#cores.homeOf(core));
+    this.settleSeen(this.#cores.homeOf(core));
     const sequence = this.#leases.begin(core, request, version);
     this.#actions.push(request, core, sequence, this.#placement.isWarm);
   }
@@ -192,6 +192,11 @@ export class Dispatch {
   /** Tells the summary what the worker's cores and memory have become. */
   settle(home: number): void {
     if (this.#rooms.settle(home)) this.owes = true;
+  }
+
+  /** The same after a core was taken, or put back and its wish looked at. */
+  settleSeen(home: number): void {
+    if (this.#rooms.settleSeen(home)) this.owes = true;
   }
 
   // ---- leaves

@@ -94,12 +94,11 @@ function checkFunctions(shards: readonly Scheduler[]): void {
 }
 
 function checkSummary(scheduler: Scheduler): void {
-  const { summary, workers, cores } = scheduler;
+  const { summary, workers, rooms } = scheduler;
   assert(summary.agrees(), 'a node of the summary is not the greatest of its children');
   for (let worker = 0; worker < scheduler.workerCount; worker++) {
     const home = workers.homeOf(worker);
-    const open = cores.hasIdle(home) && home !== scheduler.overtaking.homeKept;
-    const room = open ? workers.free(home) : -1;
+    const room = rooms.of(home);
     assert(summary.room(home) === room, `worker ${worker} has room ${room}, the summary says ${summary.room(home)}`);
   }
 }

@@ -125,9 +125,9 @@ export class Leases {
   }
 
   #hold(core: number, request: number, version: number, sequence: number): void {
-    const held = (sequence << 4) | (request >>> 16);
+    // Plainly: nobody acts upon the lease before he has heard of it from a frame that is written after this, and until then the word
+    // says "free", which is to everybody else the same as owned.
     this.#words[(core << 1) + 1] = (request << 16) | version;
-    if (this.#isShared) Atomics.store(this.#words, core << 1, held);
-    else this.#words[core << 1] = held;
+    this.#words[core << 1] = (sequence << 4) | (request >>> 16);
   }
 }

@@ -35,6 +35,8 @@ export const globalWord = {
   REGISTERED_COUNT: (2 << LINE_LOG2) + 2,
   MEMORY_MB_MAX: (2 << LINE_LOG2) + 3,
   PROVISIONED_COUNT: (2 << LINE_LOG2) + 4,
+  /** No version asks more memory, in MB: a power of two (rooms.ts). */
+  LARGEST_MB: (2 << LINE_LOG2) + 5,
 } as const;
 const GLOBAL_COUNT = 3 << LINE_LOG2;
 

@@ -125,7 +125,7 @@ export class Scheduler {
     this.bells = new Bells(place);
     // A grant needs a request and a core of its own, and the shell takes all grants after each event.
     this.actions = new Actions(Math.min(limits.requestCountMax, this.cores.coreCountMax) + 1);
-    this.rooms = new Rooms(this, isShared);
+    this.rooms = new Rooms(this, place);
     this.#withdrawal = new Withdrawal(this);
     this.#placement = new Placement(this, this.#withdrawal, isShared);
     this.#dispatch = new Dispatch(this, this.#placement, place);
@@ -154,6 +154,7 @@ export class Scheduler {
   /** Says what the index stands for from now on. */
   setVersion(version: number, functionIndex: number, memoryMb: number): void {
     assert(functionIndex >= 0 && functionIndex < this.limits.functionCountMax, `function ${functionIndex}: no such`);
+    if (this.rooms.makeRoomFor(memoryMb)) this.#dispatch.owes = true;
     this.versions.set(version, functionIndex, memoryMb);
   }
 
@@ -243,7 +244,7 @@ export class Scheduler {
       return true;
     }
     if (this.#withdrawal.put(core)) this.idleList.push(core);
-    this.#dispatch.settle(home);
+    this.#dispatch.settleSeen(home);
     this.#dispatch.owes = true;
     return true;
   }

@@ -31,7 +31,8 @@ export class Turns {
     this.#flags = memory.flags;
     this.#shard = shard;
     this.#shardCount = memory.shards.length;
-    this.#overtakeMax = overtakeMax;
+    // With 0, two shards at which somebody waits would stand back for each other from the beginning.
+    this.#overtakeMax = Math.max(overtakeMax, 1);
     this.#seen = new Int32Array(this.#shardCount);
     this.#passed = new Int32Array(this.#shardCount);
   }
@@ -44,12 +45,15 @@ export class Turns {
     return (this.#own & ASIDE) !== 0;
   }
 
-  /** To be asked before each look that may end in a grant. -1: it may; else the shard to stand back for. */
+  /**
+   * To be asked before each look that may end in a grant. -1: it may; else the shard to stand back for. Plain loads will do: there is a swap
+   * in each grant, so each flag is read anew between the swap of one grant and that of the next.
+   */
   toStandBackFor(): number {
     let ahead = -1;
     for (let shard = 0; shard < this.#shardCount; shard++) {
       if (shard === this.#shard) continue;
-      const flag = Atomics.load(this.#flags, shard << LINE_LOG2);
+      const flag = this.#flags[shard << LINE_LOG2]!;
       if (flag !== this.#seen[shard]!) {
         this.#seen[shard] = flag;
         this.#passed[shard] = 0;
