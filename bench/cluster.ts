@@ -2,6 +2,7 @@
  * The scheduler of a cluster as a process of its own, reached over connections as nodes reach it. Each part is one row, or
  * one group of rows, of what the cluster has to show. The load generator has the other CPU.
  */
+import { decisions } from './lib/cluster/decisions.ts';
 import { latencyBetweenHosts } from './lib/cluster/hosts.ts';
 import { latencyOfGrants } from './lib/cluster/latency.ts';
 import { overload } from './lib/cluster/overload.ts';
@@ -10,6 +11,14 @@ import { restartOfTheScheduler } from './lib/cluster/restart.ts';
 import type { BenchOptions, Figure, Part, Report } from './lib/report.ts';
 
 const PARTS: readonly Part[] = [
+  {
+    name: 'decisions',
+    notes: [
+      'decisions: the scheduler machine inside one process, without connections; the benchmark `schedule`, which says what a',
+      'decision is in each row. Times are of the wall clock, of a process that never waits: what else runs makes them longer.',
+    ],
+    run: decisions,
+  },
   {
     name: 'rate',
     notes: [

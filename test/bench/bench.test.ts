@@ -5,12 +5,15 @@ import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import type { Report } from '../../bench/lib/report.ts';
+import { NO_HOSTS } from '../cluster/hosts/requirements.ts';
 
 const run = promisify(execFile);
 const RUN = new URL('../../bench/run.ts', import.meta.url).pathname;
 
-async function smoke(name: string): Promise<Report> {
-  const { stdout } = await run(process.execPath, [RUN, name, '--smoke', '--json']);
+/** All its parts, or those. */
+async function smoke(name: string, ...parts: readonly string[]): Promise<Report> {
+  const only = parts.flatMap((part) => ['--only', part]);
+  const { stdout } = await run(process.execPath, [RUN, name, '--smoke', '--json', ...only]);
   const report = JSON.parse(stdout) as Report & { machine: string };
   assert.equal(report.name, name);
   assert.match(report.machine, /node v24/);
@@ -38,10 +41,40 @@ test('interference, in small', { skip: tooFew || missing('wrk', 'taskset', 'bwra
   assert.ok(p99.ratio! > 0);
 });
 
-test('cluster, in small', async () => {
-  const report = await smoke('cluster');
+test('cluster, in small: what needs no hosts', async () => {
+  const report = await smoke('cluster', 'decisions', 'rate', 'latency', 'restart');
   assert.ok(report.figures.length > 0);
   for (const { name, value } of report.figures) assert.ok(value > 0, name);
+  const names = report.figures.map(({ name }) => name);
+  // Beside each rate, what it costs.
+  for (const name of names.filter((each) => each.startsWith('decisions, ')))
+    assert.ok(names.includes(name.replace('decisions', 'each')), name);
+  for (const name of names.filter((each) => each.endsWith(', invocations')))
+    assert.ok(names.includes(name.replace(/invocations$/, 'CPU time each')), name);
+  assert.equal(names.filter((name) => name.startsWith('growth ')).length, 5);
+});
+
+test('cluster, in small: what several hosts add', { skip: NO_HOSTS || missing('bwrap') }, async () => {
+  const { figures } = await smoke('cluster', 'hosts');
+  for (const { name, value } of figures) assert.ok(Number.isFinite(value), name);
+  const added = figures.filter(({ name }) => name.includes('added'));
+  assert.deepEqual(
+    added.map(({ against }) => against),
+    ['TCP echo between two hosts, p50', 'TCP echo between two hosts, p50'],
+  );
+});
+
+test('cluster, in small: overload', { skip: NO_HOSTS || missing('bwrap', 'taskset') }, async () => {
+  const { figures } = await smoke('cluster', 'overload');
+  const served = figures.filter(({ name }) => name.endsWith(', served'));
+  assert.equal(served.length, 4);
+  for (const { name, value, against } of served) assert.ok(value > 0 && against !== undefined, name);
+  // How many are refused in so short a time, nobody knows; but never in another way.
+  const unexpected = figures.filter(({ name }) => name.endsWith('neither 200 nor 429'));
+  assert.deepEqual(
+    unexpected.map(({ met }) => met),
+    [true, true, true, true],
+  );
 });
 
 test('schedule, in small', async () => {

@@ -11,6 +11,8 @@ export interface OverloadInput {
   readonly port: number;
   readonly path: string;
   readonly capacitySeconds: number;
+  /** Invocations of one client with nobody else. */
+  readonly aloneCount: number;
   readonly loadSeconds: number;
   /** Of the capacity. */
   readonly times: number;
@@ -51,7 +53,6 @@ export interface OverloadOutput {
 }
 
 const CLOSED_CONNECTIONS = 4;
-const ALONE_COUNT = 50;
 const BACK_WITHIN = 2;
 const TURN_MS = 1;
 
@@ -83,7 +84,7 @@ async function capacity(): Promise<number> {
 async function aloneMs(): Promise<number> {
   const line = await open();
   const times: number[] = [];
-  for (let index = 0; index < ALONE_COUNT; index++) {
+  for (let index = 0; index < input.aloneCount; index++) {
     const startMs = performance.now();
     const { status, body } = await line.post(path);
     if (status !== 200) throw new Error(`${status} ${body}`);

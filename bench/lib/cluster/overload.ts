@@ -25,9 +25,11 @@ const RECOVERED_S_MAX = 1;
 const CONNECTIONS_MAX = 4096;
 const RECOVERY_MS_MAX = 60_000;
 
-/** Ten milliseconds of its CPU, whatever else that CPU does. */
-const WORK = `const used = () => { const { user, system } = process.threadCpuUsage(); return user + system; };
-export const handler = async () => { const end = used() + 10_000; while (used() < end); return { ok: true }; };`;
+/** So much time of its CPU, whatever else that CPU does. */
+const WORK = (
+  us: number,
+): string => `const used = () => { const { user, system } = process.threadCpuUsage(); return user + system; };
+export const handler = async () => { const end = used() + ${us}; while (used() < end); return { ok: true }; };`;
 
 interface Clients {
   readonly name: string;
@@ -70,6 +72,7 @@ async function load(
     path,
     capacitySeconds: smoke ? 0.3 : 5,
     loadSeconds: smoke ? 0.5 : 30,
+    aloneCount: smoke ? 5 : 50,
     times: TIMES,
     patienceMs: clients.patienceMs,
     connectionsMax: CONNECTIONS_MAX,
@@ -97,7 +100,7 @@ export async function overload({ smoke }: BenchOptions): Promise<readonly Figure
     const single = await startSingle(place, 'c', options);
     const rivals: Rival[] = [];
     for (const [name, platform] of Object.entries({ 'one machine': single, cluster }))
-      rivals.push({ name, platform, path: await deploy(platform, 'work', WORK) });
+      rivals.push({ name, platform, path: await deploy(platform, 'work', WORK(smoke ? 1000 : 10_000)) });
     const all = rivals.flatMap((rival) => [WAIT, LEAVE].map((clients): Measured => ({ rival, clients, outputs: [] })));
     for (const round of rounds(ROUND_COUNT, smoke))
       for (const { rival, clients, outputs } of inTurns(all, round))
