@@ -36,6 +36,6 @@ export async function decisions(options: BenchOptions): Promise<readonly Figure[
 /** The bar is of the value, not of a ratio. */
 function withBar(figure: Figure): Figure {
   if (figure.name !== `decisions, 80 % leased, ${LARGE}`) return figure;
-  const { against: _against, ratio: _ratio, ...alone } = figure;
-  return atLeast(alone, MILLIONS_MIN);
+  const { name, unit, value, min = value, max = value } = figure;
+  return atLeast({ name, unit, value, min, max }, MILLIONS_MIN);
 }
