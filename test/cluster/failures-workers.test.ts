@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { startTime } from '../../src/worker/sandbox/identity.ts';
+import { instancesOf } from '../lib/instances.ts';
 import { noBubblewrap } from '../worker/sandbox/harness.ts';
 import { type ClusterOptions, type HostCluster, startCluster } from './hosts/cluster.ts';
 import { CORE_COUNT, LONG_MS, WAIT_MS, sleep, type Play, startPlay } from './hosts/play.ts';
@@ -31,10 +32,11 @@ describe('a cluster whose workers fail', { skip: NO_HOSTS, concurrency: false },
   test('a worker that is killed leaves no process of its sandboxes', { skip: noBubblewrap }, async () => {
     cluster = await startCluster({ sandbox: 'bubblewrap' });
     const it = cluster;
-    await it.deploy('sleeper', 'export const handler = () => new Promise((resolve) => setTimeout(resolve, 60_000));');
+    const source = 'export const handler = () => new Promise((wake) => setTimeout(wake, 60_000)); // sleeper';
+    await it.deploy('sleeper', source);
     const answers = Array.from({ length: CORE_COUNT }, () => it.invoke('sleeper').catch((error: Error) => error));
     const workers = ['w1', 'w2'].map((name) => it.process(name));
-    const busy = (): boolean => workers.every((each) => each.tree().length > 6);
+    const busy = (): boolean => workers.every((each) => instancesOf(each.pid, 'sleeper').length === 2);
     for (let waitedMs = 0; !busy() && waitedMs < WAIT_MS; waitedMs += 50) await sleep(50);
     assert.ok(busy(), it.logs());
     const tree = workers.flatMap((each) => each.tree()).map((id) => ({ id, started: startTime(id) }));
