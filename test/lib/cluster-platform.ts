@@ -20,6 +20,8 @@ export class ClusterPlatform {
   readonly folder: string = mkdtempSync(path.join(tmpdir(), 'perch-cluster-'));
   readonly workers: WorkerProcess[] = [];
   readonly gateways: GatewayProcess[] = [];
+  /** Of the workers' certificates. */
+  readonly fingerprints: string[] = [];
   scheduler!: SchedulerProcess;
   readonly #cluster: TestCluster;
   readonly #options: ClusterPlatformOptions;
@@ -52,7 +54,8 @@ export class ClusterPlatform {
 
   async startWorker(): Promise<WorkerProcess> {
     const { name, data } = this.#next('w');
-    const { out } = await this.#cluster.add(name, ['worker']);
+    const { out, fingerprint } = await this.#cluster.add(name, ['worker']);
+    this.fingerprints.push(fingerprint);
     const places = { scheduler: this.scheduler.port, store: this.gateways[0]!.clusterPort, data };
     const worker = startWorker(out, { ...places, args: this.#options.workerArgs ?? [] });
     await worker.ready();

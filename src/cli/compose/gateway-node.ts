@@ -2,14 +2,14 @@
  * A gateway of a cluster, put together: the HTTP face and the asynchronous runner as with `perch up`, a store of its own or
  * that of another gateway, and in the place of scheduler and agent the connections to them.
  */
+import type { Agent } from 'node:https';
 import path from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { realClock } from '../../base/clock.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { Identity } from '../../cluster/identity/join-file.ts';
-import { Refusal } from '../../cluster/identity/refusal.ts';
-import { peerOf } from '../../cluster/identity/tls.ts';
-import { type Address, connectNode, getJson, nodeAgent } from '../../cluster/node/connect.ts';
+import type { Role } from '../../cluster/identity/names.ts';
+import { type Address, connectNode, Dialled, getJson, nodeAgent } from '../../cluster/node/connect.ts';
 import { type Listener, openListener } from '../../cluster/node/listener.ts';
 import { Admission } from '../../gateway/admission.ts';
 import type { AsyncRunner } from '../../gateway/async-runner.ts';
@@ -67,7 +67,8 @@ export async function startGatewayNode(options: GatewayNodeOptions): Promise<Run
 async function open(options: GatewayNodeOptions, closers: Closers): Promise<Omit<RunningGatewayNode, 'close'>> {
   const { identity, accountId, log } = options;
   const metrics = new Metrics();
-  const { store, logs, queue } = await openKept(options, closers, metrics);
+  const dialled = new Dialled();
+  const { store, logs, queue } = await openKept(options, { closers, metrics, dialled });
   // What its runtime needs, the worker has or has not.
   const found = { ok: true, detail: '', fix: '' };
   const admission = new Admission({
@@ -76,8 +77,10 @@ async function open(options: GatewayNodeOptions, closers: Closers): Promise<Omit
   });
   const dispatch = new ClusterDispatcher(
     { name: identity.name, accountId, hasStore: queue !== null },
-    { store, clock: realClock, metrics, admission, log, random: Math.random, ...dialsOf(options) },
+    { store, clock: realClock, metrics, admission, log, random: Math.random, ...dialsOf(options, dialled) },
   );
+  const schedulerAgent = agentFor(options, 'scheduler', dialled);
+  closers.push(async () => schedulerAgent.destroy());
   const runner = queue === null ? null : makeAsyncRunner(dispatch, { store: queue, metrics, log });
   const platform = makePlatform({
     store,
@@ -85,7 +88,7 @@ async function open(options: GatewayNodeOptions, closers: Closers): Promise<Omit
     admission,
     metrics,
     dispatch,
-    view: () => askView(options),
+    view: () => getJson<ClusterView>(schedulerAgent, options.scheduler, '/perch/v1/cluster'),
     cores: () => dispatch.coreViews(),
     capacity: { memoryMb: NO_BOUND, instanceCount: NO_BOUND },
     enqueued: () => runner?.wake(),
@@ -104,7 +107,11 @@ async function open(options: GatewayNodeOptions, closers: Closers): Promise<Omit
   dispatch.start();
   const { url } = await gateway.listen();
   runner?.wake();
-  return { url, clusterPort: port?.listener.port ?? 0, dismiss: (revoked) => port?.listener.dismiss(revoked) };
+  const dismiss = (revoked: ReadonlySet<string>): void => {
+    port?.listener.dismiss(revoked);
+    dialled.dismiss(revoked);
+  };
+  return { url, clusterPort: port?.listener.port ?? 0, dismiss };
 }
 
 /** What runs may end and what waits may run, for as long as the grace period lasts; then the rest gets its answers. */
@@ -121,9 +128,16 @@ async function endInvocations(
   await answered;
 }
 
-async function openKept(options: GatewayNodeOptions, closers: Closers, metrics: Metrics): Promise<Kept> {
+interface Around {
+  readonly closers: Closers;
+  readonly metrics: Metrics;
+  readonly dialled: Dialled;
+}
+
+async function openKept(options: GatewayNodeOptions, around: Around): Promise<Kept> {
   const { dataDir, log } = options;
-  if (options.store !== null) return openRemote(options, options.store, { closers, metrics });
+  const { closers } = around;
+  if (options.store !== null) return openRemote(options, options.store, around);
   const report = (message: string): void => log.warn(message);
   const store = await openEmbeddedStore(dataDir, { report });
   closers.push(() => store.close());
@@ -134,16 +148,16 @@ async function openKept(options: GatewayNodeOptions, closers: Closers, metrics: 
 
 /** Resolves once all functions are known: before that, there would be none for whoever asks. */
 async function openRemote(
-  { identity, revoked, log }: GatewayNodeOptions,
+  options: GatewayNodeOptions,
   address: Address,
-  { closers, metrics }: { closers: Closers; metrics: Metrics },
+  { closers, metrics, dialled }: Around,
 ): Promise<Kept> {
-  const agent = nodeAgent({ identity, revoked, roles: ['gateway'], clock: realClock });
+  const agent = agentFor(options, 'gateway', dialled);
   closers.push(async () => agent.destroy());
-  const options = { agent, store: address, clock: realClock, log, metrics };
-  const store = new RemoteStore(options);
+  const remote = { agent, store: address, clock: realClock, log: options.log, metrics };
+  const store = new RemoteStore(remote);
   closers.push(() => store.close());
-  const logs = new RemoteLogs(options);
+  const logs = new RemoteLogs(remote);
   closers.push(() => logs.close());
   await store.ready();
   return { store, logs, queue: null };
@@ -178,29 +192,20 @@ async function openClusterPort(
   return { listener, close };
 }
 
-/** Connections to nodes that are who they should be. */
-/** The scheduler's own view; null where it does not answer in time. */
-function askView({ identity, revoked, scheduler }: GatewayNodeOptions): Promise<ClusterView | null> {
-  const agent = nodeAgent({ identity, roles: ['scheduler'], revoked, clock: realClock });
-  return getJson<ClusterView>(agent, scheduler, '/perch/v1/cluster').finally(() => agent.destroy());
+function agentFor({ identity, revoked }: GatewayNodeOptions, role: Role, dialled: Dialled): Agent {
+  return nodeAgent({ identity, roles: [role], revoked, clock: realClock, dialled });
 }
 
-function dialsOf({ identity, revoked, scheduler }: GatewayNodeOptions): {
+function dialsOf(
+  { identity, revoked, scheduler }: GatewayNodeOptions,
+  dialled: Dialled,
+): {
   dialScheduler: () => TLSSocket;
   dialWorker: (name: string, address: Address) => TLSSocket;
 } {
-  const common = { identity, revoked, clock: realClock };
+  const common = { identity, revoked, clock: realClock, dialled };
   return {
     dialScheduler: () => connectNode({ ...common, roles: ['scheduler'] }, scheduler, 'frames'),
-    dialWorker: (name, address) => {
-      const roles = ['worker'] as const;
-      const socket = connectNode({ ...common, roles }, address, 'frames');
-      socket.prependOnceListener('secureConnect', () => {
-        const peer = peerOf(socket, { identity, roles, revoked: revoked(), nowMs: realClock.wallMs() });
-        if (peer instanceof Refusal || peer.name === name) return;
-        socket.destroy(new Error(`${peer.name} is at ${address.host}:${address.port}, and not ${name}`));
-      });
-      return socket;
-    },
+    dialWorker: (name, address) => connectNode({ ...common, roles: ['worker'], name }, address, 'frames'),
   };
 }

@@ -9,7 +9,7 @@ import { DEFAULT_ACCOUNT } from '../../base/arn.ts';
 import { realClock } from '../../base/clock.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { Identity } from '../../cluster/identity/join-file.ts';
-import { type Address, connectNode, nodeAgent } from '../../cluster/node/connect.ts';
+import { type Address, connectNode, Dialled, nodeAgent } from '../../cluster/node/connect.ts';
 import { openListener } from '../../cluster/node/listener.ts';
 import { Admission } from '../../gateway/admission.ts';
 import type { LogStore } from '../../store/logs.ts';
@@ -83,7 +83,8 @@ async function open(options: WorkerNodeOptions, closers: Closers): Promise<Omit<
   let host = options.advertise ?? options.listen.host;
   const findHost = async (): Promise<void> => void (host = await advertisedHost(options));
   let port = options.listen.port;
-  const dialling = { identity, roles: ['scheduler'] as const, revoked, clock: realClock };
+  const { dialled } = parts;
+  const dialling = { identity, roles: ['scheduler'] as const, revoked, clock: realClock, dialled };
   const joined = Promise.withResolvers<void>();
   const server = new WorkerServer(
     {
@@ -131,7 +132,10 @@ async function open(options: WorkerNodeOptions, closers: Closers): Promise<Omit<
   return {
     address: () => ({ host, port }),
     joined: joined.promise,
-    dismiss: (fingerprints) => listener.dismiss(fingerprints),
+    dismiss: (fingerprints) => {
+      listener.dismiss(fingerprints);
+      dialled.dismiss(fingerprints);
+    },
     drain: async (graceMs) => {
       node.withdraw();
       await sleep(Math.min(DRAIN_MIN_MS, graceMs));
@@ -147,6 +151,7 @@ interface Parts {
   readonly logs: LogStore;
   readonly backend: SandboxBackend;
   readonly store: StoreNode;
+  readonly dialled: Dialled;
 }
 
 interface Sources {
@@ -158,8 +163,9 @@ interface Sources {
 async function openParts(options: WorkerNodeOptions, closers: Closers, metrics: Metrics): Promise<Parts & Sources> {
   const { identity, revoked, log, store: address } = options;
   const clock = realClock;
-  const storeAgent = nodeAgent({ identity, roles: ['gateway'], revoked, clock });
-  const peerAgent = nodeAgent({ identity, roles: ['worker'], revoked, clock });
+  const dialled = new Dialled();
+  const storeAgent = nodeAgent({ identity, roles: ['gateway'], revoked, clock, dialled });
+  const peerAgent = nodeAgent({ identity, roles: ['worker'], revoked, clock, dialled });
   closers.push(async () => [storeAgent, peerAgent].forEach((each) => each.destroy()));
   const store: StoreNode = { agent: storeAgent, store: address, clock };
   const report = (message: string): void => log.warn(message);
@@ -176,7 +182,7 @@ async function openParts(options: WorkerNodeOptions, closers: Closers, metrics: 
   const backend = makeBackend(options);
   await backend.open();
   closers.push(() => backend.close());
-  return { shelf, source, codes, logs, backend, store };
+  return { shelf, source, codes, logs, backend, store, dialled };
 }
 
 /** Reads what a gateway or the store says of a version. */

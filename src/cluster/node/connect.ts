@@ -7,12 +7,26 @@ import { LIMITS } from '../../base/limits.ts';
 import type { Identity } from '../identity/join-file.ts';
 import type { Role } from '../identity/names.ts';
 import { Refusal } from '../identity/refusal.ts';
-import { clientOptions, peerOf } from '../identity/tls.ts';
+import { clientOptions, type Peer, peerOf } from '../identity/tls.ts';
 import { ALPN } from './listener.ts';
 
 export interface Address {
   readonly host: string;
   readonly port: number;
+}
+
+/** The connections that a node has made, so that those to nodes whose certificates were taken back can be ended. */
+export class Dialled {
+  readonly #peers = new Map<TLSSocket, Peer>();
+
+  add(socket: TLSSocket, peer: Peer): void {
+    this.#peers.set(socket, peer);
+    socket.once('close', () => this.#peers.delete(socket));
+  }
+
+  dismiss(revoked: ReadonlySet<string>): void {
+    for (const [socket, { fingerprint }] of this.#peers) if (revoked.has(fingerprint)) socket.destroy();
+  }
 }
 
 /** As whom this node dials, and whom it takes for whom it dialled. */
@@ -21,13 +35,17 @@ export interface Dialling {
   readonly roles: readonly Role[];
   readonly revoked: () => ReadonlySet<string>;
   readonly clock: Clock;
+  /** Keeps them while they last. */
+  readonly dialled?: Dialled;
+  /** The one node that is meant; absent: any that has a role of those. */
+  readonly name?: string;
 }
 
 /**
  * A connection that is on its way: what is written waits, what goes wrong is its 'error'. Nothing is read from one who is refused.
  */
 export function connectNode(dialling: Dialling, { host, port }: Address, speaks: keyof typeof ALPN): TLSSocket {
-  const { identity, roles, revoked, clock } = dialling;
+  const { identity, roles, revoked, clock, dialled, name } = dialling;
   const socket = connect({ ...clientOptions(identity), host, port, ALPNProtocols: [ALPN[speaks]] });
   // Node's HTTP does so on connections that it makes itself; without it some answers take 40 ms more.
   socket.setNoDelay(true);
@@ -39,6 +57,9 @@ export function connectNode(dialling: Dialling, { host, port }: Address, speaks:
     stopWaiting();
     const found = peerOf(socket, { identity, roles, revoked: revoked(), nowMs: clock.wallMs() });
     if (found instanceof Refusal) socket.destroy(new Error(found.message));
+    else if (name !== undefined && name !== found.name)
+      socket.destroy(new Error(`${found.name} is at ${host}:${port}, and not ${name}`));
+    else dialled?.add(socket, found);
   });
   return socket;
 }
