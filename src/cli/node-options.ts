@@ -60,6 +60,16 @@ export async function openNode(options: NodeOptions, role: Role): Promise<Node> 
   return { identity, revoked: watcher.current, onRevoked, log, stop: watcher.stop };
 }
 
+/** Where that fails, the node is let go of, so that the process can end. */
+export async function startOn<T>(node: Node, start: () => Promise<T>): Promise<T> {
+  try {
+    return await start();
+  } catch (error) {
+    node.stop();
+    throw error;
+  }
+}
+
 /** Of the option, or else of the join file. */
 export function whereIs(who: 'scheduler' | 'store', option: Address | undefined, { identity }: Node): Address {
   const known = option ?? parseHostAndPort(identity.whereabouts[who] ?? '');

@@ -73,7 +73,7 @@ export class AsyncRunner {
     this.#running++;
     this.#doors.invoke(requestOf(invocation, fn), (result) => {
       this.#running--;
-      this.#settle(invocation, result.kind);
+      this.#settle(invocation, result.kind === 'error' && result.isLost === true ? 'lost' : result.kind);
       setImmediate(() => this.wake());
     });
   }
@@ -87,7 +87,8 @@ export class AsyncRunner {
         return this.#keep(store.done(invocation.id));
       case 'retry':
         metrics.counter('perch_async_retries_total', attempt).add();
-        return this.#keep(store.retry(invocation.id, verdict.attempts, verdict.dueMs));
+        // Only then is it known when it is due.
+        return this.#keep(store.retry(invocation.id, verdict.attempts, verdict.dueMs).then(() => this.wake()));
       case 'give-up':
         metrics.counter('perch_async_dropped_total', verdict.reason).add();
         log.warn(

@@ -25,6 +25,8 @@ export type InvokeResult =
       readonly record: InvocationRecord;
       /** Lambda's log text (START … REPORT), its last 4 KiB; '' unless `tail` was asked for. */
       readonly tail: string;
+      /** True: the worker was lost while it ran, and it may have run in part. */
+      readonly isLost?: boolean;
     }
   | { readonly kind: 'refused'; readonly error: UserError };
 

@@ -102,7 +102,7 @@ export const METRICS = {
   perch_async_queue_length: { type: 'gauge', help: 'Asynchronous invocations that are not done.' },
   perch_async_retries_total: {
     type: 'counter',
-    help: 'Asynchronous invocations put back, by reason.',
+    help: 'Asynchronous invocations put back, by reason: `error`, `lost` (its worker was), `refused`.',
     label: 'reason',
   },
   perch_async_dropped_total: {

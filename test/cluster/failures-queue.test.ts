@@ -5,9 +5,6 @@ import type { ClusterOptions, HostCluster } from './hosts/cluster.ts';
 import { CORE_COUNT, type Play, startPlay } from './hosts/play.ts';
 import { NO_HOSTS } from './hosts/requirements.ts';
 
-/** As long as Lambda waits before it runs again what failed, and more. */
-const AGAIN_MS = 90_000;
-
 describe('a queue whose workers fail', { skip: NO_HOSTS, concurrency: false }, () => {
   let cluster: HostCluster | undefined;
   afterEach(async () => {
@@ -17,9 +14,7 @@ describe('a queue whose workers fail', { skip: NO_HOSTS, concurrency: false }, (
   });
   const play = (options: ClusterOptions = {}): Promise<Play> => startPlay(options, (started) => (cluster = started));
 
-  // The runner of the queue looks for what is due before the retry is written, and not again.
-  const todo = 'a retry that is alone in the queue is not run';
-  test('asynchronous invocations of a worker that is killed run again', { todo }, async () => {
+  test('asynchronous invocations of a worker that is killed run again', async () => {
     const p = await play();
     const later: string[] = [];
     for (let count = 0; count < CORE_COUNT; count++) later.push(await p.invokeAsynchronously('a'));
@@ -28,7 +23,7 @@ describe('a queue whose workers fail', { skip: NO_HOSTS, concurrency: false }, (
     assert.equal(lost.length, 2);
     await p.cluster.process('w1').kill();
     p.letGo('a');
-    await p.until('they ran again', () => lost.every((id) => p.begun(id).length === 2), AGAIN_MS);
+    await p.until('they ran again', () => lost.every((id) => p.begun(id).length === 2));
     for (const id of later) assert.equal(p.begun(id).length, lost.includes(id) ? 2 : 1);
   });
 });

@@ -4,7 +4,7 @@ import { DEFAULT_ACCOUNT } from '../../base/arn.ts';
 import type { Address } from '../../cluster/node/connect.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { type GatewayCommandOptions, KEYS_HELP, packageVersion, readKeys, withGateway } from '../gateway-options.ts';
-import { cannotListen, type Node, type NodeOptions, openNode, whereIs, withNode } from '../node-options.ts';
+import { cannotListen, type Node, type NodeOptions, openNode, startOn, whereIs, withNode } from '../node-options.ts';
 import { dataFolderDefault, hostAndPort, hostNetworkOption, parseHostAndPort, regionOption } from '../options.ts';
 import { stopSignal } from '../stop-signal.ts';
 
@@ -46,22 +46,24 @@ async function run(options: Options): Promise<void> {
     import('../compose/platform.ts'),
   ]);
   const node = await openNode(options, 'gateway');
-  const running = await startGatewayNode({
-    identity: node.identity,
-    revoked: node.revoked,
-    log: node.log,
-    scheduler: whereIs('scheduler', options.scheduler, node),
-    store: storeOf(options, node),
-    listen: options.listen,
-    dataDir: options.data,
-    host: options.host,
-    port: options.port,
-    allowHostNetwork: options.allowHostNetwork === true,
-    keys: readKeys(options.keys),
-    region: options.region,
-    accountId: DEFAULT_ACCOUNT.accountId,
-    version: packageVersion(),
-  }).catch((error: unknown) => {
+  const running = await startOn(node, () =>
+    startGatewayNode({
+      identity: node.identity,
+      revoked: node.revoked,
+      log: node.log,
+      scheduler: whereIs('scheduler', options.scheduler, node),
+      store: storeOf(options, node),
+      listen: options.listen,
+      dataDir: options.data,
+      host: options.host,
+      port: options.port,
+      allowHostNetwork: options.allowHostNetwork === true,
+      keys: readKeys(options.keys),
+      region: options.region,
+      accountId: DEFAULT_ACCOUNT.accountId,
+      version: packageVersion(),
+    }),
+  ).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).syscall === 'listen') throw cannotListen(options.listen, error);
     const message = operatorMessage(error);
     throw message === null ? error : new CliError(EXIT.refused, message);

@@ -4,7 +4,7 @@ import { LIMITS } from '../../base/limits.ts';
 import { isAddress } from '../../cluster/identity/names.ts';
 import type { Address } from '../../cluster/node/connect.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
-import { cannotListen, type NodeOptions, openNode, whereIs, withNode } from '../node-options.ts';
+import { cannotListen, type NodeOptions, openNode, startOn, whereIs, withNode } from '../node-options.ts';
 import { hostAndPort, wholeNumber } from '../options.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { type WorkerCommandOptions, withWorker, workerOptionsOf } from '../worker-options.ts';
@@ -52,17 +52,19 @@ async function run(options: Options): Promise<void> {
     import('../compose/platform.ts'),
   ]);
   const node = await openNode(options, 'worker');
-  const running = await startWorkerNode({
-    ...(await workerOptionsOf(options, node.log)),
-    identity: node.identity,
-    revoked: node.revoked,
-    scheduler: whereIs('scheduler', options.scheduler, node),
-    store: whereIs('store', options.store, node),
-    listen: options.listen,
-    advertise: options.advertise ?? null,
-    region: options.region,
-    allowHostNetwork: options.allowHostNetwork === true,
-  }).catch((error: unknown) => {
+  const running = await startOn(node, async () =>
+    startWorkerNode({
+      ...(await workerOptionsOf(options, node.log)),
+      identity: node.identity,
+      revoked: node.revoked,
+      scheduler: whereIs('scheduler', options.scheduler, node),
+      store: whereIs('store', options.store, node),
+      listen: options.listen,
+      advertise: options.advertise ?? null,
+      region: options.region,
+      allowHostNetwork: options.allowHostNetwork === true,
+    }),
+  ).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).syscall === 'listen') throw cannotListen(options.listen, error);
     const message = operatorMessage(error);
     throw message === null ? error : new CliError(EXIT.refused, message);

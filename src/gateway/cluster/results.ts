@@ -64,5 +64,11 @@ export function lostResult(unanswered: Unanswered, what: string, nowUs: number):
     billedMs: Math.max(1, Math.ceil(runUs / 1000)),
     memoryPeakMb: 0,
   };
-  return { kind: 'error', payload: errorPayload('Sandbox.WorkerLost', requestId, what), record, tail: '' };
+  return {
+    kind: 'error',
+    payload: errorPayload('Sandbox.WorkerLost', requestId, what),
+    record,
+    tail: '',
+    isLost: true,
+  };
 }

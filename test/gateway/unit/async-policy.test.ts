@@ -28,6 +28,15 @@ test('a function error is tried again twice, with the delays of the table', () =
   });
 });
 
+test('one whose worker was lost is tried again soon, as often as one that failed', () => {
+  for (const attempts of [0, 1]) {
+    const verdict = judge('lost', { acceptedMs: 0, attempts }, 50, LIMITS);
+    assert.deepEqual(verdict, { kind: 'retry', attempts: attempts + 1, dueMs: 51 });
+  }
+  const last = judge('lost', { acceptedMs: 0, attempts: 2 }, 50, LIMITS);
+  assert.deepEqual(last, { kind: 'give-up', reason: 'retries-exhausted' });
+});
+
 test('a response ends it, whatever came before', () => {
   fc.assert(
     fc.property(fc.nat(), fc.nat(), (attempts, nowMs) => {

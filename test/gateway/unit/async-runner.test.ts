@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SimulatedClock } from '../../../src/base/clock.ts';
 import { UserError } from '../../../src/base/errors.ts';
 import { LIMITS } from '../../../src/base/limits.ts';
@@ -159,6 +160,19 @@ test('a function that fails is tried again after one minute and after two, and t
   assert.equal(setting.invokeCount, 3);
   assert.equal(setting.store.asyncQueueLength(), 0);
   assert.match(setting.metrics.text(), /perch_async_dropped_total\{reason="retries-exhausted"\} 1/);
+});
+
+test('a second try that is alone in the queue comes by itself', async (context) => {
+  const setting = await Setting.make(context);
+  await setting.create('f', '');
+  const id = await setting.enqueue('f');
+  await setting.answer({ kind: 'error', isLost: true } as InvokeResult);
+  // Nobody wakes the runner; its own timer does, after as long as the store says.
+  setting.clock.advanceUs(LIMITS.asyncRefusedDelayMinMs * 1000);
+  for (let turn = 0; turn < 500 && setting.running.length === 0; turn++) await sleep(20);
+  assert.equal((await setting.answer(result('response'))).requestId, id);
+  assert.match(setting.metrics.text(), /perch_async_retries_total\{reason="lost"\} 1/);
+  assert.equal(setting.store.asyncQueueLength(), 0);
 });
 
 test('what is refused is tried again for six hours, but not in a tight loop', async (context) => {
