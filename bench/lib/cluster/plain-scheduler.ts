@@ -5,10 +5,8 @@
  */
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { realClock } from '../../../src/base/clock.ts';
-import { LINK_LIMITS } from '../../../src/cluster/link/limits.ts';
 import { isRole } from '../../../src/cluster/identity/names.ts';
-import { ClusterScheduler } from '../../../src/scheduler/server/cluster-scheduler.ts';
-import { ClusterServer } from '../../../src/scheduler/server/cluster-server.ts';
+import { openOneShard } from '../../../src/scheduler/server/one-shard.ts';
 import { schedulerLimits } from '../../../src/scheduler/server/open.ts';
 import { createLog } from '../../../src/telemetry/log.ts';
 
@@ -16,11 +14,14 @@ const BACKLOG = 4096;
 const LINE_END = 10;
 
 const [port, coreCountMax, workerCountMax] = process.argv.slice(2).map(Number);
-const scheduler = new ClusterScheduler(
-  schedulerLimits({ coreCountMax: coreCountMax!, workerCountMax: workerCountMax!, clock: realClock }),
-);
+const limits = schedulerLimits({
+  coreCountMax: coreCountMax!,
+  workerCountMax: workerCountMax!,
+  clock: realClock,
+  shards: 1,
+});
 const log = createLog('warn');
-const server = new ClusterServer(scheduler, { name: 'scheduler', limits: LINK_LIMITS, clock: realClock, log });
+const { scheduler, server } = openOneShard(limits, { name: 'scheduler', clock: realClock, log });
 
 function greet(socket: Socket): void {
   socket.once('data', (chunk: Buffer) => {

@@ -4,7 +4,7 @@ import { realClock } from '../../base/clock.ts';
 import { EXIT } from '../exit-codes.ts';
 import { hostAndPort, wholeNumber } from '../options.ts';
 import { stopSignal } from '../stop-signal.ts';
-import { cannotListen, type NodeOptions, openNode, withNode } from '../node-options.ts';
+import { cannotListen, type NodeOptions, openNode, startOn, withNode } from '../node-options.ts';
 
 interface SchedulerCommandOptions extends NodeOptions {
   readonly listen: { readonly host: string; readonly port: number };
@@ -28,20 +28,23 @@ async function run(options: SchedulerCommandOptions): Promise<void> {
   const { openScheduler } = await import('../../scheduler/server/open.ts');
   const node = await openNode(options, 'scheduler');
   const { host, port } = options.listen;
-  const running = await openScheduler({
-    identity: node.identity,
-    revoked: node.revoked,
-    host,
-    port,
-    coreCountMax: options.coresMax,
-    workerCountMax: options.workersMax,
-    clock: realClock,
-    log: node.log,
-  }).catch((error: unknown) => {
+  const running = await startOn(node, () =>
+    openScheduler({
+      identity: node.identity,
+      revoked: node.revoked,
+      host,
+      port,
+      coreCountMax: options.coresMax,
+      workerCountMax: options.workersMax,
+      shards: 1,
+      clock: realClock,
+      log: node.log,
+    }),
+  ).catch((error: unknown) => {
     throw cannotListen(options.listen, error);
   });
   node.onRevoked((revoked) => running.dismiss(revoked));
-  const ready = { host, port: running.port, epoch: running.scheduler.epoch, pid: process.pid };
+  const ready = { host, port: running.port, epoch: running.epoch, pid: process.pid };
   const text = `The scheduler of ${node.identity.cluster} listens on ${host}:${running.port}`;
   process.stdout.write((options.json === true ? JSON.stringify(ready) : text) + '\n');
   await stopSignal();

@@ -25,6 +25,8 @@ export interface ListenerOptions {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
+  /** Others listen on the same port: the kernel spreads connections among them. */
+  readonly reusePort?: boolean;
   readonly clock: Clock;
   readonly log: Log;
   /** Absent: such connections are closed. */

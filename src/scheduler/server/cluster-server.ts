@@ -10,24 +10,25 @@ import { type Direction, GatewayToScheduler, WorkerToScheduler } from '../../wir
 import { HelloFrame } from '../../wire/cluster/large-frames.ts';
 import { type Closing, FrameLink, type LinkLimits } from '../../cluster/link/link.ts';
 import type { Log } from '../../telemetry/log.ts';
-import type { Metrics } from '../../telemetry/metrics.ts';
-import type { ClusterScheduler } from './cluster-scheduler.ts';
-import { SWEEP_MS } from './collected.ts';
 import { GatewayLine } from './gateway-line.ts';
-import { type ClusterView, viewOf } from './view.ts';
+import type { ControlPort, LineRole } from './shard-ports.ts';
+import type { Shard } from './shard.ts';
 import { WorkerLine } from './worker-line.ts';
 
 const LIFE_END = 2 ** 32 - 1;
-/** There would be none after it. */
-const EPOCH_LAST = 2 ** 32 - 1;
+
+/** Another for each process: all its shards say the same one. */
+export function newLife(): number {
+  return randomInt(1, LIFE_END);
+}
 
 export interface ClusterServerSetting {
   /** Of this node. */
   readonly name: string;
+  readonly life: number;
   readonly limits: LinkLimits;
   readonly clock: Clock;
   readonly log: Log;
-  readonly metrics?: Metrics;
 }
 
 /** Who is at the other end, as its certificate says. */
@@ -36,140 +37,90 @@ export interface AcceptedPeer {
   readonly roles: readonly ('scheduler' | 'worker' | 'gateway')[];
 }
 
+/** A node that has greeted. */
 interface Line {
-  readonly link: FrameLink;
-  readonly life: number;
-  readonly role: 'worker' | 'gateway';
   /** Frames can be sent. */
   opened(): void;
   left(): void;
 }
 
+/** A connection. */
+interface Connection {
+  readonly line: number;
+  readonly link: FrameLink;
+  readonly peer: AcceptedPeer;
+  readonly welcome: HelloFrame;
+}
+
 export class ClusterServer {
-  readonly #scheduler: ClusterScheduler;
+  readonly #shard: Shard;
+  readonly #control: Pick<ControlPort, 'greet' | 'closed'>;
   readonly #setting: ClusterServerSetting;
-  readonly #life = randomInt(1, LIFE_END);
-  readonly #links = new Set<FrameLink>();
-  /** By role and name. */
-  readonly #lines = new Map<string, Line>();
-  /** The life of each node that was told this epoch, by role and name. */
-  readonly #welcomed = new Map<string, number>();
-  readonly #stopSweeping: () => void;
-  #sweptUs: number;
-  #sweptGrantCount = 0;
-  #grantsPerSecond = 0;
+  readonly #connections = new Map<number, Connection>();
+  /** Those that have greeted. */
+  readonly #lines = new Map<number, Line>();
 
-  constructor(scheduler: ClusterScheduler, setting: ClusterServerSetting) {
-    this.#scheduler = scheduler;
+  constructor(shard: Shard, control: Pick<ControlPort, 'greet' | 'closed'>, setting: ClusterServerSetting) {
+    this.#shard = shard;
+    this.#control = control;
     this.#setting = setting;
-    this.#sweptUs = setting.clock.nowUs();
     // After what has come in this turn of the event loop, on all connections.
-    scheduler.onCollected(() => void setImmediate(() => scheduler.turn()));
-    this.#stopSweeping = setting.clock.every(SWEEP_MS, () => this.#sweep());
-  }
-
-  view(): ClusterView & { readonly grantsPerSecond: number } {
-    return { ...viewOf(this.#scheduler), grantsPerSecond: this.#grantsPerSecond };
+    shard.onTurn(() => void setImmediate(() => shard.turn()));
+    shard.onClose(
+      (line, reason) => this.#close(line, reason),
+      (epoch) => this.#renew(epoch),
+    );
   }
 
   accept(duplex: Duplex, peer: AcceptedPeer): void {
-    const { limits, clock } = this.#setting;
-    const welcome = this.#welcome();
-    let line: Line | null = null;
+    const { limits, clock, name, life } = this.#setting;
+    const line = this.#shard.newLine();
+    const welcome = new HelloFrame(ClusterKind.welcome);
+    Object.assign(welcome, { role: Role.scheduler, name, life, epoch: this.#shard.epoch });
     const link: FrameLink = new FrameLink(
       duplex,
       { hello: welcome, dialled: null, limits, clock },
       {
-        greeted: (hello) => {
-          const found = this.#greet(link, hello, { peer, welcome });
-          if (typeof found === 'number') return found;
-          line = found.line;
-          return found.direction;
-        },
-        opened: () => line?.opened(),
-        closed: (closing) => this.#closed(link, line, { peer, closing }),
+        greeted: (hello) => this.#greet(connection, hello),
+        opened: () => this.#lines.get(line)?.opened(),
+        closed: (closing) => this.#closed(connection, closing),
       },
     );
-    this.#links.add(link);
+    const connection = { line, link, peer, welcome };
+    this.#connections.set(line, connection);
   }
 
   /** Who waits is told to ask the next scheduler. */
   close(): void {
-    this.#stopSweeping();
-    this.#scheduler.stop();
-    for (const link of this.#links) link.close(CloseReason.stopping);
+    this.#shard.stop();
+    for (const { link } of this.#connections.values()) link.close(CloseReason.stopping);
   }
 
-  #sweep(): void {
-    const nowUs = this.#setting.clock.nowUs();
-    const { grantCount } = this.#scheduler;
-    this.#grantsPerSecond = Math.round(
-      ((grantCount - this.#sweptGrantCount) * 1e6) / Math.max(nowUs - this.#sweptUs, 1),
-    );
-    this.#sweptUs = nowUs;
-    this.#sweptGrantCount = grantCount;
-    this.#scheduler.sweep();
-  }
-
-  #welcome(): HelloFrame {
-    const { epoch } = this.#scheduler;
-    return Object.assign(new HelloFrame(ClusterKind.welcome), {
-      role: Role.scheduler,
-      name: this.#setting.name,
-      life: this.#life,
-      epoch,
-    });
-  }
-
-  #greet(
-    link: FrameLink,
-    hello: HelloFrame,
-    { peer, welcome }: { peer: AcceptedPeer; welcome: HelloFrame },
-  ): { line: Line; direction: Direction } | CloseReason {
-    const role = hello.role === Role.worker ? 'worker' : 'gateway';
+  #greet(connection: Connection, hello: HelloFrame): Direction | CloseReason {
+    const { peer, line, welcome } = connection;
+    const role: LineRole = hello.role === Role.worker ? 'worker' : 'gateway';
     if (hello.name !== peer.name || !peer.roles.includes(role)) return CloseReason.notAllowed;
-    const key = `${role} ${hello.name}`;
-    if (hello.epoch === EPOCH_LAST) return CloseReason.breach;
-    if (this.#isForeign(key, hello)) return this.#renew(hello);
-    const older = this.#lines.get(key);
-    if (older !== undefined && older.life !== hello.life) return CloseReason.nameTaken;
-    if (older !== undefined) this.#supersede(key, older);
-    const made = role === 'worker' ? this.#workerLine(link, hello, welcome) : this.#gatewayLine(link, hello);
+    const { name, life, epoch } = hello;
+    const greeted = this.#control.greet(line, { role, name, life, epoch });
+    if (typeof greeted === 'number') return greeted;
+    welcome.epoch = greeted.epoch;
+    const made = role === 'worker' ? this.#workerLine(connection, hello) : this.#gatewayLine(connection, hello);
     if (typeof made === 'number') return made;
-    this.#lines.set(key, made.line);
-    this.#welcomed.set(key, hello.life);
-    return made;
+    this.#lines.set(line, made.line);
+    return made.direction;
   }
 
-  /** It has followed another scheduler, of a later epoch or of this one: two that began within a second have the same. */
-  #isForeign(key: string, { epoch, life }: HelloFrame): boolean {
-    const own = this.#scheduler.epoch;
-    return epoch > own || (epoch === own && this.#welcomed.get(key) !== life);
+  /** All come back, and say what they have. */
+  #renew(epoch: number): void {
+    for (const { link, welcome } of [...this.#connections.values()])
+      if (welcome.epoch < epoch) link.close(CloseReason.staleEpoch);
   }
 
-  /**
-   * Some node has followed a later scheduler than this one, or this machine's clock went back. Leases of that epoch may run:
-   * all come back to a later one still, and say what they have.
-   */
-  #renew({ name, epoch }: HelloFrame): CloseReason {
-    this.#setting.log.warn(
-      { node: name, epoch, own: this.#scheduler.epoch },
-      'a node has seen an epoch of another scheduler',
-    );
-    this.#scheduler.epoch = epoch + 1;
-    this.#welcomed.clear();
-    for (const link of this.#links) link.close(CloseReason.staleEpoch);
-    return CloseReason.staleEpoch;
-  }
-
-  #gatewayLine(link: FrameLink, { name, life }: HelloFrame): { line: Line; direction: Direction } {
+  #gatewayLine({ line: number, link }: Connection, { name }: HelloFrame): { line: Line; direction: Direction } {
     let session: GatewayLine | null = null;
     const line: Line = {
-      link,
-      life,
-      role: 'gateway',
       opened: () => {
-        session = new GatewayLine(this.#scheduler, link, { name, nowMs: this.#setting.clock.wallMs() });
+        session = new GatewayLine(this.#shard, link, { name, nowMs: this.#setting.clock.wallMs(), line: number });
       },
       left: () => session?.left(),
     };
@@ -187,49 +138,49 @@ export class ClusterServer {
   }
 
   #workerLine(
-    link: FrameLink,
+    { line: number, link, welcome }: Connection,
     hello: HelloFrame,
-    welcome: HelloFrame,
   ): { line: Line; direction: Direction } | CloseReason {
     const { log, clock } = this.#setting;
-    const place = hello.coreCount < 1 ? 'a worker has one core at least' : this.#scheduler.place(hello);
+    const { name, coreCount, memoryMb } = hello;
+    const place = coreCount < 1 ? 'a worker has one core at least' : this.#shard.place({ name, coreCount, memoryMb });
     if (typeof place === 'string') {
-      log.warn({ worker: hello.name }, place);
+      log.warn({ worker: name }, place);
       return CloseReason.full;
     }
     welcome.firstCore = place.firstCore;
-    welcome.coreCount = hello.coreCount;
+    welcome.coreCount = coreCount;
     welcome.floor = place.floor;
-    const { name, coreCount } = hello;
     const joined = (): number => {
       log.info({ worker: name, cores: coreCount }, 'a worker has joined');
       return clock.wallMs();
     };
-    const line = new WorkerLine(this.#scheduler, link, { hello, place, joined });
-    return {
-      line: { link, life: hello.life, role: 'worker', opened: () => {}, left: () => line.left() },
-      direction: new WorkerToScheduler(line),
-    };
+    const line = new WorkerLine(this.#shard, link, { hello, place, joined, line: number });
+    return { line: { opened: () => {}, left: () => line.left() }, direction: new WorkerToScheduler(line) };
   }
 
-  #supersede(key: string, older: Line): void {
-    this.#lines.delete(key);
-    older.left();
-    older.link.close(CloseReason.superseded);
+  /** Its node has another line. */
+  #close(line: number, reason: CloseReason): void {
+    const connection = this.#connections.get(line);
+    if (connection === undefined) return;
+    this.#left(line);
+    connection.link.close(reason);
   }
 
-  #closed(link: FrameLink, line: Line | null, { peer, closing }: { peer: AcceptedPeer; closing: Closing }): void {
-    this.#links.delete(link);
+  #closed({ line, peer }: Connection, closing: Closing): void {
+    this.#connections.delete(line);
     const reason = reasonName(closing.reason);
-    this.#setting.metrics?.counter('perch_cluster_connections_closed_total', reason).add();
     this.#setting.log.info(
       { node: peer.name, reason, byPeer: closing.byPeer, about: closing.about },
       'a node has left',
     );
-    if (line === null) return;
-    const key = `${line.role} ${peer.name}`;
-    if (this.#lines.get(key) !== line) return;
-    this.#lines.delete(key);
-    line.left();
+    this.#left(line);
+    this.#control.closed(line, reason);
+  }
+
+  #left(line: number): void {
+    const left = this.#lines.get(line);
+    this.#lines.delete(line);
+    left?.left();
   }
 }

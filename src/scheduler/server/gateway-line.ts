@@ -10,7 +10,6 @@ import {
 import { CountFrame, GrantFrame, RefusedWhy, RequestFrame, UnstartedWhy } from '../../wire/cluster/small-frames.ts';
 import type { FrameLink } from '../../cluster/link/link.ts';
 import { outcome } from '../machine/scheduler.ts';
-import type { ClusterScheduler } from './cluster-scheduler.ts';
 import type {
   Asking,
   GatewayPort,
@@ -21,6 +20,7 @@ import type {
   Unstarted,
   WorkerView,
 } from './ports.ts';
+import type { Shard } from './shard.ts';
 import { versionOf } from './version-names.ts';
 
 const REFUSED: Readonly<Record<Refusal, RefusedWhy | 0>> = {
@@ -54,9 +54,13 @@ export class GatewayLine implements SchedulerFromGateway, GatewayPort {
   readonly #worker = new WorkerFrame();
 
   /** The link is open: it is told of the workers at once. */
-  constructor(scheduler: ClusterScheduler, link: FrameLink, { name, nowMs }: { name: string; nowMs: number }) {
+  constructor(
+    shard: Shard,
+    link: FrameLink,
+    { name, nowMs, line }: { readonly name: string; readonly nowMs: number; readonly line: number },
+  ) {
     this.#link = link;
-    this.#session = scheduler.joinGateway(this, name, nowMs);
+    this.#session = shard.joinGateway(this, name, nowMs, line);
   }
 
   // ---- what it says

@@ -3,9 +3,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 export interface HttpAnswers {
   /** Anything that JSON can say. */
-  view(): object;
+  view(): Promise<object>;
   /** Prometheus' text. */
-  metrics(): string;
+  metrics(): Promise<string>;
 }
 
 const TEXT = 'text/plain; version=0.0.4; charset=utf-8';
@@ -16,8 +16,8 @@ export function answerHttp(answers: HttpAnswers, request: IncomingMessage, respo
   request.resume();
   if (path !== '/metrics' && path !== '/perch/v1/cluster') return say(response, 404, { message: `no ${path} here` });
   if (request.method !== 'GET') return say(response, 405, { message: `${path} is for GET` });
-  if (path === '/perch/v1/cluster') return say(response, 200, answers.view());
-  response.writeHead(200, { 'content-type': TEXT }).end(answers.metrics());
+  if (path === '/perch/v1/cluster') void answers.view().then((view) => say(response, 200, view));
+  else void answers.metrics().then((text) => response.writeHead(200, { 'content-type': TEXT }).end(text));
 }
 
 function say(response: ServerResponse, status: number, answer: object): void {

@@ -7,21 +7,23 @@
  */
 import { outcome, type Outcome, type Scheduler } from '../machine/scheduler.ts';
 import { CollectedRequests } from './collected.ts';
+import type { LineNames } from './line-names.ts';
 import type { Asking, GatewayPort, Refusal } from './ports.ts';
 import type { Requester, Requests } from './requests.ts';
-import type { LineNames, VersionNames } from './version-names.ts';
+import type { ControlPort } from './shard-ports.ts';
 
 export interface Gateway extends Requester {
-  readonly name: string;
-  readonly sinceMs: number;
+  readonly line: number;
   readonly port: GatewayPort;
   readonly versions: LineNames;
+  /** The worker event up to which it was told when it came. */
+  asOf: number;
 }
 
 interface Parts {
   readonly machine: Scheduler;
   readonly requests: Requests<Gateway>;
-  readonly names: VersionNames;
+  readonly control: Pick<ControlPort, 'hold' | 'letGo' | 'ended'>;
   readonly queueMax: number;
   /** Sweeps in which workers are believed to be on their way still. */
   readonly startSweeps: number;
@@ -30,18 +32,20 @@ interface Parts {
 export class Intake {
   readonly #machine: Scheduler;
   readonly #requests: Requests<Gateway>;
-  readonly #names: VersionNames;
+  readonly #control: Parts['control'];
   readonly #queueMax: number;
   readonly #startSweeps: number;
   readonly #collected = new CollectedRequests();
+  /** How many of each version are collected; the control knows whether there are any. */
+  readonly #held = new Map<number, number>();
   #onCollected: () => void = () => {};
   #isTurnAsked = false;
   #sweepCount = 0;
 
-  constructor({ machine, requests, names, queueMax, startSweeps }: Parts) {
+  constructor({ machine, requests, control, queueMax, startSweeps }: Parts) {
     this.#machine = machine;
     this.#requests = requests;
-    this.#names = names;
+    this.#control = control;
     this.#queueMax = queueMax;
     this.#startSweeps = startSweeps;
   }
@@ -58,10 +62,10 @@ export class Intake {
   ask(gateway: Gateway, number: number, version: number, { again, waitedMs }: Asking): void {
     const index = this.#requests.add(gateway, number, version);
     if (index < 0) return gateway.port.refused(number, outcome.refusedQueueFull);
-    if (!again && !this.#waitsForWorkers(version, again)) return this.#enter(index, version, again);
+    if (!again && !this.#waitsForWorkers(version, again)) return void this.#enter(index, version, again);
     if (!again && this.#collected.count >= this.#queueMax) return this.refuse(index, outcome.refusedQueueFull);
     this.#collected.add({ index, version, again, waitedMs, sweep: this.#sweepCount });
-    this.#names.hold(version);
+    this.#hold(version);
     this.#askTurn();
   }
 
@@ -74,8 +78,8 @@ export class Intake {
         this.#collected.add(request);
         continue;
       }
-      this.#enter(index, version, again);
-      this.#names.letGo(version);
+      if (this.#enter(index, version, again)) this.#letGo(version);
+      else this.#collected.add(request);
     }
   }
 
@@ -86,14 +90,16 @@ export class Intake {
 
   sweep(): void {
     this.#sweepCount++;
-    if (this.#sweepCount === this.#startSweeps && this.#collected.count > 0) this.#askTurn();
+    if (this.#collected.count === 0) return;
+    // With several shards some may wait until their function is below its reserved concurrency.
+    if (this.#sweepCount === this.#startSweeps || this.#machine.isShared) this.#askTurn();
   }
 
   /** Its number is still in use. False: it does not wait. */
   takeBack(index: number): boolean {
     const version = this.#requests.version(index);
-    if (this.#collected.remove(index)) this.#names.letGo(version);
-    else if (this.#machine.cancel(index)) this.#names.ended(version);
+    if (this.#collected.remove(index)) this.#letGo(version);
+    else if (this.#machine.cancel(index)) this.#control.ended(version);
     else return false;
     return true;
   }
@@ -105,23 +111,45 @@ export class Intake {
     gateway.port.refused(number, why);
   }
 
-  #enter(index: number, version: number, again: boolean): void {
+  /** False: it is to be tried again later. */
+  #enter(index: number, version: number, again: boolean): boolean {
     const answer = again ? this.#enterAgain(index, version) : this.#machine.request(index, version);
-    if (answer === outcome.granted) return;
-    if (answer !== outcome.queued) return this.refuse(index, answer);
-    if (again || this.#machine.queue.length <= this.#queueMax) return this.#requests.queued(index);
-    this.#machine.cancel(index);
-    this.refuse(index, outcome.refusedQueueFull);
+    if (answer === outcome.granted) return true;
+    if (answer === outcome.refusedConcurrency && again) return false;
+    if (answer !== outcome.queued) this.refuse(index, answer);
+    else if (again || this.#machine.queue.length <= this.#queueMax) this.#requests.queued(index);
+    else {
+      this.#machine.cancel(index);
+      this.refuse(index, outcome.refusedQueueFull);
+    }
+    return true;
   }
 
-  /** Without regard to reserved concurrency: it was accepted under it once. */
+  /**
+   * Without regard to reserved concurrency: it was accepted under it once. Where other shards would see the limit gone meanwhile, it waits here
+   * until the function is below it.
+   */
   #enterAgain(index: number, version: number): Outcome {
+    if (this.#machine.isShared) return this.#machine.request(index, version);
     const functionIndex = this.#machine.versions.functionOf(version);
     const max = this.#machine.functions.max(functionIndex);
     this.#machine.setConcurrency(functionIndex, -1);
     const answer = this.#machine.request(index, version);
     this.#machine.setConcurrency(functionIndex, max);
     return answer;
+  }
+
+  #hold(version: number): void {
+    const count = this.#held.get(version) ?? 0;
+    this.#held.set(version, count + 1);
+    if (count === 0) this.#control.hold(version);
+  }
+
+  #letGo(version: number): void {
+    const count = this.#held.get(version)! - 1;
+    if (count > 0) return void this.#held.set(version, count);
+    this.#held.delete(version);
+    this.#control.letGo(version);
   }
 
   #waitsForWorkers(version: number, again: boolean): boolean {

@@ -7,12 +7,20 @@
  * floor, as the worker expects.
  */
 import { assert } from '../../base/assert.ts';
-import { beginAnew, forgetWorker } from '../machine/membership.ts';
+import { beginAnew } from '../machine/membership.ts';
 import type { Scheduler } from '../machine/scheduler.ts';
 import { MEMORY_MB_MAX } from '../machine/versions.ts';
-import type { Announcement, Place, WorkerPort, WorkerView } from './ports.ts';
+import type { Announcement, Place, WorkerView } from './ports.ts';
 
 const WORD_CORES = 32;
+
+/** What a worker runs from before it joined. */
+interface Earlier {
+  /** Under which it knows the lease. */
+  readonly sequence: number;
+  /** Under which the core is leased for it here; -1: it is only kept back. */
+  readonly counted: number;
+}
 
 export interface Member extends WorkerView, Place {
   readonly index: number;
@@ -22,19 +30,21 @@ export interface Member extends WorkerView, Place {
   floor: number;
   sinceMs: number;
   readonly memoryMb: number;
-  line: WorkerPort | null;
+  /** Null: it is away. */
+  line: number | null;
   /** It withdraws all its cores. */
   isDraining: boolean;
   /** A word for each 32 cores: those that it has withdrawn. */
   readonly withdrawn: Int32Array;
-  /** What it runs from before it joined, by core: the sequence under which it knows the lease. */
-  readonly earlier: Map<number, number>;
+  /** By core. */
+  readonly earlier: Map<number, Earlier>;
 }
 
 export class Members {
   readonly #machine: Scheduler;
   readonly #byName = new Map<string, Member>();
   readonly #byIndex: Member[] = [];
+  readonly #byLine = new Map<number, Member>();
   #coresEnd = 0;
 
   constructor(machine: Scheduler) {
@@ -49,12 +59,13 @@ export class Members {
     return this.#byIndex[index];
   }
 
-  *joined(): Generator<Member> {
-    for (const member of this.#byIndex) if (member.line !== null) yield member;
+  /** Undefined where the line has left, or was never a worker's. */
+  on(line: number): Member | undefined {
+    return this.#byLine.get(line);
   }
 
-  owns({ line, firstCore, coreCount }: Member, core: number): boolean {
-    return line !== null && core >= firstCore && core < firstCore + coreCount;
+  *joined(): Generator<Member> {
+    for (const member of this.#byIndex) if (member.line !== null) yield member;
   }
 
   /** A text says why it may not have any. */
@@ -70,27 +81,33 @@ export class Members {
   }
 
   /** It has been placed. Its cores stay withdrawn until `open`. */
-  join(line: WorkerPort, { name, host, port, life, withdrawn = [], nowMs = 0 }: Announcement): Member {
+  join(line: number, { name, host, port, life, withdrawn = [], nowMs = 0 }: Announcement): Member {
     const member = this.#byName.get(name)!;
     Object.assign(member, { line, host, port, life, sinceMs: nowMs });
+    this.#byLine.set(line, member);
     for (let word = 0; word < member.withdrawn.length; word++) member.withdrawn[word] = withdrawn[word] ?? 0;
     return member;
   }
 
-  /** False: there is no room for it. */
+  /**
+   * False: there is no room for it, or a shard that had claimed the core when the worker went has leased it since then. That lease is refused
+   * by the worker, and until then what runs there is only kept back.
+   */
   resume(
     member: Member,
     lease: { readonly core: number; readonly sequence: number; readonly request: number; readonly version: number },
   ): boolean {
     const core = member.firstCore + lease.core;
+    // Of a core that is out and shall be, nobody but the control changes anything.
+    if (!this.#machine.leases.isOut(core)) return false;
     const resumed = this.#machine.resume(core, lease.request, lease.version, member.floor);
-    if (resumed) member.earlier.set(core, lease.sequence);
+    if (resumed) member.earlier.set(core, { sequence: lease.sequence, counted: member.floor });
     return resumed;
   }
 
   /** It runs something that is not counted here: the core is not granted before that ends. */
   keepBack(member: Member, { core, sequence }: { readonly core: number; readonly sequence: number }): void {
-    member.earlier.set(member.firstCore + core, sequence);
+    member.earlier.set(member.firstCore + core, { sequence, counted: -1 });
   }
 
   open(member: Member): void {
@@ -100,9 +117,8 @@ export class Members {
 
   /** False: the word is not its own, or says a core that it does not have. */
   withdraw(member: Member, firstCore: number, bits: number): boolean {
+    if (!isOwnWord(member, firstCore, bits)) return false;
     const word = (firstCore - member.firstCore) / WORD_CORES;
-    if (!Number.isInteger(word) || word < 0 || word >= member.withdrawn.length) return false;
-    if ((bits & ~coresOfWord(member, word)) !== 0) return false;
     member.withdrawn[word] = bits;
     this.#applyWord(member, word);
     this.#noteDraining(member);
@@ -115,22 +131,18 @@ export class Members {
   }
 
   leave(member: Member): void {
+    this.#byLine.delete(member.line!);
     member.line = null;
     member.isDraining = false;
     member.earlier.clear();
     for (let core = member.firstCore; core < member.firstCore + member.coreCount; core++) this.#machine.withdraw(core);
   }
 
-  /** Of its instances nothing is known any more. */
-  forget(member: Member): void {
-    forgetWorker(this.#machine, member.index);
-  }
-
   checkInvariants(): void {
-    const { cores, leases } = this.#machine;
+    const { cores } = this.#machine;
     for (const member of this.#byIndex) {
       for (let core = member.firstCore; core < member.firstCore + member.coreCount; core++) {
-        const isKeptBack = member.earlier.has(core) && !leases.isLeased(core);
+        const isKeptBack = isOnlyKeptBack(member, core);
         const isOut = member.line === null || this.#isWithdrawn(member, core) || isKeptBack;
         assert(cores.isWithdrawn(core) === isOut, `core ${core} is withdrawn: ${!isOut}`);
       }
@@ -148,7 +160,7 @@ export class Members {
     const firstCore = machine.firstCore(index);
     this.#coresEnd = firstCore + wordCount * WORD_CORES;
     const away = { host: '', port: 0, life: 0, floor: 0, sinceMs: 0, line: null, isDraining: false };
-    const parts = { withdrawn: new Int32Array(wordCount), earlier: new Map<number, number>() };
+    const parts = { withdrawn: new Int32Array(wordCount), earlier: new Map<number, Earlier>() };
     const member: Member = { ...away, ...parts, name, coreCount, memoryMb, index, firstCore };
     this.#byName.set(name, member);
     this.#byIndex[index] = member;
@@ -160,7 +172,7 @@ export class Members {
     const first = member.firstCore + word * WORD_CORES;
     const end = Math.min(first + WORD_CORES, member.firstCore + member.coreCount);
     for (let core = first; core < end; core++) {
-      const isKeptBack = member.earlier.has(core) && !machine.leases.isLeased(core);
+      const isKeptBack = isOnlyKeptBack(member, core);
       if (this.#isWithdrawn(member, core)) machine.withdraw(core);
       else if (!isKeptBack) machine.giveBack(core);
     }
@@ -174,6 +186,22 @@ export class Members {
     const own = core - member.firstCore;
     return (member.withdrawn[own >>> 5]! & (1 << (own & 31))) !== 0;
   }
+}
+
+interface CoreRange {
+  readonly firstCore: number;
+  readonly coreCount: number;
+}
+
+/** Is there such a word, and does it say no core that the worker does not have? */
+export function isOwnWord(worker: CoreRange, firstCore: number, bits: number): boolean {
+  const word = (firstCore - worker.firstCore) / WORD_CORES;
+  const isWord = Number.isInteger(word) && word >= 0 && word * WORD_CORES < worker.coreCount;
+  return isWord && (bits & ~coresOfWord(worker, word)) === 0;
+}
+
+function isOnlyKeptBack({ earlier }: Member, core: number): boolean {
+  return earlier.size > 0 && earlier.get(core)?.counted === -1;
 }
 
 /** A bit for each core that the worker has in this word. */

@@ -3,14 +3,14 @@
  * share. Shares follow the memory that workers have in all, less what is provisioned there already, and not what leases take for a
  * moment: so they move only when a count changes, or a worker comes, goes or drains. Split anew at most once a sweep.
  */
-import type { ProvisionedSum, WorkerPort } from './ports.ts';
+import type { ProvisionedSum } from './ports.ts';
 import type { NamedVersion } from './version-names.ts';
 
 /** A worker, as far as shares go. */
 export interface ProvisionHost {
   readonly memoryMb: number;
   /** Null: it is away. */
-  readonly line: WorkerPort | null;
+  readonly line: number | null;
   /** It drains: it keeps nothing for later. */
   readonly isDraining: boolean;
 }
@@ -34,6 +34,16 @@ interface Provision {
   /** Beyond what there is room for. */
   unplaced: number;
   isTold: boolean;
+}
+
+/** Whom a sweep tells what. */
+interface Told {
+  /** What one worker keeps at most of a version has changed. */
+  most(index: number, count: number): void;
+  /** The worker on this line is to keep so many. */
+  share(line: number, index: number, count: number, version: NamedVersion): void;
+  /** Of a version that was not told since. */
+  sum(index: number, sum: ProvisionedSum): void;
 }
 
 /** A gateway that is back says everything again at once. */
@@ -108,19 +118,14 @@ export class Provisions {
     provision.isTold = false;
   }
 
-  /**
-   * Once a second. `most`: what one worker keeps at most of a version has changed. `told`: of a version that was not told since.
-   */
-  sweep(
-    hosts: Iterable<ProvisionHost>,
-    told: { most: (index: number, count: number) => void; sum: (index: number, sum: ProvisionedSum) => void },
-  ): void {
+  /** Once a second. */
+  sweep(hosts: Iterable<ProvisionHost>, told: Told): void {
     this.#sweepCount++;
     for (const each of this.#byIndex.values()) if (each.endsAt <= this.#sweepCount) this.#end(each);
     if (!this.#isSplit)
       this.#split(
         [...hosts].filter(({ line }) => line !== null),
-        told.most,
+        told,
       );
     for (const each of this.#byIndex.values()) {
       if (each.isTold) continue;
@@ -138,7 +143,7 @@ export class Provisions {
     this.#isSplit = false;
   }
 
-  #split(hosts: readonly ProvisionHost[], most: (index: number, count: number) => void): void {
+  #split(hosts: readonly ProvisionHost[], told: Told): void {
     this.#isSplit = true;
     const freeMb = hosts.map(({ isDraining, memoryMb }) => (isDraining ? 0 : memoryMb));
     for (const provision of this.#byIndex.values()) {
@@ -146,18 +151,22 @@ export class Provisions {
       const counts = splitCount(wanted, version.memoryMb, freeMb);
       for (const [at, host] of hosts.entries()) {
         freeMb[at]! -= counts[at]! * version.memoryMb;
-        this.#give(provision, host, counts[at]!);
+        this.#give(provision, host, { count: counts[at]!, told });
       }
       provision.unplaced = wanted - counts.reduce((sum, count) => sum + count, 0);
       provision.isTold = false;
-      most(
+      told.most(
         index,
         counts.reduce((greatest, count) => Math.max(greatest, count), 0),
       );
     }
   }
 
-  #give({ index, version, shares }: Provision, host: ProvisionHost, count: number): void {
+  #give(
+    { index, version, shares }: Provision,
+    host: ProvisionHost,
+    { count, told }: { count: number; told: Told },
+  ): void {
     let share = shares.get(host);
     if (share === undefined) {
       if (count === 0) return;
@@ -166,7 +175,7 @@ export class Provisions {
     }
     if (share.count === count) return;
     share.count = count;
-    host.line!.provision(index, count, version);
+    told.share(host.line!, index, count, version);
   }
 }
 

@@ -23,9 +23,14 @@ export class Requests<R extends Requester> {
   readonly #numbers: Int32Array;
   readonly #versions: Uint16Array;
   readonly #flags: Uint8Array;
+  /** Numbers of this table are from here on, so that those of different shards differ. */
+  readonly #first: number;
+  readonly #end: number;
 
-  constructor(countMax: number) {
-    this.#free = Int32Array.from({ length: countMax }, (_, index) => countMax - 1 - index);
+  constructor(countMax: number, first = 0) {
+    this.#first = first;
+    this.#end = first + countMax;
+    this.#free = Int32Array.from({ length: countMax }, (_, index) => first + countMax - 1 - index);
     this.#freeCount = countMax;
     this.#requesters = new Array<R | null>(countMax).fill(null);
     this.#numbers = new Int32Array(countMax);
@@ -37,19 +42,20 @@ export class Requests<R extends Requester> {
     return this.#free.length - this.#freeCount;
   }
 
-  /** One that nobody here waits for. -1: all are in use. */
-  addNobodys(): number {
-    return this.#freeCount === 0 ? NONE : this.#free[--this.#freeCount]!;
+  /** Else it is of another shard, or of nobody. */
+  isOwn(index: number): boolean {
+    return index >= this.#first && index < this.#end;
   }
 
   /** It waits. -1: all are in use. */
   add(requester: R, number: number, version: number): number {
-    const index = this.addNobodys();
-    if (index === NONE) return NONE;
-    this.#requesters[index] = requester;
-    this.#numbers[index] = number;
-    this.#versions[index] = version;
-    this.#flags[index] = WAITS;
+    if (this.#freeCount === 0) return NONE;
+    const index = this.#free[--this.#freeCount]!;
+    const at = index - this.#first;
+    this.#requesters[at] = requester;
+    this.#numbers[at] = number;
+    this.#versions[at] = version;
+    this.#flags[at] = WAITS;
     if (number >= requester.indexes.length) grow(requester, number);
     requester.indexes[number] = index;
     return index;
@@ -61,21 +67,21 @@ export class Requests<R extends Requester> {
   }
 
   waits(index: number): boolean {
-    return (this.#flags[index]! & WAITS) !== 0;
+    return (this.#flags[index - this.#first]! & WAITS) !== 0;
   }
 
   /** It is in the queue. */
   queued(index: number): void {
-    this.#flags[index] = WAITS | WAS_QUEUED;
+    this.#flags[index - this.#first] = WAITS | WAS_QUEUED;
   }
 
   wasQueued(index: number): boolean {
-    return (this.#flags[index]! & WAS_QUEUED) !== 0;
+    return (this.#flags[index - this.#first]! & WAS_QUEUED) !== 0;
   }
 
   /** It waits no more. */
   granted(index: number): void {
-    this.#flags[index]! &= ~WAITS;
+    this.#flags[index - this.#first]! &= ~WAITS;
   }
 
   remove(index: number): void {
@@ -85,25 +91,26 @@ export class Requests<R extends Requester> {
 
   /** Null: it has left; the index stays in use until it is removed. */
   requester(index: number): R | null {
-    return this.#requesters[index]!;
+    return this.#requesters[index - this.#first]!;
   }
 
   number(index: number): number {
-    return this.#numbers[index]!;
+    return this.#numbers[index - this.#first]!;
   }
 
-  /** The index of what it asks for; not of nobody's. */
+  /** The index of what it asks for. */
   version(index: number): number {
-    return this.#versions[index]!;
+    return this.#versions[index - this.#first]!;
   }
 
   /** It is nobody's from now on. */
   disown(index: number): void {
-    const requester = this.#requesters[index]!;
+    const at = index - this.#first;
+    const requester = this.#requesters[at]!;
     if (requester === null) return;
-    const number = this.#numbers[index]!;
+    const number = this.#numbers[at]!;
     if (requester.indexes[number] === index) requester.indexes[number] = NONE;
-    this.#requesters[index] = null;
+    this.#requesters[at] = null;
   }
 }
 

@@ -2,11 +2,13 @@
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { counter } from '../machine/counters.ts';
 import type { Scheduler } from '../machine/scheduler.ts';
-import type { ClusterScheduler } from './cluster-scheduler.ts';
-import { viewOf, workerState } from './view.ts';
+import type { Control } from './control.ts';
+import { type ClusterView, workerState } from './view.ts';
 
+/** What all shards have counted. */
 export function schedulerMetrics(machine: Scheduler, metrics: Metrics): void {
-  const count = (index: number): number => machine.counters[index]!;
+  const { shards } = machine.memory;
+  const count = (index: number): number => shards.reduce((sum, { counters }) => sum + counters[index]!, 0);
   metrics.read('perch_cores', () => ({
     idle: machine.idleCount,
     leased: machine.leasedCount,
@@ -31,14 +33,16 @@ export function schedulerMetrics(machine: Scheduler, metrics: Metrics): void {
   metrics.read('perch_scheduler_no_memory_total', () => count(counter.noMemory));
 }
 
-/** Of a cluster's: the cores of workers that are away are `absent`. */
-export function clusterMetrics(scheduler: ClusterScheduler, metrics: Metrics): void {
-  schedulerMetrics(scheduler.machine, metrics);
-  metrics.read('perch_cores', () => ({ ...viewOf(scheduler).cores }));
+/** Of a cluster's: the cores of workers that are away are `absent`. `view`: of the moment at which somebody scrapes. */
+export function clusterMetrics(control: Control, metrics: Metrics, view: () => ClusterView): void {
+  schedulerMetrics(control.machine, metrics);
+  metrics.read('perch_cores', () => ({ ...view().cores }));
+  metrics.read('perch_queue_length', () => view().queueLength);
   metrics.read('perch_cluster_workers', () => {
     const counts = { joined: 0, draining: 0, absent: 0 };
-    for (const member of scheduler.members.all()) counts[workerState(member)]++;
+    for (const member of control.members.all()) counts[workerState(member)]++;
     return counts;
   });
-  metrics.read('perch_cluster_gateways', () => scheduler.gateways.size);
+  metrics.read('perch_cluster_gateways', () => control.gateways.size);
+  metrics.read('perch_cluster_connections_closed_total', () => Object.fromEntries(control.closedCounts));
 }

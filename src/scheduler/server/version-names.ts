@@ -5,6 +5,9 @@
  * A gateway whose line broke names the same versions again when it is back, and a worker says what it has warm before any
  * gateway has come. So what such a line named is kept for a while (`keptSweeps`), unless its place is needed: else a
  * line that breaks would make all workers throw away what they have warm.
+ *
+ * Where shards run beside this, an index is free only once nobody names it, nothing of it runs, and after that each shard has said that it has
+ * turned: so none is still at the end of a release that was the version's last. That is looked at in each sweep.
  */
 import type { NameVersionFrame } from '../../wire/cluster/large-frames.ts';
 import type { Scheduler } from '../machine/scheduler.ts';
@@ -30,6 +33,8 @@ interface Entry {
   nameCount: number;
   /** The sweep until which it stays although nobody names it. */
   keptUntil: number;
+  /** With several shards: the turn that all have to have answered before it may go; 0: none was asked for. */
+  quietTurn: number;
 }
 
 interface FunctionEntry {
@@ -42,6 +47,15 @@ interface NamesSetting {
   readonly keptSweeps: number;
   /** An index stands for this key no more. */
   readonly dropped: (index: number, key: string) => void;
+  /** Null: there is one shard, and whoever calls is it. */
+  readonly turns: Turns | null;
+}
+
+/** The shards are asked to answer between two events, again and again. */
+export interface Turns {
+  readonly asked: number;
+  /** By all of them. */
+  readonly answered: number;
 }
 
 export class VersionNames {
@@ -72,8 +86,7 @@ export class VersionNames {
   name(version: NamedVersion): number {
     const entry = this.#entryOf(version);
     if (entry === undefined) return -1;
-    entry.nameCount++;
-    this.#kept.delete(entry);
+    this.#addName(entry);
     return entry.index;
   }
 
@@ -82,6 +95,7 @@ export class VersionNames {
     const entry = this.#entryOf(version);
     if (entry === undefined) return -1;
     entry.keptUntil = this.#sweepCount + this.#setting.keptSweeps;
+    entry.quietTurn = 0;
     if (entry.nameCount === 0) this.#kept.add(entry);
     return entry.index;
   }
@@ -106,9 +120,7 @@ export class VersionNames {
 
   /** A request that the machine does not know of waits for it; `letGo` when it does not any more. */
   hold(index: number): void {
-    const entry = this.#byIndex[index]!;
-    entry.nameCount++;
-    this.#kept.delete(entry);
+    this.#addName(this.#byIndex[index]!);
   }
 
   letGo(index: number): void {
@@ -119,7 +131,9 @@ export class VersionNames {
   /** One of its requests is over: perhaps it was the last thing that kept the index. */
   ended(index: number): void {
     const entry = this.#byIndex[index];
-    if (entry === undefined || entry.nameCount > 0 || this.#machine.versions.running(index) > 0) return;
+    if (entry === undefined || entry.nameCount > 0) return;
+    if (this.#setting.turns !== null) return void this.#kept.add(entry);
+    if (this.#machine.versions.running(index) > 0) return;
     if (entry.keptUntil > this.#sweepCount) this.#kept.add(entry);
     else this.#drop(entry);
   }
@@ -127,10 +141,12 @@ export class VersionNames {
   /** Once a second. */
   sweep(): void {
     this.#sweepCount++;
-    for (const entry of this.#kept) {
+    for (const entry of [...this.#kept]) {
       if (entry.keptUntil > this.#sweepCount) continue;
       this.#kept.delete(entry);
-      this.ended(entry.index);
+      if (this.#setting.turns === null) this.ended(entry.index);
+      else if (this.#isQuiet(entry)) this.#drop(entry);
+      else this.#kept.add(entry);
     }
   }
 
@@ -154,6 +170,23 @@ export class VersionNames {
     return entry !== undefined && this.#kept.has(entry);
   }
 
+  #addName(entry: Entry): void {
+    entry.nameCount++;
+    entry.quietTurn = 0;
+    this.#kept.delete(entry);
+  }
+
+  /** Nothing of it runs, and no shard is still at the end of the last that did. */
+  #isQuiet(entry: Entry): boolean {
+    const { turns } = this.#setting;
+    const isRunning = this.#machine.versions.running(entry.index) > 0;
+    if (turns === null) return !isRunning;
+    if (isRunning) entry.quietTurn = 0;
+    else if (entry.quietTurn === 0) entry.quietTurn = turns.asked + 1;
+    else return turns.answered >= entry.quietTurn;
+    return false;
+  }
+
   #entryOf(version: NamedVersion): Entry | undefined {
     const known = this.#byKey.get(version.key);
     if (known !== undefined) return known;
@@ -161,7 +194,7 @@ export class VersionNames {
     const fn = this.#functionOf(version.functionKey);
     const index = this.#freeIndexes.pop()!;
     fn.versionCount++;
-    const entry: Entry = { version, index, fn, nameCount: 0, keptUntil: 0 };
+    const entry: Entry = { version, index, fn, nameCount: 0, keptUntil: 0, quietTurn: 0 };
     this.#byKey.set(version.key, entry);
     this.#byIndex[index] = entry;
     this.#machine.setVersion(index, fn.index, version.memoryMb);
@@ -172,7 +205,7 @@ export class VersionNames {
   #makeRoom(functionKey: string): boolean {
     for (const entry of this.#kept) {
       if (this.#hasRoom(functionKey)) return true;
-      if (this.#machine.versions.running(entry.index) === 0) this.#drop(entry);
+      if (this.#isQuiet(entry)) this.#drop(entry);
     }
     return this.#hasRoom(functionKey);
   }
@@ -203,57 +236,5 @@ export class VersionNames {
       this.#freeFunctions.push(fn.index);
     }
     this.#setting.dropped(index, version.key);
-  }
-}
-
-const NEVER = -1;
-const FIRST_LENGTH = 16;
-
-/** The names that one gateway's line has given, to be taken back when it ends. Looked at for each request. */
-export class LineNames {
-  readonly #names: VersionNames;
-  /** How often by index; 0: it was given, and taken back. Grows as the indexes do. */
-  #counts = new Int32Array(FIRST_LENGTH).fill(NEVER);
-
-  constructor(names: VersionNames) {
-    this.#names = names;
-  }
-
-  has(index: number): boolean {
-    return index >= 0 && index < this.#counts.length && this.#counts[index]! > 0;
-  }
-
-  wasGiven(index: number): boolean {
-    return index >= 0 && index < this.#counts.length && this.#counts[index]! !== NEVER;
-  }
-
-  *indexes(): Generator<number> {
-    for (const [index, count] of this.#counts.entries()) if (count > 0) yield index;
-  }
-
-  /** -1: there are too many. */
-  name(version: NamedVersion): number {
-    const index = this.#names.name(version);
-    if (index < 0) return index;
-    while (index >= this.#counts.length) this.#grow();
-    this.#counts[index] = Math.max(this.#counts[index]!, 0) + 1;
-    return index;
-  }
-
-  unname(index: number): void {
-    if (!this.has(index)) return;
-    this.#counts[index]! -= 1;
-    this.#names.unname(index);
-  }
-
-  leave(): void {
-    for (const [index, count] of this.#counts.entries()) for (let i = 0; i < count; i++) this.#names.leave(index);
-    this.#counts.fill(NEVER);
-  }
-
-  #grow(): void {
-    const grown = new Int32Array(this.#counts.length * 2).fill(NEVER);
-    grown.set(this.#counts);
-    this.#counts = grown;
   }
 }

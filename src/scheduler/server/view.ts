@@ -1,7 +1,8 @@
 /** What the scheduler of a cluster knows, for people: read when somebody asks, in one pass over the cores. */
 import type { ClusterScheduler } from './cluster-scheduler.ts';
-import type { Gateway } from './intake.ts';
+import type { Control } from './control.ts';
 import type { Member } from './members.ts';
+import type { ShardReport } from './shard-ports.ts';
 
 interface CoreCounts {
   idle: number;
@@ -50,12 +51,17 @@ export interface ClusterView {
   }[];
 }
 
-export function viewOf(scheduler: ClusterScheduler): ClusterView {
-  const { machine, members, gateways, provisions } = scheduler;
-  const running = new Map<Gateway, number>();
+/** Of a scheduler with one shard. */
+export function viewOf({ control, shard }: ClusterScheduler): ClusterView {
+  return viewOfCluster(control, [shard.report()]);
+}
+
+/** With a report of each shard. */
+export function viewOfCluster(control: Control, reports: readonly ShardReport[]): ClusterView {
+  const { machine, members, provisions } = control;
   const cores = noCores();
   const workers = members.all().map((member) => {
-    const own = coresOf(scheduler, member, running);
+    const own = coresOf(control, member);
     for (const state of Object.keys(own) as (keyof CoreCounts)[]) cores[state] += own[state];
     const { name, host, port, firstCore, coreCount, memoryMb, sinceMs, line } = member;
     const memoryFreeMb = machine.workers.unreserved(machine.workers.homeOf(member.index));
@@ -63,20 +69,16 @@ export function viewOf(scheduler: ClusterScheduler): ClusterView {
     const state = workerState(member);
     return { name, state, host, port, firstCore, coreCount, cores: own, memoryMb, memoryFreeMb, sinceMs: since };
   });
+  const sum = (of: (report: ShardReport) => number): number => reports.reduce((total, report) => total + of(report), 0);
   return {
-    epoch: scheduler.epoch,
-    queueLength: machine.queue.length,
-    collectedCount: scheduler.intake.collectedCount,
-    versionCount: scheduler.names.count,
-    grantsTotal: scheduler.grantCount,
+    epoch: control.epoch,
+    queueLength: sum(({ queueLength }) => queueLength),
+    collectedCount: sum(({ collectedCount }) => collectedCount),
+    versionCount: control.names.count,
+    grantsTotal: sum(({ grantCount }) => grantCount),
     cores,
     workers,
-    gateways: [...gateways].map((gateway) => ({
-      name: gateway.name,
-      waiting: waitingOf(scheduler, gateway),
-      running: running.get(gateway) ?? 0,
-      sinceMs: gateway.sinceMs,
-    })),
+    gateways: gatewaysOf(control, reports),
     provisioned: provisions
       .sums()
       .map(({ key, wanted, begun, ready, failed }) => ({ key, wanted, begun, ready, failed })),
@@ -88,29 +90,25 @@ export function workerState({ line, isDraining }: Member): WorkerState {
   return isDraining ? 'draining' : 'joined';
 }
 
+/** One that has just left a shard may be in its report still, and the other way round. */
+function gatewaysOf({ gateways }: Control, reports: readonly ShardReport[]): ClusterView['gateways'] {
+  const counts = new Map(reports.flatMap((report) => report.gateways.map((each) => [each.line, each] as const)));
+  return [...gateways].map(([line, { name, sinceMs }]) => {
+    const { waiting = 0, running = 0 } = counts.get(line) ?? {};
+    return { name, waiting, running, sinceMs };
+  });
+}
+
 function noCores(): CoreCounts {
   return { idle: 0, leased: 0, withdrawn: 0, absent: 0 };
 }
 
-function coresOf({ machine, requests }: ClusterScheduler, member: Member, running: Map<Gateway, number>): CoreCounts {
+function coresOf({ machine }: Control, { firstCore, coreCount, line }: Member): CoreCounts {
   const counts = noCores();
-  const { firstCore, coreCount, line } = member;
   if (line === null) return { ...counts, absent: coreCount };
   for (let core = firstCore; core < firstCore + coreCount; core++) {
-    const request = machine.leases.request(core);
-    if (request < 0) {
-      counts[machine.cores.isWithdrawn(core) ? 'withdrawn' : 'idle']++;
-      continue;
-    }
-    counts.leased++;
-    const gateway = requests.requester(request);
-    if (gateway !== null) running.set(gateway, (running.get(gateway) ?? 0) + 1);
+    if (machine.leases.isLeased(core)) counts.leased++;
+    else counts[machine.cores.isWithdrawn(core) ? 'withdrawn' : 'idle']++;
   }
   return counts;
-}
-
-function waitingOf({ requests }: ClusterScheduler, { indexes }: Gateway): number {
-  let count = 0;
-  for (const index of indexes) if (index >= 0 && requests.waits(index)) count++;
-  return count;
 }

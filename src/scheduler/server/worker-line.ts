@@ -7,15 +7,16 @@ import type { SchedulerFromWorker } from '../../wire/cluster/directions.ts';
 import { DropVersionFrame, type HelloFrame, NameVersionFrame } from '../../wire/cluster/large-frames.ts';
 import { CountFrame, LeaseFrame } from '../../wire/cluster/small-frames.ts';
 import type { FrameLink } from '../../cluster/link/link.ts';
-import type { ClusterScheduler } from './cluster-scheduler.ts';
 import { coresOfWord } from './members.ts';
 import type { Announcement, Place, WorkerPort, WorkerSession } from './ports.ts';
+import type { Shard } from './shard.ts';
 import { type NamedVersion, versionOf } from './version-names.ts';
 
 type Worker = Pick<Announcement, 'name' | 'host' | 'port' | 'life' | 'coreCount' | 'memoryMb'>;
 
 export class WorkerLine implements SchedulerFromWorker, WorkerPort {
-  readonly #scheduler: ClusterScheduler;
+  readonly #shard: Shard;
+  readonly #line: number;
   readonly #link: FrameLink;
   readonly #worker: Worker;
   readonly #place: Place;
@@ -35,12 +36,13 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
 
   /** `hello` is not kept. `joined` answers the time. */
   constructor(
-    scheduler: ClusterScheduler,
+    shard: Shard,
     link: FrameLink,
-    { hello, place, joined }: { hello: HelloFrame; place: Place; joined: () => number },
+    { hello, place, joined, line }: { hello: HelloFrame; place: Place; joined: () => number; line: number },
   ) {
     const { name, host, port, life, coreCount, memoryMb } = hello;
-    this.#scheduler = scheduler;
+    this.#shard = shard;
+    this.#line = line;
     this.#link = link;
     this.#worker = { name, host, port, life, coreCount, memoryMb };
     this.#place = place;
@@ -112,13 +114,13 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
   probe(core: number, sequence: number): void {
     this.#probe.core = core;
     this.#probe.sequence = sequence;
-    this.#probe.epoch = this.#scheduler.epoch;
+    this.#probe.epoch = this.#shard.epoch;
     this.#link.send(this.#probe);
   }
 
   dropped(index: number, key: string): void {
     this.#told.delete(index);
-    Object.assign(this.#dropVersion, { version: index, epoch: this.#scheduler.epoch, key });
+    Object.assign(this.#dropVersion, { version: index, epoch: this.#shard.epoch, key });
     this.#link.send(this.#dropVersion);
   }
 
@@ -148,7 +150,7 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
     const nowMs = this.#joined();
     const running = [...this.#running.values()];
     const announcement = { ...this.#worker, running, withdrawn: this.#withdrawn, nowMs };
-    const session = this.#scheduler.joinWorker(this, announcement);
+    const session = this.#shard.joinWorker(this, announcement, this.#line);
     if (typeof session === 'string') return this.#link.close(CloseReason.nameTaken);
     this.#session = session;
     for (const [handle, version] of this.#named) this.#answerName(handle, session.name(version));

@@ -1,0 +1,566 @@
+/**
+ * A shard of the cluster's scheduler: its part of the machine, and those who are connected to it. Gateways ask and workers release, each over a
+ * line of its own that may break at any moment; what frames carry is calls and ports here. Its shell calls `turn` and `sweep`.
+ *
+ * A request has a number of the shard at which it was asked, so whoever ends a lease knows whose it was. Where it was another shard's, that one
+ * is told so, many at a time: a number is free again, or what the gateway could not start is asked for again.
+ *
+ * What a gateway was granted and does not start is found by asking the worker (`probe`): one that does not run the lease
+ * refuses it from then on, and so the core may be granted to somebody else.
+ */
+import type { CloseReason } from '../../wire/cluster-frame.ts';
+import { Grant } from '../machine/actions.ts';
+import { forgetWorker } from '../machine/membership.ts';
+import { globalWord } from '../machine/memory.ts';
+import type { Scheduler } from '../machine/scheduler.ts';
+import { type Gateway, Intake } from './intake.ts';
+import { LineNames } from './line-names.ts';
+import { Mail, type PeerPort } from './mail.ts';
+import { isOwnWord } from './members.ts';
+import type {
+  Announcement,
+  Asking,
+  GatewayPort,
+  GatewaySession,
+  Place,
+  ProvisionedSum,
+  Unheld,
+  Unstarted,
+  WorkerPort,
+  WorkerSession,
+  WorkerView,
+} from './ports.ts';
+import { noIndexes, Requests } from './requests.ts';
+import { type ControlPort, lineOf, type ShardPort, type ShardReport } from './shard-ports.ts';
+import { Unheard } from './unheard.ts';
+import type { NamedVersion } from './version-names.ts';
+
+export interface ShardSetting {
+  readonly machine: Scheduler;
+  readonly control: ControlPort;
+  /** Of this scheduler; the control says when it grows. */
+  readonly epoch: number;
+  readonly requestsEach: number;
+  readonly queueMax: number;
+  readonly startSweeps: number;
+  /** The shards, this one among them; with one shard nothing is sent to them. */
+  readonly peers: readonly PeerPort[];
+  /** For each worker how often it has joined, by its first word of cores; counted by the control before its cores are open. */
+  readonly joins?: Int32Array;
+}
+
+/** A worker whose line is here. */
+interface WorkerHere {
+  readonly line: number;
+  readonly port: WorkerPort;
+  readonly index: number;
+  readonly firstCore: number;
+  readonly coreCount: number;
+  /** What it runs from before it joined, by core: the sequence under which it knows the lease. */
+  readonly earlier: Map<number, number>;
+}
+
+const FRESH: Asking = { again: false, waitedMs: 0 };
+const AGAIN: Asking = { again: true, waitedMs: 0 };
+/** A table of each gateway has a place for each of its numbers. */
+const NUMBER_END = 1 << 22;
+const NOTHING = (): void => {};
+
+export class Shard implements ShardPort {
+  readonly machine: Scheduler;
+  // The parts are there to be read, by views; only the shard changes them.
+  readonly requests: Requests<Gateway>;
+  readonly gateways: Map<number, Gateway> = new Map();
+  readonly workers: Map<number, WorkerHere> = new Map();
+  readonly intake: Intake;
+  epoch: number;
+  /** Grants that were told. */
+  grantCount = 0;
+  readonly #control: ControlPort;
+  readonly #isShared: boolean;
+  /** Its name towards gateways. */
+  readonly #shard: number;
+  readonly #mail: Mail;
+  /** Requests whose grants were not started, and that are asked again when their leases are over. */
+  readonly #returned = new Set<number>();
+  readonly #unheard: Unheard;
+  readonly #grant = new Grant();
+  readonly #joins: Int32Array | null;
+  /** As far as this shard was told. */
+  readonly #joinsSeen: Int32Array;
+  #onTurn = NOTHING;
+  #isTurnAsked = false;
+  #isSettling = false;
+  #isStopping = false;
+  #lineCount = 0;
+  #hearControl = NOTHING;
+  #onClose: (line: number, reason: CloseReason) => void = NOTHING;
+  #onRenew: (epoch: number) => void = NOTHING;
+
+  constructor({ machine, control, epoch, requestsEach, queueMax, startSweeps, peers, joins }: ShardSetting) {
+    this.machine = machine;
+    this.epoch = epoch;
+    this.#control = control;
+    this.#isShared = machine.isShared;
+    this.#shard = machine.shard;
+    this.#mail = new Mail(peers, requestsEach);
+    this.requests = new Requests(requestsEach, requestsEach * machine.shard);
+    this.intake = new Intake({ machine, requests: this.requests, control, queueMax, startSweeps });
+    this.intake.onCollected(() => this.#askTurn());
+    this.#unheard = new Unheard(machine.cores.coreCountMax);
+    this.#joins = joins ?? null;
+    this.#joinsSeen = new Int32Array(machine.cores.coreCountMax >>> 5);
+  }
+
+  // ---- what its shell does
+
+  /** The listener has `turn` called, once what has come is read. */
+  onTurn(listener: () => void): void {
+    this.#onTurn = listener;
+  }
+
+  /** For lines whose nodes have others by now, and for an epoch that has begun. */
+  onClose(line: (line: number, reason: CloseReason) => void, renew: (epoch: number) => void): void {
+    this.#onClose = line;
+    this.#onRenew = renew;
+  }
+
+  /** `hear` carries out what the control has told and is on its way still. */
+  onBehind(hear: () => void): void {
+    this.#hearControl = hear;
+  }
+
+  newLine(): number {
+    return lineOf(this.#shard, ++this.#lineCount);
+  }
+
+  /** The end of a turn in which something was collected, or may be of use to other shards. */
+  turn(): void {
+    this.#isTurnAsked = false;
+    this.intake.turn();
+    this.settle();
+    while (this.#isShared) {
+      this.machine.settleBatch();
+      if (this.machine.actions.count === 0) break;
+      this.settle();
+    }
+    this.#mail.send();
+  }
+
+  /** Once a second, by the shell's clock. */
+  sweep(): void {
+    this.intake.sweep();
+    for (const { port, firstCore, coreCount } of this.workers.values()) {
+      this.#unheard.sweep(this.machine.leases, [firstCore, firstCore + coreCount], (core, sequence) =>
+        port.probe(core, sequence),
+      );
+    }
+    if (this.#isShared) this.machine.forget();
+    this.settle();
+  }
+
+  /** Whoever waits is told to ask the next scheduler, and so is who asks from now on. */
+  stop(): void {
+    this.#isStopping = true;
+    for (const gateway of this.gateways.values()) {
+      for (const index of gateway.indexes) {
+        if (index >= 0 && this.intake.takeBack(index)) this.intake.refuse(index, 'stopping');
+      }
+    }
+    this.settle();
+  }
+
+  report(): ShardReport {
+    const running = this.#runningCounts();
+    return {
+      queueLength: this.machine.queue.length,
+      collectedCount: this.intake.collectedCount,
+      grantCount: this.grantCount,
+      gateways: [...this.gateways.values()].map((gateway) => ({
+        line: gateway.line,
+        waiting: this.#waitingCount(gateway),
+        running: running.get(gateway) ?? 0,
+      })),
+    };
+  }
+
+  /** Where its cores are, or were when it was here before: absent until it joins. A text says why it may not have any. */
+  place(worker: Pick<Announcement, 'name' | 'coreCount' | 'memoryMb'>): Place | string {
+    return this.#control.place(worker);
+  }
+
+  /** A text says why it may not. */
+  joinWorker(port: WorkerPort, announcement: Announcement, line: number = this.newLine()): WorkerSession | string {
+    const joined = this.#control.joinWorker(line, announcement);
+    if (typeof joined === 'string') return joined;
+    const { index, firstCore, floor } = joined;
+    const earlier = new Map(announcement.running.map(({ core, sequence }) => [firstCore + core, sequence]));
+    const worker: WorkerHere = { line, port, index, firstCore, coreCount: announcement.coreCount, earlier };
+    this.workers.set(index, worker);
+    for (const core of joined.counted) this.#unheard.heard(firstCore + core, floor);
+    return this.#workerSession(worker, floor);
+  }
+
+  joinGateway(port: GatewayPort, name = '', nowMs = 0, line: number = this.newLine()): GatewaySession {
+    const { asOf, workers } = this.#control.joinGateway(line, { name, nowMs });
+    const versions = new LineNames(this.#control);
+    const gateway: Gateway = { line, port, indexes: noIndexes(), versions, asOf };
+    this.gateways.set(line, gateway);
+    for (const worker of workers) port.workerJoined(worker);
+    return this.#gatewaySession(gateway);
+  }
+
+  // ---- what the control tells it, and other shards do
+
+  workerJoined(event: number, worker: WorkerView): void {
+    this.#joinsSeen[worker.firstCore >>> 5]! += 1;
+    for (const gateway of this.gateways.values()) if (gateway.asOf < event) gateway.port.workerJoined(worker);
+  }
+
+  workerLeft(event: number, worker: WorkerView): void {
+    forgetWorker(this.machine, this.machine.workerOf(worker.firstCore));
+    for (const gateway of this.gateways.values()) if (gateway.asOf < event) gateway.port.workerLeft(worker);
+  }
+
+  workerPlaced(): void {
+    this.intake.workerPlaced();
+  }
+
+  dropped(index: number, key: string): void {
+    for (const { port } of this.workers.values()) port.dropped(index, key);
+  }
+
+  provision(line: number, index: number, count: number, version: NamedVersion): void {
+    for (const worker of this.workers.values()) if (worker.line === line) worker.port.provision(index, count, version);
+  }
+
+  provisioned(index: number, sum: ProvisionedSum): void {
+    for (const { versions, port } of this.gateways.values()) if (versions.has(index)) port.provisioned(index, sum);
+  }
+
+  probe(core: number, sequence: number): void {
+    if (this.machine.leases.holds(core, sequence))
+      this.workers.get(this.machine.workerOf(core))?.port.probe(core, sequence);
+  }
+
+  endedElsewhere(requests: Int32Array): void {
+    for (let at = 0; at < requests.length; at += 2) {
+      const request = requests[at]!;
+      const warmCore = requests[at + 1]!;
+      const version = this.requests.version(request);
+      // Here is where the version is asked for, so here it helps to know where it is warm.
+      if (warmCore >= 0) this.machine.warmed(this.machine.workerOf(warmCore), version);
+      this.#over(request, version);
+    }
+    this.settle();
+  }
+
+  noMemory(core: number, sequence: number): void {
+    this.#noMemory(core, sequence);
+    this.settle();
+  }
+
+  warmed(worker: number, version: number): void {
+    this.machine.warmed(worker, version);
+    this.settle();
+  }
+
+  evicted(worker: number, version: number): void {
+    this.machine.evicted(worker, version);
+  }
+
+  close(line: number, reason: CloseReason): void {
+    this.#onClose(line, reason);
+  }
+
+  renew(epoch: number): void {
+    this.epoch = Math.max(this.epoch, epoch);
+    this.#onRenew(epoch);
+  }
+
+  answerTurn(turn: number): void {
+    this.#control.turned(this.#shard, turn);
+  }
+
+  /** Every event is followed by the grants that it caused. */
+  settle(): void {
+    if (this.#isSettling) return;
+    const { machine, requests } = this;
+    const grant = this.#grant;
+    while (machine.takeGrant(grant)) {
+      const { request } = grant;
+      const gateway = requests.requester(request);
+      requests.granted(request);
+      if (gateway === null) {
+        this.#release(grant.core, grant.sequence, false);
+        continue;
+      }
+      if (this.#joins !== null) this.#catchUp(grant.core, this.#joins);
+      this.grantCount++;
+      gateway.port.granted(requests.number(request), grant, requests.wasQueued(request) ? this.#shard : -1);
+    }
+    if (this.#isShared) this.#askTurn();
+  }
+
+  // ---- sessions
+
+  #workerSession(worker: WorkerHere, floor: number): WorkerSession {
+    const { machine, workers } = this;
+    const control = this.#control;
+    const { line, index, firstCore, coreCount, earlier } = worker;
+    const isHere = (): boolean => workers.get(index) === worker;
+    const owns = (core: number): boolean => core >= firstCore && core < firstCore + coreCount && isHere();
+    const ended = (core: number, sequence: number, warm: boolean): boolean => {
+      if (!owns(core)) return false;
+      const isEarlier = earlier.size > 0 && earlier.has(core);
+      const known = isEarlier
+        ? this.#endEarlier(worker, core, { sequence, warm })
+        : this.#release(core, sequence, warm);
+      this.settle();
+      return known;
+    };
+    return {
+      firstCore,
+      floor,
+      release: ended,
+      noMemory: (core, sequence) => {
+        const known = owns(core) && !earlier.has(core) && this.#noMemory(core, sequence);
+        this.settle();
+        return known;
+      },
+      fenced: (core, sequence) => ended(core, sequence, false),
+      held: (core, sequence) => {
+        if (owns(core) && machine.leases.holds(core, sequence)) this.#unheard.heard(core, sequence);
+      },
+      memoryAvailable: () => {
+        if (isHere()) machine.memoryAvailable(index);
+        this.settle();
+      },
+      withdraw: (first, bits) => {
+        const known = isHere() && isOwnWord(worker, first, bits);
+        if (known) control.withdraw(line, first, bits);
+        return known;
+      },
+      warmed: (version) => {
+        if (!isHere()) return;
+        machine.warmed(index, version);
+        control.warmed(line, version);
+        this.settle();
+      },
+      evicted: (version) => {
+        if (!isHere()) return;
+        machine.evicted(index, version);
+        control.evicted(line, version);
+      },
+      provisioned: (version, own) => {
+        if (isHere()) control.reported(line, version, own);
+      },
+      name: (version) => control.keep(version),
+      leave: () => {
+        if (!isHere()) return;
+        workers.delete(index);
+        control.workerLeft(line);
+      },
+    };
+  }
+
+  #gatewaySession(gateway: Gateway): GatewaySession {
+    const control = this.#control;
+    const { versions, line } = gateway;
+    return {
+      name: (version) => versions.name(version),
+      unname: (index, key) => versions.unname(index, key),
+      setConcurrency: (functionKey, max) => control.setConcurrency(functionKey, max),
+      provision: (version, count) => {
+        if (versions.has(version)) control.provision(line, version, count);
+        return versions.wasGiven(version);
+      },
+      request: (number, version, asking = FRESH) => this.#request(gateway, number, version, asking),
+      cancel: (number) => this.#cancel(gateway, number),
+      unstarted: (number, lease, why) => {
+        this.#unstarted(gateway, number, lease, why);
+        this.settle();
+      },
+      leave: () => this.#gatewayLeaves(gateway),
+    };
+  }
+
+  // ---- requests
+
+  #request(gateway: Gateway, number: number, version: number, asking: Asking): boolean {
+    if (number >= NUMBER_END || this.#isInUse(gateway, number)) return false;
+    if (!gateway.versions.has(version) || this.#isStopping) {
+      if (!gateway.versions.wasGiven(version)) return false;
+      gateway.port.refused(number, this.#isStopping ? 'stopping' : 'version');
+      return true;
+    }
+    this.intake.ask(gateway, number, version, asking);
+    this.settle();
+    return true;
+  }
+
+  #isInUse(gateway: Gateway, number: number): boolean {
+    const index = this.requests.find(gateway, number);
+    return index >= 0 && (this.requests.waits(index) || (this.#returned.size > 0 && this.#returned.has(index)));
+  }
+
+  #cancel(gateway: Gateway, number: number): void {
+    const index = this.requests.find(gateway, number);
+    if (index < 0) return;
+    // It is to be asked again when its lease is over: that it is not, any more.
+    if (this.#returned.delete(index)) this.requests.disown(index);
+    else if (this.intake.takeBack(index)) this.requests.remove(index);
+    // Else it is granted, and the grant is on its way.
+    else return;
+    gateway.port.cancelled(number);
+    this.settle();
+  }
+
+  // ---- leases
+
+  #endEarlier(
+    { line, earlier }: WorkerHere,
+    core: number,
+    { sequence, warm }: { sequence: number; warm: boolean },
+  ): boolean {
+    if (earlier.get(core) !== sequence) return false;
+    earlier.delete(core);
+    this.#control.endEarlier(line, core, warm);
+    return true;
+  }
+
+  /** The grants that follow are not carried out yet. */
+  #release(core: number, sequence: number, warm: boolean): boolean {
+    const { machine } = this;
+    // What is read of a lease that another shard grants this moment is not of this one.
+    if (this.#isShared && !machine.leases.holds(core, sequence)) return false;
+    const request = machine.leases.request(core);
+    const version = machine.leases.version(core);
+    if (!machine.release(core, sequence, warm)) return false;
+    if (this.requests.isOwn(request)) this.#over(request, version);
+    else if (!this.#mail.ended(request, warm ? core : -1)) this.#control.ended(version);
+    return true;
+  }
+
+  /** The lease of one of this shard's requests has ended. */
+  #over(request: number, version: number): void {
+    const { requests } = this;
+    const isReturned = this.#returned.size > 0 && this.#returned.delete(request);
+    const gateway = isReturned ? requests.requester(request) : null;
+    const number = requests.number(request);
+    requests.remove(request);
+    if (gateway !== null) this.#askAgain(gateway, number, version);
+    this.#control.ended(version);
+  }
+
+  #askAgain(gateway: Gateway, number: number, version: number): void {
+    if (this.#isStopping) gateway.port.refused(number, 'stopping');
+    else if (!gateway.versions.has(version)) gateway.port.refused(number, 'version');
+    else this.intake.ask(gateway, number, version, AGAIN);
+  }
+
+  #unstarted(gateway: Gateway, number: number, { core, sequence, version }: Unheld, why: Unstarted): void {
+    if (number >= NUMBER_END) return;
+    const { leases } = this.machine;
+    if (!this.#isHeldFor(gateway, number, { core, sequence })) {
+      // Its worker was away meanwhile, and the lease has ended with that. Or it has another one by now, or waits.
+      if (why !== 'cancelled' && this.requests.find(gateway, number) < 0) this.#askAgain(gateway, number, version);
+      return;
+    }
+    if (why === 'no-memory') return void this.#noMemory(core, sequence);
+    if (why !== 'cancelled') this.#returned.add(leases.request(core));
+    if (why === 'refused') this.#askWorker(core, sequence);
+    else this.#release(core, sequence, false);
+  }
+
+  #isHeldFor(gateway: Gateway, number: number, { core, sequence }: { core: number; sequence: number }): boolean {
+    const { machine, requests } = this;
+    const isCore = core >= 0 && core < machine.cores.coreCountMax;
+    if (!isCore || !machine.leases.holds(core, sequence)) return false;
+    const index = machine.leases.request(core);
+    return requests.isOwn(index) && requests.requester(index) === gateway && requests.number(index) === number;
+  }
+
+  /** Its request waits again, where it has waited before. */
+  #noMemory(core: number, sequence: number): boolean {
+    const { machine, requests } = this;
+    if (!machine.leases.holds(core, sequence)) return false;
+    const index = machine.leases.request(core);
+    // What runs from before is in its memory already.
+    if (!requests.isOwn(index)) return this.#mail.noMemory(index, core, sequence);
+    const version = machine.leases.version(core);
+    if (!machine.noMemory(core, sequence)) return false;
+    this.#returned.delete(index);
+    if (requests.requester(index) !== null) requests.queued(index);
+    else if (machine.cancel(index)) {
+      requests.remove(index);
+      this.#control.ended(version);
+    }
+    return true;
+  }
+
+  /** Wherever it is connected. */
+  #askWorker(core: number, sequence: number): void {
+    if (this.machine.leases.holds(core, sequence)) this.#control.probe(core, sequence);
+  }
+
+  /** What was granted may be on a worker of which the gateways here were not told yet. */
+  #catchUp(core: number, joins: Int32Array): void {
+    const home = this.machine.cores.homeOf(core);
+    if (Atomics.load(joins, home) === this.#joinsSeen[home]!) return;
+    this.#isSettling = true;
+    this.#hearControl();
+    this.#isSettling = false;
+  }
+
+  #askTurn(): void {
+    if (this.#isTurnAsked) return;
+    this.#isTurnAsked = true;
+    this.#onTurn();
+  }
+
+  // ---- who goes
+
+  /** What it waited for, nobody waits for; what it was granted may run or not. */
+  #gatewayLeaves(gateway: Gateway): void {
+    if (!this.gateways.delete(gateway.line)) return;
+    const { machine, requests } = this;
+    for (const index of gateway.indexes) {
+      if (index < 0 || !requests.waits(index)) continue;
+      // The core that another one of its requests would have had may have been granted to this one just now.
+      if (this.intake.takeBack(index)) requests.remove(index);
+      else requests.disown(index);
+    }
+    for (const core of this.#ownLeases()) {
+      const request = machine.leases.request(core);
+      if (requests.requester(request) !== gateway) continue;
+      requests.disown(request);
+      this.#returned.delete(request);
+      this.#askWorker(core, machine.leases.sequence(core));
+    }
+    this.#control.gatewayLeft(gateway.line, gateway.versions.counts());
+    this.settle();
+  }
+
+  /** Cores that are leased for requests of this shard. */
+  *#ownLeases(): Generator<number> {
+    const { leases, memory } = this.machine;
+    const end = Atomics.load(memory.globals, globalWord.WORD_COUNT) << 5;
+    for (let core = 0; core < end; core++) if (this.requests.isOwn(leases.request(core))) yield core;
+  }
+
+  #runningCounts(): Map<Gateway, number> {
+    const counts = new Map<Gateway, number>();
+    for (const core of this.#ownLeases()) {
+      const gateway = this.requests.requester(this.machine.leases.request(core));
+      if (gateway !== null) counts.set(gateway, (counts.get(gateway) ?? 0) + 1);
+    }
+    return counts;
+  }
+
+  #waitingCount({ indexes }: Gateway): number {
+    let count = 0;
+    for (const index of indexes) if (index >= 0 && this.requests.waits(index)) count++;
+    return count;
+  }
+}
