@@ -16,6 +16,7 @@ import {
 import type { ScheduleInput } from './lib/schedule-driver.ts';
 import type { ScheduleOutput } from './lib/schedule-process.ts';
 import type { ShardsOutput } from './lib/schedule-shards-process.ts';
+import type { WakeOutput } from './lib/schedule-wake-process.ts';
 
 const PROCESS = new URL('lib/schedule-process.ts', import.meta.url);
 const SHARDS_PROCESS = new URL('lib/schedule-shards-process.ts', import.meta.url);
@@ -43,6 +44,7 @@ const CONFIGURATIONS: readonly Configuration[] = [SMALL, LARGE].flatMap((coreCou
   ] as const;
 });
 
+const WAKE_PROCESS = new URL('lib/schedule-wake-process.ts', import.meta.url);
 const SHARD_COUNTS = [1, 2] as const;
 const MILLIONS_MIN = 10;
 const TWO_SHARDS_MIN = 1.6;
@@ -81,9 +83,18 @@ async function run(options: BenchOptions): Promise<Report> {
       shards[i]!.push(await runFresh<ScheduleInput, ShardsOutput>(SHARDS_PROCESS, input, NODE_FLAGS));
     }
   }
+  const wakes: WakeOutput[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const input = { ...shardsInput(2, round + 1, options.smoke), decisionCount: options.smoke ? 20 : 2000 };
+    wakes.push(await runFresh<ScheduleInput, WakeOutput>(WAKE_PROCESS, input, NODE_FLAGS));
+  }
   const figures = figuresOf(configurations, outputs);
   const alone = figures[configurations.findIndex(({ coreCount }) => coreCount !== SMALL)]!;
-  return { name: 'schedule', notes: NOTES, figures: [...figures, ...figuresOfShards(shards, alone)] };
+  return {
+    name: 'schedule',
+    notes: NOTES,
+    figures: [...figures, ...figuresOfShards(shards, alone), ...figuresOfWaking(wakes)],
+  };
 }
 
 function shardsInput(shardCount: number, seed: number, smoke: boolean): ScheduleInput {
@@ -108,8 +119,23 @@ function figuresOfShards(outputs: readonly ShardsOutput[][], alone: Figure): Fig
     ),
   );
   const compared = rates.map((rate) => compare(rate, alone));
-  const { ratio: _, against: __, ...own } = alone;
-  return [atLeast({ ...own, name: 'decisions, alone' }, MILLIONS_MIN), ...compared, atTwo(compared[1]!), ...cpu];
+  const { value, unit } = alone;
+  return [atLeast({ name: 'decisions, alone', value, unit }, MILLIONS_MIN), ...compared, atTwo(compared[1]!), ...cpu];
+}
+
+function figuresOfWaking(outputs: readonly WakeOutput[]): Figure[] {
+  return [
+    figureOf(
+      'a released core reaches a shard that sleeps, p50',
+      'µs',
+      outputs.map(({ wakeUs }) => wakeUs),
+    ),
+    figureOf(
+      'the others stand still for a dead shard',
+      'ms',
+      outputs.map(({ stillMs }) => stillMs),
+    ),
+  ];
 }
 
 function atTwo(two: Figure): Figure {

@@ -70,6 +70,8 @@ export interface SharedMemory {
   readonly globals: SharedInt32;
   readonly flags: SharedInt32;
   readonly bells: SharedInt32;
+  /** 1: the shard stands still for the reaper. */
+  readonly paused: SharedInt32;
   readonly shards: readonly ShardMemory[];
 }
 
@@ -102,6 +104,7 @@ export function makeMemory(limits: SchedulerLimits, shardCount: number): SharedM
     globals: sharedInt32(GLOBAL_COUNT),
     flags: sharedInt32(shardCount << LINE_LOG2),
     bells: sharedInt32(shardCount << LINE_LOG2),
+    paused: sharedInt32(shardCount << LINE_LOG2),
     shards: Array.from({ length: shardCount }, () => ({
       counters: new Float64Array(new SharedArrayBuffer(COUNTER_NAMES.length * Float64Array.BYTES_PER_ELEMENT)),
       counts: sharedInt32(1 << LINE_LOG2),

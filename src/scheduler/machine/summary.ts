@@ -131,12 +131,21 @@ export class Summary {
     return node - this.#firstLeaf;
   }
 
+  /** Makes every node what is below it, the lowest first. */
+  rebuild(): void {
+    for (let node = this.#firstLeaf - 1; node >= 0; node--) if (this.#hasChildren(node)) this.#settleNode(node);
+  }
+
   /** For `checkInvariants`: every node is the greatest of its children. */
   agrees(): boolean {
-    for (let node = 0; SHIFT + node * CHILDREN + CHILDREN < this.#rooms.length && node < this.#firstLeaf; node++) {
+    for (let node = 0; node < this.#firstLeaf && this.#hasChildren(node); node++) {
       if (this.#rooms[SHIFT + node] !== this.#greatestBelow(node)) return false;
     }
     return true;
+  }
+
+  #hasChildren(node: number): boolean {
+    return SHIFT + node * CHILDREN + CHILDREN < this.#rooms.length;
   }
 
   #childWith(node: number, memoryMb: number): number {

@@ -276,7 +276,7 @@ export const MUTANTS: readonly (Mutant & { readonly foundBy: string })[] = [
     name: 'others are told before the core is given',
     file: 'machine/scheduler.ts',
     from: `    if (this.#withdrawal.put(core)) this.idleList.push(core);
-    this.#dispatch.settle(home);
+    this.#dispatch.settleSeen(home);
     this.#dispatch.owes = true;
     return true;`,
     to: `    this.#tell();

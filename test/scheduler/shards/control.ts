@@ -2,6 +2,9 @@
  * What the threads of an enumeration share beside the machine's memory: who may run, what they have done, whom they run for. One thread runs at a
  * time. Before each access to a shared word of the machine it looks here whether it has to let another one go first.
  */
+import { readFileSync } from 'node:fs';
+
+/** Indices in the array that they share. */
 export const control = {
   /** Goes up at each schedule. */
   GENERATION: 0,
@@ -93,6 +96,15 @@ export interface Mutant {
   readonly file: string;
   readonly from: string;
   readonly to: string;
+}
+
+export const MACHINE: URL = new URL('../../../src/scheduler/', import.meta.url);
+
+/** The mutant's file; throws where the text to be replaced is not there once. */
+export function mutate({ name, file, from, to }: Mutant): string {
+  const source = readFileSync(new URL(file, MACHINE), 'utf8');
+  if (source.split(from).length !== 2) throw new Error(`${name}: its text is not in ${file}, or more than once`);
+  return source.replace(from, () => to);
 }
 
 export interface ThreadData {

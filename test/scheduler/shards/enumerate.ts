@@ -12,6 +12,7 @@ import {
   CONTROLLER,
   type Controls,
   makeControls,
+  mutate,
   type Mutant,
   TRACE_STRIDE,
 } from './control.ts';
@@ -45,6 +46,7 @@ class Player {
   readonly #threads: readonly Worker[];
 
   constructor(theCase: Case, mutant: Mutant | null) {
+    if (mutant !== null) mutate(mutant);
     this.#case = theCase;
     const limits = limitsOf(theCase);
     this.#memory = makeMemory(limits, theCase.shardCount);

@@ -1,7 +1,5 @@
 /** A shard of an enumeration, on a thread of its own: the shipped machine, stopped before each access to a shared word. */
-import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { workerData } from 'node:worker_threads';
 import type { Scheduler } from '../../../src/scheduler/machine/scheduler.ts';
 import type { SharedMemory } from '../../../src/scheduler/machine/memory.ts';
@@ -9,6 +7,8 @@ import {
   CONTROLLER,
   control as at,
   CORE_MAX,
+  MACHINE,
+  mutate,
   STEP_MAX,
   TRACE_STRIDE,
   type Action,
@@ -25,13 +25,12 @@ const real = globalThis.Atomics;
 class Restart extends Error {}
 
 if (mutant !== null) {
+  const source = mutate(mutant);
+  const url = new URL(mutant.file, MACHINE).href;
   registerHooks({
-    load(url, context, nextLoad) {
-      const loaded = nextLoad(url, context);
-      if (!url.endsWith(mutant.file)) return loaded;
-      const source = readFileSync(fileURLToPath(url), 'utf8');
-      if (source.split(mutant.from).length !== 2) throw new Error(`${mutant.name}: its text is not there, or twice`);
-      return { ...loaded, source: source.replace(mutant.from, () => mutant.to) };
+    load: (asked, context, nextLoad) => {
+      const loaded = nextLoad(asked, context);
+      return asked === url ? { ...loaded, source } : loaded;
     },
   });
 }

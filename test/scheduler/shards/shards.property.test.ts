@@ -133,7 +133,7 @@ class Cluster {
     for (const core of this.cores) this.#at(core).giveBack(core);
     this.takeGrants();
     for (let round = 0; round <= REQUEST_COUNT && this.leases.size + this.waiting.size > 0; round++) {
-      for (const lease of [...this.leases.values()]) this.#end(this.#at(lease.core), lease, true);
+      for (const lease of this.leases.values()) this.#end(this.#at(lease.core), lease, true);
       this.takeGrants();
       this.settle();
     }
