@@ -40,6 +40,7 @@ const TO_SCHEDULER = {
 };
 const TO_GATEWAY = {
   grant: nothing,
+  grantCores: nothing,
   refused: nothing,
   cancelled: nothing,
   version: nothing,
@@ -98,6 +99,7 @@ const CASES: readonly Case[] = [
       release: (frame) => void (sum[0]! += frame.core + frame.sequence + frame.warm),
       noMemory: nothing,
       held: nothing,
+      heldCores: nothing,
       fenced: nothing,
       memoryAvailable: nothing,
       warmed: nothing,

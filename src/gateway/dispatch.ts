@@ -7,6 +7,7 @@
  * Hot path, with `npm run bench -- invoke` to check it: a handful of small objects per invocation, no look-up by name.
  */
 import { assert } from '../base/assert.ts';
+import { lowestCore, withoutLowest } from '../base/core-mask.ts';
 import type { Clock } from '../base/clock.ts';
 import { UserError } from '../base/errors.ts';
 import { type LocalScheduler, outcome, type Outcome } from '../scheduler/server/local.ts';
@@ -69,6 +70,8 @@ export class Dispatcher implements Dispatch {
   readonly #pending: (Pending | null)[];
   readonly #freeIndexes: number[];
   readonly #coreUse: CoreUse[];
+  /** By lead of a lease that there is: all its cores, as bits of the lead's word; 0: the lead alone. */
+  readonly #masks: Int32Array;
   readonly #refusals: Refusals;
   #agent: Agent | null = null;
   #provisioning: Provisioning | null = null;
@@ -86,6 +89,7 @@ export class Dispatcher implements Dispatch {
       sinceUs: 0,
       invocationCount: 0,
     }));
+    this.#masks = new Int32Array(options.coreCount);
     this.#versions = new VersionTable(store, options.versionCountMax, {
       refuse: (fn) => doors.admission.refuseVersion(fn),
       added: (entry) => {
@@ -99,7 +103,7 @@ export class Dispatcher implements Dispatch {
       concurrency: (functionIndex, max) => scheduler.setConcurrency(functionIndex, max ?? -1),
     });
     this.#refusals = new Refusals(metrics);
-    scheduler.onGrant((requestIndex, core, sequence) => this.#granted(requestIndex, core, sequence));
+    scheduler.onGrant((requestIndex, core, sequence, mask) => this.#granted(requestIndex, core, sequence, mask));
   }
 
   /** The agent is made after the dispatcher, since each tells the other something. */
@@ -164,14 +168,11 @@ export class Dispatcher implements Dispatch {
     return () => void this.#withdraw(index, pending);
   }
 
-  /** The agent says that a lease is over. */
+  /** The agent says that a lease is over; of several cores it names the lead. */
   released(core: number, sequence: number, warm: boolean): void {
-    const use = this.#coreUse[core]!;
-    const entry = use.entry;
+    const { entry } = this.#coreUse[core]!;
     assert(entry !== null, `core ${core} was released and held by nobody`);
-    use.entry = null;
-    use.requestId = '';
-    use.sinceUs = this.#doors.clock.nowUs();
+    this.#ended(core, this.#doors.clock.nowUs());
     const known = this.#doors.scheduler.release(core, sequence, warm);
     assert(known, `the scheduler does not know the lease ${sequence} of core ${core}`);
     this.#versions.unuse(entry);
@@ -213,28 +214,42 @@ export class Dispatcher implements Dispatch {
       assert(waits === !pending.granted, `request ${index}: the scheduler and the gateway disagree`);
     }
     assert(free.size === this.#freeIndexes.length, 'a request index is free twice');
-    for (const [core, use] of this.#coreUse.entries()) {
-      const isLeased = machine.stateOf(core) === 'leased';
-      assert(isLeased === (use.entry !== null), `core ${core}: the scheduler and the gateway disagree`);
-      if (use.entry !== null) count(use.entry);
-    }
+    this.#checkCores(count);
     for (const entry of this.#provisioning?.entries() ?? []) count(entry);
     this.#versions.checkInvariants((entry) => userCounts.get(entry) ?? 0);
   }
 
-  #granted(index: number, core: number, sequence: number): void {
+  /** Calls `count` for each lease. */
+  #checkCores(count: (entry: VersionEntry) => void): void {
+    const { machine } = this.#doors.scheduler;
+    const others = new Set<number>();
+    for (const [lead, mask] of this.#masks.entries()) {
+      const { entry, requestId } = this.#coreUse[lead]!;
+      assert(mask === 0 || entry !== null, `core ${lead} leads others and is held by nobody`);
+      for (let rest = withoutLowest(mask); rest !== 0; rest = withoutLowest(rest)) {
+        const core = lowestCore(lead, rest);
+        const use = this.#coreUse[core]!;
+        assert(use.entry === entry && use.requestId === requestId, `core ${core} is not of the lease of ${lead}`);
+        assert(!others.has(core) && this.#masks[core] === 0, `core ${core} is of two leases`);
+        others.add(core);
+      }
+    }
+    for (const [core, { entry }] of this.#coreUse.entries()) {
+      const isLeased = machine.stateOf(core) === 'leased';
+      assert(isLeased === (entry !== null), `core ${core}: the scheduler and the gateway disagree`);
+      if (entry !== null && !others.has(core)) count(entry);
+    }
+  }
+
+  #granted(index: number, core: number, sequence: number, mask: number): void {
     const pending = this.#pending[index] ?? null;
     assert(pending !== null && !pending.granted, `request ${index} was granted a core and does not wait`);
     pending.granted = true;
     const { request, entry, acceptedUs } = pending;
-    const use = this.#coreUse[core]!;
-    use.entry = entry;
-    use.requestId = request.requestId;
-    use.sinceUs = this.#doors.clock.nowUs();
-    use.invocationCount++;
+    this.#begun(core, mask, pending);
     this.#versions.use(entry);
     this.#agent!.assign(
-      { epoch: this.#epoch, core, sequence },
+      { epoch: this.#epoch, core, sequence, mask },
       {
         requestId: request.requestId,
         versionIndex: entry.index,
@@ -249,6 +264,25 @@ export class Dispatcher implements Dispatch {
         done: (result) => this.#onResult(index, core, sequence, result),
       },
     );
+  }
+
+  /** All cores of the lease are its request's. */
+  #begun(lead: number, mask: number, pending: Pending): void {
+    const nowUs = this.#doors.clock.nowUs();
+    useBy(this.#coreUse[lead]!, pending, nowUs);
+    if (mask === 0) return;
+    this.#masks[lead] = mask;
+    for (let rest = withoutLowest(mask); rest !== 0; rest = withoutLowest(rest))
+      useBy(this.#coreUse[lowestCore(lead, rest)]!, pending, nowUs);
+  }
+
+  #ended(lead: number, nowUs: number): void {
+    unuse(this.#coreUse[lead]!, nowUs);
+    const mask = this.#masks[lead]!;
+    if (mask === 0) return;
+    this.#masks[lead] = 0;
+    for (let rest = withoutLowest(mask); rest !== 0; rest = withoutLowest(rest))
+      unuse(this.#coreUse[lowestCore(lead, rest)]!, nowUs);
   }
 
   #onResult(index: number, core: number, sequence: number, result: InvocationResult): void {
@@ -267,9 +301,7 @@ export class Dispatcher implements Dispatch {
   #onRefused(index: number, core: number, sequence: number, why: 'no-memory' | 'stale-lease' | 'stopping'): void {
     const { scheduler } = this.#doors;
     const pending = this.#pending[index]!;
-    const use = this.#coreUse[core]!;
-    use.entry = null;
-    use.requestId = '';
+    this.#ended(core, this.#doors.clock.nowUs());
     this.#versions.unuse(pending.entry);
     assert(why !== 'stale-lease', `core ${core} was granted while it was busy`);
     pending.granted = false;
@@ -303,6 +335,20 @@ export class Dispatcher implements Dispatch {
 
   #refuseAnswer(done: (result: InvokeResult) => void, answer: Outcome): () => void {
     if (answer === outcome.refusedConcurrency) return this.#refusals.refuse(done, 'concurrency');
+    if (answer === outcome.refusedCores) return this.#refusals.refuse(done, 'cores');
     return this.#refusals.refuse(done, answer === outcome.refusedMemory ? 'memory' : 'queue-full');
   }
+}
+
+function useBy(use: CoreUse, { entry, request }: Pending, nowUs: number): void {
+  use.entry = entry;
+  use.requestId = request.requestId;
+  use.sinceUs = nowUs;
+  use.invocationCount++;
+}
+
+function unuse(use: CoreUse, nowUs: number): void {
+  use.entry = null;
+  use.requestId = '';
+  use.sinceUs = nowUs;
 }

@@ -13,6 +13,7 @@ const ERRORS = {
     'ReservedFunctionConcurrentInvocationLimitExceeded',
   ),
   memory: new UserError('InvalidParameterValueException', 'The function asks for more memory than any worker has.'),
+  cores: new UserError('InvalidParameterValueException', 'The function asks for more cores than any worker has.'),
   'provisioned-memory': new UserError(
     'TooManyRequestsException',
     'Rate Exceeded. The provisioned concurrency of other functions leaves it no memory.',
@@ -37,6 +38,7 @@ const COUNTED = {
   'queue-full': 'queue-full',
   concurrency: 'concurrency',
   memory: 'memory',
+  cores: 'cores',
   'provisioned-memory': 'memory',
   versions: 'version',
   stopping: 'stopping',

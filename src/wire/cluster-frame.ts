@@ -40,6 +40,7 @@ export const ClusterKind = {
   worker: 36,
   gone: 37,
   probe: 38,
+  grantCores: 39,
   // From workers, of leases and instances.
   release: 48,
   noMemory: 49,
@@ -50,6 +51,7 @@ export const ClusterKind = {
   held: 54,
   fenced: 55,
   provisioned: 56,
+  heldCores: 57,
   // Between gateways and workers; these say their length.
   assign: 64,
   result: 65,
@@ -86,6 +88,8 @@ function frameBytes(): Int16Array {
   bytes[ClusterKind.nameVersion] = 48;
   bytes[ClusterKind.dropVersion] = 32;
   bytes[ClusterKind.concurrency] = 32;
+  bytes[ClusterKind.grantCores] = 32;
+  bytes[ClusterKind.heldCores] = 32;
   bytes[ClusterKind.worker] = 16 + NODE_NAME_BYTES_MAX + HOST_BYTES_MAX;
   bytes[ClusterKind.assign] = -ASSIGN_FIXED_BYTES;
   bytes[ClusterKind.result] = -RESULT_FIXED_BYTES;

@@ -180,6 +180,38 @@ test('the first frame is HELLO, of this protocol and this version', () => {
   }
 });
 
+test('a mask that has not the lead as its lowest core, or no other, is no mask', () => {
+  const cases = [
+    ['grantCores', Role.scheduler, Role.gateway, false],
+    ['heldCores', Role.worker, Role.scheduler, false],
+    ['assign', Role.gateway, Role.worker, true],
+  ] as const;
+  for (const [kind, from, to, mayBeNone] of cases) {
+    const ends = (core: number, mask: number): readonly string[] => {
+      const frame = build({ kind, values: { requestId: 'x'.repeat(36), core, mask } });
+      const ear = new Ear([from, to]);
+      return ear.hear([new Mouth().hello(from).say(frame).bytes]).ends;
+    };
+    for (const [core, mask] of [
+      [0, 3],
+      [35, 0x18],
+      [62, -(2 ** 30)],
+      [64, -1],
+    ] as const)
+      assert.deepEqual(ends(core, mask), [], `${kind} of ${core} and ${mask}`);
+    for (const [core, mask] of [
+      [0, 1],
+      [0, 6],
+      [1, 3],
+      [3, 8],
+      [63, -(2 ** 31)],
+      [35, 0x30],
+    ] as const)
+      assert.deepEqual(ends(core, mask), ['malformed'], `${kind} of ${core} and ${mask}`);
+    assert.deepEqual(ends(5, 0), mayBeNone ? [] : ['malformed'], kind);
+  }
+});
+
 test('a length beyond its limit is refused by the header alone; one within it takes no more than it says', () => {
   const head = (frameBytes: number, batchBytes: number): Buffer => {
     const all = Buffer.alloc(32);

@@ -9,6 +9,8 @@ import { Mouth, SPECS } from './frames.ts';
 const KEY = '000102030405060708090a0b0c0d0e0f';
 const FUNCTION_KEY = 'f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff';
 const LEASE = { core: 0x00010203, epoch: 0x6a5b4c3d, sequence: 0x0a0b0c0d };
+/** Of the lead, the third of its word from 0, and of two others. */
+const MASK = 0x80000028 | 0;
 const ID = '01234567-89ab-cdef-0123-456789abcdef';
 const hex = (text: string): string => Buffer.from(text, 'latin1').toString('hex');
 const zeros = (count: number): string => '00'.repeat(count);
@@ -29,6 +31,10 @@ const GOLDEN: Readonly<Record<string, readonly [object, string]>> = {
     { warm: 1, shard: 2, request: 0x04050607, core: LEASE.core, sequence: LEASE.sequence },
     '20 03 0200 07060504 03020100 0d0c0b0a',
   ],
+  grantCores: [
+    { warm: 1, shard: 2, request: 0x04050607, core: LEASE.core, sequence: LEASE.sequence, mask: MASK },
+    `27 03 0200 07060504 03020100 0d0c0b0a 28000080 ${zeros(12)}`,
+  ],
   refused: [{ why: 2, request: 7 }, '21 02 0000 07000000 00000000 00000000'],
   cancelled: [{ request: 7 }, '22 00 0000 07000000 00000000 00000000'],
   version: [{ version: 0x0102, first: -1 }, '23 00 0201 ffffffff 00000000 00000000'],
@@ -45,6 +51,7 @@ const GOLDEN: Readonly<Record<string, readonly [object, string]>> = {
   evicted: [{ version: 0x0102 }, '34 00 0201 00000000 00000000 00000000'],
   announce: [{ flag: 1, first: 64, second: -2, third: 1 }, '35 01 0000 40000000 feffffff 01000000'],
   held: [{ handle: 0x0102, ...LEASE }, '36 00 0201 03020100 3d4c5b6a 0d0c0b0a'],
+  heldCores: [{ handle: 0x0102, ...LEASE, mask: MASK }, `39 00 0201 03020100 3d4c5b6a 0d0c0b0a 28000080 ${zeros(12)}`],
   fenced: [LEASE, '37 00 0000 03020100 3d4c5b6a 0d0c0b0a'],
   provisioned: [{ flag: 1, version: 0x0102, first: 3, second: 2, third: 1 }, '38 01 0201 03000000 02000000 01000000'],
   assign: [
@@ -106,6 +113,14 @@ for (const [kind, { create }] of Object.entries(SPECS)) {
     assert.equal(bytes.toString('hex'), head + plain(expected));
   });
 }
+
+test('ASSIGN of several cores: its bytes', () => {
+  const assign = Object.assign(SPECS['assign']!.create(), { ...LEASE, mask: MASK, requestId: ID });
+  const head = `01 00 0000 60000000 00000000 00000000`;
+  const expected = `${head} 40 00 0000 60000000 03020100 0d0c0b0a 3d4c5b6a ${zeros(16)} ffffffff ${zeros(8)}
+    ${hex(ID)} 28000080 ${zeros(8)}`;
+  assert.equal(new Mouth().say(assign).bytes.toString('hex'), plain(expected));
+});
 
 test('HELLO, WELCOME and CLOSE: their bytes', () => {
   const hello = Object.assign(new HelloFrame(ClusterKind.hello), {

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { LIMITS } from '../../src/base/limits.ts';
 import { type CloseReason, ClusterKind, FRAME_BYTES, reasonName, Role } from '../../src/wire/cluster-frame.ts';
 import { AssignFrame, ResultFrame, SetVersionFrame } from '../../src/wire/cluster/body-frames.ts';
+import { GrantCoresFrame, HeldCoresFrame } from '../../src/wire/cluster/cores-frames.ts';
 import { FrameDecoder } from '../../src/wire/cluster/decoder.ts';
 import {
   type Direction,
@@ -69,6 +70,17 @@ export const PAIRS: readonly Pair[] = [GS, SG, WS, SW, GW, WG];
 
 const lease = { core: u31, epoch: u32, sequence: i32 };
 const flag = u8(1);
+/** A lead, and a mask of two cores or more of its word that has the lead as its lowest. */
+const lead = fc
+  .tuple(u31, fc.integer({ min: 1, max: 0x7fffffff }))
+  .filter(([core]) => (core & 31) !== 31)
+  .map(([core, others]) => ({ core, mask: maskOf(core & 31, others) }));
+
+/** The bits of `others` above the lead's, of which there is one at least. */
+function maskOf(bit: number, others: number): number {
+  const above = others << (bit + 1);
+  return (above === 0 ? 1 << 31 : above) | (1 << bit);
+}
 
 /** By the name of its kind. */
 export const SPECS: Readonly<Record<string, Spec>> = {
@@ -104,10 +116,15 @@ export const SPECS: Readonly<Record<string, Spec>> = {
     create: () => new GrantFrame(ClusterKind.grant),
     fields: { warm: flag, shard: fc.integer({ min: -1, max: 0xffff }), request: u31, core: u31, sequence: i32 },
   },
+  grantCores: {
+    ways: [SG],
+    create: () => new GrantCoresFrame(),
+    fields: { warm: flag, shard: fc.integer({ min: -1, max: 0xffff }), request: u31, lead, sequence: i32 },
+  },
   refused: {
     ways: [SG],
     create: () => new RequestFrame(ClusterKind.refused),
-    fields: { why: u8(5, 1), request: u31 },
+    fields: { why: u8(6, 1), request: u31 },
   },
   cancelled: { ways: [SG], create: () => new RequestFrame(ClusterKind.cancelled), fields: { request: u31 } },
   version: {
@@ -144,6 +161,11 @@ export const SPECS: Readonly<Record<string, Spec>> = {
     fields: { flag, first: word, second: i32, third: i32 },
   },
   held: { ways: [WS], create: () => new LeaseFrame(ClusterKind.held), fields: { handle: u16, ...lease } },
+  heldCores: {
+    ways: [WS],
+    create: () => new HeldCoresFrame(),
+    fields: { handle: u16, lead, epoch: u32, sequence: i32 },
+  },
   fenced: { ways: [WS], create: () => new LeaseFrame(ClusterKind.fenced), fields: lease },
   provisioned: {
     ways: [WS, SG],
@@ -156,7 +178,12 @@ export const SPECS: Readonly<Record<string, Spec>> = {
     fields: {
       tail: fc.boolean(),
       version: u16,
-      ...lease,
+      lead: fc.oneof(
+        u31.map((core) => ({ core, mask: 0 })),
+        lead,
+      ),
+      epoch: u32,
+      sequence: i32,
       request: u31,
       queuedUs: span,
       timeoutMs: u32,
@@ -222,8 +249,8 @@ export interface Plain {
 }
 
 export function build({ kind, values }: Plain): OutFrame | OutBodyFrame {
-  const { outcome, ...others } = values as { outcome?: object };
-  return Object.assign(SPECS[kind]!.create(), others, outcome);
+  const { outcome, lead: cores, ...others } = values as { outcome?: object; lead?: object };
+  return Object.assign(SPECS[kind]!.create(), others, outcome, cores);
 }
 
 export function specsOf(pair: Pair): readonly [string, Spec][] {
@@ -243,7 +270,9 @@ export function plainOf(kind: string, frame: object): Plain {
   const values: Values = {};
   const register = frame as Values;
   for (const field of Object.keys(SPECS[kind]!.fields)) {
-    values[field] = field === 'outcome' ? { result: register['result'], why: register['why'] } : register[field];
+    if (field === 'outcome') values[field] = { result: register['result'], why: register['why'] };
+    else if (field === 'lead') values[field] = { core: register['core'], mask: register['mask'] };
+    else values[field] = register[field];
   }
   // It is to be the receiver's own, so it is not copied here.
   return { kind, values };

@@ -60,6 +60,7 @@ export class ClusterLoad {
         workerLink.send(release);
         load!.#onGrant(request);
       },
+      grantCores: NOTHING,
       // Where requests are read faster than releases, the queue may be full for a moment.
       refused: ({ request }) => load!.#ask(request),
       cancelled: NOTHING,

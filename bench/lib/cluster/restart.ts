@@ -36,6 +36,7 @@ function whole(scheduler: SchedulerProcess, workerCount: number): Promise<void> 
     let count = 0;
     const direction = new SchedulerToGateway({
       grant: NOTHING,
+      grantCores: NOTHING,
       refused: NOTHING,
       cancelled: NOTHING,
       version: NOTHING,

@@ -6,10 +6,12 @@
  * Hot path: a handful of small objects for each invocation; frames are registers that are used again and again.
  */
 import { randomInt } from 'node:crypto';
+import { coreCountOf, coresOf as coresOfLease } from '../../base/core-mask.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { UserError } from '../../base/errors.ts';
 import { encodeVersion } from '../../cluster/version-body.ts';
 import { functionKey, versionKey } from '../../cluster/version-key.ts';
+import { coresOf } from '../../store/settings.ts';
 import type { FunctionVersion } from '../../store/store.ts';
 import { AssignFrame, type ResultFrame, ResultKind } from '../../wire/cluster/body-frames.ts';
 import type { CountFrame } from '../../wire/cluster/small-frames.ts';
@@ -54,6 +56,7 @@ interface Pending {
   /** What it was sent with last. */
   assignedUs: number;
   core: number;
+  mask: number;
   shard: number;
 }
 
@@ -173,7 +176,17 @@ export class ClusterDispatcher implements Dispatch {
     const number = this.#machine.accept(entry.index);
     if (number === 'queue-full') return this.#refusals.refuse(done, number);
     const acceptedUs = this.#doors.clock.nowUs();
-    const pending: Pending = { request, entry, done, acceptedUs, isOver: false, assignedUs: 0, core: 0, shard: -1 };
+    const pending: Pending = {
+      request,
+      entry,
+      done,
+      acceptedUs,
+      isOver: false,
+      assignedUs: 0,
+      core: 0,
+      mask: 0,
+      shard: -1,
+    };
     this.#pending[number] = pending;
     this.#versions.use(entry);
     this.#machine.begin(number);
@@ -206,7 +219,8 @@ export class ClusterDispatcher implements Dispatch {
     const nowUs = this.#doors.clock.nowUs();
     const running = new Map<number, Pending>();
     for (const [number, pending] of this.#pending.entries())
-      if (pending !== null && this.#machine.isAssigned(number)) running.set(pending.core, pending);
+      if (pending !== null && this.#machine.isAssigned(number))
+        for (const core of coresOfLease(pending.core, pending.mask)) running.set(core, pending);
     const views: CoreView[] = [];
     for (const { told, firstCore, coreCount } of this.#machine.workers()) {
       if (!told) continue;
@@ -287,7 +301,8 @@ export class ClusterDispatcher implements Dispatch {
   #nameOf(version: number): VersionName {
     const { entry, key, functionKey: ofFunction } = this.#uses[version]!;
     const concurrency = reservedOf(this.#doors.store, entry.fn.functionName) ?? -1;
-    return { key, functionKey: ofFunction, memoryMb: entry.fn.config.memoryMb, concurrency };
+    const { config } = entry.fn;
+    return { key, functionKey: ofFunction, memoryMb: config.memoryMb, coreCount: coresOf(config), concurrency };
   }
 
   #setVersion(worker: number, version: number, named: { index: number; epoch: number }): void {
@@ -310,11 +325,13 @@ export class ClusterDispatcher implements Dispatch {
     const nowUs = this.#doors.clock.nowUs();
     pending.assignedUs = nowUs;
     pending.core = lease.core;
+    pending.mask = lease.mask;
     pending.shard = lease.shard;
     const frame = this.#assignFrame;
     frame.tail = request.tail;
     frame.version = index;
     frame.core = lease.core;
+    frame.mask = lease.mask;
     frame.sequence = lease.sequence;
     frame.epoch = lease.epoch;
     frame.request = number;
@@ -328,21 +345,21 @@ export class ClusterDispatcher implements Dispatch {
     frame.payload = request.payload;
     this.#workers.assign(worker, frame);
     frame.payload = EMPTY;
-    this.#coreUses.used(lease.core, nowUs);
+    this.#coreUses.used(lease.core, lease.mask, nowUs);
   }
 
   #result(worker: number, frame: ResultFrame): void {
     const pending = this.#pending[frame.request] ?? null;
     if (!this.#machine.answered(worker, frame)) return;
-    const { done, entry } = pending!;
+    const { done, entry, mask } = pending!;
     pending!.isOver = true;
     entry.resultCount++;
-    this.#coreUses.ended(frame.core, this.#doors.clock.nowUs());
+    this.#coreUses.ended(frame.core, mask, this.#doors.clock.nowUs());
     if (frame.result === ResultKind.notStarted) return void this.#refusals.version(done, notStartedError(frame));
     if (frame.result === ResultKind.badPayload) return refuseBadPayload(done, frame.payload.toString('utf8'));
     const use = this.#uses[entry.index];
     if (use?.entry === entry && use.peers[0] !== worker) notePeer(use, worker);
-    done(resultOf(frame));
+    done(resultOf(frame, coreCountOf(mask)));
   }
 
   #refused(number: number, why: RequestRefusal): void {
@@ -371,6 +388,6 @@ function notePeer(use: VersionUse, worker: number): void {
   use.peers = [worker, ...use.peers.filter((peer) => peer !== worker)].slice(0, LIMITS.codePeersMax);
 }
 
-function lostOf({ request, acceptedUs, assignedUs, core, shard }: Pending, what: string, nowUs: number): InvokeResult {
-  return lostResult({ requestId: request.requestId, core, shard, acceptedUs, assignedUs }, what, nowUs);
+function lostOf(pending: Pending, what: string, nowUs: number): InvokeResult {
+  return lostResult({ ...pending, requestId: pending.request.requestId }, what, nowUs);
 }

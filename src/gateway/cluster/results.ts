@@ -1,4 +1,5 @@
 /** What a worker's RESULT is to a client, and what a client is told where there will be none. */
+import { coreCountOf } from '../../base/core-mask.ts';
 import { API_ERRORS, type ApiErrorCode, type ThrottleReason, UserError } from '../../base/errors.ts';
 import { type ResultFrame, ResultKind, ResultStart } from '../../wire/cluster/body-frames.ts';
 import type { InvocationRecord, StartKind } from '../../worker/agent/contract.ts';
@@ -11,16 +12,16 @@ const STARTS: Readonly<Record<ResultStart, StartKind>> = {
   [ResultStart.warm]: 'warm',
 };
 
-/** Of a response or a function error. */
-export function resultOf(frame: ResultFrame): InvokeResult {
+/** Of a response or a function error. `coreCount`: of its lease, whose lead is what the frame names. */
+export function resultOf(frame: ResultFrame, coreCount: number): InvokeResult {
   const kind = frame.result === ResultKind.response ? 'response' : 'error';
-  return { kind, payload: frame.payload, record: recordOf(frame), tail: frame.tail };
+  return { kind, payload: frame.payload, record: recordOf(frame, coreCount), tail: frame.tail };
 }
 
-function recordOf(frame: ResultFrame): InvocationRecord {
+function recordOf(frame: ResultFrame, coreCount: number): InvocationRecord {
   const { core, shard, queuedUs, startUs, initUs, runUs, billedMs, memoryPeakMb } = frame;
   const start = STARTS[frame.start];
-  return { core, coreCount: 1, start, queuedAt: shard, queuedUs, startUs, initUs, runUs, billedMs, memoryPeakMb };
+  return { core, coreCount, start, queuedAt: shard, queuedUs, startUs, initUs, runUs, billedMs, memoryPeakMb };
 }
 
 /** Of one whose code could not be supplied. It comes from a node of the cluster: what is no error of ours is one of the platform's. */
@@ -43,6 +44,7 @@ function errorIn(payload: Buffer): { code?: unknown; message?: unknown; reason?:
 export interface Unanswered {
   readonly requestId: string;
   readonly core: number;
+  readonly mask: number;
   readonly shard: number;
   readonly acceptedUs: number;
   readonly assignedUs: number;
@@ -50,11 +52,11 @@ export interface Unanswered {
 
 /** It may have run to its end, in part, or not at all. */
 export function lostResult(unanswered: Unanswered, what: string, nowUs: number): InvokeResult {
-  const { requestId, core, shard, acceptedUs, assignedUs } = unanswered;
+  const { requestId, core, mask, shard, acceptedUs, assignedUs } = unanswered;
   const runUs = nowUs - assignedUs;
   const record: InvocationRecord = {
     core,
-    coreCount: 1,
+    coreCount: coreCountOf(mask),
     start: 'cold',
     queuedAt: shard,
     queuedUs: assignedUs - acceptedUs,

@@ -7,6 +7,7 @@ import { DIALER_DELAYS, LINK_LIMITS } from '../../cluster/link/limits.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { CloseReason, ClusterKind, reasonName, Role } from '../../wire/cluster-frame.ts';
 import { type GatewayFromScheduler, SchedulerToGateway } from '../../wire/cluster/directions.ts';
+import type { GrantCoresFrame } from '../../wire/cluster/cores-frames.ts';
 import {
   ConcurrencyFrame,
   DropVersionFrame,
@@ -24,6 +25,7 @@ export interface VersionName {
   readonly key: string;
   readonly functionKey: string;
   readonly memoryMb: number;
+  readonly coreCount: number;
   /** Reserved concurrency of its function; -1: none. */
   readonly concurrency: number;
 }
@@ -100,10 +102,11 @@ export class SchedulerLine implements SchedulerPort, GatewayFromScheduler {
   // ---- what is said
 
   nameVersion(version: number): void {
-    const { key, functionKey, memoryMb, concurrency } = this.#events.nameOf(version);
+    const { key, functionKey, memoryMb, coreCount, concurrency } = this.#events.nameOf(version);
     const frame = this.#nameVersion;
     frame.handle = version;
     frame.memoryMb = memoryMb;
+    frame.coreCount = coreCount;
     frame.key = key;
     frame.functionKey = functionKey;
     this.#link!.send(frame);
@@ -156,8 +159,12 @@ export class SchedulerLine implements SchedulerPort, GatewayFromScheduler {
 
   // ---- what is heard
 
-  grant({ kind, request, core, sequence, shard }: GrantFrame): void {
-    if (!this.#machine!.granted(request, core, sequence, shard)) this.#breach(kind);
+  grant(frame: GrantFrame): void {
+    if (!this.#machine!.granted(frame.request, frame, 0)) this.#breach(frame.kind);
+  }
+
+  grantCores(frame: GrantCoresFrame): void {
+    if (!this.#machine!.granted(frame.request, frame, frame.mask)) this.#breach(frame.kind);
   }
 
   refused({ kind, request, why }: RequestFrame): void {

@@ -62,4 +62,6 @@ export class Grant {
   sequence = 0;
   /** 1: the worker is believed to have a warm instance of the version; 0: not. */
   warm = 0;
+  /** All cores of the lease, as bits of the word of `core`, its lead; 0: the lead alone. */
+  mask = 0;
 }

@@ -7,5 +7,7 @@ export const outcome = {
   refusedQueueFull: 3,
   /** It asks more memory than any worker has in all. */
   refusedMemory: 4,
+  /** It asks for more cores than any worker has. */
+  refusedCores: 5,
 } as const;
 export type Outcome = (typeof outcome)[keyof typeof outcome];

@@ -29,6 +29,7 @@ const REFUSED: Readonly<Record<Refusal, RefusedWhy | 0>> = {
   [outcome.refusedConcurrency]: RefusedWhy.concurrency,
   [outcome.refusedQueueFull]: RefusedWhy.queueFull,
   [outcome.refusedMemory]: RefusedWhy.memory,
+  [outcome.refusedCores]: RefusedWhy.cores,
   version: RefusedWhy.version,
   stopping: RefusedWhy.stopping,
 };

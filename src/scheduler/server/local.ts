@@ -9,16 +9,17 @@ import type { SchedulerLimits } from '../machine/limits.ts';
 
 export { outcome, type Outcome } from '../machine/scheduler.ts';
 
-export type GrantListener = (requestIndex: number, core: number, sequence: number) => void;
+/** `mask`: all cores of the lease, as bits of the word of `core`, their lead; 0: that core alone. */
+export type GrantListener = (requestIndex: number, core: number, sequence: number, mask: number) => void;
 
 /** The worker's index where there is only one. */
 const WORKER = 0;
-const TAKEN_STRIDE = 3;
+const TAKEN_STRIDE = 4;
 
 export class LocalScheduler {
   readonly machine: Scheduler;
   readonly #grant = new Grant();
-  /** Grants that were taken from the machine and are being carried out: request, core and sequence of each. */
+  /** Grants that were taken from the machine and are being carried out: request, core, sequence and mask of each. */
   readonly #taken: Int32Array;
   #listener: GrantListener = () => {
     throw new Error('a grant, and nobody listens');
@@ -101,7 +102,8 @@ export class LocalScheduler {
     // The machine has room for one grant of each core until all are taken, and those that are carried out here may
     // bring any number of others: so all are taken before the first is carried out.
     for (let end = this.#take(); end > 0; end = this.#take()) {
-      for (let at = 0; at < end; at += TAKEN_STRIDE) this.#listener(taken[at]!, taken[at + 1]!, taken[at + 2]!);
+      for (let at = 0; at < end; at += TAKEN_STRIDE)
+        this.#listener(taken[at]!, taken[at + 1]!, taken[at + 2]!, taken[at + 3]!);
     }
     this.#draining = false;
   }
@@ -114,6 +116,7 @@ export class LocalScheduler {
       this.#taken[at] = grant.request;
       this.#taken[at + 1] = grant.core;
       this.#taken[at + 2] = grant.sequence;
+      this.#taken[at + 3] = grant.mask;
     }
     return at;
   }

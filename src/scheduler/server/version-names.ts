@@ -21,9 +21,9 @@ export interface NamedVersion {
   readonly memoryMb: number;
 }
 
-/** What a frame names; null for what no version can ask. Invocations of several cores are not scheduled yet. */
-export function versionOf({ key, functionKey, memoryMb, coreCount }: NameVersionFrame): NamedVersion | null {
-  return coreCount === 1 && memoryMb >= 1 && memoryMb <= MEMORY_MB_MAX ? { key, functionKey, memoryMb } : null;
+/** What a frame names; null for what no version can ask. Invocations of several cores get one, so far. */
+export function versionOf({ key, functionKey, memoryMb }: NameVersionFrame): NamedVersion | null {
+  return memoryMb >= 1 && memoryMb <= MEMORY_MB_MAX ? { key, functionKey, memoryMb } : null;
 }
 
 interface Entry {

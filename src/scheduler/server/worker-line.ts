@@ -3,6 +3,7 @@
  * then on its frames are the calls of its session.
  */
 import { CloseReason, ClusterKind } from '../../wire/cluster-frame.ts';
+import type { HeldCoresFrame } from '../../wire/cluster/cores-frames.ts';
 import type { SchedulerFromWorker } from '../../wire/cluster/directions.ts';
 import { DropVersionFrame, type HelloFrame, NameVersionFrame } from '../../wire/cluster/large-frames.ts';
 import { CountFrame, LeaseFrame } from '../../wire/cluster/small-frames.ts';
@@ -66,6 +67,11 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
     if (version === undefined || own < 0 || own >= this.#worker.coreCount || this.#running.has(own))
       return this.#breach(kind);
     this.#running.set(own, { core: own, sequence, version });
+  }
+
+  /** No lease of several cores is granted yet, so none can be held. */
+  heldCores({ kind }: HeldCoresFrame): void {
+    this.#breach(kind);
   }
 
   announce({ kind, flag, first, second: busy, third: withdrawn }: CountFrame): void {

@@ -5,6 +5,7 @@
  * Registers, as in small-frames.ts; but a payload that was read is the receiver's to keep, and one that is sent must not
  * change until it is on its way.
  */
+import { isSeveral } from '../../base/core-mask.ts';
 import { LIMITS } from '../../base/limits.ts';
 import {
   ASSIGN_FIXED_BYTES,
@@ -30,6 +31,7 @@ export const BODY_BYTES_MAX: Readonly<Record<BodyKind, number>> = {
 
 const TAIL = 1;
 const ID_AT = 48;
+const MASK_AT = ID_AT + REQUEST_ID_BYTES;
 
 /**
  *   0        1        2          4         8             12        16
@@ -41,7 +43,7 @@ const ID_AT = 48;
  *   ├────────────────────────────┼─────────┼────────┬────────┬──────┤ 48
  *   │ timeout, ms u32            │ shard   │ context│ trace  │ ARN  │   lengths, u16 each; two zero bytes
  *   ├────────────────────────────┴─────────┴────────┴────────┴──────┤ 96
- *   │ request id, 36 bytes; 12 zero bytes                           │
+ *   │ request id, 36 bytes; mask, 32 bits; 8 zero bytes             │
  *   ├───────────────────────────────────────────────────────────────┤
  *   │ client context │ trace id │ ARN │ payload │ zeros             │
  *   └───────────────────────────────────────────────────────────────┘
@@ -51,7 +53,10 @@ export class AssignFrame {
   /** Keep the last of its log for the answer. */
   tail = false;
   version = 0;
+  /** The lead of several. */
   core = 0;
+  /** All its cores as bits of the lead's word, as a signed integer: two or more, of which the lead is the lowest; 0: one core. */
+  mask = 0;
   sequence = 0;
   epoch = 0;
   /** The gateway's number for it; RESULT says it again. */
@@ -90,7 +95,8 @@ export class AssignFrame {
     end += putText(span, this.invokedArn, end, at + 44);
     view.setUint16(at + 46, 0, true);
     bytes.write(this.requestId, at + ID_AT, REQUEST_ID_BYTES, 'latin1');
-    bytes.fill(0, at + ID_AT + REQUEST_ID_BYTES, at + ASSIGN_FIXED_BYTES);
+    view.setInt32(at + MASK_AT, this.mask, true);
+    bytes.fill(0, at + MASK_AT + 4, at + ASSIGN_FIXED_BYTES);
     view.setUint32(at + 4, end - at + this.payload.length, true);
   }
 
@@ -117,13 +123,19 @@ export class AssignFrame {
     if (payload - arn > LIMITS.frameTextBytesMax || end - payload > LIMITS.payloadBytesMax) return false;
     const id = span.name(at + ID_AT, REQUEST_ID_BYTES);
     if (id === null || id.length !== REQUEST_ID_BYTES) return false;
-    if (!span.isZero(at + ID_AT + REQUEST_ID_BYTES, at + ASSIGN_FIXED_BYTES) || !isPadded(span, at, end)) return false;
+    if (!this.#readMask(span, at) || !isPadded(span, at, end)) return false;
     this.requestId = id;
     this.clientContext = text(bytes, context, trace);
     this.traceId = text(bytes, trace, arn);
     this.invokedArn = text(bytes, arn, payload);
     this.payload = bytes.subarray(payload, end);
     return true;
+  }
+
+  #readMask(span: Span, at: number): boolean {
+    this.mask = span.view.getInt32(at + MASK_AT, true);
+    const isMask = this.mask === 0 || isSeveral(this.core, this.mask);
+    return isMask && span.isZero(at + MASK_AT + 4, at + ASSIGN_FIXED_BYTES);
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { ClusterKind, KIND_END, Role } from '../cluster-frame.ts';
 import { AssignFrame, ResultFrame, SetVersionFrame } from './body-frames.ts';
+import { GrantCoresFrame, HeldCoresFrame } from './cores-frames.ts';
 import { ConcurrencyFrame, DropVersionFrame, NameVersionFrame, WorkerFrame } from './large-frames.ts';
 import { CountFrame, GrantFrame, LeaseFrame, RequestFrame } from './small-frames.ts';
 import type { Span } from './span.ts';
@@ -36,6 +37,7 @@ export interface SchedulerFromGateway {
 
 export interface GatewayFromScheduler {
   grant(frame: GrantFrame): void;
+  grantCores(frame: GrantCoresFrame): void;
   refused(frame: RequestFrame): void;
   cancelled(frame: RequestFrame): void;
   version(frame: CountFrame): void;
@@ -48,6 +50,7 @@ export interface SchedulerFromWorker {
   release(frame: LeaseFrame): void;
   noMemory(frame: LeaseFrame): void;
   held(frame: LeaseFrame): void;
+  heldCores(frame: HeldCoresFrame): void;
   fenced(frame: LeaseFrame): void;
   memoryAvailable(): void;
   warmed(frame: CountFrame): void;
@@ -122,6 +125,7 @@ export class SchedulerToGateway implements Direction {
   readonly frames: readonly (InFrame | undefined)[];
   readonly #to: GatewayFromScheduler;
   readonly #grant = new GrantFrame(KIND.grant);
+  readonly #grantCores = new GrantCoresFrame();
   readonly #request = new RequestFrame(KIND.refused);
   readonly #count = new CountFrame(KIND.version);
   readonly #worker = new WorkerFrame();
@@ -130,6 +134,7 @@ export class SchedulerToGateway implements Direction {
     this.#to = to;
     this.frames = byKind([
       [KIND.grant, this.#grant],
+      [KIND.grantCores, this.#grantCores],
       [KIND.refused, this.#request],
       [KIND.cancelled, this.#request],
       [KIND.version, this.#count],
@@ -143,6 +148,8 @@ export class SchedulerToGateway implements Direction {
     switch (kind) {
       case KIND.grant:
         return this.#to.grant(this.#grant);
+      case KIND.grantCores:
+        return this.#to.grantCores(this.#grantCores);
       case KIND.refused:
         return this.#to.refused(this.#request);
       case KIND.cancelled:
@@ -163,6 +170,7 @@ export class WorkerToScheduler implements Direction {
   readonly frames: readonly (InFrame | undefined)[];
   readonly #to: SchedulerFromWorker;
   readonly #lease = new LeaseFrame(KIND.release);
+  readonly #heldCores = new HeldCoresFrame();
   readonly #count = new CountFrame(KIND.announce);
   readonly #nameVersion = new NameVersionFrame();
 
@@ -172,6 +180,7 @@ export class WorkerToScheduler implements Direction {
       [KIND.release, this.#lease],
       [KIND.noMemory, this.#lease],
       [KIND.held, this.#lease],
+      [KIND.heldCores, this.#heldCores],
       [KIND.fenced, this.#lease],
       [KIND.memoryAvailable, this.#count],
       [KIND.warmed, this.#count],
@@ -190,6 +199,8 @@ export class WorkerToScheduler implements Direction {
         return this.#to.noMemory(this.#lease);
       case KIND.held:
         return this.#to.held(this.#lease);
+      case KIND.heldCores:
+        return this.#to.heldCores(this.#heldCores);
       case KIND.fenced:
         return this.#to.fenced(this.#lease);
       case KIND.memoryAvailable:

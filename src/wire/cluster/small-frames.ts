@@ -11,9 +11,10 @@ import type { Span } from './span.ts';
 // Constants of this module are folded into the code, imported ones are not.
 const REQUEST = ClusterKind.request;
 const REFUSED = ClusterKind.refused;
-const GRANT = ClusterKind.grant;
 const RELEASE = ClusterKind.release;
+const UNSTARTED = ClusterKind.unstarted;
 const HELD = ClusterKind.held;
+const HELD_CORES = ClusterKind.heldCores;
 
 type RequestKind =
   | typeof ClusterKind.request
@@ -83,9 +84,11 @@ export const RefusedWhy = {
   /** The index stands for nothing. */
   version: 4,
   stopping: 5,
+  /** It asks for more cores than any worker has. */
+  cores: 6,
 } as const;
 export type RefusedWhy = (typeof RefusedWhy)[keyof typeof RefusedWhy];
-const REFUSED_WHY_MAX = 5;
+const REFUSED_WHY_MAX = 6;
 
 /** Why a gateway did not start what it was granted. */
 export const UnstartedWhy = {
@@ -103,7 +106,7 @@ export const UnstartedWhy = {
 export type UnstartedWhy = (typeof UnstartedWhy)[keyof typeof UnstartedWhy];
 const UNSTARTED_WHY_MAX = 5;
 
-type GrantKind = typeof ClusterKind.grant | typeof ClusterKind.unstarted;
+type GrantKind = typeof ClusterKind.grant | typeof ClusterKind.grantCores | typeof ClusterKind.unstarted;
 
 const WARM = 1;
 const WAITED = 2;
@@ -117,9 +120,9 @@ const WAITED = 2;
  */
 export class GrantFrame {
   kind: GrantKind;
-  /** GRANT. 1: the worker is believed to have a warm instance. */
+  /** GRANT, GRANT_CORES. 1: the worker is believed to have a warm instance. */
   warm = 0;
-  /** GRANT: in whose queue it waited; -1: it did not. */
+  /** GRANT, GRANT_CORES: in whose queue it waited; -1: it did not. */
   shard = -1;
   /** UNSTARTED: an `UnstartedWhy`. */
   why = 0;
@@ -142,7 +145,7 @@ export class GrantFrame {
     this.core = view.getInt32(at + 8, true);
     this.sequence = view.getInt32(at + 12, true);
     if ((this.request | this.core) < 0) return false;
-    if (this.kind !== GRANT) {
+    if (this.kind === UNSTARTED) {
       this.why = extra;
       this.version = half;
       return extra >= 1 && extra <= UNSTARTED_WHY_MAX;
@@ -154,11 +157,11 @@ export class GrantFrame {
   }
 
   write({ view }: Span, at: number): void {
-    if (this.kind === GRANT) {
+    if (this.kind === UNSTARTED) {
+      view.setInt32(at, this.kind | (this.why << 8) | (this.version << 16), true);
+    } else {
       const flags = this.shard < 0 ? this.warm : this.warm | WAITED;
       view.setInt32(at, this.kind | (flags << 8) | (this.shard < 0 ? 0 : this.shard << 16), true);
-    } else {
-      view.setInt32(at, this.kind | (this.why << 8) | (this.version << 16), true);
     }
     view.setInt32(at + 4, this.request, true);
     view.setInt32(at + 8, this.core, true);
@@ -170,6 +173,7 @@ type LeaseKind =
   | typeof ClusterKind.release
   | typeof ClusterKind.noMemory
   | typeof ClusterKind.held
+  | typeof ClusterKind.heldCores
   | typeof ClusterKind.fenced
   | typeof ClusterKind.probe;
 
@@ -184,7 +188,7 @@ export class LeaseFrame {
   kind: LeaseKind;
   /** RELEASE. 1: the worker keeps its instance. */
   warm = 0;
-  /** HELD in an announcement: of the version that holds it, as NAME_VERSION on this connection gave it. */
+  /** HELD, HELD_CORES in an announcement: of the version that holds it, as NAME_VERSION on this connection gave it. */
   handle = 0;
   core = 0;
   epoch = 0;
@@ -203,12 +207,12 @@ export class LeaseFrame {
     this.epoch = view.getUint32(at + 8, true);
     this.sequence = view.getInt32(at + 12, true);
     if (this.core < 0 || this.warm > (this.kind === RELEASE ? 1 : 0)) return false;
-    return this.handle === 0 || this.kind === HELD;
+    return this.handle === 0 || this.kind === HELD || this.kind === HELD_CORES;
   }
 
   write({ view }: Span, at: number): void {
     const warm = this.kind === RELEASE ? this.warm : 0;
-    const handle = this.kind === HELD ? this.handle : 0;
+    const handle = this.kind === HELD || this.kind === HELD_CORES ? this.handle : 0;
     view.setInt32(at, this.kind | (warm << 8) | (handle << 16), true);
     view.setInt32(at + 4, this.core, true);
     view.setUint32(at + 8, this.epoch, true);

@@ -1,6 +1,6 @@
 /** What each core runs. Of a lease of several cores, each of them runs it, until its one release. */
 import { assert } from '../../base/assert.ts';
-import { isLedBy, lowestCore, withoutLowest } from '../machine/core-mask.ts';
+import { isLedBy, lowestCore, withoutLowest } from '../../base/core-mask.ts';
 import type { Lease } from './contract.ts';
 import type { Running } from './results.ts';
 

@@ -2,7 +2,7 @@
 import { UserError } from '../../base/errors.ts';
 import { FrameKind } from '../../wire/instance-frame.ts';
 import { Ending } from '../machine/actions.ts';
-import { coreCountOf } from '../machine/core-mask.ts';
+import { coreCountOf } from '../../base/core-mask.ts';
 import type { ExitReason } from '../sandbox/contract.ts';
 import type { Invocation, InvocationRecord, InvocationResult, Lease, StartKind } from './contract.ts';
 import type { Answer } from './instance.ts';

@@ -3,7 +3,7 @@ import { UserError } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { ExitReason, Sandbox } from '../sandbox/contract.ts';
-import { coresOf } from '../machine/core-mask.ts';
+import { coresOf } from '../../base/core-mask.ts';
 import type { AgentMetrics } from './agent-metrics.ts';
 import { Cell, type CellEvents } from './cell.ts';
 import type { CodeFolders, CodeSupply, VersionTarget } from './contract.ts';

@@ -1,7 +1,7 @@
 /** Everything that must hold in the worker machine between two events; for tests. */
 import { assert } from '../../base/assert.ts';
 import { SlotState } from './actions.ts';
-import { coresOf, isLedBy, normalMask } from './core-mask.ts';
+import { coresOf, isLedBy, normalMask } from '../../base/core-mask.ts';
 import type { Leases } from './leases.ts';
 import { After, Rest, type Slots } from './slots.ts';
 import type { Versions } from './versions.ts';

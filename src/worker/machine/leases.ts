@@ -5,7 +5,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import { type Actions, type Ending, SlotState } from './actions.ts';
-import { isLedBy, lowestCore, normalMask, withoutLowest } from './core-mask.ts';
+import { isLedBy, lowestCore, normalMask, withoutLowest } from '../../base/core-mask.ts';
 import type { Slots } from './slots.ts';
 import type { Versions } from './versions.ts';
 

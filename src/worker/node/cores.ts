@@ -9,7 +9,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import { isAfter } from '../../wire/cluster/sequence.ts';
-import { coresOf, isLedBy, normalMask } from '../machine/core-mask.ts';
+import { coresOf, isLedBy, normalMask } from '../../base/core-mask.ts';
 import type { OwnVersion } from './own-versions.ts';
 import type { LeaseName, Word } from './ports.ts';
 

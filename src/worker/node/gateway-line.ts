@@ -16,7 +16,7 @@ import type { WorkerFromGateway } from '../../wire/cluster/directions.ts';
 import { UnstartedWhy } from '../../wire/cluster/small-frames.ts';
 import type { Agent } from '../agent/agent.ts';
 import type { InvocationRecord, InvocationResult, StartKind } from '../agent/contract.ts';
-import type { Described } from './ports.ts';
+import type { Described, LeaseName } from './ports.ts';
 import type { GatewaySide, Taken, WorkerNode } from './worker-node.ts';
 
 const STARTS: Readonly<Record<StartKind, ResultStart>> = ResultStart;
@@ -27,10 +27,7 @@ const REFUSED = {
 } as const;
 
 /** As ASSIGN named it. */
-interface Name {
-  readonly epoch: number;
-  readonly core: number;
-  readonly sequence: number;
+interface Name extends LeaseName {
   readonly request: number;
 }
 
@@ -66,9 +63,9 @@ export class GatewayLine implements WorkerFromGateway {
   }
 
   assign(frame: AssignFrame): void {
-    const { epoch, core, sequence, request } = frame;
-    const name: Name = { epoch, core, sequence, request };
-    const taken = this.#doors.node.take(this.#side, { ...name, mask: 0, index: frame.version });
+    const { epoch, core, sequence, mask, request } = frame;
+    const name: Name = { epoch, core, sequence, mask, request };
+    const taken = this.#doors.node.take(this.#side, { ...name, index: frame.version });
     if (typeof taken === 'number') return this.#refuse(name, taken);
     const { refusal } = taken.version.described;
     if (refusal === null) return this.#run(name, taken, frame);
@@ -80,7 +77,7 @@ export class GatewayLine implements WorkerFromGateway {
     const { agent, node, clock } = this.#doors;
     const { sequence } = name;
     agent.assign(
-      { epoch: name.epoch, core, sequence },
+      { epoch: name.epoch, core, sequence, mask: name.mask },
       {
         requestId: frame.requestId,
         versionIndex: version.number,

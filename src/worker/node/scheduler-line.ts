@@ -1,10 +1,12 @@
 /** The connection to the scheduler: its frames are calls of the machine, and what that tells the scheduler are frames. */
 import type { FrameLink } from '../../cluster/link/link.ts';
+import { coresOf } from '../../store/settings.ts';
 import { CloseReason, ClusterKind } from '../../wire/cluster-frame.ts';
 import type { WorkerFromScheduler } from '../../wire/cluster/directions.ts';
+import { HeldCoresFrame } from '../../wire/cluster/cores-frames.ts';
 import { type DropVersionFrame, NameVersionFrame } from '../../wire/cluster/large-frames.ts';
 import { CountFrame, LeaseFrame } from '../../wire/cluster/small-frames.ts';
-import type { Described, Lease, ProvisionedFigures, SchedulerPort, Word } from './ports.ts';
+import type { Described, Lease, LeaseName, ProvisionedFigures, SchedulerPort, Word } from './ports.ts';
 import type { WorkerNode } from './worker-node.ts';
 
 export class SchedulerLine implements WorkerFromScheduler {
@@ -46,6 +48,7 @@ export class SchedulerLine implements WorkerFromScheduler {
 export class SchedulerFrames implements SchedulerPort {
   readonly #link: FrameLink;
   readonly #lease = new LeaseFrame(ClusterKind.release);
+  readonly #heldCores = new HeldCoresFrame();
   readonly #count = new CountFrame(ClusterKind.announce);
   readonly #name = new NameVersionFrame();
 
@@ -54,7 +57,8 @@ export class SchedulerFrames implements SchedulerPort {
   }
 
   nameVersion(handle: number, { key, functionKey, fn }: Described): void {
-    Object.assign(this.#name, { handle, key, functionKey, memoryMb: fn.config.memoryMb, coreCount: 1 });
+    const { config } = fn;
+    Object.assign(this.#name, { handle, key, functionKey, memoryMb: config.memoryMb, coreCount: coresOf(config) });
     this.#link.send(this.#name);
   }
 
@@ -62,9 +66,14 @@ export class SchedulerFrames implements SchedulerPort {
     this.#counts(ClusterKind.announce, { flag: last ? 1 : 0, version: 0, words: [firstCore, busy, withdrawn] });
   }
 
-  held(lease: Lease, handle: number): void {
-    this.#lease.handle = handle;
-    this.#leaseOf(ClusterKind.held, lease);
+  held(lease: LeaseName, handle: number): void {
+    if (lease.mask === 0) {
+      this.#lease.handle = handle;
+      return this.#leaseOf(ClusterKind.held, lease);
+    }
+    const { epoch, core, sequence, mask } = lease;
+    Object.assign(this.#heldCores, { handle, epoch, core, sequence, mask });
+    this.#link.send(this.#heldCores);
   }
 
   fenced(lease: Lease): void {

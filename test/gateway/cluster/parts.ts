@@ -26,6 +26,7 @@ export const REFUSED: Readonly<Record<Refusal, number>> = {
   [outcome.refusedConcurrency]: RefusedWhy.concurrency,
   [outcome.refusedQueueFull]: RefusedWhy.queueFull,
   [outcome.refusedMemory]: RefusedWhy.memory,
+  [outcome.refusedCores]: RefusedWhy.cores,
   version: RefusedWhy.version,
   stopping: RefusedWhy.stopping,
 } as Record<Refusal, number>;

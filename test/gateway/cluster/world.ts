@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { GatewayMachine } from '../../../src/gateway/cluster/machine/gateway-machine.ts';
-import type { Lease } from '../../../src/gateway/cluster/machine/ports.ts';
+import type { LeaseName } from '../../../src/gateway/cluster/machine/ports.ts';
 import { State } from '../../../src/gateway/cluster/machine/request-table.ts';
 import { ClusterScheduler } from '../../../src/scheduler/server/cluster-scheduler.ts';
 import type { GatewaySession, WorkerSession } from '../../../src/scheduler/server/ports.ts';
@@ -39,7 +39,7 @@ interface Connection {
 }
 
 interface Run {
-  readonly lease: Omit<Lease, 'shard'>;
+  readonly lease: LeaseName;
   readonly request: number;
   readonly memoryMb: number;
   readonly key: string;
@@ -287,7 +287,7 @@ export class Gateway {
     this.session = scheduler.joinGateway(
       {
         granted: (request, { core, sequence }, shard) =>
-          heard(() => machine.granted(request, core, sequence, shard), `the grant of ${request}`),
+          heard(() => machine.granted(request, { core, sequence, shard }, 0), `the grant of ${request}`),
         refused: (request, why) => heard(() => machine.refused(request, REFUSED[why]), `the refusal of ${request}`),
         cancelled: (request) => heard(() => machine.cancelled(request), `the end of ${request}`),
         workerJoined: ({ name, life, firstCore, coreCount }) =>
@@ -354,7 +354,7 @@ export class Gateway {
     this.machine.workerClosed(id, stopping);
   }
 
-  answered(id: number, answer: Omit<Lease, 'shard'> & { request: number; why: number }): void {
+  answered(id: number, answer: LeaseName & { request: number; why: number }): void {
     const ask = this.#pending[answer.request] ?? null;
     if (this.machine.answered(id, answer)) ask!.ends.push('result');
   }

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { NO_INDEX } from '../../../src/wire/cluster-frame.ts';
 import { isAfter } from '../../../src/wire/cluster/sequence.ts';
-import { coresOf } from '../../../src/worker/machine/core-mask.ts';
+import { coresOf } from '../../../src/base/core-mask.ts';
 import type {
   AgentPort,
   Described,

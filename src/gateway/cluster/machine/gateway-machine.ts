@@ -17,13 +17,14 @@ import { RefusedWhy, UnstartedWhy } from '../../../wire/cluster/small-frames.ts'
 import { checkRequests } from './check-requests.ts';
 import { Names, NO_NAME } from './names.ts';
 import type { MachineLimits, RequestEvents, RequestRefusal, SchedulerPort, WorkerPort } from './ports.ts';
-import { NONE, RequestTable, State } from './request-table.ts';
+import { type Granted, NONE, RequestTable, State } from './request-table.ts';
 import { knowsVersion, noteVersion, type Worker, Workers, type WorkerView } from './workers.ts';
 
 const REFUSALS: Readonly<Partial<Record<number, RequestRefusal>>> = {
   [RefusedWhy.concurrency]: 'concurrency',
   [RefusedWhy.queueFull]: 'queue-full',
   [RefusedWhy.memory]: 'memory',
+  [RefusedWhy.cores]: 'cores',
 };
 
 export interface MachinePorts {
@@ -176,18 +177,19 @@ export class GatewayMachine {
     return true;
   }
 
-  granted(number: number, core: number, sequence: number, shard: number): boolean {
+  /** `mask`: all cores of the lease, as bits of the word of its lead; 0: the lead alone. */
+  granted(number: number, grant: Granted, mask: number): boolean {
     const table = this.#table;
     const state = table.state(number);
     if (state === State.free || state === State.accepted) return false;
     if (state === State.assigned) {
       // Only what its worker refused is granted once more. The worker's own word of that is awaited, so that nothing runs twice.
       if (table.line[number] !== this.#line) return false;
-      table.grantNext(number, core, sequence, shard);
+      table.grantNext(number, grant, mask);
       return true;
     }
     if (state === State.granted) this.#detach(number);
-    table.grant(number, core, sequence, shard);
+    table.grant(number, grant, mask);
     table.grantedIn(number, this.#epoch, this.#line);
     if (state === State.withdrawn || state === State.lost) {
       this.#unstarted(number, UnstartedWhy.cancelled);

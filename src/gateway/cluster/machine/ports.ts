@@ -7,11 +7,17 @@ import type { UnstartedWhy } from '../../../wire/cluster/small-frames.ts';
 /** What a request was granted. */
 export interface Lease {
   epoch: number;
+  /** The lead of several. */
   core: number;
   sequence: number;
+  /** All its cores as bits of the lead's word, the lead the lowest; 0: the lead alone. */
+  mask: number;
   /** In whose queue it waited; -1: it did not. */
   shard: number;
 }
+
+/** A lease by its name. */
+export type LeaseName = Omit<Lease, 'mask' | 'shard'>;
 
 /** The connection to the scheduler. `index`: what the scheduler calls a version in this epoch. */
 export interface SchedulerPort {
@@ -37,7 +43,7 @@ export interface WorkerPort {
 }
 
 /** Why a request is not run. */
-export type RequestRefusal = 'queue-full' | 'concurrency' | 'memory' | 'versions' | 'scheduler';
+export type RequestRefusal = 'queue-full' | 'concurrency' | 'memory' | 'cores' | 'versions' | 'scheduler';
 
 /** What becomes of requests; each is told of at most once, before `freed`. */
 export interface RequestEvents {

@@ -5,7 +5,7 @@
  * Budget: nothing is allocated after the start.
  */
 import { assert } from '../../../base/assert.ts';
-import type { Lease } from './ports.ts';
+import type { Lease, LeaseName } from './ports.ts';
 
 /**
  *   free ──▶ accepted ──▶ asked ──▶ granted ──▶ assigned ──▶ free
@@ -27,6 +27,9 @@ export const State = {
 } as const;
 export type State = (typeof State)[keyof typeof State];
 
+/** What a grant says, but for its mask. */
+export type Granted = Pick<Lease, 'core' | 'sequence' | 'shard'>;
+
 const STATE_COUNT = 7;
 export const NONE = -1;
 
@@ -46,12 +49,14 @@ export class RequestTable {
   readonly core: Int32Array;
   readonly #epoch: Uint32Array;
   readonly #sequence: Int32Array;
+  readonly #mask: Int32Array;
   readonly #shard: Int32Array;
   /** A later grant, of one that is assigned: its core, or NONE. */
   readonly #nextCore: Int32Array;
   readonly #nextSequence: Int32Array;
+  readonly #nextMask: Int32Array;
   readonly #nextShard: Int32Array;
-  readonly #lease: Lease = { epoch: 0, core: 0, sequence: 0, shard: NONE };
+  readonly #lease: Lease = { epoch: 0, core: 0, sequence: 0, mask: 0, shard: NONE };
   /** On which of the scheduler's lines, counted, it was granted. */
   readonly line: Float64Array;
   /** Whose core it was granted. */
@@ -74,9 +79,11 @@ export class RequestTable {
     this.#epoch = new Uint32Array(countMax);
     this.core = ints(countMax);
     this.#sequence = ints(countMax);
+    this.#mask = ints(countMax);
     this.#shard = ints(countMax);
     this.#nextCore = ints(countMax, NONE);
     this.#nextSequence = ints(countMax);
+    this.#nextMask = ints(countMax);
     this.#nextShard = ints(countMax);
     this.line = new Float64Array(countMax);
     this.worker = ints(countMax, NONE);
@@ -151,15 +158,17 @@ export class RequestTable {
     else this.#previous[next] = previous;
   }
 
-  grant(number: number, core: number, sequence: number, shard: number): void {
+  grant(number: number, { core, sequence, shard }: Granted, mask: number): void {
     this.core[number] = core;
     this.#sequence[number] = sequence;
+    this.#mask[number] = mask;
     this.#shard[number] = shard;
   }
 
-  grantNext(number: number, core: number, sequence: number, shard: number): void {
+  grantNext(number: number, { core, sequence, shard }: Granted, mask: number): void {
     this.#nextCore[number] = core;
     this.#nextSequence[number] = sequence;
+    this.#nextMask[number] = mask;
     this.#nextShard[number] = shard;
   }
 
@@ -167,7 +176,10 @@ export class RequestTable {
   takeNext(number: number): boolean {
     const core = this.#nextCore[number]!;
     if (core === NONE) return false;
-    this.grant(number, core, this.#nextSequence[number]!, this.#nextShard[number]!);
+    this.core[number] = core;
+    this.#sequence[number] = this.#nextSequence[number]!;
+    this.#mask[number] = this.#nextMask[number]!;
+    this.#shard[number] = this.#nextShard[number]!;
     this.dropNext(number);
     return true;
   }
@@ -187,11 +199,12 @@ export class RequestTable {
     lease.epoch = this.#epoch[number]!;
     lease.core = this.core[number]!;
     lease.sequence = this.#sequence[number]!;
+    lease.mask = this.#mask[number]!;
     lease.shard = this.#shard[number]!;
     return lease;
   }
 
-  isLease(number: number, { epoch, core, sequence }: Omit<Lease, 'shard'>): boolean {
+  isLease(number: number, { epoch, core, sequence }: LeaseName): boolean {
     return this.#epoch[number] === epoch && this.core[number] === core && this.#sequence[number] === sequence;
   }
 

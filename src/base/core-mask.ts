@@ -14,6 +14,11 @@ export function isLedBy(lead: number, mask: number): boolean {
   return mask === 0 || (mask & -mask) === 1 << (lead & (WORD_CORES - 1));
 }
 
+/** What a frame may name: two cores or more, of which the lead is the lowest. */
+export function isSeveral(lead: number, mask: number): boolean {
+  return normalMask(mask) !== 0 && isLedBy(lead, mask);
+}
+
 /** What is left of the mask without its lowest bit: `for (rest = mask; rest !== 0; rest = withoutLowest(rest))`. */
 export function withoutLowest(mask: number): number {
   return mask & (mask - 1);
