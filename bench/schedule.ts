@@ -46,7 +46,6 @@ const CONFIGURATIONS: readonly Configuration[] = [SMALL, LARGE].flatMap((coreCou
 
 const WAKE_PROCESS = new URL('lib/schedule-wake-process.ts', import.meta.url);
 const SHARD_COUNTS = [1, 2] as const;
-const MILLIONS_MIN = 10;
 const TWO_SHARDS_MIN = 1.6;
 
 const NOTES = [
@@ -119,8 +118,7 @@ function figuresOfShards(outputs: readonly ShardsOutput[][], alone: Figure): Fig
     ),
   );
   const compared = rates.map((rate) => compare(rate, alone));
-  const { value, unit } = alone;
-  return [atLeast({ name: 'decisions, alone', value, unit }, MILLIONS_MIN), ...compared, atTwo(compared[1]!), ...cpu];
+  return [...compared, atTwo(compared[1]!), ...cpu];
 }
 
 function figuresOfWaking(outputs: readonly WakeOutput[]): Figure[] {

@@ -137,6 +137,7 @@ export class Driver {
       return;
     }
     this.touched ^= this.#lookAhead.releases(this.#batchCores, first, end);
+    if (this.scheduler.isShared) this.touched ^= this.#lookAhead.requests(this.#batchVersions, first, end);
     const expected = this.#way === 'steady' ? GRANTED : QUEUED;
     for (let i = first; i < end; i++) {
       const isKnown = this.scheduler.release(this.#batchCores[i]!, this.#batchSequences[i]!, true);

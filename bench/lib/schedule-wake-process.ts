@@ -81,10 +81,8 @@ function runThread({ input, memory, roundCount }: ThreadInput): void {
   const enough = roundCount + 2;
   const partner = new Partner(new Scheduler(limitsFor(input), { memory, shard: OTHER }), () => ++count < enough);
   const doorbell = hearBell(partner.machine, () => partner.carryOut());
-  parentPort!.on('message', () => {
-    doorbell.close();
-    parentPort!.close();
-  });
+  // Keeps the thread alive, as a socket would, until it is terminated.
+  parentPort!.on('message', () => doorbell.close());
   partner.ask();
   parentPort!.postMessage('ready');
 }
@@ -107,7 +105,7 @@ async function measureWake(roundCount: number): Promise<number> {
   partner.ask();
   await done;
   doorbell.close();
-  thread.postMessage('end');
+  await thread.terminate();
   const waits = times.slice(1).map((time, i) => ((time - times[i]!) * 1000) / 2);
   return quantile(waits, 0.5);
 }

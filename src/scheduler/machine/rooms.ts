@@ -58,7 +58,8 @@ export class Rooms {
       this.#summary.set(home, this.#seen(home));
       return false;
     }
-    return this.#seen(home) !== this.#summary.room(home) && this.#settleShared(home);
+    const room = this.#seen(home);
+    return room !== this.#summary.room(home) && this.#tell(home, room);
   }
 
   /** The memory that a request could get there now; -1: no core is idle, or the worker is kept for somebody. */
@@ -90,10 +91,18 @@ export class Rooms {
   }
 
   #settleShared(home: number): boolean {
+    const room = this.of(home);
+    return room !== this.#summary.room(home) && this.#tell(home, room);
+  }
+
+  #tell(home: number, first: number): boolean {
     let isRaised = false;
-    for (let room = this.of(home); room !== this.#summary.room(home); room = this.of(home)) {
+    let room = first;
+    do {
       if (this.#summary.swap(home, room)) isRaised = true;
-    }
+      // There was an atomic load of the node above after the swap.
+      room = this.#seen(home);
+    } while (room !== this.#summary.room(home));
     return isRaised;
   }
 }

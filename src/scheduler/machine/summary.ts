@@ -100,7 +100,7 @@ export class Summary {
 
   /**
    * Several shards: one store of `set`, and the nodes above, until what is below them has been seen to agree. The room has to be
-   * looked at again afterwards (rooms.ts). True: a node was raised, so that somebody may find what he did not before.
+   * looked at again afterwards (rooms.ts), plainly: the load of the node above came between. True: a node was raised, so that somebody may find what he did not before.
    */
   swap(home: number, room: number): boolean {
     const leaf = this.#firstLeaf + home;
@@ -133,7 +133,8 @@ export class Summary {
 
   /** Makes every node what is below it, the lowest first. */
   rebuild(): void {
-    for (let node = this.#firstLeaf - 1; node >= 0; node--) if (this.#hasChildren(node)) this.#settleNode(node);
+    for (let node = this.#firstLeaf - 1; node >= 0; node--)
+      if (this.#hasChildren(node)) this.#settleNode(node, Atomics.load(this.#rooms, SHIFT + node));
   }
 
   /** For `checkInvariants`: every node is the greatest of its children. */
@@ -160,7 +161,7 @@ export class Summary {
 
   #putRight(node: number): void {
     const before = Atomics.load(this.#rooms, SHIFT + node);
-    if (this.#settleNode(node)) this.#climb(node, before, -1);
+    if (this.#settleNode(node, before)) this.#climb(node, before, -1);
   }
 
   /** A node was changed from `before` to `now`. True: one above was raised. */
@@ -172,7 +173,7 @@ export class Summary {
       const greatest = Atomics.load(this.#rooms, SHIFT + node);
       // It neither promised what is gone nor lacks what is there.
       if (now <= greatest && before < greatest) return isRaised;
-      if (!this.#settleNode(node)) return isRaised;
+      if (!this.#settleNode(node, greatest)) return isRaised;
       before = Math.max(greatest, this.#highestSwapped);
       now = this.#rooms[SHIFT + node]!;
       isRaised ||= this.#isNodeRaised;
@@ -184,15 +185,14 @@ export class Summary {
   #highestSwapped = -1;
   #isNodeRaised = false;
 
-  /** False: the node was what is below it. */
-  #settleNode(node: number): boolean {
+  /** False: the node, of which an atomic load has just said `first`, was what is below it. */
+  #settleNode(node: number, first: number): boolean {
     const rooms = this.#rooms;
     let isChanged = false;
     this.#highestSwapped = -1;
     this.#isNodeRaised = false;
-    for (;;) {
-      // Before the children: nothing that follows an atomic load is read before it.
-      const said = Atomics.load(rooms, SHIFT + node);
+    // Before the children each time: nothing that follows an atomic load is read before it.
+    for (let said = first; ; said = Atomics.load(rooms, SHIFT + node)) {
       const greatest = this.#greatestBelow(node);
       if (greatest === said) return isChanged;
       const swapped = Atomics.exchange(rooms, SHIFT + node, greatest);

@@ -368,8 +368,8 @@ export const MUTANTS: readonly (Mutant & { readonly foundBy: string })[] = [
   {
     name: 'no second look at what is below a leaf',
     file: 'machine/rooms.ts',
-    from: 'room !== this.#summary.room(home); room = this.of(home)) {',
-    to: 'room !== this.#summary.room(home); room = this.#summary.room(home)) {',
+    from: 'room = this.#seen(home);\n    } while',
+    to: 'room = this.#summary.room(home);\n    } while',
     foundBy: 'two workers under one summary: a claim beside a release',
   },
   {
