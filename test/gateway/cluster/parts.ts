@@ -64,6 +64,15 @@ export function memoryOf(key: string): number {
   return MEMORY_OF[Number(key[0])]!;
 }
 
+/**
+ * Its last version asks for two cores. The scheduler is told of one for each, and the other is here: the worker has as many cores
+ * again, from 16 on, each of which comes with the one below it.
+ */
+export function maskOf(key: string, core: number): number {
+  const bit = 1 << (core & 31);
+  return Number(key[0]) === VERSION_COUNT - 1 ? bit | (bit << 16) : 0;
+}
+
 export function functionKeyOf(key: string): string {
   return `f${Number(key[0]) % 2}`;
 }

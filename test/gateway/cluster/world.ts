@@ -15,6 +15,7 @@ import {
   functionKeyOf,
   Line,
   MACHINE_LIMITS,
+  maskOf,
   MEMORY_MB,
   MEMORY_OF,
   memoryOf,
@@ -40,6 +41,7 @@ interface Connection {
 
 interface Run {
   readonly lease: LeaseName;
+  readonly mask: number;
   readonly request: number;
   readonly memoryMb: number;
   readonly key: string;
@@ -166,6 +168,7 @@ export class Worker {
     if (!isMine || isTaken) return this.#answer(run, UnstartedWhy.staleLease);
     if (this.stopping) return this.#answer(run, UnstartedWhy.stopping);
     assert.equal(named.key, ask.key, 'the worker was told another version');
+    assert.equal(run.mask, maskOf(ask.key, core), 'the cores are not those that were granted');
     const memoryMb = memoryOf(ask.key);
     let usedMb = this.#pressedMb;
     for (const each of this.#running.values()) usedMb += each.memoryMb;
@@ -256,11 +259,11 @@ export class Gateway {
           const key = this.#keys[version]!;
           this.connections.get(id)!.there.say(() => worker.setVersion(index, epoch, key));
         },
-        assign: (id, request, index, { epoch, core, sequence }) => {
+        assign: (id, request, index, { epoch, core, sequence, mask }) => {
           const worker = world().worker(this.dialled.get(id)!);
           const connection = this.connections.get(id)!;
           const ask = this.#pending[request]!;
-          const run = { lease: { epoch, core, sequence }, request, connection };
+          const run = { lease: { epoch, core, sequence }, mask, request, connection };
           connection.there.say(() => worker.assign(run, index, ask));
         },
       },
@@ -287,7 +290,11 @@ export class Gateway {
     this.session = scheduler.joinGateway(
       {
         granted: (request, { core, sequence }, shard) =>
-          heard(() => machine.granted(request, { core, sequence, shard }, 0), `the grant of ${request}`),
+          heard(() => {
+            // An answer to nobody has no version.
+            const key = this.#pending[request]?.key ?? '';
+            return machine.granted(request, { core, sequence, shard }, maskOf(key, core));
+          }, `the grant of ${request}`),
         refused: (request, why) => heard(() => machine.refused(request, REFUSED[why]), `the refusal of ${request}`),
         cancelled: (request) => heard(() => machine.cancelled(request), `the end of ${request}`),
         workerJoined: ({ name, life, firstCore, coreCount }) =>

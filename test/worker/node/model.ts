@@ -368,6 +368,20 @@ export class Model {
     return true;
   }
 
+  /** A mask that names a core which is not there, or a lower one than the lead. */
+  claimBeyond(which: number, granted: number): void {
+    const gateway = this.gateways[which % Math.max(1, this.gateways.length)];
+    const grant = this.#grantAt(granted);
+    if (gateway === undefined || grant === undefined) return;
+    const lead = 1 << (grant.core & 31);
+    for (const mask of [lead | (1 << CORES), lead | (1 << 31), lead << 1, lead | (lead >>> 1) | (lead << 1)]) {
+      const isLed = (mask & -mask) === lead;
+      if (isLed && mask >>> CORES === 0) continue;
+      this.setVersion(which, granted);
+      assert.equal(typeof this.node.take(gateway, { ...grant, mask }), 'number', `${mask.toString(2)} is taken`);
+    }
+  }
+
   end(local: number, warm: boolean): void {
     const run = this.agent.running.get(local);
     if (run === undefined) return;

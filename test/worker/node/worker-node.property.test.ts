@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Model } from './model.ts';
 
-const events = fc.array(fc.tuple(fc.nat(40), fc.nat(9), fc.nat(99)), { maxLength: 300, size: 'max' });
+const events = fc.array(fc.tuple(fc.nat(41), fc.nat(9), fc.nat(99)), { maxLength: 300, size: 'max' });
 
 function apply(model: Model, [kind, a, b]: readonly [number, number, number]): void {
   if (kind <= 5) model.grant(a, b, a + b, kind <= 3 ? 1 : kind - 2);
@@ -26,6 +26,7 @@ function apply(model: Model, [kind, a, b]: readonly [number, number, number]): v
   else if (kind === 35) model.node.tick();
   else if (kind === 36) model.isFull = !model.isFull;
   else if (kind === 37) model.forgets(a);
+  else if (kind === 38) model.claimBeyond(a, b);
   // All that is on its way arrives.
   else model.settle();
 }

@@ -1,0 +1,150 @@
+/**
+ * Functions of several cores on their way through a cluster: a real gateway and a real worker, and a scheduler of the test that
+ * grants leases with masks. What the function sees are its cores, and whoever takes over hears of all of them.
+ */
+import assert from 'node:assert/strict';
+import { existsSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, test } from 'node:test';
+import { Functions, until } from '../lib/functions.ts';
+import { RefusedWhy, UnstartedWhy } from '../../src/wire/cluster/small-frames.ts';
+import { endProcess, startGateway } from './gateway-process.ts';
+import { GrantingScheduler } from './granting-scheduler.ts';
+import { makeCluster, temporaryFolder } from './identity/cluster.ts';
+import { startWorker, stopWorker } from './worker-process.ts';
+
+const skip = availableParallelism() < 2 && 'NEEDS 2 CORES: this machine has one';
+const BOTH = 0b11;
+
+const FILES = {
+  'index.mjs': `
+import { existsSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+export const handler = async ({ begun, until }) => {
+  if (begun) writeFileSync(begun, '');
+  while (until && !existsSync(until)) await new Promise((resolve) => setTimeout(resolve, 10));
+  return os.availableParallelism();
+};`,
+};
+
+interface Core {
+  readonly core: number;
+  readonly functionName: string;
+  readonly requestId: string;
+  readonly invocationCount: number;
+}
+
+const running: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const stop of running.splice(0).toReversed()) await stop();
+});
+
+interface Small {
+  readonly scheduler: GrantingScheduler;
+  readonly functions: Functions;
+  readonly folder: string;
+}
+
+/** `pair` asks for both cores of the worker, `one` for one. */
+async function smallCluster(): Promise<Small> {
+  const cluster = await makeCluster();
+  const folder = temporaryFolder();
+  const scheduler = await GrantingScheduler.open(cluster);
+  running.push(() => scheduler.close());
+  const gatewayFile = await cluster.add('g', ['gateway']);
+  const gateway = await startGateway(gatewayFile.out, { scheduler: scheduler.port, data: join(folder, 'g') });
+  running.push(() => endProcess(gateway));
+  const workerFile = await cluster.add('w', ['worker']);
+  const places = { scheduler: scheduler.port, store: gateway.clusterPort, data: join(folder, 'w') };
+  const worker = startWorker(workerFile.out, places);
+  running.push(() => stopWorker(worker));
+  await worker.ready();
+  assert.equal((await scheduler.hear('announce'))['second'], 0);
+  const functions = new Functions(gateway);
+  await functions.deploy('pair', { files: FILES, environment: { PERCH_CORES: '2' } });
+  await functions.deploy('one', { files: FILES });
+  return { scheduler, functions, folder };
+}
+
+async function coresOf(functions: Functions): Promise<readonly Core[]> {
+  return ((await functions.json('GET', '/perch/v1/cores')) as { cores: Core[] }).cores;
+}
+
+test('an invocation has all cores of its lease from grant to release, and is shown on each', { skip }, async () => {
+  const { scheduler, functions, folder } = await smallCluster();
+  const begun = join(folder, 'begun');
+  const go = join(folder, 'go');
+  const result = functions.invoke('pair', { begun, until: go });
+  assert.equal((await scheduler.hear('nameVersion'))['coreCount'], 2);
+  const { request } = await scheduler.hear('request');
+  scheduler.grant(request as number, 0, 1, BOTH);
+  await until('it runs', async () => existsSync(begun));
+  const shown = await coresOf(functions);
+  assert.deepEqual(
+    shown.map(({ core, functionName, invocationCount }) => [core, functionName, invocationCount]),
+    [
+      [0, 'pair:$LATEST', 1],
+      [1, 'pair:$LATEST', 1],
+    ],
+  );
+  assert.equal(shown[0]!.requestId, shown[1]!.requestId);
+
+  // The second core is no less busy than the lead.
+  const other = functions.invoke('one');
+  const { request: second } = await scheduler.hear('request');
+  scheduler.grant(second as number, 1, 2);
+  assert.equal((await scheduler.hear('unstarted'))['why'], UnstartedWhy.staleLease);
+  scheduler.probe(0, 1, 1);
+  assert.deepEqual(await named(scheduler, 'held'), [0, 1, 1]);
+
+  writeFileSync(go, '');
+  assert.equal((await result).value, 2);
+  assert.deepEqual(await named(scheduler, 'release'), [0, 1, 1]);
+  scheduler.grant(second as number, 1, 3);
+  assert.equal((await other).value, 1);
+  assert.deepEqual(await named(scheduler, 'release'), [1, 1, 3]);
+  const idle = await coresOf(functions);
+  assert.deepEqual(
+    idle.map(({ functionName }) => functionName),
+    ['', ''],
+  );
+});
+
+test('the next scheduler hears which cores a lease of before has, and of its one end', { skip }, async () => {
+  const { scheduler, functions, folder } = await smallCluster();
+  const begun = join(folder, 'begun');
+  const go = join(folder, 'go');
+  const result = functions.invoke('pair', { begun, until: go });
+  const { request } = await scheduler.hear('request');
+  scheduler.grant(request as number, 0, 7, BOTH);
+  await until('it runs', async () => existsSync(begun));
+  scheduler.succeed(64);
+  const held = await scheduler.hear('heldCores');
+  assert.deepEqual([held['core'], held['mask'], held['epoch'], held['sequence']], [64, BOTH, 1, 7]);
+  const words = await scheduler.hear('announce');
+  assert.deepEqual([words['first'], words['second'], words['flag']], [64, BOTH, 1]);
+  const names = scheduler.heard.filter((each) => each.kind === 'nameVersion');
+  assert.ok(names.some((each) => each['handle'] === held['handle'] && each['coreCount'] === 2));
+  assert.ok(!scheduler.heard.some((each) => each.kind === 'held'), 'a lease is said twice');
+  writeFileSync(go, '');
+  assert.equal((await result).value, 2);
+  assert.deepEqual(await named(scheduler, 'release'), [64, 1, 7]);
+  assert.ok(!scheduler.heard.some((each) => each.kind === 'release'), 'a lease has two ends');
+});
+
+test('what no worker has cores for is refused, with a message that says so', { skip }, async () => {
+  const { scheduler, functions } = await smallCluster();
+  const result = functions.invoke('pair');
+  const { request } = await scheduler.hear('request');
+  scheduler.refuse(request as number, RefusedWhy.cores);
+  const { status, value } = await result;
+  assert.equal(status, 400);
+  assert.equal(value.message, 'The function asks for more cores than any worker has.');
+  assert.equal(await functions.metric('perch_invocations_refused_total{reason="cores"}'), 1);
+});
+
+async function named(scheduler: GrantingScheduler, kind: 'held' | 'release'): Promise<readonly unknown[]> {
+  const { core, epoch, sequence } = await scheduler.hear(kind);
+  return [core, epoch, sequence];
+}
