@@ -97,7 +97,7 @@ async function run(options: BenchOptions): Promise<Report> {
 }
 
 function shardsInput(shardCount: number, seed: number, smoke: boolean): ScheduleInput {
-  const [coreCount, decisionCount] = smoke ? [2000, 5000] : [LARGE, 4_000_000];
+  const [coreCount, decisionCount] = smoke ? [2048, 5000] : [LARGE, 4_000_000];
   return { way: 'steady', coreCount, leasedShare: 0.8, versionCount: 1000, decisionCount, seed, shardCount };
 }
 

@@ -115,11 +115,12 @@ export class Driver {
 
   /** Random leases, each at most once. */
   prepare(): void {
-    const shardCount = Math.max(this.#input.shardCount, 1);
+    // Of the workers that this shard has added.
+    const coreCount = Math.floor(this.#sequences.length / Math.max(this.#input.shardCount, 1));
     for (let i = 0; i < this.#batchSize; i++) {
       let core = 0;
-      do core = this.#prng.below(this.#sequences.length);
-      while (this.#sequences[core] === NONE || (core >>> 5) % shardCount !== this.scheduler.shard);
+      do core = this.scheduler.shard * coreCount + this.#prng.below(coreCount);
+      while (this.#sequences[core] === NONE);
       this.#batchCores[i] = core;
       this.#batchSequences[i] = this.#sequences[core]!;
       this.#sequences[core] = NONE;
@@ -182,10 +183,15 @@ export function limitsFor(input: ScheduleInput): SchedulerLimits {
   };
 }
 
-export function fill(scheduler: Scheduler, input: ScheduleInput): void {
-  for (let left = input.coreCount; left > 0; left -= CORES_PER_WORKER) {
+/** Each shard adds its share of the workers, one shard after the other: so each knows idle cores to begin with. */
+export function addWorkers(scheduler: Scheduler, input: ScheduleInput): void {
+  const share = Math.floor(input.coreCount / Math.max(input.shardCount, 1));
+  for (let left = share; left > 0; left -= CORES_PER_WORKER) {
     scheduler.addWorker(Math.min(left, CORES_PER_WORKER), MEMORY_MB_PER_WORKER);
   }
+}
+
+export function setVersions(scheduler: Scheduler, input: ScheduleInput): void {
   for (let version = 0; version < input.versionCount; version++) {
     scheduler.setVersion(version, version, MEMORY_SIZES_MB[version % MEMORY_SIZES_MB.length]!);
   }

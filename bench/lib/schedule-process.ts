@@ -5,7 +5,15 @@
 import { getHeapStatistics } from 'node:v8';
 import { COUNTER_NAMES } from '../../src/scheduler/machine/counters.ts';
 import { Scheduler } from '../../src/scheduler/machine/scheduler.ts';
-import { Driver, fill, limitsFor, noSequences, type ScheduleInput, warmUpCount } from './schedule-driver.ts';
+import {
+  addWorkers,
+  Driver,
+  limitsFor,
+  noSequences,
+  setVersions,
+  type ScheduleInput,
+  warmUpCount,
+} from './schedule-driver.ts';
 
 export interface ScheduleOutput {
   readonly nanosecondsEach: number;
@@ -16,7 +24,8 @@ export interface ScheduleOutput {
 
 function measure(input: ScheduleInput): ScheduleOutput {
   const scheduler = new Scheduler(limitsFor(input));
-  fill(scheduler, input);
+  setVersions(scheduler, input);
+  addWorkers(scheduler, input);
   const driver = new Driver(input, scheduler, noSequences(scheduler.cores.coreCountMax));
   driver.run(warmUpCount(input));
 

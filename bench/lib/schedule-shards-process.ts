@@ -8,7 +8,15 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import { makeMemory, type SharedMemory } from '../../src/scheduler/machine/memory.ts';
 import { Scheduler } from '../../src/scheduler/machine/scheduler.ts';
 import { sharedInt32 } from '../../src/scheduler/machine/shared.ts';
-import { Driver, fill, limitsFor, noSequences, type ScheduleInput, warmUpCount } from './schedule-driver.ts';
+import {
+  addWorkers,
+  Driver,
+  limitsFor,
+  noSequences,
+  setVersions,
+  type ScheduleInput,
+  warmUpCount,
+} from './schedule-driver.ts';
 
 export interface ShardsOutput {
   readonly millionsPerSecond: number;
@@ -48,6 +56,10 @@ function cpuNs(): number {
 
 function runThread({ input, shard, memory, sequences, meeting }: ThreadInput): ThreadOutput {
   const scheduler = new Scheduler(limitsFor(input), { memory, shard });
+  for (let turn = 0; turn < input.shardCount; turn++) {
+    if (turn === shard) addWorkers(scheduler, input);
+    meet(meeting, input.shardCount);
+  }
   const driver = new Driver(input, scheduler, sequences);
   const begins: number[] = [];
   const ends: number[] = [];
@@ -81,7 +93,7 @@ async function measure(input: ScheduleInput): Promise<ShardsOutput> {
   const limits = limitsFor(input);
   const memory = makeMemory(limits, input.shardCount);
   const scheduler = new Scheduler(limits, { memory, shard: 0 });
-  fill(scheduler, input);
+  setVersions(scheduler, input);
   const sequences = noSequences(scheduler.cores.coreCountMax);
   const meeting = sharedInt32(16);
   const outputs = await Promise.all(

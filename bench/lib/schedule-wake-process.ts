@@ -11,7 +11,7 @@ import { Scheduler } from '../../src/scheduler/machine/scheduler.ts';
 import { hearBell } from '../../src/scheduler/shards/doorbell.ts';
 import { standStill, whileAllStandStill } from '../../src/scheduler/shards/pause.ts';
 import { quantile } from './report.ts';
-import { fill, limitsFor, type ScheduleInput } from './schedule-driver.ts';
+import { addWorkers, limitsFor, setVersions, type ScheduleInput } from './schedule-driver.ts';
 
 export interface WakeOutput {
   /** Half of a core's way to the other shard and back, median. */
@@ -98,7 +98,8 @@ async function measureWake(roundCount: number): Promise<number> {
     if (times.length === roundCount) resolve();
     return times.length < roundCount;
   });
-  fill(partner.machine, input);
+  setVersions(partner.machine, input);
+  partner.machine.addWorker(1, 65_536);
   const thread = new Worker(new URL(import.meta.url), { workerData: { input, memory, roundCount } });
   await once(thread, 'message');
   const doorbell = hearBell(partner.machine, () => partner.carryOut());
@@ -113,7 +114,7 @@ async function measureWake(roundCount: number): Promise<number> {
 async function measureReaping(input: ScheduleInput): Promise<number> {
   const limits = limitsFor(input);
   const memory = makeMemory(limits, 2);
-  fill(new Scheduler(limits, { memory, shard: MAIN }), input);
+  for (let shard = 0; shard < input.shardCount; shard++) addWorkers(new Scheduler(limits, { memory, shard }), input);
   let began = 0;
   silence(memory, OTHER);
   await whileAllStandStill(memory, [], () => {
