@@ -10,17 +10,20 @@ interface SchedulerCommandOptions extends NodeOptions {
   readonly listen: { readonly host: string; readonly port: number };
   readonly coresMax: number;
   readonly workersMax: number;
+  readonly shards: number;
 }
 
 const DEFAULT_LISTEN = '0.0.0.0:9401';
 const CORES_MAX = 640_000;
 const WORKERS_MAX = 20_000;
+const SHARDS_MAX = 30;
 
 export function register(program: Command): void {
   withNode(program.command('scheduler').description('run the scheduler of a cluster on this machine'))
     .option('--listen <host:port>', 'where workers and gateways reach it', hostAndPort, hostAndPort(DEFAULT_LISTEN))
     .option('--cores-max <count>', 'cores of all workers, at most', wholeNumber(1, CORES_MAX), CORES_MAX / 10)
     .option('--workers-max <count>', 'workers, at most', wholeNumber(1, WORKERS_MAX), WORKERS_MAX / 10)
+    .option('--shards <count>', `threads that decide, 1 to ${SHARDS_MAX}`, wholeNumber(1, SHARDS_MAX), 1)
     .action(run);
 }
 
@@ -36,9 +39,13 @@ async function run(options: SchedulerCommandOptions): Promise<void> {
       port,
       coreCountMax: options.coresMax,
       workerCountMax: options.workersMax,
-      shards: 1,
+      shards: options.shards,
       clock: realClock,
       log: node.log,
+      failed: (error) => {
+        process.stderr.write(`perch: this is a bug of Perch: ${error.stack ?? error.message}\n`);
+        process.exit(EXIT.internal);
+      },
     }),
   ).catch((error: unknown) => {
     throw cannotListen(options.listen, error);

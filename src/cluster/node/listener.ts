@@ -60,7 +60,8 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       socket.destroy();
     }
   });
-  server.listen({ port: options.port, host: options.host, backlog: LIMITS.listenBacklog });
+  const { host, port, reusePort = false } = options;
+  server.listen({ host, port, reusePort, backlog: LIMITS.listenBacklog });
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,

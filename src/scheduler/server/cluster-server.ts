@@ -112,7 +112,7 @@ export class ClusterServer {
 
   /** All come back, and say what they have. */
   #renew(epoch: number): void {
-    for (const { link, welcome } of [...this.#connections.values()])
+    for (const { link, welcome } of this.#connections.values())
       if (welcome.epoch < epoch) link.close(CloseReason.staleEpoch);
   }
 

@@ -274,6 +274,19 @@ export class Control implements ControlPort {
     this.#turns.answered = Math.min(...this.#answered);
   }
 
+  // ---- what becomes of a shard
+
+  /** Its thread has ended, and all its connections with it. */
+  shardEnded(shard: number): void {
+    for (const line of this.#lines.of(shard)) {
+      this.workerLeft(line);
+      this.gatewayLeft(line, []);
+      this.closed(line, 'lost');
+    }
+    // Nothing that it began is going on.
+    this.turned(shard, this.#turns.asked);
+  }
+
   // ---- leaves
 
   /** The next turn is asked for once all have answered the one before. */

@@ -3,7 +3,7 @@
  * waits until the older one is gone. And who has followed which epoch: a node that has seen a later one makes this scheduler's later still.
  */
 import { CloseReason } from '../../wire/cluster-frame.ts';
-import type { Greeting } from './shard-ports.ts';
+import { type Greeting, shardOfLine } from './shard-ports.ts';
 
 /** There would be none after it. */
 const EPOCH_LAST = 2 ** 32 - 1;
@@ -48,6 +48,11 @@ export class Lines {
     this.#byLine.set(line, entry);
     this.#welcomed.set(key, life);
     return { epoch: this.epoch };
+  }
+
+  /** Those at one shard. */
+  of(shard: number): readonly number[] {
+    return [...this.#byLine.keys(), ...this.#superseded].filter((line) => shardOfLine(line) === shard);
   }
 
   /** Nothing that it still says counts. */

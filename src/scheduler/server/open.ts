@@ -1,4 +1,7 @@
 /** The scheduler of a cluster, put together and listening. */
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { extname } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { Identity } from '../../cluster/identity/join-file.ts';
@@ -8,6 +11,8 @@ import type { ClusterLimits } from './cluster-scheduler.ts';
 import { SWEEP_MS } from './collected.ts';
 import { listen } from './listen.ts';
 import { openOneShard } from './one-shard.ts';
+import { Shards } from './threads/shards.ts';
+import { tlsDoor } from './threads/tls-door.ts';
 
 export interface SchedulerOptions {
   readonly identity: Identity;
@@ -17,9 +22,12 @@ export interface SchedulerOptions {
   readonly port: number;
   readonly coreCountMax: number;
   readonly workerCountMax: number;
+  /** Each a thread, where there are several. */
   readonly shards: number;
   readonly clock: Clock;
   readonly log: Log;
+  /** A thread has met a bug: the process is to end. */
+  readonly failed: (error: Error) => void;
 }
 
 export interface RunningScheduler {
@@ -53,7 +61,11 @@ export function schedulerLimits({
 }
 
 /** Throws what listening throws. */
-export async function openScheduler(options: SchedulerOptions): Promise<RunningScheduler> {
+export function openScheduler(options: SchedulerOptions): Promise<RunningScheduler> {
+  return options.shards === 1 ? openAlone(options) : openShards(options);
+}
+
+async function openAlone(options: SchedulerOptions): Promise<RunningScheduler> {
   const { identity, clock, log } = options;
   const { scheduler, server, answers, close } = openOneShard(schedulerLimits(options), {
     name: identity.name,
@@ -71,4 +83,35 @@ export async function openScheduler(options: SchedulerOptions): Promise<RunningS
       await closed;
     },
   };
+}
+
+async function openShards(options: SchedulerOptions): Promise<RunningScheduler> {
+  const { identity, revoked, host, port, clock, log, shards: shardCount, failed } = options;
+  await probePort(host, port);
+  const shards = await Shards.open({
+    limits: schedulerLimits(options),
+    shardCount,
+    name: identity.name,
+    clock,
+    log,
+    failed,
+    // The platform runs from its TypeScript sources and from what they were built to.
+    entry: new URL(`./threads/shard-thread${extname(import.meta.url)}`, import.meta.url),
+    door: (known) =>
+      tlsDoor(identity, { host, port: known === 0 ? port : known, revoked: [...revoked()], logLevel: log.level }),
+  });
+  return {
+    port: shards.port,
+    epoch: shards.control.epoch,
+    dismiss: (fingerprints) => shards.revoke([...fingerprints]),
+    close: () => shards.close(),
+  };
+}
+
+/** The shards share their port with whoever else says so, which may be a scheduler that was started twice: so nobody may have it yet. */
+async function probePort(host: string, port: number): Promise<void> {
+  const probe = createServer().listen({ host, port });
+  await once(probe, 'listening');
+  probe.close();
+  await once(probe, 'close');
 }

@@ -23,6 +23,9 @@ export class Requests<R extends Requester> {
   readonly #numbers: Int32Array;
   readonly #versions: Uint16Array;
   readonly #flags: Uint8Array;
+  /** Under which each was granted, for those who want to know. */
+  readonly #cores: Int32Array;
+  readonly #sequences: Int32Array;
   /** Numbers of this table are from here on, so that those of different shards differ. */
   readonly #first: number;
   readonly #end: number;
@@ -36,6 +39,8 @@ export class Requests<R extends Requester> {
     this.#numbers = new Int32Array(countMax);
     this.#versions = new Uint16Array(countMax);
     this.#flags = new Uint8Array(countMax);
+    this.#cores = new Int32Array(countMax);
+    this.#sequences = new Int32Array(countMax);
   }
 
   get inUse(): number {
@@ -45,6 +50,14 @@ export class Requests<R extends Requester> {
   /** Else it is of another shard, or of nobody. */
   isOwn(index: number): boolean {
     return index >= this.#first && index < this.#end;
+  }
+
+  /** These are in use, for nobody; none is yet. */
+  hold(requests: readonly number[]): void {
+    const held = new Set(requests);
+    let count = 0;
+    for (const index of this.#free) if (!held.has(index)) this.#free[count++] = index;
+    this.#freeCount = count;
   }
 
   /** It waits. -1: all are in use. */
@@ -82,6 +95,19 @@ export class Requests<R extends Requester> {
   /** It waits no more. */
   granted(index: number): void {
     this.#flags[index - this.#first]! &= ~WAITS;
+  }
+
+  /** The same, and under this lease. */
+  grantedAs(index: number, core: number, sequence: number): void {
+    const at = index - this.#first;
+    this.#flags[at]! &= ~WAITS;
+    this.#cores[at] = core;
+    this.#sequences[at] = sequence;
+  }
+
+  isGrantedAs(index: number, core: number, sequence: number): boolean {
+    const at = index - this.#first;
+    return !this.waits(index) && this.#cores[at] === core && this.#sequences[at] === sequence;
   }
 
   remove(index: number): void {

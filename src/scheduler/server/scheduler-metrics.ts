@@ -1,9 +1,27 @@
 /** What the scheduler machine counts, as metrics: read when somebody scrapes. */
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { counter } from '../machine/counters.ts';
+import type { SharedMemory } from '../machine/memory.ts';
 import type { Scheduler } from '../machine/scheduler.ts';
 import type { Control } from './control.ts';
 import { type ClusterView, workerState } from './view.ts';
+
+const GRANTS = [
+  counter.grantWarmCore,
+  counter.grantWarmWorker,
+  counter.grantIdleList,
+  counter.grantSummary,
+  counter.grantHandedOver,
+  counter.grantKept,
+  counter.grantProvisioned,
+] as const;
+
+/** By all shards. */
+export function grantsTotal({ shards }: SharedMemory): number {
+  let total = 0;
+  for (const { counters } of shards) for (const path of GRANTS) total += counters[path]!;
+  return total;
+}
 
 /** What all shards have counted. */
 export function schedulerMetrics(machine: Scheduler, metrics: Metrics): void {

@@ -68,6 +68,8 @@ export interface ControlPort {
   name(version: NamedVersion): number;
   /** The same, and nobody names it by this. */
   keep(version: NamedVersion): number;
+  /** Asked, so that what the worker releases next is not granted again. */
+  withdraw(line: number, firstCore: number, bits: number): void;
 
   // ---- told
 
@@ -81,7 +83,6 @@ export interface ControlPort {
   provision(line: number, index: number, count: number): void;
   gatewayLeft(line: number, names: NameCounts): void;
   workerLeft(line: number): void;
-  withdraw(line: number, firstCore: number, bits: number): void;
   /** What it ran from before has ended there. */
   endEarlier(line: number, core: number, warm: boolean): void;
   reported(line: number, index: number, own: Omit<ProvisionedSum, 'wanted'>): void;

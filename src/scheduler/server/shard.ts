@@ -2,18 +2,15 @@
  * A shard of the cluster's scheduler: its part of the machine, and those who are connected to it. Gateways ask and workers release, each over a
  * line of its own that may break at any moment; what frames carry is calls and ports here. Its shell calls `turn` and `sweep`.
  *
- * A request has a number of the shard at which it was asked, so whoever ends a lease knows whose it was. Where it was another shard's, that one
- * is told so, many at a time: a number is free again, or what the gateway could not start is asked for again.
- *
  * What a gateway was granted and does not start is found by asking the worker (`probe`): one that does not run the lease
  * refuses it from then on, and so the core may be granted to somebody else.
  */
 import type { CloseReason } from '../../wire/cluster-frame.ts';
 import { Grant } from '../machine/actions.ts';
 import { forgetWorker } from '../machine/membership.ts';
-import { globalWord } from '../machine/memory.ts';
 import type { Scheduler } from '../machine/scheduler.ts';
 import { type Gateway, Intake } from './intake.ts';
+import { Leasing } from './leasing.ts';
 import { LineNames } from './line-names.ts';
 import { Mail, type PeerPort } from './mail.ts';
 import { isOwnWord } from './members.ts';
@@ -24,8 +21,6 @@ import type {
   GatewaySession,
   Place,
   ProvisionedSum,
-  Unheld,
-  Unstarted,
   WorkerPort,
   WorkerSession,
   WorkerView,
@@ -45,8 +40,19 @@ export interface ShardSetting {
   readonly startSweeps: number;
   /** The shards, this one among them; with one shard nothing is sent to them. */
   readonly peers: readonly PeerPort[];
+  readonly begun?: Begun;
+}
+
+/** What a shard in a thread of its own begins with, which may be started again. */
+export interface Begun {
+  /** How often it was started before: no line has a name that one of before had. */
+  readonly generation: number;
   /** For each worker how often it has joined, by its first word of cores; counted by the control before its cores are open. */
-  readonly joins?: Int32Array;
+  readonly joins: Int32Array;
+  /** The same, as far as this shard does not have to be told any more. */
+  readonly joinsSeen: Int32Array;
+  /** What holds a core for whoever asked before. */
+  readonly heldRequests: readonly number[];
 }
 
 /** A worker whose line is here. */
@@ -61,9 +67,8 @@ interface WorkerHere {
 }
 
 const FRESH: Asking = { again: false, waitedMs: 0 };
-const AGAIN: Asking = { again: true, waitedMs: 0 };
-/** A table of each gateway has a place for each of its numbers. */
-const NUMBER_END = 1 << 22;
+/** Of one life of a shard. */
+const LINE_COUNT_MAX = 2 ** 40;
 const NOTHING = (): void => {};
 
 export class Shard implements ShardPort {
@@ -81,8 +86,7 @@ export class Shard implements ShardPort {
   /** Its name towards gateways. */
   readonly #shard: number;
   readonly #mail: Mail;
-  /** Requests whose grants were not started, and that are asked again when their leases are over. */
-  readonly #returned = new Set<number>();
+  readonly #leasing: Leasing;
   readonly #unheard: Unheard;
   readonly #grant = new Grant();
   readonly #joins: Int32Array | null;
@@ -91,13 +95,12 @@ export class Shard implements ShardPort {
   #onTurn = NOTHING;
   #isTurnAsked = false;
   #isSettling = false;
-  #isStopping = false;
-  #lineCount = 0;
+  #lineCount: number;
   #hearControl = NOTHING;
   #onClose: (line: number, reason: CloseReason) => void = NOTHING;
   #onRenew: (epoch: number) => void = NOTHING;
 
-  constructor({ machine, control, epoch, requestsEach, queueMax, startSweeps, peers, joins }: ShardSetting) {
+  constructor({ machine, control, epoch, requestsEach, queueMax, startSweeps, peers, begun }: ShardSetting) {
     this.machine = machine;
     this.epoch = epoch;
     this.#control = control;
@@ -107,9 +110,13 @@ export class Shard implements ShardPort {
     this.requests = new Requests(requestsEach, requestsEach * machine.shard);
     this.intake = new Intake({ machine, requests: this.requests, control, queueMax, startSweeps });
     this.intake.onCollected(() => this.#askTurn());
+    const { requests, intake } = this;
+    this.#leasing = new Leasing({ machine, control, requests, intake, mail: this.#mail });
     this.#unheard = new Unheard(machine.cores.coreCountMax);
-    this.#joins = joins ?? null;
-    this.#joinsSeen = new Int32Array(machine.cores.coreCountMax >>> 5);
+    this.#joins = begun?.joins ?? null;
+    this.#joinsSeen = begun?.joinsSeen ?? new Int32Array(machine.cores.coreCountMax >>> 5);
+    this.#lineCount = (begun?.generation ?? 0) * LINE_COUNT_MAX;
+    this.requests.hold(begun?.heldRequests ?? []);
   }
 
   // ---- what its shell does
@@ -161,24 +168,19 @@ export class Shard implements ShardPort {
 
   /** Whoever waits is told to ask the next scheduler, and so is who asks from now on. */
   stop(): void {
-    this.#isStopping = true;
-    for (const gateway of this.gateways.values()) {
-      for (const index of gateway.indexes) {
-        if (index >= 0 && this.intake.takeBack(index)) this.intake.refuse(index, 'stopping');
-      }
-    }
+    this.#leasing.stop(this.gateways.values());
     this.settle();
   }
 
   report(): ShardReport {
-    const running = this.#runningCounts();
+    const running = this.#leasing.runningCounts();
     return {
       queueLength: this.machine.queue.length,
       collectedCount: this.intake.collectedCount,
       grantCount: this.grantCount,
       gateways: [...this.gateways.values()].map((gateway) => ({
         line: gateway.line,
-        waiting: this.#waitingCount(gateway),
+        waiting: this.#leasing.waitingCount(gateway),
         running: running.get(gateway) ?? 0,
       })),
     };
@@ -250,13 +252,13 @@ export class Shard implements ShardPort {
       const version = this.requests.version(request);
       // Here is where the version is asked for, so here it helps to know where it is warm.
       if (warmCore >= 0) this.machine.warmed(this.machine.workerOf(warmCore), version);
-      this.#over(request, version);
+      this.#leasing.over(request, version);
     }
     this.settle();
   }
 
   noMemory(core: number, sequence: number): void {
-    this.#noMemory(core, sequence);
+    this.#leasing.noMemory(core, sequence);
     this.settle();
   }
 
@@ -290,9 +292,10 @@ export class Shard implements ShardPort {
     while (machine.takeGrant(grant)) {
       const { request } = grant;
       const gateway = requests.requester(request);
-      requests.granted(request);
+      if (this.#isShared) requests.grantedAs(request, grant.core, grant.sequence);
+      else requests.granted(request);
       if (gateway === null) {
-        this.#release(grant.core, grant.sequence, false);
+        this.#leasing.release(grant.core, grant.sequence, false);
         continue;
       }
       if (this.#joins !== null) this.#catchUp(grant.core, this.#joins);
@@ -315,7 +318,7 @@ export class Shard implements ShardPort {
       const isEarlier = earlier.size > 0 && earlier.has(core);
       const known = isEarlier
         ? this.#endEarlier(worker, core, { sequence, warm })
-        : this.#release(core, sequence, warm);
+        : this.#leasing.release(core, sequence, warm);
       this.settle();
       return known;
     };
@@ -324,7 +327,7 @@ export class Shard implements ShardPort {
       floor,
       release: ended,
       noMemory: (core, sequence) => {
-        const known = owns(core) && !earlier.has(core) && this.#noMemory(core, sequence);
+        const known = owns(core) && !earlier.has(core) && this.#leasing.noMemory(core, sequence);
         this.settle();
         return known;
       },
@@ -366,6 +369,7 @@ export class Shard implements ShardPort {
 
   #gatewaySession(gateway: Gateway): GatewaySession {
     const control = this.#control;
+    const leasing = this.#leasing;
     const { versions, line } = gateway;
     return {
       name: (version) => versions.name(version),
@@ -375,48 +379,29 @@ export class Shard implements ShardPort {
         if (versions.has(version)) control.provision(line, version, count);
         return versions.wasGiven(version);
       },
-      request: (number, version, asking = FRESH) => this.#request(gateway, number, version, asking),
-      cancel: (number) => this.#cancel(gateway, number),
-      unstarted: (number, lease, why) => {
-        this.#unstarted(gateway, number, lease, why);
+      request: (number, version, asking = FRESH) => {
+        const isTaken = leasing.request(gateway, number, version, asking);
+        this.settle();
+        return isTaken;
+      },
+      cancel: (number) => {
+        leasing.cancel(gateway, number);
         this.settle();
       },
-      leave: () => this.#gatewayLeaves(gateway),
+      unstarted: (number, lease, why) => {
+        leasing.unstarted(gateway, number, lease, why);
+        this.settle();
+      },
+      leave: () => {
+        if (!this.gateways.delete(line)) return;
+        leasing.gatewayLeft(gateway);
+        control.gatewayLeft(line, versions.counts());
+        this.settle();
+      },
     };
   }
 
-  // ---- requests
-
-  #request(gateway: Gateway, number: number, version: number, asking: Asking): boolean {
-    if (number >= NUMBER_END || this.#isInUse(gateway, number)) return false;
-    if (!gateway.versions.has(version) || this.#isStopping) {
-      if (!gateway.versions.wasGiven(version)) return false;
-      gateway.port.refused(number, this.#isStopping ? 'stopping' : 'version');
-      return true;
-    }
-    this.intake.ask(gateway, number, version, asking);
-    this.settle();
-    return true;
-  }
-
-  #isInUse(gateway: Gateway, number: number): boolean {
-    const index = this.requests.find(gateway, number);
-    return index >= 0 && (this.requests.waits(index) || (this.#returned.size > 0 && this.#returned.has(index)));
-  }
-
-  #cancel(gateway: Gateway, number: number): void {
-    const index = this.requests.find(gateway, number);
-    if (index < 0) return;
-    // It is to be asked again when its lease is over: that it is not, any more.
-    if (this.#returned.delete(index)) this.requests.disown(index);
-    else if (this.intake.takeBack(index)) this.requests.remove(index);
-    // Else it is granted, and the grant is on its way.
-    else return;
-    gateway.port.cancelled(number);
-    this.settle();
-  }
-
-  // ---- leases
+  // ---- leaves
 
   #endEarlier(
     { line, earlier }: WorkerHere,
@@ -427,81 +412,6 @@ export class Shard implements ShardPort {
     earlier.delete(core);
     this.#control.endEarlier(line, core, warm);
     return true;
-  }
-
-  /** The grants that follow are not carried out yet. */
-  #release(core: number, sequence: number, warm: boolean): boolean {
-    const { machine } = this;
-    // What is read of a lease that another shard grants this moment is not of this one.
-    if (this.#isShared && !machine.leases.holds(core, sequence)) return false;
-    const request = machine.leases.request(core);
-    const version = machine.leases.version(core);
-    if (!machine.release(core, sequence, warm)) return false;
-    if (this.requests.isOwn(request)) this.#over(request, version);
-    else if (!this.#mail.ended(request, warm ? core : -1)) this.#control.ended(version);
-    return true;
-  }
-
-  /** The lease of one of this shard's requests has ended. */
-  #over(request: number, version: number): void {
-    const { requests } = this;
-    const isReturned = this.#returned.size > 0 && this.#returned.delete(request);
-    const gateway = isReturned ? requests.requester(request) : null;
-    const number = requests.number(request);
-    requests.remove(request);
-    if (gateway !== null) this.#askAgain(gateway, number, version);
-    this.#control.ended(version);
-  }
-
-  #askAgain(gateway: Gateway, number: number, version: number): void {
-    if (this.#isStopping) gateway.port.refused(number, 'stopping');
-    else if (!gateway.versions.has(version)) gateway.port.refused(number, 'version');
-    else this.intake.ask(gateway, number, version, AGAIN);
-  }
-
-  #unstarted(gateway: Gateway, number: number, { core, sequence, version }: Unheld, why: Unstarted): void {
-    if (number >= NUMBER_END) return;
-    const { leases } = this.machine;
-    if (!this.#isHeldFor(gateway, number, { core, sequence })) {
-      // Its worker was away meanwhile, and the lease has ended with that. Or it has another one by now, or waits.
-      if (why !== 'cancelled' && this.requests.find(gateway, number) < 0) this.#askAgain(gateway, number, version);
-      return;
-    }
-    if (why === 'no-memory') return void this.#noMemory(core, sequence);
-    if (why !== 'cancelled') this.#returned.add(leases.request(core));
-    if (why === 'refused') this.#askWorker(core, sequence);
-    else this.#release(core, sequence, false);
-  }
-
-  #isHeldFor(gateway: Gateway, number: number, { core, sequence }: { core: number; sequence: number }): boolean {
-    const { machine, requests } = this;
-    const isCore = core >= 0 && core < machine.cores.coreCountMax;
-    if (!isCore || !machine.leases.holds(core, sequence)) return false;
-    const index = machine.leases.request(core);
-    return requests.isOwn(index) && requests.requester(index) === gateway && requests.number(index) === number;
-  }
-
-  /** Its request waits again, where it has waited before. */
-  #noMemory(core: number, sequence: number): boolean {
-    const { machine, requests } = this;
-    if (!machine.leases.holds(core, sequence)) return false;
-    const index = machine.leases.request(core);
-    // What runs from before is in its memory already.
-    if (!requests.isOwn(index)) return this.#mail.noMemory(index, core, sequence);
-    const version = machine.leases.version(core);
-    if (!machine.noMemory(core, sequence)) return false;
-    this.#returned.delete(index);
-    if (requests.requester(index) !== null) requests.queued(index);
-    else if (machine.cancel(index)) {
-      requests.remove(index);
-      this.#control.ended(version);
-    }
-    return true;
-  }
-
-  /** Wherever it is connected. */
-  #askWorker(core: number, sequence: number): void {
-    if (this.machine.leases.holds(core, sequence)) this.#control.probe(core, sequence);
   }
 
   /** What was granted may be on a worker of which the gateways here were not told yet. */
@@ -517,50 +427,5 @@ export class Shard implements ShardPort {
     if (this.#isTurnAsked) return;
     this.#isTurnAsked = true;
     this.#onTurn();
-  }
-
-  // ---- who goes
-
-  /** What it waited for, nobody waits for; what it was granted may run or not. */
-  #gatewayLeaves(gateway: Gateway): void {
-    if (!this.gateways.delete(gateway.line)) return;
-    const { machine, requests } = this;
-    for (const index of gateway.indexes) {
-      if (index < 0 || !requests.waits(index)) continue;
-      // The core that another one of its requests would have had may have been granted to this one just now.
-      if (this.intake.takeBack(index)) requests.remove(index);
-      else requests.disown(index);
-    }
-    for (const core of this.#ownLeases()) {
-      const request = machine.leases.request(core);
-      if (requests.requester(request) !== gateway) continue;
-      requests.disown(request);
-      this.#returned.delete(request);
-      this.#askWorker(core, machine.leases.sequence(core));
-    }
-    this.#control.gatewayLeft(gateway.line, gateway.versions.counts());
-    this.settle();
-  }
-
-  /** Cores that are leased for requests of this shard. */
-  *#ownLeases(): Generator<number> {
-    const { leases, memory } = this.machine;
-    const end = Atomics.load(memory.globals, globalWord.WORD_COUNT) << 5;
-    for (let core = 0; core < end; core++) if (this.requests.isOwn(leases.request(core))) yield core;
-  }
-
-  #runningCounts(): Map<Gateway, number> {
-    const counts = new Map<Gateway, number>();
-    for (const core of this.#ownLeases()) {
-      const gateway = this.requests.requester(this.machine.leases.request(core));
-      if (gateway !== null) counts.set(gateway, (counts.get(gateway) ?? 0) + 1);
-    }
-    return counts;
-  }
-
-  #waitingCount({ indexes }: Gateway): number {
-    let count = 0;
-    for (const index of indexes) if (index >= 0 && this.requests.waits(index)) count++;
-    return count;
   }
 }

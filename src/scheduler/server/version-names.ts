@@ -141,12 +141,14 @@ export class VersionNames {
   /** Once a second. */
   sweep(): void {
     this.#sweepCount++;
-    for (const entry of [...this.#kept]) {
+    for (const entry of this.#kept) {
       if (entry.keptUntil > this.#sweepCount) continue;
+      if (this.#setting.turns !== null) {
+        if (this.#isQuiet(entry)) this.#drop(entry);
+        continue;
+      }
       this.#kept.delete(entry);
-      if (this.#setting.turns === null) this.ended(entry.index);
-      else if (this.#isQuiet(entry)) this.#drop(entry);
-      else this.#kept.add(entry);
+      this.ended(entry.index);
     }
   }
 
