@@ -7,7 +7,6 @@ import { NO_INDEX } from '../../../src/wire/cluster-frame.ts';
 import { isAfter } from '../../../src/wire/cluster/sequence.ts';
 import { coresOf } from '../../../src/base/core-mask.ts';
 import type {
-  AgentPort,
   Described,
   Lease,
   LeaseName,
@@ -16,6 +15,7 @@ import type {
   Word,
 } from '../../../src/worker/node/ports.ts';
 import { type GatewaySide, WorkerNode } from '../../../src/worker/node/worker-node.ts';
+import { ModelAgent } from './model-agent.ts';
 
 export const CORES = 3;
 const VERSION_COUNT = 5;
@@ -28,43 +28,6 @@ export const VERSIONS: readonly Described[] = Array.from({ length: VERSION_COUNT
 }));
 
 const nameOf = ({ epoch, core, sequence }: Lease): string => `${epoch}:${core}:${sequence}`;
-
-/** Runs what it is given, by lead; knows versions by number, as they were set. */
-class ModelAgent implements AgentPort {
-  readonly running = new Map<number, { lease: LeaseName; number: number }>();
-  readonly set = new Map<number, Described>();
-  readonly warm = new Set<number>();
-  readonly provisioned = new Map<number, number>();
-
-  /** Local indexes. */
-  get busy(): number[] {
-    return [...this.running].flatMap(([lead, { lease }]) => coresOf(lead, lease.mask));
-  }
-
-  setVersion(number: number, version: Described): void {
-    assert.ok(!this.set.has(number), `number ${number} is two versions'`);
-    this.set.set(number, version);
-  }
-
-  dropVersion(number: number): void {
-    assert.ok(this.set.delete(number), `number ${number} is dropped and was not set`);
-    for (const run of this.running.values()) assert.notEqual(run.number, number, 'what is dropped runs');
-    this.warm.delete(number);
-    this.provisioned.delete(number);
-  }
-
-  provision(number: number, count: number): void {
-    assert.ok(this.set.has(number), `number ${number} is provisioned and was not set`);
-    if (count > 0) this.provisioned.set(number, count);
-    else this.provisioned.delete(number);
-  }
-
-  provisionedState(number: number): { allocated: number; available: number; failed: null } {
-    const count = this.provisioned.get(number);
-    assert.ok(count !== undefined, `the figures of number ${number} are asked for`);
-    return { allocated: count, available: count, failed: null };
-  }
-}
 
 type Say = () => void;
 
