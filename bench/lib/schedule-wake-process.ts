@@ -23,7 +23,6 @@ export interface WakeOutput {
 interface ThreadInput {
   readonly input: ScheduleInput;
   readonly memory: SharedMemory;
-  readonly roundCount: number;
 }
 
 const OTHER = 1;
@@ -54,13 +53,12 @@ class Partner {
     if (!this.machine.takeGrant(this.#grant)) return;
     const { core, sequence } = this.#grant;
     const { turns, leases } = this.machine;
-    const goesOn = this.#onGrant();
+    if (!this.#onGrant()) return;
     when(
       () => turns.raised() !== 0,
       () => {
         this.machine.release(core, sequence, true);
         this.machine.settleBatch();
-        if (!goesOn) return;
         when(
           () => leases.isLeased(core) && leases.sequence(core) !== sequence,
           () => this.ask(),
@@ -75,11 +73,9 @@ function when(condition: () => boolean, then: () => void): void {
   else setImmediate(() => when(condition, then));
 }
 
-function runThread({ input, memory, roundCount }: ThreadInput): void {
-  let count = 0;
-  // A few more than the main thread asks for: whoever holds the core waits until somebody else wants it.
-  const enough = roundCount + 2;
-  const partner = new Partner(new Scheduler(limitsFor(input), { memory, shard: OTHER }), () => ++count < enough);
+function runThread({ input, memory }: ThreadInput): void {
+  // Whoever holds the core waits until somebody else wants it, so this side never stops asking.
+  const partner = new Partner(new Scheduler(limitsFor(input), { memory, shard: OTHER }), () => true);
   const doorbell = hearBell(partner.machine, () => partner.carryOut());
   // Keeps the thread alive, as a socket would, until it is terminated.
   parentPort!.on('message', () => doorbell.close());
@@ -100,7 +96,7 @@ async function measureWake(roundCount: number): Promise<number> {
   });
   setVersions(partner.machine, input);
   partner.machine.addWorker(1, 65_536);
-  const thread = new Worker(new URL(import.meta.url), { workerData: { input, memory, roundCount } });
+  const thread = new Worker(new URL(import.meta.url), { workerData: { input, memory } satisfies ThreadInput });
   await once(thread, 'message');
   const doorbell = hearBell(partner.machine, () => partner.carryOut());
   partner.ask();
