@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { atMost, type BenchOptions, compare, type Figure, figureOf } from '../report.ts';
 import { ClusterLoad } from './load.ts';
 import { Schedule } from './open-schedule.ts';
-import { type SchedulerProcess, startOverTls, startPlain, startProcess, stopProcess } from './processes.ts';
+import { cpuSeconds, type SchedulerProcess, startOverTls, startPlain, startProcess, stopProcess } from './processes.ts';
 
 const RATE = 200_000;
 const CORES = 1024;
@@ -17,19 +17,24 @@ interface Measured {
   readonly p50Us: number;
   readonly p99Us: number;
   readonly batch: number;
+  /** Of the server, for each message or invocation. */
+  readonly cpuNsEach: number;
 }
 
-function measured(schedule: Schedule): Measured {
-  return { p50Us: schedule.quantile(0.5), p99Us: schedule.quantile(0.99), batch: schedule.batch };
+function measured(schedule: Schedule, cpuSeconds: number): Measured {
+  const cpuNsEach = (cpuSeconds * 1e9) / schedule.count;
+  return { p50Us: schedule.quantile(0.5), p99Us: schedule.quantile(0.99), batch: schedule.batch, cpuNsEach };
 }
 
 async function grants(scheduler: SchedulerProcess, seconds: number): Promise<Measured> {
   try {
     const load = await ClusterLoad.open(scheduler, CORES);
     const schedule = new Schedule(RATE, seconds);
+    const beforeSeconds = cpuSeconds(scheduler.child.pid!);
     await load.openLoop(schedule);
+    const usedSeconds = cpuSeconds(scheduler.child.pid!) - beforeSeconds;
     load.close();
-    return measured(schedule);
+    return measured(schedule, usedSeconds);
   } finally {
     await scheduler.close();
   }
@@ -51,6 +56,7 @@ async function echoes(seconds: number): Promise<Measured> {
       received += chunk.length;
       for (; received >= MESSAGE_BYTES; received -= MESSAGE_BYTES) schedule.answered(sent[first++]!);
     });
+    const beforeSeconds = cpuSeconds(child.pid!);
     await schedule.run((request) => {
       sent.push(request);
       if (due++ > 0) return;
@@ -59,7 +65,7 @@ async function echoes(seconds: number): Promise<Measured> {
         due = 0;
       });
     });
-    return measured(schedule);
+    return measured(schedule, cpuSeconds(child.pid!) - beforeSeconds);
   } finally {
     socket.destroy();
     await stopProcess(child);
@@ -90,13 +96,18 @@ export async function latencyOfGrants({ smoke }: BenchOptions): Promise<readonly
       '',
       of.map((each) => each.batch),
     ),
+    cpu: figureOf(
+      `${name}, CPU time each`,
+      'ns',
+      of.map((each) => each.cpuNsEach),
+    ),
   }));
   const [echo, ...others] = figures;
   return [
     ...Object.values(echo!),
-    ...others.flatMap(({ p50, p99, batch }, index) => {
+    ...others.flatMap(({ p50, p99, batch, cpu }, index) => {
       const ratio = compare(p99, echo!.p99);
-      return [compare(p50, echo!.p50), index === 0 ? atMost(ratio, RATIO_MAX) : ratio, batch];
+      return [compare(p50, echo!.p50), index === 0 ? atMost(ratio, RATIO_MAX) : ratio, batch, cpu];
     }),
   ];
 }

@@ -9,7 +9,8 @@ const NUMBERS = 1 << 18;
 
 export class Schedule {
   readonly #intervalUs: number;
-  readonly #count: number;
+  /** Warm-up included. */
+  readonly count: number;
   readonly #warmUp: number;
   readonly #startUs: number;
   readonly #latenciesUs: Float64Array;
@@ -22,9 +23,9 @@ export class Schedule {
 
   constructor(rate: number, seconds: number) {
     this.#intervalUs = 1e6 / rate;
-    this.#count = Math.round(rate * seconds * (1 + WARM_UP_SHARE));
+    this.count = Math.round(rate * seconds * (1 + WARM_UP_SHARE));
     this.#warmUp = Math.round(rate * seconds * WARM_UP_SHARE);
-    this.#latenciesUs = new Float64Array(this.#count);
+    this.#latenciesUs = new Float64Array(this.count);
     this.#startUs = performance.now() * 1000;
   }
 
@@ -32,7 +33,7 @@ export class Schedule {
   run(send: (request: number) => void): Promise<void> {
     const turn = (): void => {
       const nowUs = performance.now() * 1000;
-      const due = Math.min(this.#count, Math.floor((nowUs - this.#startUs) / this.#intervalUs));
+      const due = Math.min(this.count, Math.floor((nowUs - this.#startUs) / this.#intervalUs));
       if (due > this.#sent) this.#turns++;
       while (this.#sent < due) {
         const number = this.#sent % NUMBERS;
@@ -40,7 +41,7 @@ export class Schedule {
         this.#places[number] = this.#sent++;
         send(number);
       }
-      if (this.#sent < this.#count) setImmediate(turn);
+      if (this.#sent < this.count) setImmediate(turn);
     };
     return new Promise((resolve) => {
       this.#done = resolve;
@@ -53,7 +54,7 @@ export class Schedule {
     this.#places[request] = -1;
     const dueUs = this.#startUs + (place + 1) * this.#intervalUs;
     this.#latenciesUs[place] = performance.now() * 1000 - dueUs;
-    if (++this.#answered === this.#count) this.#done();
+    if (++this.#answered === this.count) this.#done();
   }
 
   /** How many went in one batch, on average. */

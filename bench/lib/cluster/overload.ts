@@ -25,10 +25,10 @@ const RECOVERED_S_MAX = 1;
 const CONNECTIONS_MAX = 4096;
 const RECOVERY_MS_MAX = 60_000;
 
-/** So much time of its CPU, whatever else that CPU does. */
+/** So much time of its CPU, whatever else that CPU does. (`threadCpuUsage` counts whole ticks of the kernel.) */
 const WORK = (
   us: number,
-): string => `const used = () => { const { user, system } = process.threadCpuUsage(); return user + system; };
+): string => `const used = () => { const { user, system } = process.cpuUsage(); return user + system; };
 export const handler = async () => { const end = used() + ${us}; while (used() < end); return { ok: true }; };`;
 
 interface Clients {
