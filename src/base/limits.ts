@@ -142,6 +142,8 @@ export const LIMITS = {
   versionKeptMs: 600_000,
   /** A new scheduler has requests of before wait so long for a worker that is large enough. */
   schedulerStartMs: 10_000,
+  /** Between nodes: longer than any answer is waited for (codeTimeoutMs). */
+  httpSilenceMs: 130_000,
   /** From a TCP connection between nodes to the end of its TLS handshake. */
   handshakeTimeoutMs: 10_000,
   /** Nodes that dial at once and are not accepted yet, as far as the kernel allows (net.core.somaxconn). */

@@ -184,6 +184,9 @@ async function openClusterPort(
       else if (method === 'GET' && url === '/metrics') response.end(metrics.text());
       else response.writeHead(404).end();
     },
+  }).catch((error: unknown) => {
+    service.close();
+    throw error;
   });
   const close = async (): Promise<void> => {
     service.close();

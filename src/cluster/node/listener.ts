@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import type { Clock } from '../../base/clock.ts';
 import { LIMITS } from '../../base/limits.ts';
@@ -32,13 +32,15 @@ export interface ListenerOptions {
   /** Absent: such connections are closed. */
   readonly frames?: (socket: TLSSocket, peer: Peer) => void;
   readonly http?: (request: IncomingMessage, response: ServerResponse, peer: Peer) => void;
+  /** A connection of HTTP on which nothing moves for so long is closed: its node may be gone without a word. */
+  readonly httpSilenceMs?: number;
 }
 
 export interface Listener {
   readonly port: number;
   /** Closes the connections of nodes whose certificates were taken back. */
   dismiss(revoked: ReadonlySet<string>): void;
-  /** Takes no more connections; resolves when those there were have ended. Those of HTTP are ended by this. */
+  /** Takes no more connections; resolves when those there were have ended. Those of HTTP, and those that have not said who they are, are ended by this. */
   close(): Promise<void>;
 }
 
@@ -46,9 +48,16 @@ export interface Listener {
 export async function openListener(options: ListenerOptions): Promise<Listener> {
   const { identity, roles, revoked, clock, log } = options;
   const peers = new Map<TLSSocket, Peer>();
-  const http = options.http === undefined ? null : httpServer(options.http, peers);
+  const http = options.http === undefined ? null : httpServer(options, peers);
   const server = createServer({ ...serverOptions(identity), ALPNProtocols: [ALPN.frames, ALPN.http] });
+  const strangers = new Map<string, Socket>();
+  server.on('connection', (socket: Socket) => {
+    const name = endOf(socket);
+    strangers.set(name, socket);
+    socket.once('close', () => strangers.delete(name));
+  });
   acceptPeers(server, { identity, roles, revoked, clock, log: new RefusalLog(log) }, (socket, peer) => {
+    strangers.delete(endOf(socket));
     peers.set(socket, peer);
     socket.once('close', () => peers.delete(socket));
     socket.setNoDelay(true);
@@ -72,18 +81,24 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       const closed = once(server, 'close');
       server.close();
       for (const socket of peers.keys()) if (socket.alpnProtocol === ALPN.http) socket.destroy();
+      for (const socket of strangers.values()) socket.destroy();
       await closed;
     },
   };
 }
 
-function httpServer(answer: NonNullable<ListenerOptions['http']>, peers: ReadonlyMap<TLSSocket, Peer>): Server {
+/** The other end of a connection, whether TLS has begun on it or not. */
+function endOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}
+
+function httpServer({ http: answer, httpSilenceMs }: ListenerOptions, peers: ReadonlyMap<TLSSocket, Peer>): Server {
   const server = createHttpServer((request, response) => {
     const peer = peers.get(request.socket as TLSSocket);
     if (peer === undefined) request.socket.destroy();
-    else answer(request, response, peer);
+    else answer!(request, response, peer);
   });
-  server.headersTimeout = LIMITS.headersTimeoutMs;
-  server.requestTimeout = LIMITS.requestTimeoutMs;
+  // Node's limits for the head and the whole of a request hold only for servers that listen themselves.
+  server.timeout = httpSilenceMs ?? LIMITS.httpSilenceMs;
   return server;
 }
