@@ -83,6 +83,10 @@ async function run(options: Options): Promise<void> {
 /** Null: it is here. */
 function storeOf({ store, listen }: Options, { identity }: Node): Address | null {
   const known = store ?? parseHostAndPort(identity.whereabouts.store ?? '');
-  const isHere = store === undefined && known?.port === listen.port && identity.addresses.includes(known.host);
+  const isHere =
+    store === undefined &&
+    known?.port === listen.port &&
+    identity.addresses.length > 0 &&
+    identity.answersAt(known.host);
   return isHere ? null : known;
 }

@@ -4,7 +4,7 @@ import { LIMITS } from '../../base/limits.ts';
 import { isAddress } from '../../cluster/identity/names.ts';
 import type { Address } from '../../cluster/node/connect.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
-import { cannotListen, type NodeOptions, openNode, startOn, whereIs, withNode } from '../node-options.ts';
+import { cannotListen, type Node, type NodeOptions, openNode, startOn, whereIs, withNode } from '../node-options.ts';
 import { hostAndPort, wholeNumber } from '../options.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { type WorkerCommandOptions, withWorker, workerOptionsOf } from '../worker-options.ts';
@@ -52,6 +52,7 @@ async function run(options: Options): Promise<void> {
     import('../compose/platform.ts'),
   ]);
   const node = await openNode(options, 'worker');
+  checkAdvertised(options, node);
   const running = await startOn(node, async () =>
     startWorkerNode({
       ...(await workerOptionsOf(options, node.log)),
@@ -79,6 +80,17 @@ async function run(options: Options): Promise<void> {
   node.stop();
   await running.close();
   process.exit(EXIT.ok);
+}
+
+/** Gateways would refuse whom they reach there, one by one and each time. */
+function checkAdvertised({ advertise, join }: Options, node: Node): void {
+  const { identity } = node;
+  if (advertise === undefined || identity.answersAt(advertise)) return;
+  node.stop();
+  throw new CliError(
+    EXIT.usage,
+    `The certificate in ${join} is for ${identity.addresses.join(', ')}: --advertise has to be one of these, and not ${advertise}.`,
+  );
 }
 
 function sayReady({ json }: Options, name: string, { host, port }: Address): void {

@@ -253,9 +253,7 @@ function nodeMetrics(node: WorkerNode, metrics: Metrics): (why: UnstartedWhy) =>
 /** As the operator says, or as the machine is seen from the scheduler; and one of its certificate's, if that has any. */
 async function advertisedHost({ advertise, listen, scheduler, identity }: WorkerNodeOptions): Promise<string> {
   if (advertise !== null) return advertise;
-  const { addresses } = identity;
   const isAny = ANY.includes(listen.host);
   const host = isAny ? await localAddressTowards(scheduler.host, scheduler.port) : listen.host;
-  if (host !== '' && (addresses.length === 0 || addresses.includes(host))) return host;
-  return addresses[0] ?? hostname();
+  return host !== '' && identity.answersAt(host) ? host : (identity.addresses[0] ?? hostname());
 }

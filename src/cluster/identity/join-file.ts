@@ -5,7 +5,7 @@
 import type { KeyObject } from 'node:crypto';
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import type { Role, Subject } from './names.ts';
-import { fingerprintOf, subjectOf } from './names.ts';
+import { fingerprintOf, normalAddress, subjectOf } from './names.ts';
 import { WITH_KEY, readSecretFile, writeSecretFile } from './secret-file.ts';
 
 const VERSION = 1;
@@ -63,6 +63,11 @@ export class Identity {
   /** For node:tls, and nothing else. */
   secretKeyPem(): string {
     return this.#keyPem;
+  }
+
+  /** Nodes that dial it by this address take it for who it is. */
+  answersAt(host: string): boolean {
+    return this.addresses.length === 0 || this.addresses.includes(normalAddress(host));
   }
 
   /** Null while it is long until the certificate ends. */

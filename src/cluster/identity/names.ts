@@ -16,7 +16,7 @@ export interface Subject {
   readonly cluster: string;
   readonly name: string;
   readonly roles: readonly Role[];
-  /** DNS names and IP addresses; none: it may answer at any. */
+  /** DNS names and IP addresses, as `normalAddress` writes them; none: it may answer at any. */
   readonly addresses: readonly string[];
 }
 
@@ -50,6 +50,13 @@ export function isAddress(text: string): boolean {
   return isIP(text) !== 0 ? !text.includes('%') : DNS_NAME.test(text) && !/(?:^|\.)\d+$/.test(text);
 }
 
+/** So that equal ones are equal texts: certificates and people write them in several ways. */
+export function normalAddress(text: string): string {
+  return isIP(text) === 6 && !text.includes('%')
+    ? new URL(`http://[${text}]`).hostname.slice(1, -1)
+    : text.toLowerCase();
+}
+
 export function roleUri(cluster: string, role: Role, name: string): string {
   return `perch://${cluster}/${role}/${name}`;
 }
@@ -72,7 +79,7 @@ export function subjectOf(certificate: X509Certificate): Subject | null {
   const { cluster, name } = first;
   if (!holders.every((holder) => holder?.cluster === cluster && holder.name === name)) return null;
   const roles = ROLES.filter((role) => holders.some((holder) => holder?.role === role));
-  return { cluster, name, roles, addresses: valuesOf(false) };
+  return { cluster, name, roles, addresses: valuesOf(false).map(normalAddress) };
 }
 
 function holderOf(uri: string): { cluster: string; role: Role; name: string } | null {

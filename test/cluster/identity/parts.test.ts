@@ -10,7 +10,7 @@ import fc from 'fast-check';
 import { SimulatedClock } from '../../../src/base/clock.ts';
 import { makeCertificate } from '../../../src/cluster/identity/certificates.ts';
 import type { Identity } from '../../../src/cluster/identity/join-file.ts';
-import { ROLES, isNodeName, subjectOf } from '../../../src/cluster/identity/names.ts';
+import { ROLES, isNodeName, normalAddress, subjectOf } from '../../../src/cluster/identity/names.ts';
 import { REFUSALS, Refusal, RefusalLog } from '../../../src/cluster/identity/refusal.ts';
 import { readRevoked, watchRevoked } from '../../../src/cluster/identity/revoked.ts';
 import { DAY_MS, makeCluster, temporaryFolder } from './cluster.ts';
@@ -37,7 +37,7 @@ test('what a certificate is made to say is what is read from it', async () => {
         const made = new X509Certificate((await makeCertificate(cluster.authority.certified(), spec)).certificatePem);
         const { addresses: found = [], ...subject } = subjectOf(made) ?? {};
         assert.deepEqual(subject, { cluster: spec.cluster, name: node, roles });
-        assert.equal(found.length, addresses.length);
+        assert.deepEqual(found, addresses.map(normalAddress));
         for (const each of addresses) {
           assert.ok((isIP(each) === 0 ? made.checkHost(each) : made.checkIP(each)) !== undefined, each);
         }
@@ -46,6 +46,13 @@ test('what a certificate is made to say is what is read from it', async () => {
     ),
     { numRuns: 60 },
   );
+});
+
+test('an address is the same however it is written', () => {
+  const forms = ['2001:db8::1', '2001:DB8:0:0:0:0:0:1', '2001:0db8::0001'];
+  assert.deepEqual(new Set(forms.map(normalAddress)), new Set(['2001:db8::1']));
+  assert.equal(normalAddress('::FFFF:1.2.3.4'), normalAddress('::ffff:102:304'));
+  assert.deepEqual(['Box1.Lan', '10.0.0.1'].map(normalAddress), ['box1.lan', '10.0.0.1']);
 });
 
 test('a name of a node needs no quoting anywhere', () => {
