@@ -75,6 +75,21 @@ test('a log cannot be followed by a worker, and that is said once', async (conte
   stop();
 });
 
+test('very many very short lines go, in more than one batch', async (context) => {
+  const served = await serveStore(temporaryFolder(context), { identity: IDENTITIES.store });
+  context.after(() => served.close());
+  const { logs, metrics, lines } = openLogs(context, served.listener.port, 'worker', {
+    logBufferBytesMax: 64 * 1024 * 1024,
+  });
+  const functionName = 'f'.repeat(140);
+  const count = 60_000;
+  for (let number = 0; number < count; number++) logs.append(functionName, '\n');
+  await logs.close();
+  assert.deepEqual(lines, []);
+  assert.match(metrics.text(), /perch_log_unsent_dropped_bytes_total 0/);
+  assert.equal((await served.logs.tail(functionName, count * 2)).length, count);
+});
+
 test('a batch that is sent again is appended once', async (context) => {
   const served = await serveStore(temporaryFolder(context), { identity: IDENTITIES.store });
   const node = reach(IDENTITIES.worker, served.listener.port);

@@ -121,10 +121,14 @@ export class CallService {
     return error ?? {};
   }
 
-  /** In their order; one that is refused keeps back none of the others. */
+  /**
+   * In their order; one that is refused keeps back none of the others. They are accepted when they come here: whoever sends them may
+   * have another clock, and when each is due and too old is judged by that of this node.
+   */
   async #enqueue(invocations: readonly (Omit<AsyncInvocation, 'payload'> & { payload: string })[]): Promise<unknown> {
+    const nowMs = this.#clock.wallMs();
     const results = invocations.map((each) =>
-      this.#store.enqueue({ ...each, payload: Buffer.from(each.payload, 'base64') }),
+      this.#store.enqueue({ ...each, payload: Buffer.from(each.payload, 'base64'), acceptedMs: nowMs, dueMs: nowMs }),
     );
     return (await Promise.all(results)).map((error) => error && wireError(error));
   }

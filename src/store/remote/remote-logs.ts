@@ -151,17 +151,15 @@ export class RemoteLogs implements LogStore {
   #flush(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    this.#sending ??= this.#sendAll().finally(() => {
-      this.#sending = null;
-    });
+    this.#sending ??= this.#sendAll();
   }
 
   async #sendAll(): Promise<void> {
-    for (;;) {
-      const batch = this.#take();
-      if (batch === null) return;
+    // `#sending` is set by then; it ends in the same turn as the last look, so that nothing comes between the two and is left.
+    await Promise.resolve();
+    for (let batch = this.#take(); batch !== null; batch = this.#take()) {
       const answer = await this.#send(batch.body);
-      if (answer === null) return;
+      if (answer === null) break;
       const isRefused = answer.status !== 200;
       for (const { functionName, bytes } of batch.texts) {
         this.#hold(functionName, -costOf(bytes));
@@ -169,13 +167,15 @@ export class RemoteLogs implements LogStore {
       }
       if (isRefused) this.#options.log.error({ why: refusalOf(answer).message }, 'the store refused a batch of log');
     }
+    this.#sending = null;
   }
 
   #take(): Batch | null {
     let bytes = 0;
     let count = 0;
     while (count < this.#waiting.length && bytes < this.#limits.logFlushBytes) {
-      bytes += this.#waiting[count++]!.bytes.length;
+      // With what it takes in the head: many short lines are a long head.
+      bytes += costOf(this.#waiting[count++]!.bytes);
     }
     const texts = this.#waiting.slice(0, count);
     this.#waiting = this.#waiting.slice(count);
@@ -183,9 +183,11 @@ export class RemoteLogs implements LogStore {
     const left = new Set(this.#droppedBytes.size === 0 ? [] : this.#waiting.map((text) => text.functionName));
     for (const [functionName, droppedBytes] of this.#droppedBytes) {
       if (left.has(functionName)) continue;
+      if (bytes >= this.#limits.logFlushBytes) break;
       this.#droppedBytes.delete(functionName);
       const note = Buffer.from(`... ${droppedBytes} bytes of log dropped\n`);
       texts.push({ functionName, bytes: note });
+      bytes += costOf(note);
       this.#hold(functionName, costOf(note));
     }
     if (texts.length === 0) return null;
