@@ -135,7 +135,7 @@ export class Worker {
   stop(): void {
     this.stopping = true;
     const { session } = this;
-    this.toScheduler.say(() => void assert.ok(session?.withdraw(session.firstCore, 2 ** CORES - 1) ?? true));
+    this.toScheduler.say(() => assert.ok(session?.withdraw(session.firstCore, 2 ** CORES - 1) ?? true));
   }
 
   goIfStopped(): void {
