@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isAfter } from '../../src/scheduler/machine/membership.ts';
 import { outcome } from '../../src/scheduler/machine/outcome.ts';
-import { ClusterScheduler } from '../../src/scheduler/server/cluster-scheduler.ts';
+import { type ClusterLimits, ClusterScheduler } from '../../src/scheduler/server/cluster-scheduler.ts';
 import type {
   GatewaySession,
   Granted,
@@ -16,8 +16,10 @@ import type {
   WorkerSession,
   WorkerView,
 } from '../../src/scheduler/server/ports.ts';
+import type { Shard } from '../../src/scheduler/server/shard.ts';
 import type { NamedVersion } from '../../src/scheduler/server/version-names.ts';
-import { viewOf } from '../../src/scheduler/server/view.ts';
+import { type ClusterView, viewOf } from '../../src/scheduler/server/view.ts';
+import { ShardedScheduler } from './sharded-scheduler.ts';
 
 const CORES = 3;
 const MEMORY_MB = 1000;
@@ -40,6 +42,60 @@ interface OpenGrant extends Run {
   readonly epoch: number;
 }
 
+/** One with one shard, as it is shipped, or several with what is on its way between them. */
+interface AnyScheduler {
+  readonly epoch: number;
+  readonly shards: readonly Shard[];
+  deliver(nth: number): boolean;
+  turn(at: number): void;
+  sweep(at: number): void;
+  /** Until nothing moves any more. */
+  quiet(): void;
+  checkInvariants(): void;
+  view(): ClusterView;
+  versionCount(): number;
+}
+
+class OneShard implements AnyScheduler {
+  readonly #scheduler: ClusterScheduler;
+  readonly shards: readonly Shard[];
+
+  constructor(limits: ClusterLimits) {
+    this.#scheduler = new ClusterScheduler(limits);
+    this.shards = [this.#scheduler.shard];
+  }
+
+  get epoch(): number {
+    return this.#scheduler.epoch;
+  }
+
+  deliver(): boolean {
+    return false;
+  }
+
+  turn(): void {
+    this.#scheduler.turn();
+  }
+
+  sweep(): void {
+    this.#scheduler.sweep();
+  }
+
+  quiet(): void {}
+
+  checkInvariants(): void {
+    this.#scheduler.checkInvariants();
+  }
+
+  view(): ClusterView {
+    return viewOf(this.#scheduler);
+  }
+
+  versionCount(): number {
+    return this.#scheduler.names.count;
+  }
+}
+
 /** Its own truth, whatever the scheduler thinks. */
 class Worker {
   readonly name: string;
@@ -57,14 +113,14 @@ class Worker {
     this.name = name;
   }
 
-  join(scheduler: ClusterScheduler): void {
+  join({ epoch }: AnyScheduler, shard: Shard): void {
     if (this.session !== null) return;
     const running = [...this.running].map(([core, { sequence, version }]) => ({
       core,
       sequence,
       version: VERSIONS[version]!,
     }));
-    const session = scheduler.joinWorker(
+    const session = shard.joinWorker(
       {
         probe: (core, sequence) => void this.#unanswered.push([core, sequence]),
         dropped: (index, key) => this.#dropped(index, key),
@@ -82,8 +138,8 @@ class Worker {
       },
     );
     if (typeof session === 'string') assert.fail(session);
-    if (this.epoch !== scheduler.epoch) this.fenced.clear();
-    this.epoch = scheduler.epoch;
+    if (this.epoch !== epoch) this.fenced.clear();
+    this.epoch = epoch;
     this.session = session;
   }
 
@@ -156,16 +212,18 @@ class Gateway {
   readonly sums = new Map<number, ProvisionedSum>();
   readonly #isWithdrawn: (core: number) => boolean;
   #next = 0;
+  /** At which it is. */
+  #shard = 0;
 
   constructor(name: string, isWithdrawn: (core: number) => boolean) {
     this.name = name;
     this.#isWithdrawn = isWithdrawn;
   }
 
-  join(scheduler: ClusterScheduler): void {
+  join({ epoch }: AnyScheduler, shard: Shard): void {
     if (this.session !== null) return;
-    const { epoch } = scheduler;
-    this.session = scheduler.joinGateway(
+    this.#shard = shard.machine.shard;
+    this.session = shard.joinGateway(
       {
         granted: (request, lease, shard) => this.#granted(request, lease, { shard, epoch }),
         refused: (request, why) => this.#refused(request, why),
@@ -273,7 +331,10 @@ class Gateway {
   #granted(request: number, { core, sequence }: Granted, { shard, epoch }: { shard: number; epoch: number }): void {
     const { version } = this.#settle(request);
     assert.ok(!this.#isWithdrawn(core), 'a withdrawn core is granted');
-    assert.ok(shard === 0 || shard === -1);
+    const isKnown = ({ firstCore, coreCount }: WorkerView): boolean =>
+      core >= firstCore && core < firstCore + coreCount;
+    assert.ok([...this.workers.values()].some(isKnown), 'a core of a worker is granted that it was not told of');
+    assert.ok(shard === this.#shard || shard === -1);
     this.grants.push({ request, core, sequence, version, epoch });
   }
 
@@ -285,13 +346,15 @@ class Gateway {
 }
 
 class Cluster {
-  scheduler: ClusterScheduler;
+  scheduler: AnyScheduler;
   readonly workers = [new Worker('a'), new Worker('b')];
   readonly gateways: readonly Gateway[];
+  readonly #shardCount: number;
   readonly #firstSequence: number;
   #epoch = 0;
 
-  constructor(firstSequence = 0) {
+  constructor(shardCount: number, firstSequence = 0) {
+    this.#shardCount = shardCount;
     this.#firstSequence = firstSequence;
     this.scheduler = this.#newScheduler();
     const isWithdrawn = (core: number): boolean =>
@@ -302,8 +365,8 @@ class Cluster {
     this.gateways = ['x', 'y'].map((name) => new Gateway(name, isWithdrawn));
   }
 
-  #newScheduler(): ClusterScheduler {
-    return new ClusterScheduler({
+  #newScheduler(): AnyScheduler {
+    const limits: ClusterLimits = {
       epoch: ++this.#epoch,
       coreCountMax: 64,
       workerCountMax: 2,
@@ -317,7 +380,12 @@ class Cluster {
       firstSequence: (this.#firstSequence + this.#epoch * 0x5000001) & 0x0fffffff,
       keptSweeps: KEPT_SWEEPS,
       startSweeps: 2,
-    });
+    };
+    return this.#shardCount === 1 ? new OneShard(limits) : new ShardedScheduler(limits, this.#shardCount);
+  }
+
+  #shard(nth: number): Shard {
+    return this.scheduler.shards[nth % this.#shardCount]!;
   }
 
   /** The one there was is gone without a word. */
@@ -332,26 +400,35 @@ class Cluster {
     if (kind <= 5) gateway.request(b % 3);
     else if (kind <= 10) gateway.start(this.workers);
     else if (kind <= 14) worker.end(b % CORES, b % 2 === 0);
+    else if (kind >= 35) this.#applyBetween(kind, b);
     else this.#applySeldom(kind, worker, gateway, b);
+  }
+
+  /** What happens between shards. */
+  #applyBetween(kind: number, b: number): void {
+    if (kind === 35) return this.check();
+    if (kind <= 38) this.scheduler.turn(b);
+    else for (let count = 0; count <= kind - 39; count++) this.scheduler.deliver(b + count);
   }
 
   #applySeldom(kind: number, worker: Worker, gateway: Gateway, b: number): void {
     const { scheduler } = this;
+    const shard = this.#shard(b);
     const waits = [...gateway.waiting.keys()];
     const seldom: Record<number, () => void> = {
       15: () => gateway.session?.cancel(waits[b % Math.max(waits.length, 1)] ?? b % NUMBERS),
       16: () => worker.leave(),
-      17: () => worker.join(scheduler),
-      18: () => worker.join(scheduler),
+      17: () => worker.join(scheduler, shard),
+      18: () => worker.join(scheduler, shard),
       19: () => gateway.leave(),
-      20: () => gateway.join(scheduler),
-      21: () => gateway.join(scheduler),
+      20: () => gateway.join(scheduler, shard),
+      21: () => gateway.join(scheduler, shard),
       22: () => worker.session?.warmed(b % 3),
       23: () => gateway.session?.setConcurrency(`f${b % 2}`, (b % 4) - 1),
       24: () => worker.answerProbes(),
       25: () => worker.withdraw(b % 8),
-      26: () => scheduler.turn(),
-      27: () => scheduler.sweep(),
+      26: () => scheduler.turn(b),
+      27: () => scheduler.sweep(b),
       28: () => gateway.unname(b % 3),
       29: () => gateway.name_(b % 3),
       30: () => gateway.provision(b % 3, b % 5),
@@ -360,7 +437,7 @@ class Cluster {
       33: () => {
         gateway.session?.leave();
         gateway.lineBreaks();
-        gateway.join(scheduler);
+        gateway.join(scheduler, shard);
       },
       34: () => b % 3 === 0 && this.restart(),
     };
@@ -368,26 +445,29 @@ class Cluster {
   }
 
   check(): void {
+    this.scheduler.quiet();
     this.scheduler.checkInvariants();
     for (const { kept } of this.workers) {
       const memoryMb = [...kept.values()].reduce((sum, { count, version }) => sum + count * version.memoryMb, 0);
       assert.ok(memoryMb <= MEMORY_MB, `${memoryMb} MB are to be provisioned on one worker`);
     }
-    const { cores, gateways } = viewOf(this.scheduler);
-    assert.equal(cores.leased, this.scheduler.machine.leasedCount);
+    const { cores, gateways, queueLength, collectedCount } = this.scheduler.view();
+    assert.equal(cores.leased, this.#leasedCount);
     const waiting = gateways.reduce((sum, each) => sum + each.waiting, 0);
-    assert.equal(waiting, this.scheduler.machine.queue.length + this.scheduler.intake.collectedCount);
+    assert.equal(waiting, queueLength + collectedCount);
   }
 
   /** All is well again, and what runs ends: then nobody waits and nothing is held. */
   finish(): void {
     const { scheduler } = this;
-    for (const each of [...this.workers, ...this.gateways]) each.join(scheduler);
+    for (const [nth, each] of [...this.workers, ...this.gateways].entries()) each.join(scheduler, this.#shard(nth));
     for (const worker of this.workers) worker.withdraw(0);
     for (const gateway of this.gateways) for (const name of ['f0', 'f1']) gateway.session!.setConcurrency(name, -1);
     for (let round = 0; round < 100; round++) {
-      scheduler.turn();
+      for (let shard = 0; shard < this.#shardCount; shard++) scheduler.turn(shard);
+      scheduler.quiet();
       for (const gateway of this.gateways) while (gateway.grants.length > 0) gateway.start(this.workers);
+      scheduler.quiet();
       for (const worker of this.workers) {
         worker.answerProbes();
         worker.session!.memoryAvailable();
@@ -398,33 +478,54 @@ class Cluster {
       this.gateways.map(({ waiting }) => waiting.size),
       [0, 0],
     );
-    assert.equal(scheduler.machine.leasedCount, 0);
-    assert.equal(scheduler.machine.idleCount, 2 * CORES);
+    assert.equal(this.#leasedCount, 0);
+    assert.equal(scheduler.shards[0]!.machine.idleCount, 2 * CORES);
     for (const gateway of this.gateways) gateway.leave();
     this.check();
-    for (let sweep = 0; sweep <= KEPT_SWEEPS; sweep++) scheduler.sweep();
-    assert.equal(scheduler.names.count, 0, 'a version stays that nobody names');
+    // Several shards have to turn, and each sweep is of one or of the control.
+    for (let sweep = 0; sweep <= (KEPT_SWEEPS + 2) * (this.#shardCount > 1 ? 2 : 1); sweep++) {
+      scheduler.sweep(sweep);
+      scheduler.quiet();
+    }
+    assert.equal(scheduler.versionCount(), 0, 'a version stays that nobody names');
     assert.deepEqual(
       this.workers.map(({ kept }) => kept.size),
       [0, 0],
     );
     this.check();
   }
+
+  get #leasedCount(): number {
+    return this.scheduler.shards[0]!.machine.leasedCount;
+  }
 }
 
-const events = fc.array(fc.tuple(fc.nat(34), fc.nat(9), fc.nat(99)), { maxLength: 200, size: 'max' });
+const eventsOf = (kinds: number): fc.Arbitrary<[number, number, number][]> =>
+  fc.array(fc.tuple(fc.nat(kinds), fc.nat(9), fc.nat(99)), { maxLength: 200, size: 'max' });
 const sequences = fc.constantFrom(0, 0x0ffffffe, 0x07fffffe);
+const numRuns = Number(process.env['CLUSTER_RUNS'] ?? 400);
 
 test('whoever comes and goes, no core runs two leases, and all that was asked for ends', () => {
   fc.assert(
-    fc.property(events, sequences, (steps, firstSequence) => {
-      const cluster = new Cluster(firstSequence);
+    fc.property(eventsOf(34), sequences, (steps, firstSequence) => {
+      const cluster = new Cluster(1, firstSequence);
       for (const step of steps) {
         cluster.apply(step);
         cluster.check();
       }
       cluster.finish();
     }),
-    { numRuns: Number(process.env['CLUSTER_RUNS'] ?? 400) },
+    { numRuns },
+  );
+});
+
+test('the same at several shards, whatever is on its way between them', () => {
+  fc.assert(
+    fc.property(eventsOf(44), sequences, fc.constantFrom(2, 2, 3, 5), (steps, firstSequence, shardCount) => {
+      const cluster = new Cluster(shardCount, firstSequence);
+      for (const step of steps) cluster.apply(step);
+      cluster.finish();
+    }),
+    { numRuns },
   );
 });
