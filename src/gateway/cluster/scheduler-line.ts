@@ -1,11 +1,12 @@
 /** The connection to the scheduler: what the machine says are frames, and frames are calls of the machine. */
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../base/clock.ts';
+import { ClosingLog } from '../../cluster/link/closing-log.ts';
 import { Dialer } from '../../cluster/link/dialer.ts';
-import type { FrameLink } from '../../cluster/link/link.ts';
+import type { Closing, FrameLink } from '../../cluster/link/link.ts';
 import { DIALER_DELAYS, LINK_LIMITS } from '../../cluster/link/limits.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { CloseReason, ClusterKind, reasonName, Role } from '../../wire/cluster-frame.ts';
+import { CloseReason, ClusterKind, Role } from '../../wire/cluster-frame.ts';
 import { type GatewayFromScheduler, SchedulerToGateway } from '../../wire/cluster/directions.ts';
 import type { GrantCoresFrame } from '../../wire/cluster/cores-frames.ts';
 import {
@@ -52,6 +53,7 @@ export class SchedulerLine implements SchedulerPort, GatewayFromScheduler {
   readonly #doors: SchedulerLineDoors;
   readonly #events: SchedulerLineEvents;
   readonly #dialer: Dialer;
+  readonly #closingLog: ClosingLog;
   #machine: GatewayMachine | null = null;
   #link: FrameLink | null = null;
   /** The highest that was seen. */
@@ -68,6 +70,10 @@ export class SchedulerLine implements SchedulerPort, GatewayFromScheduler {
     this.#doors = doors;
     this.#events = events;
     const { clock, random, connect } = doors;
+    this.#closingLog = new ClosingLog(doors, {
+      ended: 'the connection to the scheduler has ended',
+      unreached: 'the scheduler cannot be reached',
+    });
     const direction = new SchedulerToGateway(this);
     this.#dialer = new Dialer(
       DIALER_DELAYS,
@@ -81,7 +87,7 @@ export class SchedulerLine implements SchedulerPort, GatewayFromScheduler {
         },
         opened: (link) => this.#opened(link),
         // It may end within a call of the machine, which is not to be called again before that has returned.
-        closed: ({ reason, message }, retryMs) => queueMicrotask(() => this.#closed(reason, message, retryMs)),
+        closed: (closing) => queueMicrotask(() => this.#closed(closing)),
       },
     );
   }
@@ -203,12 +209,10 @@ export class SchedulerLine implements SchedulerPort, GatewayFromScheduler {
     this.#machine!.schedulerOpened(this.#epoch);
   }
 
-  #closed(reason: number, message: string, retryMs: number): void {
+  #closed(closing: Closing): void {
     const wasOpen = this.#link !== null;
     this.#link = null;
-    const what = { reason: reasonName(reason), message, retryMs: Math.round(retryMs) };
-    if (wasOpen) this.#doors.log.warn(what, 'the connection to the scheduler has ended');
-    else this.#doors.log.info(what, 'the scheduler cannot be reached');
+    this.#closingLog.add(closing, wasOpen);
     this.#machine!.schedulerClosed();
   }
 

@@ -1,11 +1,12 @@
 /** The connections to the workers, one each: made when the scheduler tells of one, and again whenever they end. */
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../base/clock.ts';
+import { ClosingLog, type ClosingTexts } from '../../cluster/link/closing-log.ts';
 import { Dialer } from '../../cluster/link/dialer.ts';
 import type { Closing, FrameLink } from '../../cluster/link/link.ts';
 import { DIALER_DELAYS, LINK_LIMITS } from '../../cluster/link/limits.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { CloseReason, ClusterKind, reasonName, Role } from '../../wire/cluster-frame.ts';
+import { CloseReason, ClusterKind, Role } from '../../wire/cluster-frame.ts';
 import { type AssignFrame, type ResultFrame, SetVersionFrame } from '../../wire/cluster/body-frames.ts';
 import { type Direction, WorkerToGateway } from '../../wire/cluster/directions.ts';
 import { HelloFrame, type WorkerFrame } from '../../wire/cluster/large-frames.ts';
@@ -35,8 +36,14 @@ interface Place extends Address {
 interface Line {
   readonly place: Place;
   readonly dialer: Dialer;
+  readonly log: ClosingLog;
   link: FrameLink | null;
 }
+
+const TEXTS: ClosingTexts = {
+  ended: 'the connection to a worker has ended',
+  unreached: 'a worker that the scheduler tells of cannot be reached',
+};
 
 export class WorkerLines {
   readonly #self: Self;
@@ -60,7 +67,8 @@ export class WorkerLines {
   dial(worker: number, name: string): void {
     const place = this.#places.get(name)!;
     const dialer = this.#dialer(worker, place);
-    this.#lines[worker] = { place, dialer, link: null };
+    const log = new ClosingLog(this.#doors, TEXTS, { worker: name });
+    this.#lines[worker] = { place, dialer, log, link: null };
     dialer.start();
   }
 
@@ -105,7 +113,7 @@ export class WorkerLines {
         greeted: (peer) => this.#greeted(place, peer, direction),
         opened: (link) => this.#opened(worker, dialer, link),
         // As with the scheduler's: not within a call of the machine.
-        closed: (closing, retryMs) => queueMicrotask(() => this.#closed(worker, dialer, { closing, retryMs })),
+        closed: (closing) => queueMicrotask(() => this.#closed(worker, dialer, closing)),
       },
     );
     return dialer;
@@ -124,17 +132,13 @@ export class WorkerLines {
     this.#events.opened(worker);
   }
 
-  #closed(worker: number, dialer: Dialer, { closing, retryMs }: { closing: Closing; retryMs: number }): void {
+  #closed(worker: number, dialer: Dialer, closing: Closing): void {
     const line = this.#lines[worker];
     if (line?.dialer !== dialer) return;
-    const { reason, byPeer, message } = closing;
-    this.#doors.log[line.link === null ? 'info' : 'warn'](
-      { worker: line.place.name, reason: reasonName(reason), byPeer, message, retryMs: Math.round(retryMs) },
-      'the connection to a worker has ended',
-    );
     const wasOpen = line.link !== null;
     line.link = null;
-    this.#events.closed(worker, wasOpen && byPeer && reason === CloseReason.stopping);
+    line.log.add(closing, wasOpen);
+    this.#events.closed(worker, wasOpen && closing.byPeer && closing.reason === CloseReason.stopping);
   }
 
   #hello(): HelloFrame {

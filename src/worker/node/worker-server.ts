@@ -3,6 +3,7 @@
  */
 import { randomInt } from 'node:crypto';
 import type { Duplex } from 'node:stream';
+import { ClosingLog } from '../../cluster/link/closing-log.ts';
 import { Dialer } from '../../cluster/link/dialer.ts';
 import { DIALER_DELAYS, LINK_LIMITS } from '../../cluster/link/limits.ts';
 import { type Closing, FrameLink, type LinkSetting } from '../../cluster/link/link.ts';
@@ -17,7 +18,6 @@ import type { Welcome } from './cores.ts';
 
 const LIFE_END = 2 ** 32 - 1;
 const DRAIN_POLL_MS = 10;
-const WAITS_SAID_EVERY_MS = 60_000;
 
 export interface WorkerServerSetting {
   readonly name: string;
@@ -58,14 +58,16 @@ export class WorkerServer {
   readonly #gateways = new Map<string, GatewayEnd>();
   #scheduler: SchedulerPort | null = null;
   #welcome: Welcome | null = null;
+  readonly #closingLog: ClosingLog;
   #isClosing = false;
-  /** Why it waited for the scheduler when it last said so, and when that was. */
-  #waitsWhy = '';
-  #saidUs = 0;
 
   constructor(setting: WorkerServerSetting, doors: WorkerServerDoors) {
     this.#setting = setting;
     this.#doors = doors;
+    this.#closingLog = new ClosingLog(doors, {
+      ended: 'the connection to the scheduler ended',
+      unreached: 'waits for the scheduler',
+    });
     this.#dialer = new Dialer(
       DIALER_DELAYS,
       { clock: doors.clock, random: Math.random, connect: doors.connect },
@@ -172,24 +174,13 @@ export class WorkerServer {
     this.#setting.joined();
   }
 
-  #schedulerClosed({ reason, message, byPeer }: Closing, retryMs: number): void {
+  #schedulerClosed(closing: Closing, retryMs: number): void {
     const had = this.#scheduler !== null;
     if (this.#scheduler !== null) this.#doors.node.left(this.#scheduler);
     this.#scheduler = null;
     if (retryMs < 0) return;
-    this.#sayWaits(had, message === '' ? reasonName(reason) : message, byPeer);
+    this.#closingLog.add(closing, had);
     this.#setting.waits();
-  }
-
-  /** A scheduler that stays away is told of when it goes, when the reason is another one, and now and then. */
-  #sayWaits(had: boolean, why: string, byPeer: boolean): void {
-    const { clock, log } = this.#doors;
-    if (had) log.warn({ why, byPeer }, 'the connection to the scheduler ended');
-    const nowUs = clock.nowUs();
-    if (why === this.#waitsWhy && nowUs < this.#saidUs + WAITS_SAID_EVERY_MS * 1000) return;
-    this.#waitsWhy = why;
-    this.#saidUs = nowUs;
-    if (!had) log.warn({ why, byPeer }, 'waits for the scheduler');
   }
 
   // ---- gateways
