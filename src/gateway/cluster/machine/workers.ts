@@ -79,8 +79,7 @@ export class Workers {
     worker.told = true;
     worker.firstCore = firstCore;
     worker.coreCount = coreCount;
-    const end = firstCore + coreCount;
-    for (let word = firstCore >> WORD_BITS; word << WORD_BITS < end; word++) {
+    for (const word of wordsOf(worker)) {
       while (this.#byWord.length <= word) this.#byWord.push(null);
       this.#byWord[word] = worker;
     }
@@ -89,7 +88,8 @@ export class Workers {
   untell(worker: Worker, tick: number): void {
     worker.told = false;
     worker.untoldTick = tick;
-    for (let word = 0; word < this.#byWord.length; word++) if (this.#byWord[word] === worker) this.#byWord[word] = null;
+    if (worker.coreCount === 0) return;
+    for (const word of wordsOf(worker)) if (this.#byWord[word] === worker) this.#byWord[word] = null;
   }
 
   remove(worker: Worker): void {
@@ -98,6 +98,10 @@ export class Workers {
     this.#freeIds.push(worker.id);
     if (this.#byName.get(worker.name) === worker) this.#byName.delete(worker.name);
   }
+}
+
+function* wordsOf({ firstCore, coreCount }: WorkerView): Iterable<number> {
+  for (let word = firstCore >> WORD_BITS; word << WORD_BITS < firstCore + coreCount; word++) yield word;
 }
 
 export function knowsVersion(worker: Worker, index: number, serial: number): boolean {
