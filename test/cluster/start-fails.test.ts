@@ -11,6 +11,7 @@ const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const NOBODY = ['--scheduler', '127.0.0.1:1', '--log-level', 'silent'];
 const cluster = await makeCluster();
 const { out: gatewayFile } = await cluster.add('g1', ['gateway']);
+const { out: schedulerFile } = await cluster.add('s1', ['scheduler']);
 const { out: workerFile } = await cluster.add('w1', ['worker'], { addresses: ['10.0.0.7', 'w1.lan'] });
 let other: Server;
 let taken = '';
@@ -53,6 +54,12 @@ const WORKER = ['worker', '--join', workerFile, ...NOBODY, '--store', '127.0.0.1
 
 test('a worker whose port is taken', async () => {
   const { code, said } = await run(...WORKER, '--listen', `127.0.0.1:${taken}`, '--data', temporaryFolder());
+  assert.equal(code, 4, said);
+  assert.match(said, new RegExp(`Cannot listen on 127\\.0\\.0\\.1:${taken}: EADDRINUSE`));
+});
+
+test('a scheduler whose port is taken', async () => {
+  const { code, said } = await run('scheduler', '--join', schedulerFile, '--listen', `127.0.0.1:${taken}`);
   assert.equal(code, 4, said);
   assert.match(said, new RegExp(`Cannot listen on 127\\.0\\.0\\.1:${taken}: EADDRINUSE`));
 });

@@ -72,7 +72,11 @@ async function openAlone(options: SchedulerOptions): Promise<RunningScheduler> {
     clock,
     log,
   });
-  const listener = await listen(options, { accept: (socket, peer) => server.accept(socket, peer), answers });
+  const listening = listen(options, { accept: (socket, peer) => server.accept(socket, peer), answers });
+  const listener = await listening.catch((error: unknown) => {
+    close();
+    throw error;
+  });
   return {
     port: listener.port,
     epoch: scheduler.epoch,
