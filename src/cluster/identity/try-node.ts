@@ -1,6 +1,7 @@
 /** Connects to a node once and says who it is, or why not: for people who look for what is wrong. */
 import { connect } from 'node:tls';
 import { LIMITS } from '../../base/limits.ts';
+import { ALPN } from '../node/listener.ts';
 import type { Identity } from './join-file.ts';
 import type { Role } from './names.ts';
 import { Refusal } from './refusal.ts';
@@ -25,7 +26,8 @@ export function tryNode(options: TryOptions): Promise<Peer | Refusal | { readonl
   const { host, port, identity, roles, revoked } = options;
   return new Promise((resolve) => {
     let peer: Peer | null = null;
-    const socket = connect({ ...clientOptions(identity), host, port });
+    // HTTP is what every node answers on its port; the store's speaks no frames, and would close.
+    const socket = connect({ ...clientOptions(identity), host, port, ALPNProtocols: [ALPN.http] });
     const end = (result: Peer | Refusal | { readonly unreachable: string }): void => {
       clearTimeout(timer);
       socket.destroy();

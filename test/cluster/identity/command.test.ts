@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { realClock } from '../../../src/base/clock.ts';
 import { readJoinFile } from '../../../src/cluster/identity/join-file.ts';
+import { openListener } from '../../../src/cluster/node/listener.ts';
+import { createLog } from '../../../src/telemetry/log.ts';
 import { perch } from '../../cli/perch.ts';
 import type { Run } from '../../cli/perch.ts';
 import { DAY_MS, listen, makeCluster, temporaryFolder } from './cluster.ts';
@@ -207,6 +210,23 @@ test('try: who answers, and whether it takes the file', async () => {
   await fails(4, /from another authority/, 'try', made('box1.join'), at);
   await fails(69, /Nobody answers at 127\.0\.0\.1:1: ECONNREFUSED/, 'try', worker, '127.0.0.1:1');
   await fails(2, /HOST:PORT/, 'try', worker, 'localhost');
+});
+
+test('try: a node that answers HTTP alone, as the store does', async () => {
+  const own = await makeCluster();
+  const store = await openListener({
+    identity: await own.identity('g1', ['gateway']),
+    roles: ['worker'],
+    revoked: () => new Set(),
+    host: '127.0.0.1',
+    port: 0,
+    clock: realClock,
+    log: createLog('silent'),
+    http: (_request, response) => response.end(),
+  });
+  const worker = (await own.add('w1', ['worker'])).out;
+  assert.match(await ok('try', worker, `127.0.0.1:${store.port}`), /is g1 \(gateway\), and takes this join file/);
+  await store.close();
 });
 
 test('no key in any output so far', () => {
