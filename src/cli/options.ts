@@ -52,6 +52,11 @@ export function hostAndPort(text: string): { host: string; port: number } {
   return parsed;
 }
 
+/** --listen of a node; `where` as people write it, in the help too. */
+export function listenOption(what: string, where: string): Option {
+  return new Option('--listen <host:port>', what).argParser(hostAndPort).default(hostAndPort(where), where);
+}
+
 /** --log-level, of whatever stays up. */
 export function logLevelOption(): Option {
   return new Option('--log-level <level>', 'of the log on stderr')

@@ -42,7 +42,6 @@ async function doctor(options: DoctorOptions): Promise<void> {
     findMemory(),
     findDataFolder(options.data),
     findProgram('clang', 'watching sleep and wake with eBPF (to come)'),
-    findProgram('nats-server', 'clusters (to come)'),
   ];
   const ready = diagnoses.every((each) => each.ok || !each.required);
   if (options.json === true) printJson({ ready, findings: diagnoses });

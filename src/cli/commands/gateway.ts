@@ -5,7 +5,14 @@ import type { Address } from '../../cluster/node/connect.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { type GatewayCommandOptions, KEYS_HELP, packageVersion, readKeys, withGateway } from '../gateway-options.ts';
 import { cannotListen, type Node, type NodeOptions, openNode, startOn, whereIs, withNode } from '../node-options.ts';
-import { dataFolderDefault, hostAndPort, hostNetworkOption, parseHostAndPort, regionOption } from '../options.ts';
+import {
+  dataFolderDefault,
+  hostAndPort,
+  hostNetworkOption,
+  listenOption,
+  parseHostAndPort,
+  regionOption,
+} from '../options.ts';
 import { stopSignal } from '../stop-signal.ts';
 
 interface Options extends NodeOptions, GatewayCommandOptions {
@@ -32,7 +39,7 @@ export function register(program: Command): void {
   withGateway(withNode(command))
     .option('--scheduler <host:port>', 'where the scheduler is (default: as the join file says)', hostAndPort)
     .option('--store <host:port>', 'where the gateway with the store is (default: see below)', hostAndPort)
-    .option('--listen <host:port>', 'where other nodes reach the store', hostAndPort, hostAndPort(DEFAULT_LISTEN))
+    .addOption(listenOption('where other nodes reach the store', DEFAULT_LISTEN))
     .option('--data <folder>', 'where functions, code and logs are kept', dataFolderDefault())
     .addOption(hostNetworkOption())
     .addOption(regionOption())

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { realClock } from '../../base/clock.ts';
 import { EXIT } from '../exit-codes.ts';
-import { hostAndPort, wholeNumber } from '../options.ts';
+import { listenOption, wholeNumber } from '../options.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { cannotListen, type NodeOptions, openNode, startOn, withNode } from '../node-options.ts';
 
@@ -20,7 +20,7 @@ const SHARDS_MAX = 30;
 
 export function register(program: Command): void {
   withNode(program.command('scheduler').description('run the scheduler of a cluster on this machine'))
-    .option('--listen <host:port>', 'where workers and gateways reach it', hostAndPort, hostAndPort(DEFAULT_LISTEN))
+    .addOption(listenOption('where workers and gateways reach it', DEFAULT_LISTEN))
     .option('--cores-max <count>', 'cores of all workers, at most', wholeNumber(1, CORES_MAX), CORES_MAX / 10)
     .option('--workers-max <count>', 'workers, at most', wholeNumber(1, WORKERS_MAX), WORKERS_MAX / 10)
     .option('--shards <count>', `threads that decide, 1 to ${SHARDS_MAX}`, wholeNumber(1, SHARDS_MAX), 1)

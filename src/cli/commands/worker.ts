@@ -5,7 +5,7 @@ import { isAddress } from '../../cluster/identity/names.ts';
 import type { Address } from '../../cluster/node/connect.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { cannotListen, type Node, type NodeOptions, openNode, startOn, whereIs, withNode } from '../node-options.ts';
-import { hostAndPort, wholeNumber } from '../options.ts';
+import { hostAndPort, listenOption, wholeNumber } from '../options.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { type WorkerCommandOptions, withWorker, workerOptionsOf } from '../worker-options.ts';
 
@@ -34,12 +34,7 @@ export function register(program: Command): void {
   withWorker(withNode(command), 'code is kept')
     .option('--scheduler <host:port>', 'where the scheduler is (default: as the join file says)', hostAndPort)
     .option('--store <host:port>', 'where the gateway with the store is (default: the same)', hostAndPort)
-    .option(
-      '--listen <host:port>',
-      'where gateways and other workers reach it',
-      hostAndPort,
-      hostAndPort(DEFAULT_LISTEN),
-    )
+    .addOption(listenOption('where gateways and other workers reach it', DEFAULT_LISTEN))
     .option('--advertise <host>', 'the address that gateways are told (default: see below)', parseHost)
     .option('--drain <seconds>', 'on SIGTERM, for what runs to end', wholeNumber(0, DRAIN_S_MAX), LIMITS.timeoutSMax)
     .addHelpText('after', HELP)
