@@ -136,7 +136,10 @@ export class TestNode {
     this.link.send(Object.assign(new DropVersionFrame(), { version, key: hex(key), epoch }));
   }
 
-  count(kind: 'announce' | 'provision' | 'provisioned' | 'warmed' | 'evicted', fields: Partial<CountFrame>): void {
+  count(
+    kind: 'announce' | 'provision' | 'provisioned' | 'warmed' | 'evicted' | 'memoryAvailable',
+    fields: Partial<CountFrame>,
+  ): void {
     this.link.send(Object.assign(new CountFrame(ClusterKind[kind]), { ...fields, kind: ClusterKind[kind] }));
   }
 

@@ -168,7 +168,10 @@ export class Shards {
       desk.serve(asks.port2, answers.port2, answerCount);
       const worker = new Worker(entry, { workerData: data, transferList: moved, name: `perch-shard-${shard}` });
       this.#threads[shard] = { worker, desk, generation, isStopped: false };
-      worker.on('error', (error: Error) => this.#setting.failed(error));
+      worker.on('error', (error: Error) => {
+        this.#setting.failed(error);
+        reject(error);
+      });
       worker.on('exit', () => this.#ended(shard));
     });
   }
