@@ -123,6 +123,28 @@ test('while the store is away reads go on, changes are refused by name, and then
   await served.close();
 });
 
+test('a change that is being made when the store stops is answered', async (context) => {
+  const served = await serveStore(temporaryFolder(context), { identity: IDENTITIES.store });
+  const remote = await openRemote(context, served.listener.port);
+  ok((await create(remote, 'f')) as object);
+  const { store } = served;
+  const change = store.setReservedConcurrency.bind(store);
+  const begun = Promise.withResolvers<void>();
+  const go = Promise.withResolvers<void>();
+  store.setReservedConcurrency = async (...args) => {
+    begun.resolve();
+    await go.promise;
+    return change(...args);
+  };
+  const asked = remote.setReservedConcurrency('f', 3);
+  await begun.promise;
+  const closed = served.close();
+  refused(await remote.setTags('g', () => ({})), 'ServiceUnavailableException', /shutting down/);
+  go.resolve();
+  assert.equal(await asked, null);
+  await Promise.all([closed, remote.close()]);
+});
+
 test('an asynchronous invocation is as old as the store has had it, whatever the clock of its gateway says', async (context) => {
   const served = await serveStore(temporaryFolder(context), { identity: IDENTITIES.store });
   const remote = await openRemote(context, served.listener.port);

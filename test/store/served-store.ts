@@ -47,7 +47,7 @@ export async function serveStore(folder: string, options: ServeOptions): Promise
     http: (request, response, peer) => service.answer(request, response, peer),
   });
   const close = async (): Promise<void> => {
-    service.close();
+    await service.close();
     await listener.close();
     await store.close();
     await logs.close();

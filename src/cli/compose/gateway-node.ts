@@ -184,12 +184,12 @@ async function openClusterPort(
       else if (method === 'GET' && url === '/metrics') response.end(metrics.text());
       else response.writeHead(404).end();
     },
-  }).catch((error: unknown) => {
-    service.close();
+  }).catch(async (error: unknown) => {
+    await service.close();
     throw error;
   });
   const close = async (): Promise<void> => {
-    service.close();
+    await service.close();
     await listener.close();
   };
   return { listener, close };

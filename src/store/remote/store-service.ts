@@ -68,6 +68,8 @@ export class StoreService {
   readonly #bodies = new Bodies();
   readonly #zips = new Gate(LIMITS.storeZipsMax);
   readonly #refused = new Set<string>();
+  /** Each is settled when its answer has been sent. */
+  readonly #changes = new Set<Promise<void>>();
   readonly #routes: readonly Route[];
   #closed = false;
 
@@ -93,14 +95,30 @@ export class StoreService {
     if (!route.roles.some((role) => peer.roles.includes(role))) return this.#refuseRole(response, route, peer);
     if (this.#closed) return refuse(response, shuttingDown());
     const asked = { request, response, rest: restOf(route, url.pathname)!, query: url.searchParams };
+    if (route.method !== 'GET') this.#noteChange(response);
     void this.#answer(route, asked);
   }
 
-  /** Ends the streams, and answers no more. The store and the logs stay open. */
-  close(): void {
+  /**
+   * Refuses what comes from now on. What is being changed is answered first, if that takes no longer than `linkSilenceMs`: who asked
+   * would not know otherwise whether it was. Then the streams end. The store and the logs stay open.
+   */
+  async close(): Promise<void> {
     this.#closed = true;
+    let stopWaiting = (): void => {};
+    const over = new Promise<void>((resolve) => {
+      stopWaiting = this.#options.clock.every(LIMITS.linkSilenceMs, resolve);
+    });
+    await Promise.race([Promise.all(this.#changes), over]);
+    stopWaiting();
     this.#feed.close();
     this.#logs.close();
+  }
+
+  #noteChange(response: ServerResponse): void {
+    const answered = new Promise<void>((resolve) => response.once('close', resolve));
+    this.#changes.add(answered);
+    void answered.then(() => this.#changes.delete(answered));
   }
 
   async #answer(route: Route, asked: Asked): Promise<void> {
