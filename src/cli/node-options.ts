@@ -8,6 +8,8 @@ import type { Log, LogLevel } from '../telemetry/log.ts';
 import { CliError, EXIT } from './exit-codes.ts';
 import { logLevelOption, parseHostAndPort } from './options.ts';
 
+const DAY_MS = 86_400_000;
+
 export interface NodeOptions {
   readonly join: string;
   readonly revoked?: string;
@@ -47,17 +49,34 @@ export async function openNode(options: NodeOptions, role: Role): Promise<Node> 
       EXIT.refused,
       `${options.join} makes ${identity.name} no ${role}: 'perch cluster add' says what a node may be.`,
     );
-  const warning = identity.expiryWarning(realClock.wallMs());
-  if (warning !== null) log.warn(warning);
+  const stopWarning = warnOfExpiry(identity, log);
   const listeners: ((revoked: ReadonlySet<string>) => void)[] = [];
   const onRevoked = (listener: (revoked: ReadonlySet<string>) => void): void => void listeners.push(listener);
-  if (options.revoked === undefined) return { identity, revoked: () => NONE_REVOKED, onRevoked, log, stop: () => {} };
+  if (options.revoked === undefined)
+    return { identity, revoked: () => NONE_REVOKED, onRevoked, log, stop: stopWarning };
   const watcher = watchRevoked(options.revoked, realClock, (revoked, message) => {
     if (message !== null) log.error(message);
     for (const listener of listeners) listener(revoked);
   });
-  if (typeof watcher === 'string') throw new CliError(EXIT.refused, watcher);
-  return { identity, revoked: watcher.current, onRevoked, log, stop: watcher.stop };
+  if (typeof watcher === 'string') {
+    stopWarning();
+    throw new CliError(EXIT.refused, watcher);
+  }
+  const stop = (): void => {
+    stopWarning();
+    watcher.stop();
+  };
+  return { identity, revoked: watcher.current, onRevoked, log, stop };
+}
+
+/** At the start and each day, since a node may run for longer than its certificate is good. */
+function warnOfExpiry(identity: Identity, log: Log): () => void {
+  const warn = (): void => {
+    const warning = identity.expiryWarning(realClock.wallMs());
+    if (warning !== null) log.warn(warning);
+  };
+  warn();
+  return realClock.every(DAY_MS, warn);
 }
 
 /** Where that fails, the node is let go of, so that the process can end. */

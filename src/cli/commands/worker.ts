@@ -1,10 +1,11 @@
 /** `perch worker`: this machine's cores for a cluster, until it is told to stop. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { LIMITS } from '../../base/limits.ts';
+import type { Identity } from '../../cluster/identity/join-file.ts';
 import { isAddress } from '../../cluster/identity/names.ts';
 import type { Address } from '../../cluster/node/connect.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
-import { cannotListen, type Node, type NodeOptions, openNode, startOn, whereIs, withNode } from '../node-options.ts';
+import { cannotListen, type NodeOptions, openNode, startOn, whereIs, withNode } from '../node-options.ts';
 import { hostAndPort, listenOption, wholeNumber } from '../options.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { type WorkerCommandOptions, withWorker, workerOptionsOf } from '../worker-options.ts';
@@ -47,9 +48,9 @@ async function run(options: Options): Promise<void> {
     import('../compose/platform.ts'),
   ]);
   const node = await openNode(options, 'worker');
-  checkAdvertised(options, node);
-  const running = await startOn(node, async () =>
-    startWorkerNode({
+  const running = await startOn(node, async () => {
+    checkAdvertised(options, node.identity);
+    return startWorkerNode({
       ...(await workerOptionsOf(options, node.log)),
       identity: node.identity,
       revoked: node.revoked,
@@ -59,8 +60,8 @@ async function run(options: Options): Promise<void> {
       advertise: options.advertise ?? null,
       region: options.region,
       allowHostNetwork: options.allowHostNetwork === true,
-    }),
-  ).catch((error: unknown) => {
+    });
+  }).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).syscall === 'listen') throw cannotListen(options.listen, error);
     const message = operatorMessage(error);
     throw message === null ? error : new CliError(EXIT.refused, message);
@@ -78,10 +79,8 @@ async function run(options: Options): Promise<void> {
 }
 
 /** Gateways would refuse whom they reach there, one by one and each time. */
-function checkAdvertised({ advertise, join }: Options, node: Node): void {
-  const { identity } = node;
+function checkAdvertised({ advertise, join }: Options, identity: Identity): void {
   if (advertise === undefined || identity.answersAt(advertise)) return;
-  node.stop();
   throw new CliError(
     EXIT.usage,
     `The certificate in ${join} is for ${identity.addresses.join(', ')}: --advertise has to be one of these, and not ${advertise}.`,
