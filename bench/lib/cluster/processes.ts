@@ -70,8 +70,15 @@ export async function startOverTls(coreCountMax: number): Promise<SchedulerProce
   );
   const started = await startProcess([
     ...SCHEDULER_COMPILER_FLAGS,
-    ...[MAIN, 'scheduler', '--join', own, '--listen', '127.0.0.1:0', '--json'],
-    ...['--cores-max', String(coreCountMax)],
+    MAIN,
+    'scheduler',
+    '--join',
+    own,
+    '--listen',
+    '127.0.0.1:0',
+    '--json',
+    '--cores-max',
+    String(coreCountMax),
   ]);
   return {
     ...started,
@@ -83,16 +90,21 @@ export async function startOverTls(coreCountMax: number): Promise<SchedulerProce
   };
 }
 
-/** The same server without TLS. `port` 0: any free one. */
-export async function startPlain(coreCountMax: number, workerCountMax = 1, port = 0): Promise<SchedulerProcess> {
+/** The same server without TLS. `port` 0: any free one. With several shards workers are at the last and gateways at the first. */
+export async function startPlain(
+  coreCountMax: number,
+  workerCountMax = 1,
+  port = 0,
+  shards = 1,
+): Promise<SchedulerProcess> {
   const started = await startProcess([
     ...SCHEDULER_COMPILER_FLAGS,
     PLAIN,
-    ...[port, coreCountMax, workerCountMax].map(String),
+    ...[port, coreCountMax, workerCountMax, shards].map(String),
   ]);
   return {
     ...started,
-    connect: (name, role) => connectPlain(started.port, name, role),
+    connect: (name, role) => connectPlain(started.port + (role === 'worker' ? shards - 1 : 0), name, role),
     close: () => stopProcess(started.child),
   };
 }

@@ -20,10 +20,22 @@ function shape(over: 'TCP' | 'TLS', coreCount: number, inFlight: number, isPromi
   return { name, start: over === 'TLS' ? startOverTls : startPlain, coreCount, inFlight, isPromised };
 }
 
+/** Ports of shards are next to each other: below those that outgoing connections take. */
+const PORTS = { from: 20_000, count: 10_000 };
+
+/** The gateway is at one shard and the worker at the other, so each release crosses. */
+function twoShards(coreCount: number, inFlight: number): Shape {
+  const one = shape('TCP', coreCount, inFlight);
+  const port = (): number => PORTS.from + Math.floor(Math.random() * PORTS.count);
+  return { ...one, name: `${one.name}, 2 shards`, start: (cores) => startPlain(cores, 1, port(), 2) };
+}
+
 const SHAPES: readonly Shape[] = [
   shape('TCP', 1024, 64),
   shape('TCP', 1024, 1000),
   shape('TCP', 32_768, 16_384, true),
+  twoShards(1024, 1000),
+  twoShards(32_768, 16_384),
   shape('TLS', 1024, 1000),
   shape('TLS', 32_768, 16_384),
 ];
