@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import { UserError } from '../../src/base/errors.ts';
 import { realClock } from '../../src/base/clock.ts';
+import { LIMITS } from '../../src/base/limits.ts';
 import { ask, NoAnswer } from '../../src/store/remote/client.ts';
 import { HEADERS, PATHS } from '../../src/store/remote/protocol.ts';
 import type { RemoteStore } from '../../src/store/remote/remote-store.ts';
@@ -77,6 +78,30 @@ test('answers that are lost are given again: nothing is done twice', async (cont
   wire.loseAnswers = 0;
   await until('the replica has it all', () => remote.listFunctions(null, 100).items.length === 11);
   assert.deepEqual(remote.listAllVersions(null, 100), served.store.listAllVersions(null, 100));
+  await remote.close();
+  await served.close();
+});
+
+test('of more calls at once than there are connections none is said not to have been made when it was', async (context) => {
+  const served = await serveStore(temporaryFolder(context), { identity: IDENTITIES.store });
+  const wire = await new Wire(served.listener.port).open(context);
+  const remote = await openRemote(null, wire.port);
+  const code = ok(await remote.putCode(smallZip(1)));
+  let answered = 0;
+  const asked = Array.from({ length: 20 * LIMITS.nodeConnectionsMax }, async (_, index) => {
+    const request = { functionName: `f${index}`, config: config(), code, tags: {}, publish: false };
+    const made = await remote.createFunction(request);
+    // By then each connection has passed from one call to another that waited for it.
+    if (++answered === 4 * LIMITS.nodeConnectionsMax) wire.loseAnswers = 10;
+    return made instanceof UserError ? made.message : '';
+  });
+  const errors = await Promise.all(asked);
+  assert.ok(wire.lostCount > 0);
+  assert.deepEqual(
+    errors.filter((each) => each !== ''),
+    [],
+    'all were made, and their answers given again',
+  );
   await remote.close();
   await served.close();
 });

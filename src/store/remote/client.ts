@@ -1,6 +1,7 @@
 /** Requests to other nodes: each bounded in bytes and in time, and every way to fail is a value. */
 import type { IncomingMessage } from 'node:http';
 import { type Agent, request, type RequestOptions } from 'node:https';
+import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../../base/clock.ts';
 import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
@@ -72,7 +73,8 @@ export function ask(agent: Agent, to: Address, clock: Clock, question: Question)
       else if (nowUs - startUs >= timeoutMs * 1000) fail(`it did not answer within ${timeoutMs} ms`);
     });
     asked.on('socket', (socket) => {
-      if (asked.reusedSocket) sent = true;
+      // Of one that was waited for until another request was done with it, `reusedSocket` says nothing.
+      if ((socket as TLSSocket).authorized) sent = true;
       else socket.once('secureConnect', () => (sent = !socket.destroyed));
     });
     asked.on('error', (error) => fail(reasonOf(error)));
