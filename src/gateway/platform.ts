@@ -49,7 +49,7 @@ export interface Dispatch {
   /** `done` is called exactly once, perhaps before this returns. The function returned withdraws what still waits. */
   invoke(request: InvokeRequest, done: (result: InvokeResult) => void): () => void;
   provisionedState(fn: FunctionVersion): ProvisionedState;
-  copyState(fn: FunctionVersion): CopyState;
+  copyState(fn: FunctionVersion): CopyState | Promise<CopyState>;
   /** Of the versions in use, what of them is there. */
   uses(): readonly FunctionUse[];
   /** Nothing is done by itself any more. */
@@ -71,7 +71,7 @@ export interface Platform {
   readonly capacity: { readonly memoryMb: number; readonly instanceCount: number };
   /** How far the agent is with the provisioned concurrency that the store has for a version. */
   provisionedState(fn: FunctionVersion): ProvisionedState;
-  copyState(fn: FunctionVersion): CopyState;
+  copyState(fn: FunctionVersion): CopyState | Promise<CopyState>;
   overview(): Promise<Overview>;
   /** Prometheus text. */
   metrics(): string;

@@ -4,6 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Overview } from '../../src/gateway/overview.ts';
 import { type ClusterPlatform, type ClusterPlatformOptions, startClusterPlatform } from '../lib/cluster-platform.ts';
 import { Functions, type Invoked, until } from '../lib/functions.ts';
 import { endProcess, startGateway } from './gateway-process.ts';
@@ -53,6 +54,28 @@ function hold(platform: ClusterPlatform, gateway = 0): Held {
     letGo: () => writeFileSync(event.until, ''),
   };
 }
+
+test('how it is with copies of a function, and the whole cluster, is seen through a gateway', async () => {
+  const platform = await clusterOf({ workers: 2 });
+  const functions = platform.functions();
+  assert.equal((await functions.copies('holder')).zygote, 'none');
+  await functions.invoke('holder', {});
+  const { zygote, waiting, copyable } = await functions.copies('holder');
+  // Without a sandbox nothing is copied, and the worker says so.
+  assert.deepEqual({ zygote, copyable }, { zygote: 'none', copyable: false });
+  assert.equal(waiting, 1);
+  const overview = (await functions.json('GET', '/perch/v1/overview')) as Overview;
+  assert.deepEqual(
+    overview.cluster!.workers.map(({ state }) => state),
+    ['joined', 'joined'],
+  );
+  assert.deepEqual(
+    overview.functions.map(({ functionName, resultsTotal }) => ({ functionName, resultsTotal })),
+    [{ functionName: 'holder', resultsTotal: 1 }],
+  );
+  await endProcess(platform.scheduler, 'SIGKILL');
+  assert.equal(((await functions.json('GET', '/perch/v1/overview')) as Overview).cluster, null);
+});
 
 test('what is deployed at one gateway runs from every gateway, with one log and one queue', async () => {
   const platform = await clusterOf({ gateways: 2 });

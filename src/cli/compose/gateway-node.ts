@@ -75,9 +75,19 @@ async function open(options: GatewayNodeOptions, closers: Closers): Promise<Omit
     hostNetworkAllowed: options.allowHostNetwork,
     findRuntime: (name) => (knowsRuntime(name) ? found : null),
   });
+  const workerAgent = agentFor(options, 'worker', dialled);
+  closers.push(async () => workerAgent.destroy());
   const dispatch = new ClusterDispatcher(
     { name: identity.name, accountId, hasStore: queue !== null },
-    { store, clock: realClock, metrics, admission, log, random: Math.random, ...dialsOf(options, dialled) },
+    {
+      store,
+      clock: realClock,
+      metrics,
+      admission,
+      log,
+      random: Math.random,
+      ...dialsOf(options, { dialled, workerAgent }),
+    },
   );
   const schedulerAgent = agentFor(options, 'scheduler', dialled);
   closers.push(async () => schedulerAgent.destroy());
@@ -201,14 +211,16 @@ function agentFor({ identity, revoked }: GatewayNodeOptions, role: Role, dialled
 
 function dialsOf(
   { identity, revoked, scheduler }: GatewayNodeOptions,
-  dialled: Dialled,
+  { dialled, workerAgent }: { readonly dialled: Dialled; readonly workerAgent: Agent },
 ): {
   dialScheduler: () => TLSSocket;
   dialWorker: (name: string, address: Address) => TLSSocket;
+  askWorker: (address: Address, path: string) => Promise<unknown>;
 } {
   const common = { identity, revoked, clock: realClock, dialled };
   return {
     dialScheduler: () => connectNode({ ...common, roles: ['scheduler'] }, scheduler, 'frames'),
     dialWorker: (name, address) => connectNode({ ...common, roles: ['worker'], name }, address, 'frames'),
+    askWorker: (address, path) => getJson(workerAgent, address, path),
   };
 }

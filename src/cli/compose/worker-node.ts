@@ -105,7 +105,15 @@ async function open(options: WorkerNodeOptions, closers: Closers): Promise<Omit<
     },
   );
   metrics.read('perch_worker_gateways', () => server.gatewayCount);
-  const http = new WorkerHttp({ metrics: () => metrics.text(), shelf: parts.shelf, clock: realClock });
+  const http = new WorkerHttp({
+    metrics: () => metrics.text(),
+    shelf: parts.shelf,
+    copyState: (key) => {
+      const own = node.versions.find(key);
+      return own === null || own.described.refusal !== null ? null : agent.copyState(own.number);
+    },
+    clock: realClock,
+  });
   const listener = await openListener({
     identity,
     roles: ['gateway', 'worker', 'scheduler'],

@@ -202,8 +202,15 @@ export class ClusterDispatcher implements Dispatch {
     return entry === null ? NOT_PROVISIONED : this.#uses[entry.index]!.provisioned;
   }
 
-  /** Workers know, and are not asked. */
-  copyState(_fn: FunctionVersion): CopyState {
+  /** Of the worker that answered an invocation of it last: others may have it in another state. */
+  async copyState(fn: FunctionVersion): Promise<CopyState> {
+    const entry = this.#versions.find(fn);
+    const use = entry === null ? null : this.#uses[entry.index];
+    for (const peer of use?.peers ?? []) {
+      const place = this.#workers.placeOf(peer);
+      const state = place === null ? null : await this.#doors.askWorker(place, `/copies/${use!.key}`);
+      if (state !== null) return state as CopyState;
+    }
     return NOTHING_KNOWN;
   }
 

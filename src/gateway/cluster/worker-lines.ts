@@ -87,9 +87,14 @@ export class WorkerLines {
   }
 
   /** HOST:PORT; '' where there is no such worker any more. */
+  /** Where it is; null where it is not known any more. */
+  placeOf(worker: number): Address | null {
+    return this.#lines[worker]?.place ?? null;
+  }
+
   addressOf(worker: number): string {
-    const place = this.#lines[worker]?.place;
-    if (place === undefined) return '';
+    const place = this.placeOf(worker);
+    if (place === null) return '';
     return `${place.host.includes(':') ? `[${place.host}]` : place.host}:${place.port}`;
   }
 

@@ -18,12 +18,12 @@ export function functions(request: ApiRequest): Answer {
   return { status: 200, json: { functions: all.map(({ latest, tags }) => settingsOf(latest, tags)) } };
 }
 
-export function copies(request: ApiRequest): Answer {
+export async function copies(request: ApiRequest): Promise<Answer> {
   const found = findVersion(request);
   if (found instanceof UserError) return found;
   const { fn } = found;
   const { platform } = request.context;
   const refusal = platform.admission.refuseVersion(fn)?.message ?? null;
   const tags = platform.store.getFunction(fn.functionName)?.tags ?? {};
-  return { status: 200, json: { ...settingsOf(fn, tags), refusal, ...platform.copyState(fn) } };
+  return { status: 200, json: { ...settingsOf(fn, tags), refusal, ...(await platform.copyState(fn)) } };
 }

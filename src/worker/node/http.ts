@@ -1,16 +1,20 @@
-/** What a worker answers over HTTP: its metrics, and to other workers the code that it has, to few of them at once. */
+/** What a worker answers over HTTP: its metrics, how it is with copies, and to other workers the code that it has, to few of them at once. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../base/clock.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { Gate } from '../../store/code/gate.ts';
 import { PacedWriter, slices } from '../../store/remote/paced-writer.ts';
+import type { CopyState } from '../agent/contract.ts';
 import type { ZipShelf } from '../code/zip-shelf.ts';
 
+const COPIES = /^\/copies\/([0-9a-f]{32})$/;
 const CODE = /^\/code\/([0-9a-f]{64})$/;
 
 export interface WorkerHttpDoors {
   readonly metrics: () => string;
   readonly shelf: ZipShelf;
+  /** By the version's key; null where it is not known here. */
+  readonly copyState: (key: string) => CopyState | null;
   readonly clock: Clock;
 }
 
@@ -29,9 +33,17 @@ export class WorkerHttp {
     request.resume();
     if (request.method !== 'GET') return end(response, 405, 'Only GET.\n');
     if (request.url === '/metrics') return end(response, 200, this.#doors.metrics(), 'text/plain; version=0.0.4');
+    const key = COPIES.exec(request.url ?? '')?.[1];
+    if (key !== undefined) return this.#sayCopyState(response, key);
     const sha256 = CODE.exec(request.url ?? '')?.[1];
     if (sha256 === undefined) end(response, 404, 'There is nothing of this name.\n');
     else void this.#zips.run(() => this.#sendZip(response, sha256));
+  }
+
+  #sayCopyState(response: ServerResponse, key: string): void {
+    const state = this.#doors.copyState(key);
+    if (state === null) end(response, 404, 'There is no such version here.\n');
+    else end(response, 200, JSON.stringify(state), 'application/json');
   }
 
   async #sendZip(response: ServerResponse, sha256: string): Promise<void> {
