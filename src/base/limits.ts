@@ -146,6 +146,8 @@ export const LIMITS = {
   httpSilenceMs: 130_000,
   /** From a TCP connection between nodes to the end of its TLS handshake. */
   handshakeTimeoutMs: 10_000,
+  /** Connections to a node's port that have not said who they are: about 40 KB each. Nodes that find no room dial again. */
+  strangersMax: 4096,
   /** Nodes that dial at once and are not accepted yet, as far as the kernel allows (net.core.somaxconn). */
   listenBacklog: 16_384,
   /** Connections of one node to each other node for what is not frames: code, functions, logs. */

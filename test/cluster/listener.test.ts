@@ -1,7 +1,7 @@
 /** The port of a node, and who comes to it and then says nothing. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import pino from 'pino';
 import { realClock } from '../../src/base/clock.ts';
@@ -49,6 +49,46 @@ test('one who has not said who it is does not keep the port open', async () => {
   gone.destroy();
   const closed = once(silent, 'close');
   await Promise.all([listener.close(), closed]);
+});
+
+test('so many may be on their way in, and no more; who was let in takes no room from them', async () => {
+  const lines: { readonly reason?: string }[] = [];
+  const listener = await openListener({
+    identity,
+    roles: ['gateway'],
+    revoked,
+    host: HOST,
+    port: 0,
+    strangersMax: 2,
+    clock: realClock,
+    log: { warn: (line: object) => lines.push(line) } as never,
+    http: (_request, response) => void response.end('here'),
+  });
+  const at = { host: HOST, port: listener.port };
+  const node = connectNode({ identity, roles: ['gateway'], revoked, clock: realClock }, at, 'http');
+  node.on('error', () => undefined);
+  const ask = async (): Promise<void> => {
+    node.write('GET / HTTP/1.1\r\nhost: box\r\n\r\n');
+    await once(node, 'data');
+  };
+  await ask();
+  const knock = async (): Promise<Socket> => {
+    const socket = connect(at.port, HOST);
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    return socket;
+  };
+  const [first] = [await knock(), await knock()];
+  const third = await knock();
+  if (!third.closed) await once(third, 'close');
+  assert.deepEqual(
+    lines.map(({ reason }) => reason),
+    ['crowded'],
+  );
+  await ask();
+  first!.destroy();
+  node.destroy();
+  await listener.close();
 });
 
 test('who was let in is not taken for a stranger', async () => {

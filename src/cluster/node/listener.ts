@@ -11,7 +11,7 @@ import { LIMITS } from '../../base/limits.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Identity } from '../identity/join-file.ts';
 import type { Role } from '../identity/names.ts';
-import { RefusalLog } from '../identity/refusal.ts';
+import { Refusal, RefusalLog } from '../identity/refusal.ts';
 import { acceptPeers, type Peer, serverOptions } from '../identity/tls.ts';
 
 /** What is spoken on a connection; without ALPN it is frames. */
@@ -32,6 +32,8 @@ export interface ListenerOptions {
   /** Absent: such connections are closed. */
   readonly frames?: (socket: TLSSocket, peer: Peer) => void;
   readonly http?: (request: IncomingMessage, response: ServerResponse, peer: Peer) => void;
+  /** So many may be in their handshakes; a connection more is closed at once. */
+  readonly strangersMax?: number;
   /** A connection of HTTP on which nothing moves for so long is closed: its node may be gone without a word. */
   readonly httpSilenceMs?: number;
 }
@@ -50,16 +52,29 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const peers = new Map<TLSSocket, Peer>();
   const http = options.http === undefined ? null : httpServer(options, peers);
   const server = createServer({ ...serverOptions(identity), ALPNProtocols: [ALPN.frames, ALPN.http] });
+  const refusals = new RefusalLog(log);
+  // Each that was let in makes room for one more that was not: who only knocks cannot fill the memory.
+  const makeRoom = (): void => {
+    server.maxConnections = peers.size + (options.strangersMax ?? LIMITS.strangersMax);
+  };
+  makeRoom();
+  server.on('drop', (dropped) => {
+    refusals.add(new Refusal('crowded'), dropped?.remoteAddress ?? 'unknown', clock.wallMs());
+  });
   const strangers = new Map<string, Socket>();
   server.on('connection', (socket: Socket) => {
     const name = endOf(socket);
     strangers.set(name, socket);
     socket.once('close', () => strangers.delete(name));
   });
-  acceptPeers(server, { identity, roles, revoked, clock, log: new RefusalLog(log) }, (socket, peer) => {
+  acceptPeers(server, { identity, roles, revoked, clock, log: refusals }, (socket, peer) => {
     strangers.delete(endOf(socket));
     peers.set(socket, peer);
-    socket.once('close', () => peers.delete(socket));
+    makeRoom();
+    socket.once('close', () => {
+      peers.delete(socket);
+      makeRoom();
+    });
     socket.setNoDelay(true);
     const isHttp = socket.alpnProtocol === ALPN.http;
     if (isHttp && http !== null) http.emit('connection', socket);
