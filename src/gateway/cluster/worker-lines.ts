@@ -73,9 +73,12 @@ export class WorkerLines {
   }
 
   hangUp(worker: number): void {
-    const line = this.#lines[worker];
+    const line = this.#lines[worker] ?? null;
     this.#lines[worker] = null;
-    line?.dialer.stop();
+    if (line === null) return;
+    const { name, life } = line.place;
+    if (this.#places.get(name)?.life === life) this.#places.delete(name);
+    line.dialer.stop();
   }
 
   stop(): void {
@@ -86,12 +89,13 @@ export class WorkerLines {
     return this.#lines[worker]?.place.name ?? '';
   }
 
-  /** HOST:PORT; '' where there is no such worker any more. */
   /** Where it is; null where it is not known any more. */
   placeOf(worker: number): Address | null {
-    return this.#lines[worker]?.place ?? null;
+    const line = this.#lines[worker] ?? null;
+    return line === null ? null : this.#placeNow(line.place);
   }
 
+  /** HOST:PORT; '' where there is no such worker any more. */
   addressOf(worker: number): string {
     const place = this.placeOf(worker);
     if (place === null) return '';
@@ -112,7 +116,7 @@ export class WorkerLines {
     const direction = new WorkerToGateway({ result: (frame) => this.#events.result(worker, frame) });
     const dialer: Dialer = new Dialer(
       DIALER_DELAYS,
-      { clock, random, connect: () => connect(place.name, place) },
+      { clock, random, connect: () => connect(place.name, this.#placeNow(place)) },
       {
         setting: () => ({ hello: this.#hello(), dialled: Role.worker, limits: LINK_LIMITS, clock }),
         greeted: (peer) => this.#greeted(place, peer, direction),
@@ -122,6 +126,12 @@ export class WorkerLines {
       },
     );
     return dialer;
+  }
+
+  /** A worker whose address has become another one is told of again, and is the same by its life. */
+  #placeNow(place: Place): Place {
+    const told = this.#places.get(place.name);
+    return told?.life === place.life ? told : place;
   }
 
   /** Another life is another worker: the scheduler will tell of it. */
