@@ -86,6 +86,10 @@ export const LIMITS = {
   logCloseMs: 3000,
   logTailBytesSentMax: 33 * 1024 * 1024,
 
+  /** Who has waited so long for a core is late; once somebody was for the second of these without a break, such are refused for who comes. */
+  lateWaitMs: 500,
+  standingLineMs: 2000,
+
   // Scheduler
   functionVersionCountMax: 65_536,
   requestQueueMax: 1024,
@@ -146,7 +150,7 @@ export const LIMITS = {
   httpSilenceMs: 130_000,
   /** From a TCP connection between nodes to the end of its TLS handshake. */
   handshakeTimeoutMs: 10_000,
-  /** Connections to a node's port that have not said who they are: about 40 KB each. Nodes that find no room dial again. */
+  /** Connections to a node's port that have not said who they are: about 40 KB each. With one more the oldest is closed. */
   strangersMax: 4096,
   /** Nodes that dial at once and are not accepted yet, as far as the kernel allows (net.core.somaxconn). */
   listenBacklog: 16_384,

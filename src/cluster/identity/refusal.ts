@@ -14,7 +14,7 @@ export const REFUSALS = {
   unfit: 'its certificate is not of the form that Perch gives them',
   'not-tls': 'it does not speak TLS 1.3',
   silent: 'it did not finish the handshake in time',
-  crowded: 'too many others are in their handshakes',
+  crowded: 'too many are in their handshakes, and it was the oldest of them',
   'closed-early': 'it closed the connection during the handshake, or refuses this node',
 } as const;
 

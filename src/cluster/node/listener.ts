@@ -32,7 +32,7 @@ export interface ListenerOptions {
   /** Absent: such connections are closed. */
   readonly frames?: (socket: TLSSocket, peer: Peer) => void;
   readonly http?: (request: IncomingMessage, response: ServerResponse, peer: Peer) => void;
-  /** So many may be in their handshakes; a connection more is closed at once. */
+  /** So many may be in their handshakes; with one more, the oldest of them is closed. */
   readonly strangersMax?: number;
   /** A connection of HTTP on which nothing moves for so long is closed: its node may be gone without a word. */
   readonly httpSilenceMs?: number;
@@ -53,28 +53,25 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const http = options.http === undefined ? null : httpServer(options, peers);
   const server = createServer({ ...serverOptions(identity), ALPNProtocols: [ALPN.frames, ALPN.http] });
   const refusals = new RefusalLog(log);
-  // Each that was let in makes room for one more that was not: who only knocks cannot fill the memory.
-  const makeRoom = (): void => {
-    server.maxConnections = peers.size + (options.strangersMax ?? LIMITS.strangersMax);
-  };
-  makeRoom();
-  server.on('drop', (dropped) => {
-    refusals.add(new Refusal('crowded'), dropped?.remoteAddress ?? 'unknown', clock.wallMs());
-  });
   const strangers = new Map<string, Socket>();
+  const { strangersMax = LIMITS.strangersMax } = options;
+  // Who only knocks cannot fill the memory, nor keep nodes out: those are done with it long before they are the oldest.
+  const dropOldest = (): void => {
+    const [name, socket] = strangers.entries().next().value!;
+    strangers.delete(name);
+    refusals.add(new Refusal('crowded'), socket.remoteAddress ?? 'unknown', clock.wallMs());
+    socket.destroy();
+  };
   server.on('connection', (socket: Socket) => {
     const name = endOf(socket);
     strangers.set(name, socket);
     socket.once('close', () => strangers.delete(name));
+    if (strangers.size > strangersMax) dropOldest();
   });
   acceptPeers(server, { identity, roles, revoked, clock, log: refusals }, (socket, peer) => {
     strangers.delete(endOf(socket));
     peers.set(socket, peer);
-    makeRoom();
-    socket.once('close', () => {
-      peers.delete(socket);
-      makeRoom();
-    });
+    socket.once('close', () => peers.delete(socket));
     socket.setNoDelay(true);
     const isHttp = socket.alpnProtocol === ALPN.http;
     if (isHttp && http !== null) http.emit('connection', socket);
