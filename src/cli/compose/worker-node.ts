@@ -105,15 +105,7 @@ async function open(options: WorkerNodeOptions, closers: Closers): Promise<Omit<
     },
   );
   metrics.read('perch_worker_gateways', () => server.gatewayCount);
-  const http = new WorkerHttp({
-    metrics: () => metrics.text(),
-    shelf: parts.shelf,
-    copyState: (key) => {
-      const own = node.versions.find(key);
-      return own === null || own.described.refusal !== null ? null : agent.copyState(own.number);
-    },
-    clock: realClock,
-  });
+  const http = makeHttp(metrics, parts.shelf, { node, agent });
   const listener = await openListener({
     identity,
     roles: ['gateway', 'worker', 'scheduler'],
@@ -150,6 +142,18 @@ async function open(options: WorkerNodeOptions, closers: Closers): Promise<Omit<
       await agent.finish(Math.max(0, graceMs - DRAIN_MIN_MS));
     },
   };
+}
+
+function makeHttp(metrics: Metrics, shelf: ZipShelf, { node, agent }: { node: WorkerNode; agent: Agent }): WorkerHttp {
+  return new WorkerHttp({
+    metrics: () => metrics.text(),
+    shelf,
+    copyState: (key) => {
+      const own = node.versions.find(key);
+      return own === null || own.described.refusal !== null ? null : agent.copyState(own.number);
+    },
+    clock: realClock,
+  });
 }
 
 type Describe = (key: string, body: Buffer) => Described | null;
