@@ -2,14 +2,14 @@
  * Grants on their way to the shell, in the order in which they were decided. The shell takes all of them after each
  * event; then the array is used from its start again, so that it stays in the cache.
  *
- *   [request, core, sequence, warm] [request, core, sequence, warm] ...
+ *   [request, core, sequence, warm, mask] [request, core, sequence, warm, mask] ...
  *
  * Allocates nothing.
  */
 import { assert } from '../../base/assert.ts';
 import { sharedInt32, type SharedInt32 } from './shared.ts';
 
-const STRIDE = 4;
+const STRIDE = 5;
 
 /** Folded into the code, as an imported function is not. */
 const ensure: (condition: boolean, message: string) => void = assert;
@@ -34,7 +34,13 @@ export class Actions {
     this.#words[at + 1] = core;
     this.#words[at + 2] = sequence;
     this.#words[at + 3] = warm;
+    this.#words[at + 4] = 0;
     this.#tail = at + STRIDE;
+  }
+
+  /** Of the grant that was pushed last. */
+  setMask(mask: number): void {
+    this.#words[this.#tail - 1] = mask;
   }
 
   /** Copies the next grant into `grant`; false if there is none. */
@@ -45,6 +51,7 @@ export class Actions {
     grant.core = this.#words[at + 1]!;
     grant.sequence = this.#words[at + 2]!;
     grant.warm = this.#words[at + 3]!;
+    grant.mask = this.#words[at + 4]!;
     this.#head = at + STRIDE;
     if (this.#head === this.#tail) {
       this.#head = 0;

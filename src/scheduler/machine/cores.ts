@@ -97,6 +97,66 @@ export class Cores {
     return -1;
   }
 
+  /** Claims so many of the lowest idle cores of the word, all at once; answers their mask, 0: it has not as many. */
+  claimSeveral(index: number, count: number): number {
+    const at = (index << STRIDE_LOG2) + IDLE;
+    let seen = this.#isShared ? Atomics.load(this.#words, at) : this.#words[at]!;
+    for (;;) {
+      const mask = lowestOf(seen, count);
+      if (mask === 0) return 0;
+      if (!this.#isShared) {
+        this.#words[at] = seen & ~mask;
+        return mask;
+      }
+      const found = Atomics.compareExchange(this.#words, at, seen, seen & ~mask);
+      if (found === seen) return mask;
+      seen = found;
+    }
+  }
+
+  /** The word of the worker with so many idle cores, that of the core before the others; -1: it has none. */
+  wordWith(home: number, count: number, core: number): number {
+    const preferred = core >>> 5;
+    if (core >= 0 && this.idleCountIn(preferred) >= count) return preferred;
+    const end = this.endOf(home) >>> 5;
+    for (let index = home; index < end; index++) if (this.idleCountIn(index) >= count) return index;
+    return -1;
+  }
+
+  idleCountIn(index: number): number {
+    const at = (index << STRIDE_LOG2) + IDLE;
+    return countBits(this.#isShared ? Atomics.load(this.#words, at) : this.#words[at]!);
+  }
+
+  /** The most idle cores in a word of the worker. */
+  mostIdleCount(home: number): number {
+    const end = this.endOf(home) >>> 5;
+    let most = 0;
+    for (let index = home; index < end; index++) most = Math.max(most, this.idleCountIn(index));
+    return most;
+  }
+
+  /** The most cores that one word of the worker can come to have idle. */
+  couldIdleCount(home: number): number {
+    const end = this.endOf(home) >>> 5;
+    let most = 0;
+    for (let index = home; index < end; index++)
+      most = Math.max(most, countBits(this.#registered[index]! & ~this.#words[(index << STRIDE_LOG2) + WITHDRAWN]!));
+    return most;
+  }
+
+  /** These cores of the word, which are owned, are nobody's from now on. */
+  freeSeveral(index: number, mask: number): void {
+    const at = (index << STRIDE_LOG2) + IDLE;
+    if (this.#isShared) Atomics.or(this.#words, at, mask);
+    else this.#words[at]! |= mask;
+  }
+
+  /** Of these cores of the word, those that are wished out. */
+  withdrawnOf(index: number, mask: number): number {
+    return Atomics.load(this.#words, (index << STRIDE_LOG2) + WITHDRAWN) & mask;
+  }
+
   /** The core, which is owned, is nobody's from now on. */
   free(core: number): void {
     const at = ((core >>> 5) << STRIDE_LOG2) + IDLE;
@@ -190,4 +250,20 @@ export class Cores {
     }
     return 0;
   }
+}
+
+/** The lowest bits that are set, so many; 0: there are not as many. */
+function lowestOf(bits: number, count: number): number {
+  let rest = bits;
+  for (let i = 0; i < count; i++) {
+    if (rest === 0) return 0;
+    rest &= rest - 1;
+  }
+  return bits & ~rest;
+}
+
+function countBits(bits: number): number {
+  const pairs = bits - ((bits >>> 1) & 0x55555555);
+  const fours = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333);
+  return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }

@@ -31,6 +31,7 @@ export const counter = {
   keeps: 18,
   /** To a provisioned instance, past others that wait for memory. */
   grantProvisioned: 19,
+  refusedCores: 20,
 } as const;
 
 export type CounterName = keyof typeof counter;

@@ -8,16 +8,18 @@
  *
  * Budget and check: as scheduler.ts.
  */
+import { coreCountOf } from '../../base/core-mask.ts';
 import type { Actions } from './actions.ts';
 import type { Bells } from './bells.ts';
 import type { Cores } from './cores.ts';
 import { counter } from './counters.ts';
 import type { Leases } from './leases.ts';
+import { EVERYWHERE, Looks } from './looks.ts';
 import { countWord, type Place } from './memory.ts';
 import type { Overtaking } from './overtaking.ts';
 import type { Placement } from './placement.ts';
 import type { Provisioned } from './provisioned.ts';
-import type { Queue } from './queue.ts';
+import { type Queue, severalClassOf } from './queue.ts';
 import type { Rooms } from './rooms.ts';
 import type { SharedInt32 } from './shared.ts';
 import type { Summary } from './summary.ts';
@@ -65,6 +67,7 @@ export class Dispatch {
   readonly #placement: Placement;
   readonly #shard: number;
   readonly #isShared: boolean;
+  readonly #looks = new Looks();
   /** Something was made possible for other shards, and they were not told yet. */
   owes = false;
 
@@ -96,7 +99,8 @@ export class Dispatch {
     if (this.#summary.hasRoom(memoryMb) && this.#isTurn()) {
       if (this.#queue.length === 0) return this.#placement.find(version, memoryMb);
       // Somebody waits, for memory. Who asks about as much may not pass him at all, who asks less only so often.
-      if (!this.#queue.hasSizeClassOf(memoryMb)) return this.#findBesideWaiting(version, memoryMb);
+      if (!this.#queue.hasClassOf(memoryMb, this.#versions.coreCount(version)))
+        return this.#findBesideWaiting(version, memoryMb);
     }
     return -1;
   }
@@ -110,6 +114,7 @@ export class Dispatch {
   /** Makes the claimed core the request's. */
   lease(core: number, request: number, version: number): void {
     this.#counters[this.#placement.path]! += 1;
+    if (this.#placement.mask !== 0) return this.#leaseSeveral(core, request, version);
     this.#counts[IDLE]! -= 1;
     this.#counts[LEASED]! += 1;
     if (this.#isShared) this.#turns.countGrant();
@@ -118,23 +123,41 @@ export class Dispatch {
     this.#actions.push(request, core, sequence, this.#placement.isWarm);
   }
 
+  /** The same with all that was claimed. */
+  #leaseSeveral(lead: number, request: number, version: number): void {
+    const { mask, isWarm } = this.#placement;
+    const coreCount = coreCountOf(mask);
+    this.#placement.mask = 0;
+    this.#counts[IDLE]! -= coreCount;
+    this.#counts[LEASED]! += coreCount;
+    if (this.#isShared) this.#turns.countGrant();
+    this.settleSeen(this.#cores.homeOf(lead));
+    this.#actions.push(request, lead, this.#leases.beginSeveral(lead, mask, request, version), isWarm);
+    this.#actions.setMask(mask);
+  }
+
   // ---- those who wait
 
   wait(request: number, version: number, memoryMb: number): void {
-    this.#queue.pushBack(request, version, memoryMb);
+    const coreCount = this.#versions.coreCount(version);
+    if (coreCount > 1) this.#lookLater(memoryMb, coreCount);
+    this.#queue.pushBack(request, version, memoryMb, coreCount);
     if (this.#isShared) this.#raise(version);
   }
 
   /** Before everybody else. No worker is to be kept for another then. */
   waitFirst(request: number, version: number, memoryMb: number): void {
-    this.#queue.pushFront(request, version, memoryMb);
+    this.#queue.pushFront(request, version, memoryMb, this.#versions.coreCount(version));
+    this.#looks.gave(EVERYWHERE);
     this.endKept();
     if (this.#isShared) this.#raise(version);
   }
 
   dequeue(entry: number): void {
     const version = this.#queue.version(entry);
+    if (this.#queue.isSeveral(entry)) this.#looks.changed(this.#queue.severalClass(entry));
     this.#queue.remove(entry);
+    this.#overtaking.forget(entry);
     if (this.#isShared) {
       this.#waiting[version]! -= 1;
       // Others may stand back for the one who was first.
@@ -147,7 +170,9 @@ export class Dispatch {
 
   endKept(): void {
     if (this.#overtaking.keptHome < 0) return;
-    this.settle(this.#overtaking.end());
+    const home = this.#overtaking.end();
+    this.settle(home);
+    this.#looks.gave(home);
     this.owes = true;
   }
 
@@ -158,6 +183,8 @@ export class Dispatch {
    */
   handOver(core: number, home: number): boolean {
     if (home === this.#overtaking.homeKept || this.#cores.isWithdrawn(core) || !this.#isTurn()) return false;
+    // It may be the last core that an older request of several lacked.
+    if (this.#queue.hasSeveral) return false;
     const entry = this.#queue.oldestWithin(this.#workers.free(home));
     if (entry < 0) return false;
     if (entry !== this.#queue.oldest() && !this.#overtaking.mayPassOn(home)) return false;
@@ -176,12 +203,22 @@ export class Dispatch {
   /** Grants whatever waits and fits: afterwards no head of the queue fits anywhere. */
   serveWaiting(): void {
     if (this.#queue.length === 0) return;
-    if (this.#overtaking.keptHome >= 0) this.#serveKept();
-    if (this.#summary.greatest > 0 || this.#mayPassBy) this.#serveAll();
+    this.#serveRound();
+    while (this.#queue.hasSeveral && this.#keepForSeveral()) this.#serveRound();
+  }
+
+  /** The worker's cores or memory have become more, maybe. */
+  gave(home: number): void {
+    this.settle(home);
+    this.owes = true;
+    if (this.#queue.length === 0) return;
+    this.#looks.gave(home);
+    this.serveWaiting();
   }
 
   /** As `serveWaiting`, where other shards have said that there is something: what does not suit the oldest here was passed on to others. */
   serveWoken(): void {
+    this.#looks.gave(EVERYWHERE);
     this.serveWaiting();
     if (this.#queue.length === 0 || !this.#turns.isAside || this.#summary.greatest < 0) return;
     if (!this.#overtaking.countLook()) return;
@@ -211,15 +248,15 @@ export class Dispatch {
   }
 
   /** A core for a request that is not the oldest; a worker may become kept for the oldest instead. */
-  #findOvertaking(version: number, memoryMb: number): number {
-    const core = this.#placement.find(version, memoryMb);
+  #findOvertaking(version: number, memoryMb: number, where: number = EVERYWHERE): number {
+    const core = this.#placement.find(version, memoryMb, where);
     if (core < 0) return -1;
     const home = this.#cores.homeOf(core);
     if (this.#overtaking.mayPassOn(home)) return core;
     this.#placement.putBack(core, version, memoryMb);
     this.settle(home);
     // While a worker is kept nobody is counted, so the second place is final.
-    return this.#summary.hasRoom(memoryMb) ? this.#placement.find(version, memoryMb) : -1;
+    return this.#summary.hasRoom(memoryMb) ? this.#placement.find(version, memoryMb, where) : -1;
   }
 
   /** Is it worth a look at what is provisioned? */
@@ -231,7 +268,7 @@ export class Dispatch {
     this.#placement.path = COUNT.grantProvisioned;
     this.#placement.isWarm = 1;
     const hint = this.#provisioned.find(version);
-    return hint < 0 ? -1 : this.#placement.claimProvisioned(hint, memoryMb);
+    return hint < 0 ? -1 : this.#placement.claimProvisioned(hint, version, memoryMb);
   }
 
   /** May this shard claim anything now? If not, the one that it stands back for is woken. */
@@ -243,19 +280,61 @@ export class Dispatch {
     return false;
   }
 
+  /** One who wants several cores begins to wait: if he is first, he has just looked everywhere; what other shards have given since then they have not told. */
+  #lookLater(memoryMb: number, coreCount: number): void {
+    const several = severalClassOf(coreCount);
+    if (this.#isShared) this.#looks.gave(EVERYWHERE);
+    else if (!this.#queue.hasClassOf(memoryMb, coreCount)) this.#looks.looked(several);
+  }
+
+  #serveRound(): void {
+    if (this.#overtaking.keptHome >= 0) this.#serveKept();
+    if (this.#summary.greatest > 0 || this.#mayPassBy) this.#serveAll();
+  }
+
+  /** True: a worker is kept from now on for the oldest, who wants several cores and finds nothing. */
+  #keepForSeveral(): boolean {
+    const oldest = this.#queue.oldest();
+    if (!this.#queue.isSeveral(oldest) || !this.#isTurn() || !this.#overtaking.keepForSeveral()) return false;
+    this.settle(this.#overtaking.keptHome);
+    return true;
+  }
+
+  /** True: one who waits for several cores, and is older than `than`, was granted them. */
+  #serveSeveral(than: number): boolean {
+    for (let classes = -1; ;) {
+      const entry = this.#queue.oldestSeveral(classes, than);
+      if (entry < 0) return false;
+      const several = this.#queue.severalClass(entry);
+      const where = this.#looks.where(several);
+      if (where >= EVERYWHERE && this.#tryServe(entry, where)) return true;
+      this.#looks.looked(several);
+      classes &= ~(1 << several);
+    }
+  }
+
+  /** False: there is no place for it. `where`: the only worker to look at, by its home. */
+  #tryServe(entry: number, where: number): boolean {
+    const version = this.#queue.version(entry);
+    const memoryMb = this.#queue.memoryMb(entry);
+    const core =
+      entry === this.#queue.oldest()
+        ? this.#placement.find(version, memoryMb, where)
+        : this.#findOvertaking(version, memoryMb, where);
+    if (core >= 0) this.#serve(entry, core);
+    return core >= 0;
+  }
+
   #serveAll(): void {
     for (;;) {
       if (!this.#isTurn()) return;
       const entry = this.#queue.oldestWithin(this.#summary.greatest);
+      if (this.#queue.hasSeveral && this.#serveSeveral(entry)) continue;
       if (entry < 0) {
         if (this.#servePassing()) continue;
         break;
       }
-      const version = this.#queue.version(entry);
-      const memoryMb = this.#queue.memoryMb(entry);
-      const isOldest = entry === this.#queue.oldest();
-      const core = isOldest ? this.#placement.find(version, memoryMb) : this.#findOvertaking(version, memoryMb);
-      if (core >= 0) this.#serve(entry, core);
+      this.#tryServe(entry, EVERYWHERE);
     }
     if (this.#isShared) this.#standAside();
   }
@@ -272,9 +351,10 @@ export class Dispatch {
   #serveKept(): void {
     if (this.#isShared && this.#overtaking.isVain()) return this.endKept();
     const entry = this.#overtaking.keptFor;
-    const core = this.#placement.claimKept(this.#queue.memoryMb(entry));
+    const version = this.#queue.version(entry);
+    const core = this.#placement.claimKept(version, this.#queue.memoryMb(entry));
     if (core < 0) return;
-    this.#placement.takeWarmOn(this.#cores.homeOf(core), this.#queue.version(entry));
+    this.#placement.takeWarmOn(this.#cores.homeOf(core), version);
     this.#placement.path = COUNT.grantKept;
     this.#serve(entry, core);
   }

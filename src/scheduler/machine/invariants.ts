@@ -3,13 +3,16 @@
  * the simulator only. Named as in the design: "no core is lost or granted twice", "work-conserving", "bounded".
  */
 import { assert } from '../../base/assert.ts';
+import { coreCountOf, coresOf, isLedBy } from '../../base/core-mask.ts';
 import { HINT_TRIES, LOOK_MAX } from './provisioned.ts';
+import { classOf } from './queue.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /** Of all shards of one memory, in one thread, while none of them is in the middle of anything and each has settled its batch. */
 export function checkInvariants(shards: readonly Scheduler[]): void {
   const scheduler = shards[0]!;
   checkCores(scheduler);
+  checkMasks(scheduler);
   checkFunctions(shards);
   checkSummary(scheduler);
   for (const shard of shards) {
@@ -33,7 +36,7 @@ function checkCores(scheduler: Scheduler): void {
     assert(states === expected, `core ${core} is in ${states} states, has to be in ${expected}`);
     assert(leases.isOut(core) === isWithdrawn, `core ${core} is out: ${leases.isOut(core)}`);
     counts[scheduler.stateOf(core)]++;
-    if (isLeased) reservedMb[scheduler.workerOf(core)]! += versions.memoryMb(leases.version(core));
+    if (leases.isLead(core)) reservedMb[scheduler.workerOf(core)]! += versions.memoryMb(leases.version(core));
   }
   const { idle, leased, withdrawn } = counts;
   assert(idle === scheduler.idleCount, `${idle} idle cores, counted ${scheduler.idleCount}`);
@@ -48,18 +51,40 @@ function checkCores(scheduler: Scheduler): void {
   }
 }
 
+/** Each leased core belongs to one lease, whose cores are in one word, and whose lead is the lowest of them. */
+function checkMasks({ cores, leases, versions }: Scheduler): void {
+  const lead = new Int32Array(cores.coreCountMax).fill(-1);
+  for (let core = 0; core < cores.coreCountMax; core++) {
+    if (!leases.isLead(core)) continue;
+    const coreCount = versions.coreCount(leases.version(core));
+    const mask = coreCount > 1 ? leases.mask(core) : 0;
+    assert(isLedBy(core, mask), `core ${core} is the lead of mask ${mask}`);
+    assert(mask === 0 || coreCountOf(mask) === coreCount, `core ${core}: mask ${mask} for ${coreCount} cores`);
+    for (const each of coresOf(core, mask)) {
+      assert(lead[each] === -1, `core ${each} is in the leases of ${lead[each]} and ${core}`);
+      assert(leases.isLeased(each), `core ${each} is in the lease of ${core} and not leased`);
+      assert(leases.sequence(each) === leases.sequence(core), `core ${each} has not the sequence of its lead ${core}`);
+      lead[each] = core;
+    }
+  }
+  for (let core = 0; core < cores.coreCountMax; core++)
+    assert(leases.isLeased(core) === lead[core]! >= 0, `core ${core} is leased and in no lease`);
+}
+
 /** Links and counts agree, and every entry is where its memory puts it. */
 function checkQueue(scheduler: Scheduler): void {
   const { queue } = scheduler;
   const seen = new Set<number>();
-  for (let sizeClass = 0; sizeClass < queue.sizeClassCount; sizeClass++) {
-    for (const entry of queue.inSizeClass(sizeClass)) {
+  for (let queueClass = 0; queueClass < queue.classCount; queueClass++) {
+    for (const entry of queue.inClass(queueClass)) {
       const request = queue.request(entry);
       assert(!seen.has(request), `request ${request} is queued twice`);
       seen.add(request);
       assert(queue.isWaiting(request) && queue.entryOf(request) === entry, `request ${request} has lost its entry`);
       const memoryMb = queue.memoryMb(entry);
-      assert(31 - Math.clz32(memoryMb) === sizeClass, `request ${request} of ${memoryMb} MB is in class ${sizeClass}`);
+      const coreCount = scheduler.versions.coreCount(queue.version(entry));
+      const right = classOf(memoryMb, coreCount);
+      assert(right === queueClass, `request ${request}: ${coreCount} cores, ${memoryMb} MB, is in class ${queueClass}`);
     }
   }
   const inOrder = [...queue.inOrder()];
@@ -80,7 +105,7 @@ function checkFunctions(shards: readonly Scheduler[]): void {
   const ofVersion = new Int32Array(limits.versionCountMax);
   const ofFunction = new Int32Array(limits.functionCountMax);
   for (let core = 0; core < cores.coreCountMax; core++) {
-    if (leases.isLeased(core)) ofVersion[leases.version(core)]! += 1;
+    if (leases.isLead(core)) ofVersion[leases.version(core)]! += 1;
   }
   for (const { queue } of shards) for (const entry of queue.inOrder()) ofVersion[queue.version(entry)]! += 1;
   ofVersion.forEach((count, version) => {
@@ -105,14 +130,15 @@ function checkSummary(scheduler: Scheduler): void {
 
 /** Nobody who is first of his size class waits while a worker that is not kept has an idle core and the memory. */
 function checkWorkConserving(scheduler: Scheduler): void {
-  const { queue, workers, cores, overtaking } = scheduler;
-  for (let sizeClass = 0; sizeClass < queue.sizeClassCount; sizeClass++) {
-    for (const head of queue.inSizeClass(sizeClass)) {
+  const { queue, workers, cores, overtaking, versions } = scheduler;
+  for (let queueClass = 0; queueClass < queue.classCount; queueClass++) {
+    for (const head of queue.inClass(queueClass)) {
       const memoryMb = queue.memoryMb(head);
+      const coreCount = versions.coreCount(queue.version(head));
       for (let worker = 0; worker < scheduler.workerCount; worker++) {
         const home = workers.homeOf(worker);
         if (home === overtaking.homeKept && head !== overtaking.keptFor) continue;
-        const fits = cores.hasIdle(home) && workers.free(home) >= memoryMb;
+        const fits = cores.mostIdleCount(home) >= coreCount && workers.free(home) >= memoryMb;
         assert(!fits, `request ${queue.request(head)} (${memoryMb} MB) waits, and worker ${worker} could serve it`);
       }
       break;

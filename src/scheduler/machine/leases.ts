@@ -5,7 +5,8 @@
  *   word 0   [ sequence: 28 bits, wraps | state: 4 bits     ]
  *   word 1   [ request: lower 16 bits   | version: 16 bits  ]
  *
- * State 15: the core is free; 14: it is out of the platform; below: it is held, and these are the upper bits of the request. So the
+ * State 15: the core is free; 14: it is out of the platform; 13: it belongs to a lease of several cores, which is in the words of its lead, the
+ * lowest of them, and `masks` has a bit there for each; below: it is held, and these are the upper bits of the request. So the
  * first word alone says whether the core is held, and of several who end a lease one wins that word. The second is written by who owns
  * the core, before the first. A core comes round to the same sequence after 268 million leases
  * (at one a millisecond, after three days), so a release would have to be exactly that late to be believed.
@@ -14,6 +15,8 @@
  * processor's address translation reaches, and 10 MB (16 bytes a core) did not: a miss then cost 4 times as much.
  * Allocates nothing. Checked by bench/schedule.ts.
  */
+import { lowestCore, withoutLowest } from '../../base/core-mask.ts';
+import { isAfter } from '../../wire/cluster/sequence.ts';
 import type { Place } from './memory.ts';
 import type { SharedInt32 } from './shared.ts';
 
@@ -21,17 +24,21 @@ export const SEQUENCE_MASK = 0x0fffffff;
 export const LEASE_FREE = 15;
 const FREE = 15;
 const OUT = 14;
+const BESIDE = 13;
 const STATE_MASK = 15;
 
 /** Requests are below this. */
-export const REQUEST_COUNT_MAX: number = OUT << 16;
+export const REQUEST_COUNT_MAX: number = BESIDE << 16;
 
 export class Leases {
   readonly #words: SharedInt32;
+  /** Of each lead, the cores of its lease; only of versions that ask for several, and there 0 stands for the lead alone. */
+  readonly #masks: SharedInt32;
   readonly #isShared: boolean;
 
   constructor({ memory, isShared }: Place) {
     this.#words = memory.leases;
+    this.#masks = memory.masks;
     this.#isShared = isShared;
   }
 
@@ -40,6 +47,49 @@ export class Leases {
     const sequence = ((this.#words[core << 1]! >>> 4) + 1) & SEQUENCE_MASK;
     this.#hold(core, request, version, sequence);
     return sequence;
+  }
+
+  /**
+   * The cores are owned. Answers the sequence of their lease, which is that of all of them, and comes after the last of each.
+   * Who dies in the middle leaves cores that belong to no lead, which the reaper finds.
+   */
+  beginSeveral(lead: number, mask: number, request: number, version: number): number {
+    let last = this.sequence(lead);
+    for (let rest = withoutLowest(mask); rest !== 0; rest = withoutLowest(rest)) {
+      const other = this.sequence(lowestCore(lead, rest));
+      if (isAfter(other, last)) last = other;
+    }
+    const sequence = (last + 1) & SEQUENCE_MASK;
+    this.#holdSeveral(lead, mask, sequence);
+    this.#hold(lead, request, version, sequence);
+    return sequence;
+  }
+
+  /** The lease, of a version that asks for several cores, has ended: all its cores are owned from now on. Answers the mask. */
+  endSeveral(lead: number): number {
+    const mask = this.#masks[lead]!;
+    for (let rest = withoutLowest(mask); rest !== 0; rest = withoutLowest(rest)) this.endBeside(lowestCore(lead, rest));
+    return mask;
+  }
+
+  /** The core belongs to a lease no more, and is owned. */
+  endBeside(core: number): void {
+    const free = this.#words[core << 1]! | FREE;
+    if (this.#isShared) Atomics.store(this.#words, core << 1, free);
+    else this.#words[core << 1] = free;
+  }
+
+  /** As `resume`, of a version that asks for several cores: before the lead is resumed, the others. */
+  resumeBeside(lead: number, mask: number, sequence: number): boolean {
+    for (let rest = withoutLowest(mask); rest !== 0; rest = withoutLowest(rest))
+      if (!this.comeIn(lowestCore(lead, rest))) return false;
+    this.#holdSeveral(lead, mask, sequence);
+    return true;
+  }
+
+  /** Of a lead whose version asks for several cores: what its lease has; 0: the lead alone. */
+  mask(lead: number): number {
+    return this.#masks[lead]!;
   }
 
   /** A lease that was granted before this scheduler's time, or before its worker was away: the core, which is out, holds it. */
@@ -60,10 +110,10 @@ export class Leases {
   end(core: number, sequence: number): boolean {
     const at = core << 1;
     let seen = this.#words[at]!;
-    if (seen >>> 4 !== sequence || (seen & STATE_MASK) >= OUT) {
+    if (seen >>> 4 !== sequence || (seen & STATE_MASK) >= BESIDE) {
       if (!this.#isShared) return false;
       seen = Atomics.load(this.#words, at);
-      if (seen >>> 4 !== sequence || (seen & STATE_MASK) >= OUT) return false;
+      if (seen >>> 4 !== sequence || (seen & STATE_MASK) >= BESIDE) return false;
     }
     if (this.#isShared) return Atomics.compareExchange(this.#words, at, seen, seen | FREE) === seen;
     this.#words[at] = seen | FREE;
@@ -90,21 +140,26 @@ export class Leases {
   /** Is this the lease that the core has now? */
   holds(core: number, sequence: number): boolean {
     const word = this.#words[core << 1]!;
-    return word >>> 4 === sequence && (word & STATE_MASK) < OUT;
+    return word >>> 4 === sequence && (word & STATE_MASK) < BESIDE;
   }
 
   isLeased(core: number): boolean {
     return (this.#words[core << 1]! & STATE_MASK) < OUT;
   }
 
+  /** Is the core the only one of a lease, or the lowest of several? */
+  isLead(core: number): boolean {
+    return (this.#words[core << 1]! & STATE_MASK) < BESIDE;
+  }
+
   isOut(core: number): boolean {
     return (this.#words[core << 1]! & STATE_MASK) === OUT;
   }
 
-  /** The request that the lease was granted to; -1 if the core is not leased. */
+  /** The request that the lease was granted to; -1 if the core is not leased, or not the lead of its lease. */
   request(core: number): number {
     const state = this.#words[core << 1]! & STATE_MASK;
-    return state >= OUT ? -1 : (state << 16) | (this.#words[(core << 1) + 1]! >>> 16);
+    return state >= BESIDE ? -1 : (state << 16) | (this.#words[(core << 1) + 1]! >>> 16);
   }
 
   sequence(core: number): number {
@@ -122,6 +177,12 @@ export class Leases {
     let all = 0;
     for (let i = first; i < end; i++) all ^= words[cores[i]! << 1]!;
     return all;
+  }
+
+  #holdSeveral(lead: number, mask: number, sequence: number): void {
+    this.#masks[lead] = mask;
+    for (let rest = withoutLowest(mask); rest !== 0; rest = withoutLowest(rest))
+      this.#words[lowestCore(lead, rest) << 1] = (sequence << 4) | BESIDE;
   }
 
   #hold(core: number, request: number, version: number, sequence: number): void {

@@ -3,31 +3,43 @@
  * before, and that is leased again under the same names; then its other cores are given back.
  */
 import { assert } from '../../base/assert.ts';
-import { SEQUENCE_MASK } from './leases.ts';
+import { coreCountOf, coresOf } from '../../base/core-mask.ts';
+import { isAfter } from '../../wire/cluster/sequence.ts';
 import { countWord } from './memory.ts';
 import type { Scheduler } from './scheduler.ts';
 
+export interface ResumedLease {
+  readonly request: number;
+  readonly version: number;
+  readonly sequence: number;
+}
+
 /**
  * The core, withdrawn until now, holds this lease; when that is released, the core is idle or stays withdrawn, as any other.
- * False where the worker's memory is not enough for it.
+ * `mask`: all its cores, if they are several. False where the worker's memory is not enough for it, or where its version asks for one core and it has several.
  */
-export function resumeLease(
-  machine: Scheduler,
-  core: number,
-  lease: { readonly request: number; readonly version: number; readonly sequence: number },
-): boolean {
+export function resumeLease(machine: Scheduler, core: number, mask: number, lease: ResumedLease): boolean {
   const { cores, leases, versions, workers } = machine;
-  assert(cores.isRegistered(core) && cores.isWithdrawn(core), `core ${core} is resumed and was not away`);
-  assert(!leases.isLeased(core), `core ${core} is resumed and leased`);
   assert(versions.isSet(lease.version), `version ${lease.version} is resumed and not set`);
+  for (const each of coresOf(core, mask)) {
+    assert(cores.isRegistered(each) && cores.isWithdrawn(each), `core ${each} is resumed and was not away`);
+    assert(!leases.isLeased(each), `core ${each} is resumed and leased`);
+  }
+  const isOne = versions.coreCount(lease.version) === 1;
+  if (isOne && mask !== 0) return false;
   const home = cores.homeOf(core);
   const memoryMb = versions.memoryMb(lease.version);
   if (memoryMb > workers.unreserved(home) || !workers.reserveBeyondCap(home, memoryMb)) return false;
   versions.enter(lease.version);
   machine.functions.enterAgain(versions.functionOf(lease.version));
+  assert(
+    isOne || leases.resumeBeside(core, mask, lease.sequence),
+    `core ${core} is resumed and one beside was not out`,
+  );
   assert(leases.resume(core, lease.request, lease.version, lease.sequence), `core ${core} is resumed and was not out`);
-  machine.counts[countWord.WITHDRAWN]! -= 1;
-  machine.counts[countWord.LEASED]! += 1;
+  const coreCount = coreCountOf(mask);
+  machine.counts[countWord.WITHDRAWN]! -= coreCount;
+  machine.counts[countWord.LEASED]! += coreCount;
   return true;
 }
 
@@ -53,8 +65,4 @@ export function beginAnew(machine: Scheduler, worker: number, coreCount: number)
   return floor;
 }
 
-/** Sequences wrap; of two, the later one is less than half the way round ahead. */
-export function isAfter(sequence: number, floor: number): boolean {
-  const ahead = (sequence - floor) & SEQUENCE_MASK;
-  return ahead > 0 && ahead <= SEQUENCE_MASK >>> 1;
-}
+export { isAfter };

@@ -6,6 +6,7 @@
  *
  *   words        a record for each word of 32 cores: idle bits, the wish, memory of its worker (words.ts)
  *   leases       two words for each core (leases.ts)
+ *   masks        which cores a lease of several cores has (leases.ts)
  *   rooms        the nodes of the summary (summary.ts)
  *   globals      KEPT, PAUSE, and what grows when a worker is added, each on a line of its own
  *   flags, bells one of each for each shard, on lines of their own (turns.ts, bells.ts)
@@ -37,8 +38,10 @@ export const globalWord = {
   PROVISIONED_COUNT: (2 << LINE_LOG2) + 4,
   /** No version asks more memory, in MB: a power of two (rooms.ts). */
   LARGEST_MB: (2 << LINE_LOG2) + 5,
+  /** + k: the most memory that a worker has in all which has k cores in a word, for k of 0 to 32; 0: none has. */
+  MEMORY_MB_MAX_OF: 3 << LINE_LOG2,
 } as const;
-const GLOBAL_COUNT = 3 << LINE_LOG2;
+const GLOBAL_COUNT = 6 << LINE_LOG2;
 
 /** Indices in the `counts` of a shard: how much it has changed them, so that the sum over all shards is what there is. */
 export const countWord = { IDLE: 0, LEASED: 1, WITHDRAWN: 2 } as const;
@@ -60,6 +63,8 @@ export interface SharedMemory {
   /** Which bits of each word stand for a core at all. */
   readonly registered: SharedInt32;
   readonly leases: SharedInt32;
+  /** Cores of each lease of several cores, at its lead. */
+  readonly masks: SharedInt32;
   readonly rooms: SharedInt32;
   /** The home of each worker, and back. */
   readonly homes: SharedInt32;
@@ -95,6 +100,7 @@ export function makeMemory(limits: SchedulerLimits, shardCount: number): SharedM
     words: makeWords(wordCount),
     registered: sharedInt32(wordCount),
     leases,
+    masks: sharedInt32(wordCount * 32),
     rooms: sharedInt32(Summary.lengthFor(wordCount), -1),
     homes: sharedInt32(workerCountMax),
     workerOfHome: sharedInt32(wordCount),

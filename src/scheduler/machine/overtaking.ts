@@ -7,12 +7,16 @@
  * bounds the wait of the others is how long a lease may last. That holds for all shards together: which worker is kept, and by which
  * shard, is one word that is swapped in from 0. A shard's oldest request is overtaken by other shards, too; it counts each
  * time that it was woken for what did not suit it, and then keeps the next worker in turn that could hold the request.
+ *
+ * For a request of several cores the cores of one word have to become idle at the same time, which they seldom do by chance. So as soon as it is
+ * the oldest and finds nothing, a worker is kept for it: of a few that could hold it, the one with the most idle cores in a word.
  */
 import type { Cores } from './cores.ts';
 import { counter } from './counters.ts';
 import { globalWord, type Place } from './memory.ts';
 import type { Queue } from './queue.ts';
 import type { SharedInt32 } from './shared.ts';
+import type { Versions } from './versions.ts';
 import type { Workers } from './workers.ts';
 
 const { KEPT } = globalWord;
@@ -23,6 +27,7 @@ interface Parts {
   readonly cores: Cores;
   readonly workers: Workers;
   readonly queue: Queue;
+  readonly versions: Versions;
   readonly counters: Float64Array;
 }
 
@@ -37,6 +42,8 @@ export class Overtaking {
   /** The home of the worker that this shard keeps, and the queue's entry for which it does; -1: none. */
   keptHome = -1;
   keptFor = -1;
+  /** The entry of several cores for which all workers have been looked at. */
+  #searchedFor = -1;
 
   constructor(parts: Parts, { memory, shard }: Place, overtakeMax: number) {
     this.#parts = parts;
@@ -62,7 +69,8 @@ export class Overtaking {
     if (this.homeKept >= 0) return true;
     const { queue, workers, counters } = this.#parts;
     const oldest = queue.oldest();
-    if (workers.capacity(home) < queue.memoryMb(oldest)) return true;
+    // Whoever wants several cores has a worker kept at once, or there is none that could hold it.
+    if (queue.isSeveral(oldest) || workers.capacity(home) < queue.memoryMb(oldest)) return true;
     if (queue.overtaken(oldest) < this.#overtakeMax) {
       queue.addOvertaken(oldest);
       counters[counter.overtakes]! += 1;
@@ -76,6 +84,7 @@ export class Overtaking {
     const { queue, counters } = this.#parts;
     if (this.homeKept >= 0) return false;
     const oldest = queue.oldest();
+    if (queue.isSeveral(oldest)) return false;
     if (queue.overtaken(oldest) < this.#overtakeMax) {
       queue.addOvertaken(oldest);
       counters[counter.overtakes]! += 1;
@@ -85,15 +94,35 @@ export class Overtaking {
     return home >= 0 && this.#keep(home);
   }
 
+  /** The oldest wants several cores and found nothing. True: a worker is kept for it from now on; the summary is not told yet. */
+  keepForSeveral(): boolean {
+    const { queue, versions } = this.#parts;
+    if (this.homeKept >= 0) return false;
+    const oldest = queue.oldest();
+    // All workers once for each request, so that one is kept at once if one can be; a few at each look after that.
+    const isNew = oldest !== this.#searchedFor;
+    this.#searchedFor = oldest;
+    const home = this.#searchMostIdle(queue.memoryMb(oldest), versions.coreCount(queue.version(oldest)), isNew);
+    return home >= 0 && this.#keep(home);
+  }
+
+  /** The entry is in the queue no more. */
+  forget(entry: number): void {
+    if (entry === this.#searchedFor) this.#searchedFor = -1;
+  }
+
   /** Can the worker come to hold that much? */
-  couldHold(home: number, memoryMb: number): boolean {
+  couldHold(home: number, memoryMb: number, coreCount = 1): boolean {
     const { cores, workers } = this.#parts;
-    return workers.capacity(home) >= memoryMb && !cores.allWithdrawn(home);
+    if (workers.capacity(home) < memoryMb) return false;
+    return coreCount > 1 ? cores.couldIdleCount(home) >= coreCount : !cores.allWithdrawn(home);
   }
 
   /** Can the kept worker never come to hold its request, unless somebody gives it memory or cores? */
   isVain(): boolean {
-    return !this.couldHold(this.keptHome, this.#parts.queue.memoryMb(this.keptFor));
+    const { queue, versions } = this.#parts;
+    const coreCount = versions.coreCount(queue.version(this.keptFor));
+    return !this.couldHold(this.keptHome, queue.memoryMb(this.keptFor), coreCount);
   }
 
   /** Answers the home of the worker that was kept. */
@@ -124,5 +153,24 @@ export class Overtaking {
       if (this.couldHold(home, memoryMb)) return home;
     }
     return -1;
+  }
+
+  /** Of the next workers in turn that could hold it, at most SEARCH_MAX, the one with the most idle cores in a word; -1: none could. */
+  #searchMostIdle(memoryMb: number, coreCount: number, amongAll: boolean): number {
+    const { workers, cores } = this.#parts;
+    const tries = amongAll ? workers.count : Math.min(workers.count, SEARCH_MAX);
+    let best = -1;
+    let most = -1;
+    for (let i = 0, found = 0; i < tries && found < SEARCH_MAX; i++) {
+      this.#next = this.#next + 1 >= workers.count ? 0 : this.#next + 1;
+      const home = workers.homeOf(this.#next);
+      if (!this.couldHold(home, memoryMb, coreCount)) continue;
+      found++;
+      const idle = cores.mostIdleCount(home);
+      if (idle <= most) continue;
+      best = home;
+      most = idle;
+    }
+    return best;
   }
 }

@@ -10,14 +10,18 @@
  * Budget and check: as scheduler.ts.
  */
 import { assert } from '../../base/assert.ts';
+import { coreCountOf, lowestCore, withoutLowest } from '../../base/core-mask.ts';
 import type { Cores } from './cores.ts';
 import { counter } from './counters.ts';
 import type { IdleList } from './idle-list.ts';
 import { countWord } from './memory.ts';
 import type { Overtaking } from './overtaking.ts';
 import type { Rooms } from './rooms.ts';
+import { EVERYWHERE } from './looks.ts';
+import { Several } from './several.ts';
 import type { SharedInt32 } from './shared.ts';
 import type { Summary } from './summary.ts';
+import type { Versions } from './versions.ts';
 import type { Warm } from './warm.ts';
 import type { Withdrawal } from './withdrawal.ts';
 import type { Workers } from './workers.ts';
@@ -35,6 +39,7 @@ interface Parts {
   readonly rooms: Rooms;
   readonly overtaking: Overtaking;
   readonly idleList: IdleList;
+  readonly versions: Versions;
   readonly warm: Warm;
   readonly counters: Float64Array;
   readonly counts: SharedInt32;
@@ -48,6 +53,8 @@ export class Placement {
   readonly #overtaking: Overtaking;
   readonly #idleList: IdleList;
   readonly #warm: Warm;
+  readonly #versions: Versions;
+  readonly #several: Several;
   readonly #counters: Float64Array;
   readonly #counts: SharedInt32;
   readonly #withdrawal: Withdrawal;
@@ -57,6 +64,8 @@ export class Placement {
   path = 0;
   /** 1 if its worker is believed to hold a warm instance. */
   isWarm = 0;
+  /** All cores of what was found last, until it is leased or put back; 0: the one core. */
+  mask = 0;
   /** Something was given back that others may have missed meanwhile. */
   hasGiven = false;
 
@@ -68,6 +77,8 @@ export class Placement {
     this.#overtaking = parts.overtaking;
     this.#idleList = parts.idleList;
     this.#warm = parts.warm;
+    this.#versions = parts.versions;
+    this.#several = new Several(parts, { isShared });
     this.#counters = parts.counters;
     this.#counts = parts.counts;
     this.#withdrawal = withdrawal;
@@ -76,9 +87,10 @@ export class Placement {
 
   /**
    * A claimed core on a worker with that much room, and the memory reserved. Only to be asked where the summary has one. -1: other
-   * shards were faster, and now there is none.
+   * shards were faster, and now there is none. Of several cores: the lead, or -1 if no worker has as many. `where`: only on the worker of that home.
    */
-  find(version: number, memoryMb: number): number {
+  find(version: number, memoryMb: number, where: number = EVERYWHERE): number {
+    if (this.#versions.coreCount(version) > 1) return this.#findSeveral(version, memoryMb, where);
     const warm = this.#findWarm(version, memoryMb);
     if (warm >= 0) return warm;
     this.isWarm = 0;
@@ -92,15 +104,18 @@ export class Placement {
   }
 
   /** On the kept worker, for the request that it is kept for; -1: it does not fit yet. */
-  claimKept(memoryMb: number): number {
+  claimKept(version: number, memoryMb: number): number {
     const home = this.#overtaking.keptHome;
+    if (this.#versions.coreCount(version) > 1) return this.#claimed(this.#several.claim(home, -1, version, memoryMb));
     if (this.#workers.free(home) < memoryMb || !this.#cores.hasIdle(home)) return -1;
     return this.#take(home, -1, memoryMb);
   }
 
   /** Where an instance is kept for the version: whatever the cap of the worker, and whoever it is kept for. -1: others were faster. */
-  claimProvisioned(hint: number, memoryMb: number): number {
+  claimProvisioned(hint: number, version: number, memoryMb: number): number {
     const home = this.#cores.homeOf(hint);
+    if (this.#versions.coreCount(version) > 1)
+      return this.#claimed(this.#several.claimBeyondCap(hint, version, memoryMb));
     if (!this.#workers.reserveBeyondCap(home, memoryMb)) return -1;
     return this.#claim(home, hint, memoryMb);
   }
@@ -114,10 +129,43 @@ export class Placement {
   putBack(core: number, version: number, memoryMb: number): void {
     this.#workers.unreserve(this.#cores.homeOf(core), memoryMb);
     // What is claimed counts as idle until it is leased.
-    this.#counts[countWord.IDLE]! -= 1;
-    if (this.#withdrawal.put(core)) this.#idleList.push(core);
+    this.#counts[countWord.IDLE]! -= coreCountOf(this.mask);
+    this.put(core, this.mask);
+    this.mask = 0;
     if (this.isWarm === 1) this.#warm.push(version, core);
     this.hasGiven = true;
+  }
+
+  /** The cores, which are owned, are nobody's from now on. */
+  put(lead: number, mask: number): void {
+    if (mask === 0) {
+      if (this.#withdrawal.put(lead)) this.#idleList.push(lead);
+      return;
+    }
+    const idle = this.#withdrawal.putSeveral(lead, mask);
+    for (let rest = idle; rest !== 0; rest = withoutLowest(rest)) this.#idleList.push(lowestCore(lead, rest));
+  }
+
+  #findSeveral(version: number, memoryMb: number, where: number): number {
+    const several = this.#several;
+    this.isWarm = 1;
+    this.path = grantWarmWorker;
+    let lead = where === EVERYWHERE ? several.findWarm(version, memoryMb) : -1;
+    if (lead < 0) {
+      this.path = grantSummary;
+      lead = where === EVERYWHERE ? several.findAnywhere(version, memoryMb) : several.findOn(where, version, memoryMb);
+      if (lead >= 0) this.takeWarmOn(this.#cores.homeOf(lead), version);
+    }
+    return this.#claimed(lead);
+  }
+
+  #claimed(lead: number): number {
+    if (lead >= 0) this.mask = this.#several.mask;
+    if (this.#several.hasGiven) {
+      this.#several.hasGiven = false;
+      this.hasGiven = true;
+    }
+    return lead;
   }
 
   #findWarm(version: number, memoryMb: number): number {

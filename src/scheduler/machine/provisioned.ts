@@ -61,11 +61,13 @@ export class Provisioned {
   /** If it has an idle instance of the version, it can take a lease of it. */
   mayPass(version: number, home: number): boolean {
     const { cores, leases, versions, workers } = this.#parts;
-    if (!cores.hasIdle(home) || workers.unreserved(home) < versions.memoryMb(version)) return false;
+    const coreCount = versions.coreCount(version);
+    if (coreCount > 1 ? cores.mostIdleCount(home) < coreCount : !cores.hasIdle(home)) return false;
+    if (workers.unreserved(home) < versions.memoryMb(version)) return false;
     let rest = versions.provisioned(version);
     const end = cores.endOf(home);
     for (let core = home << 5; core < end && rest > 0; core++) {
-      if (leases.isLeased(core) && leases.version(core) === version) rest--;
+      if (leases.isLead(core) && leases.version(core) === version) rest--;
     }
     return rest > 0;
   }

@@ -7,6 +7,8 @@
  *   256 MB ..  511    (empty)
  *   512 MB .. 1023    head -> r3 <- tail
  *
+ * Requests of several cores have FIFOs of their own, one per power of two of cores: whether one of them fits is not a question of memory alone.
+ *
  * Within one FIFO nobody passes a head for which the memory is short, even where the next would fit: that is the price
  * of constant work. Rejected: one FIFO (a big request in front stops all), a scan for the first that fits (as long as the queue).
  *
@@ -29,6 +31,9 @@ const MEMORY_MB = 5;
 const OLDER = 6;
 const YOUNGER = 7;
 const SIZE_CLASS_COUNT = 30;
+/** 2 or 3 cores, 4 to 7, 8 to 15, 16 to 31, 32. Their FIFOs come after those by size. */
+export const SEVERAL_CLASS_COUNT = 5;
+const CLASS_COUNT: number = SIZE_CLASS_COUNT + SEVERAL_CLASS_COUNT;
 
 /** Folded into the code, as an imported function is not. */
 const ensure: (condition: boolean, message: string) => void = assert;
@@ -42,10 +47,14 @@ export class Queue {
   readonly #entryOf: SharedInt32;
   /** A bit for each request: does it wait? */
   readonly #waiting: SharedInt32;
-  readonly #heads: SharedInt32 = sharedInt32(SIZE_CLASS_COUNT, -1);
-  readonly #tails: SharedInt32 = sharedInt32(SIZE_CLASS_COUNT, -1);
+  readonly #heads: SharedInt32 = sharedInt32(CLASS_COUNT, -1);
+  readonly #tails: SharedInt32 = sharedInt32(CLASS_COUNT, -1);
+  /** Of each entry. */
+  readonly #classes: Uint8Array;
   /** A bit for each size class in which somebody waits. */
   #sizeClasses = 0;
+  /** The same for several cores. */
+  #severalClasses = 0;
   #length = 0;
   #arrival = 0;
   /** Ends of the list of all; -1: nobody waits. */
@@ -58,6 +67,7 @@ export class Queue {
 
   constructor(requestCountMax: number, entryCountMax: number) {
     this.#entries = sharedInt32(entryCountMax << STRIDE_LOG2);
+    this.#classes = new Uint8Array(entryCountMax);
     this.#entryOf = sharedInt32(requestCountMax);
     this.#waiting = sharedInt32(Math.ceil(requestCountMax / 32));
   }
@@ -95,43 +105,57 @@ export class Queue {
     this.#entries[(entry << STRIDE_LOG2) + VERSION_OVERTAKEN]! += 0x10000;
   }
 
-  pushBack(request: number, version: number, memoryMb: number): void {
+  /** Does it ask for several cores? */
+  isSeveral(entry: number): boolean {
+    return this.#classes[entry]! >= SIZE_CLASS_COUNT;
+  }
+
+  /** Of one that asks for several cores: 0 and up. */
+  severalClass(entry: number): number {
+    return this.#classes[entry]! - SIZE_CLASS_COUNT;
+  }
+
+  pushBack(request: number, version: number, memoryMb: number, coreCount = 1): void {
     const arrival = (this.#arrival + 1) | 0;
     this.#arrival = arrival;
     const entry = this.#add(request, version, memoryMb, arrival);
+    const queueClass = classOf(memoryMb, coreCount);
+    this.#classes[entry] = queueClass;
     const youngest = this.#youngest;
     this.#entries[(entry << STRIDE_LOG2) + OLDER] = youngest;
     this.#entries[(entry << STRIDE_LOG2) + YOUNGER] = -1;
     if (youngest < 0) this.#oldest = entry;
     else this.#entries[(youngest << STRIDE_LOG2) + YOUNGER] = entry;
     this.#youngest = entry;
-    this.#link(entry, this.#tails[sizeClassOf(memoryMb)]!, -1);
+    this.#link(entry, this.#tails[queueClass]!, -1);
   }
 
   /** Before everybody who waits: it was granted already, and the agent could not take it. */
-  pushFront(request: number, version: number, memoryMb: number): void {
+  pushFront(request: number, version: number, memoryMb: number, coreCount = 1): void {
     const oldest = this.#oldest;
     const arrival = oldest < 0 ? this.#arrival : (this.#entries[(oldest << STRIDE_LOG2) + ARRIVAL]! - 1) | 0;
     const entry = this.#add(request, version, memoryMb, arrival);
+    const queueClass = classOf(memoryMb, coreCount);
+    this.#classes[entry] = queueClass;
     this.#entries[(entry << STRIDE_LOG2) + OLDER] = -1;
     this.#entries[(entry << STRIDE_LOG2) + YOUNGER] = oldest;
     if (oldest < 0) this.#youngest = entry;
     else this.#entries[(oldest << STRIDE_LOG2) + OLDER] = entry;
     this.#oldest = entry;
-    this.#link(entry, -1, this.#heads[sizeClassOf(memoryMb)]!);
+    this.#link(entry, -1, this.#heads[queueClass]!);
   }
 
   remove(entry: number): void {
     const at = entry << STRIDE_LOG2;
-    const sizeClass = sizeClassOf(this.#entries[at + MEMORY_MB]!);
+    const queueClass = this.#classes[entry]!;
     const request = this.#entries[at + REQUEST]!;
     const previous = this.#entries[at + PREVIOUS]!;
     const next = this.#entries[at + NEXT]!;
-    if (previous < 0) this.#heads[sizeClass] = next;
+    if (previous < 0) this.#heads[queueClass] = next;
     else this.#entries[(previous << STRIDE_LOG2) + NEXT] = next;
-    if (next < 0) this.#tails[sizeClass] = previous;
+    if (next < 0) this.#tails[queueClass] = previous;
     else this.#entries[(next << STRIDE_LOG2) + PREVIOUS] = previous;
-    if (previous < 0 && next < 0) this.#sizeClasses &= ~(1 << sizeClass);
+    if (previous < 0 && next < 0) this.#close(queueClass);
     const older = this.#entries[at + OLDER]!;
     const younger = this.#entries[at + YOUNGER]!;
     if (older < 0) this.#oldest = younger;
@@ -145,14 +169,34 @@ export class Queue {
   }
 
   /** Somebody who wants about as much memory waits already, so a new request has to wait behind. */
-  hasSizeClassOf(memoryMb: number): boolean {
-    return (this.#sizeClasses & (1 << sizeClassOf(memoryMb))) !== 0;
+  hasClassOf(memoryMb: number, coreCount: number): boolean {
+    return this.#heads[classOf(memoryMb, coreCount)]! >= 0;
   }
 
-  /** The oldest of those that ask no more than `memoryMb` and are first in their size class; -1 if there is none. */
+  /** Does anybody wait for several cores? */
+  get hasSeveral(): boolean {
+    return this.#severalClasses !== 0;
+  }
+
+  /**
+   * The oldest of those that are first in their class of several cores, in the classes of `classes` (a bit each), and older than `than` (-1: anybody);
+   * -1 if there is none.
+   */
+  oldestSeveral(classes: number, than: number): number {
+    let oldest = than;
+    for (let rest = this.#severalClasses & classes; rest !== 0; rest &= rest - 1) {
+      const head = this.#heads[SIZE_CLASS_COUNT + 31 - Math.clz32(rest & -rest)]!;
+      if (oldest < 0 || this.isOlder(head, oldest)) oldest = head;
+    }
+    return oldest === than ? -1 : oldest;
+  }
+
+  /** Of those that ask for one core, the oldest that asks no more than `memoryMb` and is first in its size class; -1 if there is none. */
   oldestWithin(memoryMb: number): number {
     const oldest = this.#oldest;
-    if (oldest < 0 || this.#entries[(oldest << STRIDE_LOG2) + MEMORY_MB]! <= memoryMb) return oldest;
+    if (oldest < 0) return -1;
+    const isOne = this.#severalClasses === 0 || !this.isSeveral(oldest);
+    if (isOne && this.#entries[(oldest << STRIDE_LOG2) + MEMORY_MB]! <= memoryMb) return oldest;
     return memoryMb < 1 ? -1 : this.#oldestHeadWithin(memoryMb);
   }
 
@@ -166,7 +210,7 @@ export class Queue {
     return this.#entries[(entry << STRIDE_LOG2) + YOUNGER]!;
   }
 
-  /** For `checkInvariants`: did the one arrive before the other? By difference, as the counter wraps. */
+  /** Did the one arrive before the other? By difference, as the counter wraps. */
   isOlder(entry: number, other: number): boolean {
     const arrival = this.#entries[(entry << STRIDE_LOG2) + ARRIVAL]!;
     return ((arrival - this.#entries[(other << STRIDE_LOG2) + ARRIVAL]!) | 0) < 0;
@@ -177,14 +221,14 @@ export class Queue {
     for (let entry = this.#oldest; entry >= 0; entry = this.#entries[(entry << STRIDE_LOG2) + YOUNGER]!) yield entry;
   }
 
-  /** For views and `checkInvariants`: the entries of one size class, in order. */
-  *inSizeClass(sizeClass: number): Generator<number> {
-    for (let entry = this.#heads[sizeClass]!; entry >= 0; entry = this.#entries[(entry << STRIDE_LOG2) + NEXT]!)
+  /** For views and `checkInvariants`: the entries of one class, in order. */
+  *inClass(queueClass: number): Generator<number> {
+    for (let entry = this.#heads[queueClass]!; entry >= 0; entry = this.#entries[(entry << STRIDE_LOG2) + NEXT]!)
       yield entry;
   }
 
-  get sizeClassCount(): number {
-    return SIZE_CLASS_COUNT;
+  get classCount(): number {
+    return CLASS_COUNT;
   }
 
   #oldestHeadWithin(memoryMb: number): number {
@@ -222,17 +266,28 @@ export class Queue {
   }
 
   #link(entry: number, previous: number, next: number): void {
-    const sizeClass = sizeClassOf(this.#entries[(entry << STRIDE_LOG2) + MEMORY_MB]!);
+    const queueClass = this.#classes[entry]!;
     this.#entries[(entry << STRIDE_LOG2) + PREVIOUS] = previous;
     this.#entries[(entry << STRIDE_LOG2) + NEXT] = next;
-    if (previous < 0) this.#heads[sizeClass] = entry;
+    if (previous < 0) this.#heads[queueClass] = entry;
     else this.#entries[(previous << STRIDE_LOG2) + NEXT] = entry;
-    if (next < 0) this.#tails[sizeClass] = entry;
+    if (next < 0) this.#tails[queueClass] = entry;
     else this.#entries[(next << STRIDE_LOG2) + PREVIOUS] = entry;
-    this.#sizeClasses |= 1 << sizeClass;
+    if (queueClass < SIZE_CLASS_COUNT) this.#sizeClasses |= 1 << queueClass;
+    else this.#severalClasses |= 1 << (queueClass - SIZE_CLASS_COUNT);
+  }
+
+  #close(queueClass: number): void {
+    if (queueClass < SIZE_CLASS_COUNT) this.#sizeClasses &= ~(1 << queueClass);
+    else this.#severalClasses &= ~(1 << (queueClass - SIZE_CLASS_COUNT));
   }
 }
 
-function sizeClassOf(memoryMb: number): number {
-  return 31 - Math.clz32(memoryMb);
+/** Which FIFO: by memory, or for several cores by cores. */
+export function classOf(memoryMb: number, coreCount: number): number {
+  return coreCount > 1 ? SIZE_CLASS_COUNT + severalClassOf(coreCount) : 31 - Math.clz32(memoryMb);
+}
+
+export function severalClassOf(coreCount: number): number {
+  return 30 - Math.clz32(coreCount);
 }

@@ -11,6 +11,7 @@ import type { Scheduler } from './scheduler.ts';
 import { word } from './words.ts';
 
 const SHARD_MASK = 31;
+const WORD_CORES = 32;
 
 /** At once, before the others stand still: nobody is to wake the dead shard or to stand back for it. */
 export function silence({ flags, globals }: SharedMemory, dead: number): void {
@@ -22,6 +23,7 @@ export function silence({ flags, globals }: SharedMemory, dead: number): void {
 /** `machine`: a new one in the dead shard's place, which has nobody waiting. As many steps as there are cores, versions and functions. */
 export function reap(machine: Scheduler): void {
   machine.memory.shards[machine.shard]!.waiting.fill(0);
+  collectBeside(machine);
   collectCores(machine);
   addUpMemory(machine);
   addUpRequests(machine);
@@ -36,6 +38,20 @@ export function wakeAll({ bells, shards }: SharedMemory, dead: number): void {
     if (shard === dead) continue;
     Atomics.or(bells, shard << LINE_LOG2, living);
     Atomics.notify(bells, shard << LINE_LOG2);
+  }
+}
+
+/** Cores that were to belong to a lease of several, or did: it was not begun, or has ended. */
+function collectBeside({ cores, leases, versions }: Scheduler): void {
+  for (let first = 0; first < cores.coreCountMax; first += WORD_CORES) {
+    let held = 0;
+    for (let core = first; core < first + WORD_CORES; core++) {
+      if (!leases.isLead(core)) continue;
+      const isSeveral = versions.coreCount(leases.version(core)) > 1;
+      held |= (isSeveral && leases.mask(core)) || 1 << (core & (WORD_CORES - 1));
+    }
+    for (let core = first; core < first + WORD_CORES; core++)
+      if (leases.isLeased(core) && (held & (1 << (core & (WORD_CORES - 1)))) === 0) leases.endBeside(core);
   }
 }
 
@@ -69,7 +85,7 @@ function addUpMemory({ cores, leases, workers, versions, memory }: Scheduler): v
     const home = workers.homeOf(worker);
     let freeMb = workers.total(home);
     for (let core = home << 5; core < cores.endOf(home); core++)
-      if (leases.isLeased(core)) freeMb -= versions.memoryMb(leases.version(core));
+      if (leases.isLead(core)) freeMb -= versions.memoryMb(leases.version(core));
     Atomics.store(memory.words, (home << word.STRIDE_LOG2) + word.FREE, freeMb);
   }
 }
@@ -82,7 +98,7 @@ function addUpRequests({ cores, leases, versions, memory, shard: own, limits }: 
   }
   const entered = shards[own]!.versions;
   for (let core = 0; core < cores.coreCountMax; core++)
-    if (leases.isLeased(core)) entered[leases.version(core) << 1]! += 1;
+    if (leases.isLead(core)) entered[leases.version(core) << 1]! += 1;
   for (const { waiting } of shards) waiting.forEach((count, version) => (entered[version << 1]! += count));
   for (let index = 0; index < limits.functionCountMax; index++) functions[index << 1] = 0;
   for (let version = 0; version < limits.versionCountMax; version++)

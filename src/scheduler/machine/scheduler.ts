@@ -20,6 +20,7 @@
  * The idle-core list and the centralized, core-granular decision are Kaffes, Yadwadkar and Kozyrakis's (SoCC '19, section 3).
  */
 import { assert } from '../../base/assert.ts';
+import { coreCountOf } from '../../base/core-mask.ts';
 import { Actions, type Grant } from './actions.ts';
 import { Bells } from './bells.ts';
 import { Cores } from './cores.ts';
@@ -29,7 +30,7 @@ import { Functions } from './functions.ts';
 import { IdleList } from './idle-list.ts';
 import { checkInvariants } from './invariants.ts';
 import { Leases } from './leases.ts';
-import { resumeLease } from './membership.ts';
+import { type ResumedLease, resumeLease } from './membership.ts';
 import { assertLimits, type SchedulerLimits } from './limits.ts';
 import { countWord, globalWord, makeMemory, type Place, type SharedMemory, sumCounts } from './memory.ts';
 import { outcome, type Outcome } from './outcome.ts';
@@ -139,7 +140,7 @@ export class Scheduler {
     assert(this.workers.count < workerCountMax, `there may be only ${workerCountMax} workers`);
     assert(coreCount >= 1 && memoryMb >= 0, `a worker of ${coreCount} cores and ${memoryMb} MB`);
     const home = this.cores.addWorker(coreCount);
-    const worker = this.workers.add(home, memoryMb);
+    const worker = this.workers.add(home, memoryMb, coreCount);
     Atomics.add(this.memory.globals, globalWord.REGISTERED_COUNT, coreCount);
     for (let word = home + 1; word < this.cores.endOf(home) >>> 5; word++) this.summary.setHome(word, home);
     // Backwards, so that its first core is on top.
@@ -147,15 +148,15 @@ export class Scheduler {
     for (let i = 0; absent && i < coreCount; i++) this.leases.goOut((home << 5) + i);
     this.counts[absent ? WITHDRAWN : IDLE]! += coreCount;
     this.cores.open(home, !absent);
-    this.#given(home);
+    this.#dispatch.gave(home);
     return worker;
   }
 
-  /** Says what the index stands for from now on. */
-  setVersion(version: number, functionIndex: number, memoryMb: number): void {
+  /** Says what the index stands for from now on. `coreCount`: of each of its leases, on one worker, 1 to 32. */
+  setVersion(version: number, functionIndex: number, memoryMb: number, coreCount = 1): void {
     assert(functionIndex >= 0 && functionIndex < this.limits.functionCountMax, `function ${functionIndex}: no such`);
     if (this.rooms.makeRoomFor(memoryMb)) this.#dispatch.owes = true;
-    this.versions.set(version, functionIndex, memoryMb);
+    this.versions.set(version, functionIndex, memoryMb, coreCount);
   }
 
   /** Only once none of its requests waits or holds a core; the index may be used again then. Hints of other shards go stale. */
@@ -190,7 +191,12 @@ export class Scheduler {
     ensure(this.versions.isSet(version), 'a request for a version that is not set');
     const memoryMb = this.versions.memoryMb(version);
     const functionIndex = this.versions.functionOf(version);
-    if (memoryMb > this.workers.memoryMbMax) {
+    const coreCount = this.versions.coreCount(version);
+    if (coreCount > 1 && this.workers.memoryMbMaxOf(coreCount) === 0) {
+      this.counters[COUNT.refusedCores]! += 1;
+      return ANSWER.refusedCores;
+    }
+    if (memoryMb > (coreCount > 1 ? this.workers.memoryMbMaxOf(coreCount) : this.workers.memoryMbMax)) {
       this.counters[COUNT.refusedMemory]! += 1;
       return ANSWER.refusedMemory;
     }
@@ -239,6 +245,10 @@ export class Scheduler {
     this.#leave(version);
     if (warm) this.warm.push(version, core);
     this.workers.unreserve(home, this.versions.memoryMb(version));
+    if (this.versions.coreCount(version) > 1) {
+      this.#putSeveral(core, home);
+      return true;
+    }
     if (this.queue.length > 0) {
       this.#releaseToWaiting(core, home);
       return true;
@@ -264,9 +274,10 @@ export class Scheduler {
     this.workers.unreserve(home, memoryMb);
     this.workers.lowerCap(home, memoryMb);
     this.warm.forget(version, home << 5, this.cores.endOf(home));
-    if (this.#withdrawal.put(core)) this.idleList.push(core);
+    if (this.versions.coreCount(version) > 1) this.#putAll(core);
+    else if (this.#withdrawal.put(core)) this.idleList.push(core);
     this.#dispatch.waitFirst(request, version, memoryMb);
-    this.#given(home);
+    this.#dispatch.gave(home);
     return true;
   }
 
@@ -274,7 +285,7 @@ export class Scheduler {
   memoryAvailable(worker: number): void {
     const home = this.workers.homeOf(worker);
     this.workers.liftCap(home);
-    this.#given(home);
+    this.#dispatch.gave(home);
   }
 
   /** The worker has made an instance of the version for no lease. */
@@ -300,7 +311,7 @@ export class Scheduler {
     const home = this.cores.homeOf(core);
     const isOut = this.#withdrawal.tryOut(core);
     if (home === this.overtaking.keptHome && this.overtaking.isVain()) this.#dispatch.endKept();
-    this.#given(home);
+    this.#dispatch.gave(home);
     return isOut ? 'withdrawn' : 'pending';
   }
 
@@ -310,14 +321,19 @@ export class Scheduler {
     if (!this.cores.clearWithdrawn(core)) return false;
     if (!this.#withdrawal.comeIn(core)) return true;
     if (this.#withdrawal.put(core)) this.idleList.push(core);
-    this.#given(this.cores.homeOf(core));
+    this.#dispatch.gave(this.cores.homeOf(core));
     return true;
   }
 
   /** See `resumeLease`. */
   resume(core: number, request: number, version: number, sequence: number): boolean {
-    const resumed = resumeLease(this, core, { request, version, sequence });
-    this.#dispatch.settle(this.cores.homeOf(core));
+    return this.resumeSeveral(core, 0, { request, version, sequence });
+  }
+
+  /** The same of all cores of the mask, of which the core is the lead; 0: it alone. */
+  resumeSeveral(lead: number, mask: number, lease: ResumedLease): boolean {
+    const resumed = resumeLease(this, lead, mask, lease);
+    this.#dispatch.settle(this.cores.homeOf(lead));
     return resumed;
   }
 
@@ -410,8 +426,8 @@ export class Scheduler {
     if (this.isShared ? this.summary.greatest >= 0 : this.counts[IDLE]! > 0) this.counters[COUNT.memoryBlocked]! += 1;
     this.counters[COUNT.queued]! += 1;
     this.#dispatch.wait(request, version, memoryMb);
-    if (!this.isShared) return ANSWER.queued;
-    // The flag is raised: whatever is given from now on is told of, and what was given before is seen now.
+    if (!this.isShared && this.versions.coreCount(version) === 1) return ANSWER.queued;
+    // The flag is raised: whatever is given from now on is told of, and what was given before is seen now. For several cores a worker is kept.
     this.#dispatch.serveWaiting();
     return this.queue.isWaiting(request) ? ANSWER.queued : ANSWER.granted;
   }
@@ -419,14 +435,19 @@ export class Scheduler {
   /** The core, which is owned, goes to somebody who waits here, or becomes idle and others may go on. */
   #releaseToWaiting(core: number, home: number): void {
     if (!this.#dispatch.handOver(core, home) && this.#withdrawal.put(core)) this.idleList.push(core);
-    this.#given(home);
+    this.#dispatch.gave(home);
   }
 
-  /** The worker's cores or memory have become more, maybe. */
-  #given(home: number): void {
-    this.#dispatch.settle(home);
-    this.#dispatch.owes = true;
-    this.#dispatch.serveWaiting();
+  /** Of a lease of several cores that has ended: all are nobody's. One was counted as leased no more already. */
+  #putAll(lead: number): void {
+    const mask = this.leases.endSeveral(lead);
+    this.counts[LEASED]! -= coreCountOf(mask) - 1;
+    this.#placement.put(lead, mask);
+  }
+
+  #putSeveral(lead: number, home: number): void {
+    this.#putAll(lead);
+    this.#dispatch.gave(home);
   }
 
   #tell(): void {

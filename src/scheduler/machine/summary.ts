@@ -118,6 +118,22 @@ export class Summary {
     return node - this.#firstLeaf;
   }
 
+  /** The first home from that one on with that much room, as far as is known; -1: there is none. */
+  next(memoryMb: number, from: number): number {
+    let node = this.#firstLeaf + from;
+    for (;;) {
+      if (SHIFT + node < this.#rooms.length && this.#rooms[SHIFT + node]! >= memoryMb) {
+        if (node >= this.#firstLeaf) return node - this.#firstLeaf;
+        node = (node << CHILDREN_LOG2) + 1;
+        continue;
+      }
+      // The last child of its node: on beside that one.
+      while (node > 0 && (node & (CHILDREN - 1)) === 0) node = (node - 1) >>> CHILDREN_LOG2;
+      if (node === 0) return -1;
+      node++;
+    }
+  }
+
   /** Several shards: some worker with that much room, it seems; -1: there is none. A node that promised too much is put right. */
   seek(memoryMb: number): number {
     let node = 0;

@@ -2,7 +2,7 @@
  * What the scheduler knows of a function version: its function, its memory, and how many requests of it hold a core
  * or wait. As long as there are any, its index stands for it.
  *
- *   [ memory in MB, 0: no version | function | running | - ]
+ *   [ memory in MB, 0: no version | function | running | cores of each of its leases ]
  *
  * Where several shards count, each has two numbers of its own for a version: how many entered there and how many left. A lease may
  * end at another shard than it began, so only the sums mean anything: and as both only grow, whoever adds up what left
@@ -18,6 +18,8 @@ const STRIDE_LOG2 = 2;
 const MEMORY_MB = 0;
 const FUNCTION = 1;
 const RUNNING = 2;
+const CORES = 3;
+const WORD_CORES = 32;
 
 /** A lease has 16 bits for its version. */
 export const VERSION_COUNT_MAX: number = 1 << 16;
@@ -47,11 +49,13 @@ export class Versions {
     return this.#globals[globalWord.PROVISIONED_COUNT]!;
   }
 
-  set(version: number, functionIndex: number, memoryMb: number): void {
+  set(version: number, functionIndex: number, memoryMb: number, coreCount: number): void {
     assert(version >= 0 && version < this.#countMax, `version ${version}: no such index`);
     assert(!this.isSet(version), `version ${version} is set already`);
     assert(memoryMb >= 1 && memoryMb <= MEMORY_MB_MAX, `memory ${memoryMb} MB: must be 1 to ${MEMORY_MB_MAX}`);
+    assert(coreCount >= 1 && coreCount <= WORD_CORES, `${coreCount} cores: must be 1 to ${WORD_CORES}`);
     this.#words[(version << STRIDE_LOG2) + FUNCTION] = functionIndex;
+    this.#words[(version << STRIDE_LOG2) + CORES] = coreCount;
     Atomics.store(this.#words, (version << STRIDE_LOG2) + MEMORY_MB, memoryMb);
   }
 
@@ -77,6 +81,10 @@ export class Versions {
 
   memoryMb(version: number): number {
     return this.#words[(version << STRIDE_LOG2) + MEMORY_MB]!;
+  }
+
+  coreCount(version: number): number {
+    return this.#words[(version << STRIDE_LOG2) + CORES]!;
   }
 
   functionOf(version: number): number {

@@ -8,6 +8,7 @@
  * Whoever takes it out then looks whether the wish is still there; whoever ends the wish then swaps *out* to *free*. So of each
  * two one sees the other, and a swap decides who acts (models/withdraw.pml).
  */
+import { coreCountOf, lowestCore, withoutLowest } from '../../base/core-mask.ts';
 import type { Cores } from './cores.ts';
 import type { Leases } from './leases.ts';
 import { countWord } from './memory.ts';
@@ -40,6 +41,17 @@ export class Withdrawal {
       if (!this.#cores.isWithdrawn(core) || !this.claimIdle(core)) return true;
     } while (!this.#takeOut(core));
     return false;
+  }
+
+  /** As `put`, of all these cores at once. Answers those of them that are idle, or were. */
+  putSeveral(lead: number, mask: number): number {
+    const index = lead >>> 5;
+    this.#counts[IDLE]! += coreCountOf(mask);
+    this.#cores.freeSeveral(index, mask);
+    let idle = mask;
+    for (let rest = this.#cores.withdrawnOf(index, mask); rest !== 0; rest = withoutLowest(rest))
+      if (this.tryOut(lowestCore(lead, rest))) idle &= ~(rest & -rest);
+    return idle;
   }
 
   /** Takes the core out if nobody else has it; true if it is out. The wish is there already. */

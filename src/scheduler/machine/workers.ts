@@ -11,7 +11,8 @@ import type { SharedInt32 } from './shared.ts';
 import { word, type Words } from './words.ts';
 
 const { STRIDE_LOG2, FREE, CAP, TOTAL } = word;
-const { WORKER_COUNT, MEMORY_MB_MAX } = globalWord;
+const { WORKER_COUNT, MEMORY_MB_MAX, MEMORY_MB_MAX_OF } = globalWord;
+const WORD_CORES = 32;
 const UNCAPPED = 0x7fffffff;
 
 export class Workers {
@@ -39,7 +40,7 @@ export class Workers {
   }
 
   /** Answers the worker's index. */
-  add(home: number, memoryMb: number): number {
+  add(home: number, memoryMb: number, coreCount: number): number {
     this.#words[(home << STRIDE_LOG2) + FREE] = memoryMb;
     this.#words[(home << STRIDE_LOG2) + CAP] = UNCAPPED;
     this.#words[(home << STRIDE_LOG2) + TOTAL] = memoryMb;
@@ -47,13 +48,15 @@ export class Workers {
     assert(worker < this.#homes.length, `there may be only ${this.#homes.length} workers`);
     this.#homes[worker] = home;
     this.#workerOfHome[home] = worker;
-    let max = this.#globals[MEMORY_MB_MAX]!;
-    while (memoryMb > max) {
-      const seen = Atomics.compareExchange(this.#globals, MEMORY_MB_MAX, max, memoryMb);
-      if (seen === max) break;
-      max = seen;
-    }
+    this.#raiseTo(MEMORY_MB_MAX, memoryMb);
+    for (let count = Math.min(coreCount, WORD_CORES); count >= 0; count--)
+      this.#raiseTo(MEMORY_MB_MAX_OF + count, Math.max(memoryMb, 1));
     return worker;
+  }
+
+  /** The most memory of those that have so many cores in a word; 0: none has. */
+  memoryMbMaxOf(coreCount: number): number {
+    return this.#globals[MEMORY_MB_MAX_OF + coreCount]!;
   }
 
   homeOf(worker: number): number {
@@ -122,6 +125,15 @@ export class Workers {
   reserved(home: number): number {
     const at = home << STRIDE_LOG2;
     return this.#words[at + TOTAL]! - this.#words[at + FREE]!;
+  }
+
+  #raiseTo(index: number, value: number): void {
+    let max = this.#globals[index]!;
+    while (value > max) {
+      const seen = Atomics.compareExchange(this.#globals, index, max, value);
+      if (seen === max) return;
+      max = seen;
+    }
   }
 
   #reserve(at: number, memoryMb: number, isCapped: boolean): boolean {

@@ -255,7 +255,7 @@ export const MUTANTS: readonly (Mutant & { readonly foundBy: string })[] = [
     name: 'the flag is raised after the look',
     file: 'machine/scheduler.ts',
     from: `    this.#dispatch.wait(request, version, memoryMb);
-    if (!this.isShared) return ANSWER.queued;`,
+    if (!this.isShared && this.versions.coreCount(version) === 1) return ANSWER.queued;`,
     to: `    this.queue.pushBack(request, version, memoryMb);
     this.#dispatch.serveWaiting();
     if (this.queue.isWaiting(request)) this.queue.remove(this.queue.entryOf(request));
@@ -398,7 +398,7 @@ export const MUTANTS: readonly (Mutant & { readonly foundBy: string })[] = [
   {
     name: 'memory that an agent has again is given in silence',
     file: 'machine/scheduler.ts',
-    from: '    this.workers.liftCap(home);\n    this.#given(home);',
+    from: '    this.workers.liftCap(home);\n    this.#dispatch.gave(home);',
     to: '    this.workers.liftCap(home);',
     foundBy: 'an agent has no memory, and has it again',
   },
