@@ -117,7 +117,8 @@ export const API_ERRORS = {
   TooManyRequestsException: {
     status: 429,
     messageKey: 'message',
-    meaning: 'No core and no place in the queue for the request, or the function is at its reserved concurrency.',
+    meaning:
+      'No core and no place in the queue for the request; or it waited longer than 0.5 s and ten times what the function takes, while more came than the cores can serve, for 2 s or longer; or the function is at its reserved concurrency.',
     action: 'Retry with back-off, raise the reserved concurrency, or add cores.',
   },
   ServiceException: {

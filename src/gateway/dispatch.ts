@@ -21,13 +21,15 @@ import { type FunctionUse, functionUses } from './overview.ts';
 import type { Dispatch, InvokeRequest, InvokeResult } from './platform.ts';
 import { Provisioning } from './provisioning.ts';
 import { refuseBadPayload, Refusals } from './refusals.ts';
-import { type VersionEntry, VersionTable } from './versions.ts';
+import { noteResult, type VersionEntry, VersionTable } from './versions.ts';
+import { type Waiter, WaitingLine } from './waiting-line.ts';
 
 /** The scheduler's only shard, so far. */
 const SHARD = 0;
 
 /** An accepted request, until it has its result. */
-interface Pending {
+interface Pending extends Waiter {
+  readonly index: number;
   readonly request: InvokeRequest;
   readonly entry: VersionEntry;
   readonly done: (result: InvokeResult) => void;
@@ -73,6 +75,7 @@ export class Dispatcher implements Dispatch {
   /** By lead of a lease that there is: all its cores, as bits of the lead's word; 0: the lead alone. */
   readonly #masks: Int32Array;
   readonly #refusals: Refusals;
+  readonly #line = new WaitingLine<Pending>();
   #agent: Agent | null = null;
   #provisioning: Provisioning | null = null;
 
@@ -139,6 +142,8 @@ export class Dispatcher implements Dispatch {
 
   /** `done` is called exactly once, perhaps before this returns. The function returned withdraws what still waits. */
   invoke(request: InvokeRequest, done: (result: InvokeResult) => void): () => void {
+    const nowUs = this.#doors.clock.nowUs();
+    this.#line.makeRoom(nowUs, this.#giveUp);
     if (this.#freeIndexes.length === 0) return this.#refusals.refuse(done, 'queue-full');
     const entry = this.#versions.entryOf(request.fn);
     if (entry instanceof UserError) return this.#refusals.version(done, entry);
@@ -147,9 +152,13 @@ export class Dispatcher implements Dispatch {
       request,
       entry,
       done,
-      acceptedUs: this.#doors.clock.nowUs(),
+      acceptedUs: nowUs,
       granted: false,
       waited: false,
+      index,
+      older: null,
+      newer: null,
+      isInLine: false,
     };
     this.#pending[index] = pending;
     this.#versions.use(entry);
@@ -160,12 +169,12 @@ export class Dispatcher implements Dispatch {
       return this.#refuseAnswer(done, answer);
     }
     // A grant that the agent refused meanwhile has said so already.
-    if (answer === outcome.queued) pending.waited = true;
+    if (answer === outcome.queued) this.#waits(pending);
     // What is provisioned may pass it for ever.
-    if (answer === outcome.queued && !this.#mayFit(entry) && this.#withdraw(index, pending)) {
+    if (answer === outcome.queued && !this.#mayFit(entry) && this.#withdraw(pending)) {
       return this.#refusals.refuse(done, 'provisioned-memory');
     }
-    return () => void this.#withdraw(index, pending);
+    return () => void this.#withdraw(pending);
   }
 
   /** The agent says that a lease is over; of several cores it names the lead. */
@@ -214,6 +223,8 @@ export class Dispatcher implements Dispatch {
       assert(waits === !pending.granted, `request ${index}: the scheduler and the gateway disagree`);
     }
     assert(free.size === this.#freeIndexes.length, 'a request index is free twice');
+    for (const waiter of this.#line.waiters())
+      assert(this.#pending[waiter.index] === waiter && !waiter.granted, 'one that does not wait is in the line');
     this.#checkCores(count);
     for (const entry of this.#provisioning?.entries() ?? []) count(entry);
     this.#versions.checkInvariants((entry) => userCounts.get(entry) ?? 0);
@@ -245,6 +256,7 @@ export class Dispatcher implements Dispatch {
     const pending = this.#pending[index] ?? null;
     assert(pending !== null && !pending.granted, `request ${index} was granted a core and does not wait`);
     pending.granted = true;
+    this.#line.remove(pending);
     const { request, entry, acceptedUs } = pending;
     this.#begun(core, mask, pending);
     this.#versions.use(entry);
@@ -290,7 +302,7 @@ export class Dispatcher implements Dispatch {
     assert(pending !== null && pending.granted, `request ${index} has a result and does not run`);
     if (result.kind === 'refused') return this.#onRefused(index, core, sequence, result.why);
     this.#leave(index);
-    pending.entry.resultCount++;
+    noteResult(pending.entry, 'record' in result ? result.record.runUs : 0);
     this.#versions.unuse(pending.entry);
     if (result.kind === 'not-started') return void this.#refusals.version(pending.done, result.error);
     if (result.kind === 'bad-payload') return refuseBadPayload(pending.done, result.message);
@@ -319,10 +331,21 @@ export class Dispatcher implements Dispatch {
     return besideMb + entry.fn.config.memoryMb <= this.#memoryMb;
   }
 
+  #waits(pending: Pending): void {
+    pending.waited = true;
+    if (!pending.granted && this.#pending[pending.index] === pending) this.#line.add(pending);
+  }
+
+  readonly #giveUp = (pending: Pending): void => {
+    if (this.#withdraw(pending)) this.#refusals.refuse(pending.done, 'late');
+  };
+
   /** False: it does not wait. */
-  #withdraw(index: number, pending: Pending): boolean {
+  #withdraw(pending: Pending): boolean {
+    const { index } = pending;
     if (this.#pending[index] !== pending || pending.granted) return false;
     if (!this.#doors.scheduler.cancel(index)) return false;
+    this.#line.remove(pending);
     this.#leave(index);
     this.#versions.unuse(pending.entry);
     return true;

@@ -12,6 +12,11 @@ const ERRORS = {
     'Rate Exceeded.',
     'ReservedFunctionConcurrentInvocationLimitExceeded',
   ),
+  late: new UserError(
+    'TooManyRequestsException',
+    'Rate Exceeded. It waited too long for a core, and more requests came than the cores can serve.',
+    'ConcurrentInvocationLimitExceeded',
+  ),
   memory: new UserError('InvalidParameterValueException', 'The function asks for more memory than any worker has.'),
   cores: new UserError('InvalidParameterValueException', 'The function asks for more cores than any worker has.'),
   'provisioned-memory': new UserError(
@@ -37,6 +42,7 @@ export type Refusal = keyof typeof ERRORS;
 const COUNTED = {
   'queue-full': 'queue-full',
   concurrency: 'concurrency',
+  late: 'late',
   memory: 'memory',
   cores: 'cores',
   'provisioned-memory': 'memory',

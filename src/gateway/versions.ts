@@ -11,6 +11,8 @@ import { codeOf } from '../store/functions.ts';
 import { type Isolation, isolationOf } from '../store/settings.ts';
 import type { FunctionVersion, Store } from '../store/store.ts';
 
+const RUNS_REMEMBERED = 8;
+
 export interface VersionEntry {
   readonly index: number;
   readonly functionIndex: number;
@@ -20,8 +22,16 @@ export interface VersionEntry {
   userCount: number;
   /** Invocations of it that have had their results. */
   resultCount: number;
+  /** What they took lately, microseconds: a moving mean. */
+  runUs: number;
   /** The store knows another revision now, or none; or its isolation is another one by a tag. */
   outdated: boolean;
+}
+
+/** Of one more invocation; 0: it did not run, or nobody knows how long. */
+export function noteResult(entry: VersionEntry, runUs: number): void {
+  entry.resultCount++;
+  if (runUs > 0) entry.runUs += (runUs - entry.runUs) / RUNS_REMEMBERED;
 }
 
 export interface VersionEvents {
@@ -127,6 +137,7 @@ export class VersionTable {
       isolation: this.#isolationOf(fn),
       userCount: 0,
       resultCount: 0,
+      runUs: 0,
       outdated: current !== fn,
     };
     owner.entries.add(entry);

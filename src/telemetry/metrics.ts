@@ -15,7 +15,11 @@ interface MetricSpec {
 
 export const METRICS = {
   perch_invocations_total: { type: 'counter', help: 'Invocations that came to a result, by result.', label: 'result' },
-  perch_invocations_refused_total: { type: 'counter', help: 'Invocations refused, by reason.', label: 'reason' },
+  perch_invocations_refused_total: {
+    type: 'counter',
+    help: 'Invocations refused, by reason. `late`: they waited too long for a core while more came than the cores can serve.',
+    label: 'reason',
+  },
   perch_invocation_starts_total: {
     type: 'counter',
     help: 'Invocations that got an instance, by start.',

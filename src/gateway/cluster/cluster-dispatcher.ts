@@ -20,7 +20,8 @@ import { type FunctionUse, functionUses } from '../overview.ts';
 import type { CoreView, Dispatch, InvokeRequest, InvokeResult } from '../platform.ts';
 import { Provisioning } from '../provisioning.ts';
 import { refuseBadPayload, Refusals } from '../refusals.ts';
-import { reservedOf, type VersionEntry, VersionTable } from '../versions.ts';
+import { noteResult, reservedOf, type VersionEntry, VersionTable } from '../versions.ts';
+import { type Waiter, WaitingLine } from '../waiting-line.ts';
 import { CoreUses } from './core-uses.ts';
 import { GatewayCounters, gatewayGauges } from './gateway-metrics.ts';
 import { GatewayMachine } from './machine/gateway-machine.ts';
@@ -46,7 +47,8 @@ const PROVISION_FAILED =
   'A worker could not make its instances ready; the log of the function or of the worker says why.';
 
 /** An accepted request, until its number is free again. */
-interface Pending {
+interface Pending extends Waiter {
+  readonly number: number;
   readonly request: InvokeRequest;
   readonly entry: VersionEntry;
   readonly done: (result: InvokeResult) => void;
@@ -84,6 +86,7 @@ export class ClusterDispatcher implements Dispatch {
   readonly #uses: (VersionUse | null)[] = [];
   readonly #pending: (Pending | null)[] = [];
   readonly #refusals: Refusals;
+  readonly #line = new WaitingLine<Pending>();
   readonly #counters: GatewayCounters;
   readonly #coreUses = new CoreUses();
   readonly #assignFrame = new AssignFrame();
@@ -159,6 +162,7 @@ export class ClusterDispatcher implements Dispatch {
     for (const [number, pending] of this.#pending.entries()) {
       if (pending === null || pending.isOver) continue;
       pending.isOver = true;
+      this.#line.remove(pending);
       if (!this.#machine.isAssigned(number)) this.#refusals.refuse(pending.done, 'stopping');
       else pending.done(lostOf(pending, 'The gateway stopped before the function had answered', nowUs));
     }
@@ -171,12 +175,17 @@ export class ClusterDispatcher implements Dispatch {
   }
 
   invoke(request: InvokeRequest, done: (result: InvokeResult) => void): () => void {
+    const acceptedUs = this.#doors.clock.nowUs();
+    this.#line.makeRoom(acceptedUs, this.#giveUp);
     const entry = this.#versions.entryOf(request.fn);
     if (entry instanceof UserError) return this.#refusals.version(done, entry);
     const number = this.#machine.accept(entry.index);
     if (number === 'queue-full') return this.#refusals.refuse(done, number);
-    const acceptedUs = this.#doors.clock.nowUs();
     const pending: Pending = {
+      number,
+      older: null,
+      newer: null,
+      isInLine: false,
       request,
       entry,
       done,
@@ -189,11 +198,9 @@ export class ClusterDispatcher implements Dispatch {
     };
     this.#pending[number] = pending;
     this.#versions.use(entry);
+    this.#line.add(pending);
     this.#machine.begin(number);
-    return () => {
-      if (this.#pending[number] !== pending || pending.isOver) return;
-      pending.isOver = this.#machine.withdraw(number);
-    };
+    return () => void this.#withdraw(pending);
   }
 
   provisionedState(fn: FunctionVersion): ProvisionedState {
@@ -331,6 +338,7 @@ export class ClusterDispatcher implements Dispatch {
     const { request, acceptedUs } = pending;
     const nowUs = this.#doors.clock.nowUs();
     pending.assignedUs = nowUs;
+    this.#line.remove(pending);
     pending.core = lease.core;
     pending.mask = lease.mask;
     pending.shard = lease.shard;
@@ -360,7 +368,7 @@ export class ClusterDispatcher implements Dispatch {
     if (!this.#machine.answered(worker, frame)) return;
     const { done, entry, mask } = pending!;
     pending!.isOver = true;
-    entry.resultCount++;
+    noteResult(entry, frame.runUs);
     this.#coreUses.ended(frame.core, mask, this.#doors.clock.nowUs());
     if (frame.result === ResultKind.notStarted) return void this.#refusals.version(done, notStartedError(frame));
     if (frame.result === ResultKind.badPayload) return refuseBadPayload(done, frame.payload.toString('utf8'));
@@ -369,9 +377,23 @@ export class ClusterDispatcher implements Dispatch {
     done(resultOf(frame, coreCountOf(mask)));
   }
 
+  readonly #giveUp = (pending: Pending): void => {
+    if (this.#withdraw(pending)) this.#refusals.refuse(pending.done, 'late');
+  };
+
+  /** False: it runs, or is over. */
+  #withdraw(pending: Pending): boolean {
+    const { number } = pending;
+    if (this.#pending[number] !== pending || pending.isOver || !this.#machine.withdraw(number)) return false;
+    pending.isOver = true;
+    this.#line.remove(pending);
+    return true;
+  }
+
   #refused(number: number, why: RequestRefusal): void {
     const pending = this.#pending[number]!;
     pending.isOver = true;
+    this.#line.remove(pending);
     this.#refusals.refuse(pending.done, why);
   }
 
@@ -379,7 +401,7 @@ export class ClusterDispatcher implements Dispatch {
     const pending = this.#pending[number]!;
     const name = this.#workers.nameOf(worker);
     this.#counters.lost.add();
-    pending.entry.resultCount++;
+    noteResult(pending.entry, 0);
     pending.isOver = true;
     pending.done(lostOf(pending, `The worker ${name} was lost while it ran the function`, this.#doors.clock.nowUs()));
   }
