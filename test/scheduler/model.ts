@@ -3,13 +3,19 @@
  * machine chose, and judges whether that was allowed.
  */
 import assert from 'node:assert/strict';
+import { coreCountOf, coresOf, isSeveral } from '../../src/base/core-mask.ts';
 import { Grant } from '../../src/scheduler/machine/actions.ts';
 import { forgetWorker } from '../../src/scheduler/machine/membership.ts';
 import { outcome, type Outcome, Scheduler } from '../../src/scheduler/machine/scheduler.ts';
+import { isAfter } from '../../src/wire/cluster/sequence.ts';
 
 export interface World {
   readonly workers: readonly { readonly coreCount: number; readonly memoryMb: number }[];
-  readonly versions: readonly { readonly functionIndex: number; readonly memoryMb: number }[];
+  readonly versions: readonly {
+    readonly functionIndex: number;
+    readonly memoryMb: number;
+    readonly coreCount?: number;
+  }[];
   readonly queueMax: number;
   readonly overtakeMax: number;
   readonly firstSequence: number;
@@ -17,7 +23,9 @@ export interface World {
 }
 
 export interface ModelLease {
+  /** The lead. */
   readonly core: number;
+  readonly mask: number;
   readonly sequence: number;
   readonly request: number;
   readonly version: number;
@@ -79,7 +87,9 @@ export class Model {
         this.#sequences.set(core, world.firstSequence);
       }
     }
-    world.versions.forEach(({ functionIndex, memoryMb }, i) => this.scheduler.setVersion(i, functionIndex, memoryMb));
+    world.versions.forEach(({ functionIndex, memoryMb, coreCount }, i) =>
+      this.scheduler.setVersion(i, functionIndex, memoryMb, coreCount),
+    );
     this.check();
   }
 
@@ -93,14 +103,16 @@ export class Model {
   request(request: number, version: number): Outcome {
     const { functionIndex } = this.#world.versions[version]!;
     const before = this.running(functionIndex);
-    const waitedBefore = this.waiting.some((waiter) => this.#sizeClass(waiter.version) === this.#sizeClass(version));
+    const waitedBefore = this.waiting.some((waiter) => this.#classOf(waiter.version) === this.#classOf(version));
     const queueLength = this.waiting.length;
     const wasKept = this.scheduler.overtaking.keptHome >= 0;
     const answer = this.scheduler.request(request, version);
 
     const max = this.#concurrency.get(functionIndex) ?? -1;
-    const neverFits = this.#memory(version) > Math.max(...this.#world.workers.map(({ memoryMb }) => memoryMb));
-    assert.equal(answer === outcome.refusedMemory, neverFits);
+    const able = this.#world.workers.filter(({ coreCount }) => Math.min(coreCount, 32) >= this.#coreCount(version));
+    assert.equal(answer === outcome.refusedCores, able.length === 0);
+    const neverFits = able.every(({ memoryMb }) => memoryMb < this.#memory(version));
+    if (able.length > 0) assert.equal(answer === outcome.refusedMemory, neverFits);
     if (!neverFits) assert.equal(answer === outcome.refusedConcurrency, max >= 0 && before >= max);
     if (answer === outcome.queued || answer === outcome.refusedQueueFull) {
       assert.equal(answer === outcome.refusedQueueFull, queueLength >= this.#world.queueMax);
@@ -160,7 +172,7 @@ export class Model {
 
   withdraw(core: number): void {
     const wasKept = this.scheduler.overtaking.keptHome >= 0;
-    const expected = this.withdrawn.has(core) ? 'already' : this.leases.has(core) ? 'pending' : 'withdrawn';
+    const expected = this.withdrawn.has(core) ? 'already' : this.#isLeased(core) ? 'pending' : 'withdrawn';
     assert.equal(this.scheduler.withdraw(core), expected);
     this.withdrawn.add(core);
     this.#takeGrants(wasKept);
@@ -174,17 +186,22 @@ export class Model {
 
   /** Its worker says that this ran while it was away. */
   resume(core: number, request: number, version: number, ahead: number): void {
-    if (!this.withdrawn.has(core) || this.leases.has(core)) return;
+    const mask = this.#coreCount(version) > 1 ? this.#awayFrom(core, this.#coreCount(version)) : 0;
+    if (!this.withdrawn.has(core) || this.#isLeased(core)) return;
+    // It was granted once.
+    const isAble = this.#world.workers.some(
+      ({ coreCount, memoryMb }) =>
+        Math.min(coreCount, 32) >= this.#coreCount(version) && memoryMb >= this.#memory(version),
+    );
+    if (!isAble) return;
     const sequence = (this.#sequences.get(core)! + ahead) % SEQUENCES;
     const worker = this.#workerOf.get(core)!;
     const reservedMb = [...this.leases.values()]
       .filter((lease) => this.#workerOf.get(lease.core) === worker)
       .reduce((sum, lease) => sum + this.#memory(lease.version), 0);
     const fits = reservedMb + this.#memory(version) <= this.#world.workers[worker]!.memoryMb;
-    assert.equal(this.scheduler.resume(core, request, version, sequence), fits);
-    if (!fits) return;
-    this.leases.set(core, { core, sequence, request, version });
-    this.#sequences.set(core, sequence);
+    assert.equal(this.scheduler.resumeSeveral(core, mask, { request, version, sequence }), fits);
+    if (fits) this.#begin({ core, mask, sequence, request, version });
   }
 
   forget(worker: number): void {
@@ -227,15 +244,17 @@ export class Model {
     const { scheduler } = this;
     scheduler.checkInvariants();
     assert.equal(scheduler.actions.count, 0);
-    assert.equal(scheduler.leasedCount, this.leases.size);
+    const owners = this.#owners();
+    assert.equal(scheduler.leasedCount, owners.size);
+    this.#checkKept();
     assert.equal(scheduler.queue.length, this.waiting.length);
     for (const core of this.cores) {
-      const lease = this.leases.get(core);
+      const lease = owners.get(core);
       const state = lease !== undefined ? 'leased' : this.withdrawn.has(core) ? 'withdrawn' : 'idle';
       assert.equal(scheduler.stateOf(core), state, `core ${core}`);
-      assert.equal(scheduler.leases.request(core), lease?.request ?? -1);
+      assert.equal(scheduler.leases.request(core), lease?.core === core ? lease.request : -1);
       if (lease === undefined) continue;
-      assert.equal(scheduler.leases.version(core), lease.version);
+      if (lease.core === core) assert.equal(scheduler.leases.version(core), lease.version);
       assert.equal(scheduler.leases.sequence(core), lease.sequence);
     }
     for (let fn = 0; fn < 4; fn++) assert.equal(scheduler.functions.running(fn), this.running(fn));
@@ -260,29 +279,86 @@ export class Model {
   }
 
   #onGrant(wasKept: boolean): void {
-    const { request, core, sequence } = this.#grant;
+    const { request, core, sequence, mask } = this.#grant;
     const index = this.waiting.findIndex((waiter) => waiter.request === request);
     assert.ok(index >= 0, `request ${request} is granted and does not wait`);
     const { version } = this.waiting[index]!;
     const passed = this.waiting.slice(0, index);
-    assert.ok(this.#workerOf.has(core) && !this.leases.has(core) && !this.withdrawn.has(core), `core ${core} is idle`);
+    const cores = coresOf(core, mask);
+    assert.equal(cores.length, this.#coreCount(version));
+    assert.ok(mask === 0 || isSeveral(core, mask));
+    for (const each of cores) assert.ok(this.#isIdle(each), `core ${each} is idle`);
     const worker = this.#workerOf.get(core)!;
     const passes = this.#mayPass(version, worker);
-    const isFirst = !passed.some((other) => this.#sizeClass(other.version) === this.#sizeClass(version));
+    const isFirst = !passed.some((other) => this.#classOf(other.version) === this.#classOf(version));
     assert.ok(isFirst || passes, 'FIFO in its size');
     assert.ok(this.#free(worker) >= this.#memory(version) || passes, `worker ${worker} has the memory`);
-    assert.equal(sequence, (this.#sequences.get(core)! + 1) % SEQUENCES);
+    const sequences = cores.map((each) => this.#sequences.get(each)!);
+    assert.ok(sequences.some((before) => sequence === (before + 1) % SEQUENCES));
+    assert.ok(sequences.every((before) => isAfter(sequence, before)));
 
     const oldest = passed[0];
     const isKept = wasKept || this.scheduler.overtaking.keptHome >= 0;
-    const couldHold = oldest !== undefined && this.#capacity(worker) >= this.#memory(oldest.version);
+    const couldHold =
+      oldest !== undefined &&
+      this.#coreCount(oldest.version) === 1 &&
+      this.#capacity(worker) >= this.#memory(oldest.version);
     if (couldHold && !isKept && !passes) {
       oldest.overtaken++;
       assert.ok(oldest.overtaken <= this.#world.overtakeMax, 'overtaken too often');
     }
     this.waiting.splice(index, 1);
-    this.#sequences.set(core, sequence);
-    this.leases.set(core, { core, sequence, request, version });
+    this.#begin({ core, mask, sequence, request, version });
+  }
+
+  #begin(lease: ModelLease): void {
+    this.leases.set(lease.core, lease);
+    for (const core of coresOf(lease.core, lease.mask)) this.#sequences.set(core, lease.sequence);
+  }
+
+  /** Who is the oldest and wants several cores has a worker kept, if any could hold it. */
+  #checkKept(): void {
+    const oldest = this.waiting[0];
+    if (oldest === undefined || this.#coreCount(oldest.version) === 1) return;
+    const { keptHome, keptFor } = this.scheduler.overtaking;
+    const able = this.#world.workers.some((_, worker) => {
+      const words = new Map<number, number>();
+      for (const core of this.cores)
+        if (this.#workerOf.get(core) === worker && !this.withdrawn.has(core))
+          words.set(core >>> 5, (words.get(core >>> 5) ?? 0) + 1);
+      const most = Math.max(0, ...words.values());
+      return most >= this.#coreCount(oldest.version) && this.#capacity(worker) >= this.#memory(oldest.version);
+    });
+    assert.equal(keptHome >= 0, able, 'a worker is kept for the oldest');
+    if (able) assert.equal(this.scheduler.queue.request(keptFor), oldest.request);
+  }
+
+  /** The core and those after it in its word that are away, so many; 0: there are not as many. */
+  #awayFrom(core: number, coreCount: number): number {
+    let mask = 0;
+    for (let each = core; each >>> 5 === core >>> 5 && coreCountOf(mask) < coreCount + Number(mask === 0); each++)
+      if (this.withdrawn.has(each) && !this.#isLeased(each)) mask |= 1 << (each & 31);
+    return isSeveral(core, mask) && coreCountOf(mask) === coreCount ? mask : 0;
+  }
+
+  /** The lease of each core that has one. */
+  #owners(): Map<number, ModelLease> {
+    const owners = new Map<number, ModelLease>();
+    for (const lease of this.leases.values())
+      for (const core of coresOf(lease.core, lease.mask)) owners.set(core, lease);
+    return owners;
+  }
+
+  #isLeased(core: number): boolean {
+    return this.#owners().has(core);
+  }
+
+  #isIdle(core: number): boolean {
+    return this.#workerOf.has(core) && !this.#isLeased(core) && !this.withdrawn.has(core);
+  }
+
+  #coreCount(version: number): number {
+    return this.#world.versions[version]!.coreCount ?? 1;
   }
 
   #end(lease: ModelLease): void {
@@ -294,8 +370,9 @@ export class Model {
     return this.#world.versions[version]!.memoryMb;
   }
 
-  #sizeClass(version: number): number {
-    return Math.floor(Math.log2(this.#memory(version)));
+  #classOf(version: number): number {
+    const coreCount = this.#coreCount(version);
+    return coreCount > 1 ? -Math.floor(Math.log2(coreCount)) : Math.floor(Math.log2(this.#memory(version)));
   }
 
   #capacity(worker: number): number {
@@ -322,16 +399,18 @@ export class Model {
     return isKept && this.#unreserved(worker) >= this.#memory(version);
   }
 
-  /** Workers, but the kept one, with an idle core and the memory. */
+  /** Workers, but the kept one, with the idle cores in a word and the memory. */
   #workersFor(version: number): number[] {
     return this.#world.workers
       .map((_, worker) => worker)
       .filter((worker) => this.scheduler.workers.homeOf(worker) !== this.scheduler.overtaking.keptHome)
       .filter((worker) => this.#free(worker) >= this.#memory(version))
-      .filter((worker) =>
-        this.cores.some(
-          (core) => this.#workerOf.get(core) === worker && !this.leases.has(core) && !this.withdrawn.has(core),
-        ),
-      );
+      .filter((worker) => {
+        const words = new Map<number, number>();
+        for (const core of this.cores)
+          if (this.#workerOf.get(core) === worker && this.#isIdle(core))
+            words.set(core >>> 5, (words.get(core >>> 5) ?? 0) + 1);
+        return [...words.values()].some((idle) => idle >= this.#coreCount(version));
+      });
   }
 }

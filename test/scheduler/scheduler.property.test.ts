@@ -13,10 +13,14 @@ const world: fc.Arbitrary<World> = fc.record({
     fc.record({ coreCount: fc.constantFrom(...WORKER_SIZES), memoryMb: fc.constantFrom(100, 300, 600, 1000, 2500) }),
     { minLength: 1, maxLength: 3 },
   ),
-  versions: fc.array(fc.record({ functionIndex: fc.nat(2), memoryMb: fc.constantFrom(...MEMORY_SIZES_MB) }), {
-    minLength: 4,
-    maxLength: 6,
-  }),
+  versions: fc.array(
+    fc.record({
+      functionIndex: fc.nat(2),
+      memoryMb: fc.constantFrom(...MEMORY_SIZES_MB),
+      coreCount: fc.constantFrom(1, 1, 1, 2, 3, 5, 32),
+    }),
+    { minLength: 4, maxLength: 6 },
+  ),
   queueMax: fc.integer({ min: 0, max: 4 }),
   overtakeMax: fc.integer({ min: 0, max: 2 }),
   firstSequence: fc.constantFrom(0, 2 ** 28 - 2),
@@ -26,6 +30,10 @@ const world: fc.Arbitrary<World> = fc.record({
 const small: fc.Arbitrary<World> = world.map((wide) => ({
   ...wide,
   workers: wide.workers.map(({ memoryMb }, i) => ({ coreCount: (i % 3) + 1, memoryMb })),
+  versions: wide.versions.map((version) => ({
+    ...version,
+    coreCount: version.coreCount === 32 ? 2 : version.coreCount,
+  })),
 }));
 
 type Event = readonly [kind: number, a: number, b: number];

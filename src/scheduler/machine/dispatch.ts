@@ -157,7 +157,7 @@ export class Dispatch {
     const version = this.#queue.version(entry);
     if (this.#queue.isSeveral(entry)) this.#looks.changed(this.#queue.severalClass(entry));
     this.#queue.remove(entry);
-    this.#overtaking.forget(entry);
+    this.#overtaking.dequeued(entry);
     if (this.#isShared) {
       this.#waiting[version]! -= 1;
       // Others may stand back for the one who was first.
@@ -285,6 +285,12 @@ export class Dispatch {
     const several = severalClassOf(coreCount);
     if (this.#isShared) this.#looks.gave(EVERYWHERE);
     else if (!this.#queue.hasClassOf(memoryMb, coreCount)) this.#looks.looked(several);
+  }
+
+  /** The worker has come to have more cores or memory in all. */
+  grew(home: number): void {
+    this.#overtaking.grew(home);
+    this.gave(home);
   }
 
   #serveRound(): void {

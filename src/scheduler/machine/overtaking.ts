@@ -44,6 +44,8 @@ export class Overtaking {
   keptFor = -1;
   /** The entry of several cores for which all workers have been looked at. */
   #searchedFor = -1;
+  /** The home of a worker that has come to have more cores or memory in all, and was not looked at since then; -1: none. */
+  #grown = -1;
 
   constructor(parts: Parts, { memory, shard }: Place, overtakeMax: number) {
     this.#parts = parts;
@@ -107,8 +109,18 @@ export class Overtaking {
   }
 
   /** The entry is in the queue no more. */
-  forget(entry: number): void {
+  dequeued(entry: number): void {
     if (entry === this.#searchedFor) this.#searchedFor = -1;
+  }
+
+  /** The worker may come to hold what it could not before. */
+  grew(home: number): void {
+    this.#grown = home;
+  }
+
+  /** Once a second: other shards may have been told of workers that grew. */
+  forget(): void {
+    this.#searchedFor = -1;
   }
 
   /** Can the worker come to hold that much? */
@@ -159,6 +171,9 @@ export class Overtaking {
   #searchMostIdle(memoryMb: number, coreCount: number, amongAll: boolean): number {
     const { workers, cores } = this.#parts;
     const tries = amongAll ? workers.count : Math.min(workers.count, SEARCH_MAX);
+    const grown = this.#grown;
+    this.#grown = -1;
+    if (grown >= 0 && this.couldHold(grown, memoryMb, coreCount)) return grown;
     let best = -1;
     let most = -1;
     for (let i = 0, found = 0; i < tries && found < SEARCH_MAX; i++) {

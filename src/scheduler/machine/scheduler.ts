@@ -148,7 +148,7 @@ export class Scheduler {
     for (let i = 0; absent && i < coreCount; i++) this.leases.goOut((home << 5) + i);
     this.counts[absent ? WITHDRAWN : IDLE]! += coreCount;
     this.cores.open(home, !absent);
-    this.#dispatch.gave(home);
+    this.#dispatch.grew(home);
     return worker;
   }
 
@@ -285,7 +285,7 @@ export class Scheduler {
   memoryAvailable(worker: number): void {
     const home = this.workers.homeOf(worker);
     this.workers.liftCap(home);
-    this.#dispatch.gave(home);
+    this.#dispatch.grew(home);
   }
 
   /** The worker has made an instance of the version for no lease. */
@@ -319,9 +319,8 @@ export class Scheduler {
   giveBack(core: number): boolean {
     assert(this.cores.isRegistered(core), `core ${core}: no such`);
     if (!this.cores.clearWithdrawn(core)) return false;
-    if (!this.#withdrawal.comeIn(core)) return true;
-    if (this.#withdrawal.put(core)) this.idleList.push(core);
-    this.#dispatch.gave(this.cores.homeOf(core));
+    if (this.#withdrawal.comeIn(core) && this.#withdrawal.put(core)) this.idleList.push(core);
+    this.#dispatch.grew(this.cores.homeOf(core));
     return true;
   }
 
@@ -363,6 +362,7 @@ export class Scheduler {
   /** Once a second. So a second is the longest that anybody stands back for a shard that does not answer. */
   forget(): void {
     this.turns.forget();
+    this.overtaking.forget();
     this.#dispatch.serveWoken();
     this.settleBatch();
   }

@@ -398,7 +398,7 @@ export const MUTANTS: readonly (Mutant & { readonly foundBy: string })[] = [
   {
     name: 'memory that an agent has again is given in silence',
     file: 'machine/scheduler.ts',
-    from: '    this.workers.liftCap(home);\n    this.#dispatch.gave(home);',
+    from: '    this.workers.liftCap(home);\n    this.#dispatch.grew(home);',
     to: '    this.workers.liftCap(home);',
     foundBy: 'an agent has no memory, and has it again',
   },
