@@ -23,6 +23,11 @@ import {
 } from './shard-ports.ts';
 import { type NamedVersion, type Turns, VersionNames } from './version-names.ts';
 
+/** Nobody wakes who waits here. */
+const PAUSE = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+const PAUSE_MS = 1;
+const EMPTY_TRIES = 20;
+
 export interface ControlSetting {
   /** Of this scheduler; it only grows. */
   readonly epoch: number;
@@ -105,7 +110,8 @@ export class Control implements ControlPort {
       },
     });
     if (this.machine.isShared) {
-      this.#endAbsent();
+      for (const member of this.members.all())
+        if (member.line === null && !this.members.isOut(member)) this.#empty(member);
       this.#askTurn();
     }
     this.#settle();
@@ -118,6 +124,8 @@ export class Control implements ControlPort {
   }
 
   place(worker: Pick<Announcement, 'name' | 'coreCount' | 'memoryMb'>): Place | string {
+    const known = this.members.named(worker.name);
+    if (known !== undefined && known.line === null) this.#empty(known);
     const member = this.members.place(worker);
     if (typeof member === 'string') return member;
     for (const shard of this.#shards) shard.workerPlaced();
@@ -214,8 +222,7 @@ export class Control implements ControlPort {
     this.members.leave(member);
     // What was granted there just now is told, and comes back, as any grant of a worker that is gone.
     this.#settle();
-    this.#endAll(member);
-    this.#tellEnded();
+    this.#empty(member);
     this.provisions.hostChanged(member);
     const event = ++this.#workerEvent;
     for (const shard of this.#shards) shard.workerLeft(event, viewOfWorker(member));
@@ -276,6 +283,11 @@ export class Control implements ControlPort {
 
   // ---- what becomes of a shard
 
+  /** Its thread begins. What was asked of the one before it is not answered. */
+  shardBegins(shard: number): void {
+    this.turned(shard, this.#turns.asked);
+  }
+
   /** Its thread has ended, and all its connections with it. */
   shardEnded(shard: number): void {
     for (const line of this.#lines.of(shard)) {
@@ -283,8 +295,6 @@ export class Control implements ControlPort {
       this.gatewayLeft(line, []);
       this.closed(line, 'lost');
     }
-    // Nothing that it began is going on.
-    this.turned(shard, this.#turns.asked);
   }
 
   // ---- leaves
@@ -312,9 +322,16 @@ export class Control implements ControlPort {
     for (const shard of this.#shards) shard.dropped(index, key);
   }
 
-  /** A shard that had claimed a core when its worker went, leased it after that. */
-  #endAbsent(): void {
-    for (const member of this.members.all()) if (member.line === null) this.#endAll(member);
+  /**
+   * Ends what is leased on a worker that is away, until all its cores are out. A shard that had claimed one before it was withdrawn is in the middle of
+   * leasing it, and never waits there: so this waits for it a little. Whoever is not through by then is looked at again in the sweep, and the
+   * worker does not join before that.
+   */
+  #empty(member: Member): void {
+    for (let tries = 0; tries < EMPTY_TRIES && !this.members.isOut(member); tries++) {
+      if (tries > 0) Atomics.wait(PAUSE, 0, 0, PAUSE_MS);
+      this.#endAll(member);
+    }
     this.#tellEnded();
   }
 

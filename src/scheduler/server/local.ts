@@ -37,8 +37,12 @@ export class LocalScheduler {
     this.#listener = listener;
   }
 
-  setVersion(versionIndex: number, functionIndex: number, memoryMb: number): void {
-    this.machine.setVersion(versionIndex, functionIndex, memoryMb);
+  setVersion(
+    versionIndex: number,
+    functionIndex: number,
+    { memoryMb, coreCount }: { readonly memoryMb: number; readonly coreCount: number },
+  ): void {
+    this.machine.setVersion(versionIndex, functionIndex, memoryMb, coreCount);
   }
 
   removeVersion(versionIndex: number): void {

@@ -59,6 +59,17 @@ export class Members {
     return this.#byIndex[index];
   }
 
+  named(name: string): Member | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** Nothing is leased there, and nothing will be before it is given back. */
+  isOut({ firstCore, coreCount }: Member): boolean {
+    const { leases } = this.#machine;
+    for (let core = firstCore; core < firstCore + coreCount; core++) if (!leases.isOut(core)) return false;
+    return true;
+  }
+
   /** Undefined where the line has left, or was never a worker's. */
   on(line: number): Member | undefined {
     return this.#byLine.get(line);
@@ -76,6 +87,7 @@ export class Members {
     if (typeof member === 'string') return member;
     if (member.coreCount !== coreCount || member.memoryMb !== memoryMb)
       return `the worker ${name} had ${member.coreCount} cores and ${member.memoryMb} MB: give it another name`;
+    if (!this.isOut(member)) return `a lease of the worker ${name} is not over yet`;
     member.floor = beginAnew(this.#machine, member.index, member.coreCount);
     return member;
   }
@@ -89,17 +101,12 @@ export class Members {
     return member;
   }
 
-  /**
-   * False: there is no room for it, or a shard that had claimed the core when the worker went has leased it since then. That lease is refused
-   * by the worker, and until then what runs there is only kept back.
-   */
+  /** False: there is no room for it. */
   resume(
     member: Member,
     lease: { readonly core: number; readonly sequence: number; readonly request: number; readonly version: number },
   ): boolean {
     const core = member.firstCore + lease.core;
-    // Of a core that is out and shall be, nobody but the control changes anything.
-    if (!this.#machine.leases.isOut(core)) return false;
     const resumed = this.#machine.resume(core, lease.request, lease.version, member.floor);
     if (resumed) member.earlier.set(core, { sequence: lease.sequence, counted: member.floor });
     return resumed;

@@ -250,8 +250,9 @@ export class Shard implements ShardPort {
       const request = requests[at]!;
       const warmCore = requests[at + 1]!;
       const version = this.requests.version(request);
+      const isWanted = warmCore >= 0 && this.requests.requester(request) !== null;
       // Here is where the version is asked for, so here it helps to know where it is warm.
-      if (warmCore >= 0) this.machine.warmed(this.machine.workerOf(warmCore), version);
+      if (isWanted) this.machine.warmed(this.machine.workerOf(warmCore), version);
       this.#leasing.over(request, version);
     }
     this.settle();

@@ -162,6 +162,7 @@ export class Shards {
     };
     const moved: Transferable[] = [asks.port1, answers.port1, pushes.port1, ...peers.filter((port) => port !== null)];
     this.#stubs[shard]!.port = pushes.port2;
+    this.control.shardBegins(shard);
     return new Promise((resolve, reject) => {
       const events = this.#eventsOf(shard, resolve, reject);
       const desk = new Desk(this.control, events);
@@ -220,6 +221,7 @@ export class Shards {
     desk.end(shard);
     let begun: Promise<number> | null = null;
     await whileAllStandStill(this.#memory, this.#living(), () => {
+      if (this.#isClosing) return;
       const machine = new Scheduler(machineLimits(this.#setting.limits, this.#setting.shardCount), {
         memory: this.#memory,
         shard,
