@@ -1,6 +1,7 @@
 /** What the commands that answer clients have in common: `perch up` and `perch gateway`. */
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import { readSecretFile, WITH_KEY } from '../cluster/identity/secret-file.ts';
 import { CliError, EXIT } from './exit-codes.ts';
 import { wholeNumber } from './options.ts';
 
@@ -27,12 +28,8 @@ export function withGateway(command: Command): Command {
 /** Secret by access key id; empty where there is no file. */
 export function readKeys(file: string | undefined): ReadonlyMap<string, string> {
   if (file === undefined) return new Map();
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new CliError(EXIT.usage, `--keys ${file} cannot be read: ${(error as Error).message}.`);
-  }
+  const { text, message } = { message: '', ...readSecretFile(file, WITH_KEY) };
+  if (text === null) throw new CliError(EXIT.usage, `--keys: ${message}`);
   const keys = new Map<string, string>();
   for (const [index, line] of text.split('\n').entries()) {
     const fields = line.trim().split(/\s+/);

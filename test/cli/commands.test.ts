@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
@@ -265,8 +265,13 @@ test('no platform: exit code 69 and what to do', async () => {
 });
 
 test('a platform with keys: unsigned and wrongly signed requests are refused, signed ones answered', async () => {
-  const folder = folderWith({ keys: 'alice very-secret\n' });
-  const platform = await startTestPlatform({ args: ['--keys', path.join(folder, 'keys')] });
+  const file = path.join(folderWith({ keys: 'alice very-secret\n' }), 'keys');
+  chmodSync(file, 0o644);
+  const open = await perch(['up', '--keys', file]);
+  assert.equal(open.code, 2);
+  assert.match(open.stderr, /may be used by other users .* run 'chmod 600/);
+  chmodSync(file, 0o600);
+  const platform = await startTestPlatform({ args: ['--keys', file] });
   try {
     const env = { PERCH_ENDPOINT: platform.url, PERCH_ACCESS_KEY_ID: 'alice', PERCH_SECRET_ACCESS_KEY: 'very-secret' };
     assert.equal((await perch(['list'], { env: { PERCH_ENDPOINT: platform.url } })).code, 4);

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { lockFolder } from '../../src/store/embedded/lock.ts';
 import { makeCluster, temporaryFolder } from './identity/cluster.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
@@ -51,6 +52,15 @@ test('a gateway whose port for clients is taken', async () => {
 });
 
 const WORKER = ['worker', '--join', workerFile, ...NOBODY, '--store', '127.0.0.1:1', '--sandbox', 'none'];
+
+test('a worker whose data folder another one uses', async () => {
+  const data = temporaryFolder();
+  const lock = lockFolder(data, 'worker');
+  const { code, said } = await run(...WORKER, '--listen', '127.0.0.1:0', '--data', data);
+  lock.release();
+  assert.equal(code, 4, said);
+  assert.match(said, new RegExp(`${data} is in use by another platform or worker \\(process ${process.pid}\\)`));
+});
 
 test('a worker whose port is taken', async () => {
   const { code, said } = await run(...WORKER, '--listen', `127.0.0.1:${taken}`, '--data', temporaryFolder());

@@ -52,8 +52,7 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
   const { dataDir, topology, log } = options;
   const metrics = new Metrics();
   const report = (message: string): void => log.warn(message);
-  const codeCache = makeCodeCache(options);
-  closers.push(() => codeCache.close());
+  const codeCache = makeCodeCache(options, closers);
   const store = await openEmbeddedStore(dataDir, { report, sink: codeCache });
   closers.push(() => store.close());
   await codeCache.open(store.codeSource);

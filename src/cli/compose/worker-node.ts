@@ -185,8 +185,7 @@ async function openParts(options: WorkerNodeOptions, closers: Closers, metrics: 
   const shelf = new ZipShelf({ folder, bytesMax: options.codeCacheMb * MB, report });
   closers.push(() => shelf.close());
   const source = new RemoteCodeSource({ ...store, log, metrics, peerAgent, shelf });
-  const codes = makeCodeCache(options);
-  closers.push(() => codes.close());
+  const codes = makeCodeCache(options, closers);
   await codes.open(source);
   codeCacheMetrics(codes, metrics);
   const logs = new RemoteLogs({ ...store, log, metrics });

@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 import type { Account } from '../../base/arn.ts';
 import { realClock } from '../../base/clock.ts';
 import { LIMITS } from '../../base/limits.ts';
+import { prepareDataFolder } from '../../store/data-folder.ts';
+import { lockFolder } from '../../store/embedded/lock.ts';
 import type { LogStore } from '../../store/logs.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
@@ -15,6 +17,7 @@ import type { Topology } from '../../worker/agent/topology.ts';
 import { CodeCache } from '../../worker/code/code-cache.ts';
 import type { SandboxBackend } from '../../worker/sandbox/contract.ts';
 import { createBackend } from '../../worker/sandbox/index.ts';
+import type { Closers } from './closers.ts';
 
 export type SandboxKind = 'bubblewrap' | 'none';
 
@@ -47,10 +50,17 @@ export function defaultMemoryMb(): number {
   return Math.floor((bytes * MEMORY_SHARE) / MB);
 }
 
-export function makeCodeCache(options: WorkerOptions): CodeCache {
+/** Not open yet. The data folder is this worker's until it is closed. */
+export function makeCodeCache(options: WorkerOptions, closers: Closers): CodeCache {
+  const folder = path.resolve(options.dataDir);
   const limits = { ...LIMITS, codeCacheBytesMax: options.codeCacheMb * MB };
   const report = (message: string): void => options.log.warn(message);
-  return new CodeCache({ folder: path.resolve(options.dataDir), limits, clock: realClock, report });
+  prepareDataFolder(folder);
+  const lock = lockFolder(folder, 'worker');
+  closers.push(async () => lock.release());
+  const cache = new CodeCache({ folder, limits, clock: realClock, report });
+  closers.push(() => cache.close());
+  return cache;
 }
 
 /** Not open yet. */

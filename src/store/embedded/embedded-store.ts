@@ -1,7 +1,7 @@
 /** The store of a single machine: node:sqlite and files in one folder. See README.md beside this file. */
 import { randomUUID } from 'node:crypto';
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { closeSync, openSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { realClock } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';
 import { UserError } from '../../base/errors.ts';
@@ -23,6 +23,7 @@ import {
   versionsOf,
 } from '../functions.ts';
 import type { Change, Fresh, FunctionState } from '../functions.ts';
+import { cannotUse, prepareDataFolder } from '../data-folder.ts';
 import { StoreReads } from '../reads.ts';
 import { StoreError } from '../store.ts';
 import type {
@@ -74,7 +75,7 @@ export async function openEmbeddedStore(folder: string, options: EmbeddedStoreOp
   try {
     prepareFolder(path);
   } catch (error) {
-    throw new StoreError(`Cannot use the data folder ${path}: ${messageOf(error)}.`);
+    throw error instanceof StoreError ? error : cannotUse(path, error);
   }
   const database = await Database.open({ folder: path, pageCountMax: limits.databasePageCountMax });
   try {
@@ -336,21 +337,10 @@ export class EmbeddedStore extends StoreReads implements Store, EnqueuedInvocati
   }
 }
 
-/** Everything in it is the platform's own; code/ alone is opened up by the code cache, for the sandboxes. */
 function prepareFolder(folder: string): void {
-  makeParents(folder);
-  if (!existsSync(folder)) mkdirSync(folder, { mode: 0o700 });
-  chmodSync(folder, 0o700);
+  prepareDataFolder(folder);
   // SQLite gives its journals the mode of the file they belong to.
   for (const name of ['lock', 'perch.db']) makeEmpty(join(folder, name));
-}
-
-/** One by one: Node's recursive mkdir misnames the error of a read-only disk, and never ends on a path such as /proc/a/b. */
-function makeParents(folder: string): void {
-  const parent = dirname(folder);
-  if (existsSync(parent)) return;
-  makeParents(parent);
-  mkdirSync(parent);
 }
 
 /** A file that is there must not even be opened: closing it would drop the locks that this process holds on it. */

@@ -441,7 +441,8 @@ export class Agent implements Provisioner {
   #onExited(resident: Resident, reason: ExitReason): void {
     const { slot } = resident;
     const entry = { function: resident.functionName, slot, reason };
-    if (reason.kind === 'start-failed') this.#doors.log.error(entry, 'a sandbox did not start');
+    // What is killed while it starts has not failed to.
+    if (reason.kind === 'start-failed' && !this.#stopping) this.#doors.log.error(entry, 'a sandbox did not start');
     else this.#doors.log.debug(entry, 'an instance ended');
     if (resident instanceof Instance && resident.answeredUs > 0)
       this.#metrics.spent(this.#doors.clock.nowUs() - resident.answeredUs);
