@@ -32,6 +32,10 @@ import type { GatewayNodeDoors, GatewayNodeSetting } from './setting.ts';
 import { WorkerLines } from './worker-lines.ts';
 
 const TICK_MS = 250;
+/** How often it is looked for invocations that their workers have not answered in time. */
+const LOOK_MS = 5000;
+/** Beside the function's own time: for its code, its initialisation, and the way. */
+const ANSWER_GRACE_MS = LIMITS.codeTimeoutMs + LIMITS.initTimeoutMs + LIMITS.linkSilenceMs;
 const LIFE_END = 2 ** 32 - 1;
 const EMPTY: Buffer = Buffer.alloc(0);
 const NOTHING_KNOWN: CopyState = {
@@ -129,7 +133,12 @@ export class ClusterDispatcher implements Dispatch {
   start(): void {
     const { clock, store } = this.#doors;
     this.#scheduler.start(this.#machine);
-    this.#stopTicking = clock.every(TICK_MS, () => this.#machine.tick());
+    const stopTicking = clock.every(TICK_MS, () => this.#machine.tick());
+    const stopLooking = clock.every(LOOK_MS, () => this.#breakOffOverdue());
+    this.#stopTicking = () => {
+      stopTicking();
+      stopLooking();
+    };
     if (!this.#setting.hasStore) return;
     const provisioner = {
       provision: (version: number, count: number) => this.#machine.provision(version, count),
@@ -163,7 +172,7 @@ export class ClusterDispatcher implements Dispatch {
       if (pending === null || pending.isOver) continue;
       pending.isOver = true;
       this.#line.remove(pending);
-      if (!this.#machine.isAssigned(number)) this.#refusals.refuse(pending.done, 'stopping');
+      if (this.#machine.assignedTo(number) < 0) this.#refusals.refuse(pending.done, 'stopping');
       else pending.done(lostOf(pending, 'The gateway stopped before the function had answered', nowUs));
     }
     this.#scheduler.stop();
@@ -223,7 +232,9 @@ export class ClusterDispatcher implements Dispatch {
 
   uses(): FunctionUse[] {
     const requests = this.#pending.flatMap((pending, number) =>
-      pending === null || pending.isOver ? [] : [{ entry: pending.entry, isRunning: this.#machine.isAssigned(number) }],
+      pending === null || pending.isOver
+        ? []
+        : [{ entry: pending.entry, isRunning: this.#machine.assignedTo(number) >= 0 }],
     );
     return functionUses(this.#versions.entries(), requests);
   }
@@ -233,7 +244,7 @@ export class ClusterDispatcher implements Dispatch {
     const nowUs = this.#doors.clock.nowUs();
     const running = new Map<number, Pending>();
     for (const [number, pending] of this.#pending.entries())
-      if (pending !== null && this.#machine.isAssigned(number))
+      if (pending !== null && this.#machine.assignedTo(number) >= 0)
         for (const core of coresOfLease(pending.core, pending.mask)) running.set(core, pending);
     const views: CoreView[] = [];
     for (const { told, firstCore, coreCount } of this.#machine.workers()) {
@@ -388,6 +399,19 @@ export class ClusterDispatcher implements Dispatch {
     pending.isOver = true;
     this.#line.remove(pending);
     return true;
+  }
+
+  /** A worker ends what takes too long, and says so; one that does not is not well. */
+  #breakOffOverdue(): void {
+    const nowUs = this.#doors.clock.nowUs();
+    const overdue = new Set<number>();
+    for (const [number, pending] of this.#pending.entries()) {
+      const worker = this.#machine.assignedTo(number);
+      if (pending === null || pending.isOver || worker < 0) continue;
+      const allowedMs = pending.entry.fn.config.timeoutS * 1000 + ANSWER_GRACE_MS;
+      if (nowUs - pending.assignedUs > allowedMs * 1000) overdue.add(worker);
+    }
+    for (const worker of overdue) this.#workers.breakOff(worker);
   }
 
   #refused(number: number, why: RequestRefusal): void {

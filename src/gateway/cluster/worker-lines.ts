@@ -81,6 +81,12 @@ export class WorkerLines {
     line.dialer.stop();
   }
 
+  /** It says nothing of what it was sent: what it has not answered is lost, and it is dialled again. */
+  breakOff(worker: number): void {
+    this.#doors.log.warn({ worker: this.nameOf(worker) }, 'a worker has not answered an invocation in its time');
+    this.#lines[worker]?.link?.close(CloseReason.silent);
+  }
+
   stop(): void {
     for (const worker of this.#lines.keys()) this.hangUp(worker);
   }

@@ -320,8 +320,9 @@ export class GatewayMachine {
     return this.#table.count(State.free) + this.#table.count(State.lost) === countMax;
   }
 
-  isAssigned(number: number): boolean {
-    return this.#table.state(number) === State.assigned;
+  /** The worker that has it; -1: none has been sent it. */
+  assignedTo(number: number): number {
+    return this.#table.state(number) === State.assigned ? this.#table.worker[number]! : NONE;
   }
 
   /** As the scheduler told of it. */
