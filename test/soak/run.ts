@@ -40,8 +40,18 @@ const SOAKS: readonly Soak[] = [
   {
     name: 'shards',
     what: 'shards of the scheduler on real threads: storms ten times as long with twenty seeds, and more orders of all accesses',
-    files: ['test/scheduler/shards/*.test.ts'],
-    env: { PERCH_STORM_GRANTS: '100000', PERCH_STORM_ROUNDS: '20', PERCH_MORE_SWITCHES: '1' },
+    files: [
+      'test/scheduler/shards/*.test.ts',
+      'test/scheduler/cluster-scheduler.property.test.ts',
+      'test/cluster/shards.test.ts',
+    ],
+    env: {
+      PERCH_STORM_GRANTS: '100000',
+      PERCH_STORM_ROUNDS: '20',
+      PERCH_MORE_SWITCHES: '1',
+      CLUSTER_RUNS: '20000',
+      PERCH_SHARD_ROUNDS: '20000',
+    },
   },
   {
     name: 'models',

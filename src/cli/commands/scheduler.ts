@@ -16,6 +16,7 @@ interface SchedulerCommandOptions extends NodeOptions {
 const DEFAULT_LISTEN = '0.0.0.0:9401';
 const CORES_MAX = 640_000;
 const WORKERS_MAX = 20_000;
+/** The control has the 31st place. */
 const SHARDS_MAX = 30;
 
 export function register(program: Command): void {

@@ -25,7 +25,7 @@ interface Listening {
 }
 
 /** Throws what listening throws. */
-export function listen(setting: ListenSetting, { accept, answers }: Listening): Promise<Listener> {
+export function listen(setting: ListenSetting, listening: Listening): Promise<Listener> {
   const { identity, revoked, host, port, reusePort = false, clock, log } = setting;
   return openListener({
     identity,
@@ -37,7 +37,7 @@ export function listen(setting: ListenSetting, { accept, answers }: Listening): 
     reusePort,
     clock,
     log,
-    frames: accept,
-    http: (request, response) => answerHttp(answers, request, response),
+    frames: (socket, peer) => listening.accept(socket, peer),
+    http: (request, response) => answerHttp(listening.answers, request, response),
   });
 }

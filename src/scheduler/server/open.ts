@@ -67,23 +67,18 @@ export function openScheduler(options: SchedulerOptions): Promise<RunningSchedul
 
 async function openAlone(options: SchedulerOptions): Promise<RunningScheduler> {
   const { identity, clock, log } = options;
-  const { scheduler, server, answers, close } = openOneShard(schedulerLimits(options), {
-    name: identity.name,
-    clock,
-    log,
-  });
-  const listening = listen(options, { accept: (socket, peer) => server.accept(socket, peer), answers });
-  const listener = await listening.catch((error: unknown) => {
-    close();
-    throw error;
+  const one = openOneShard(schedulerLimits(options), { name: identity.name, clock, log });
+  const listener = await listen(options, {
+    accept: (socket, peer) => one.server.accept(socket, peer),
+    answers: one.answers,
   });
   return {
     port: listener.port,
-    epoch: scheduler.epoch,
+    epoch: one.scheduler.epoch,
     dismiss: (fingerprints) => listener.dismiss(fingerprints),
     close: async () => {
       const closed = listener.close();
-      close();
+      one.close();
       await closed;
     },
   };

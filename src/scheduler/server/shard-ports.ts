@@ -6,14 +6,10 @@
  * A line is named by a number, of which the lower bits say at which shard it is.
  */
 import type { CloseReason } from '../../wire/cluster-frame.ts';
-import { SHARD_COUNT_MAX } from '../machine/memory.ts';
 import type { Announcement, Place, ProvisionedSum, WorkerView } from './ports.ts';
 import type { NamedVersion } from './version-names.ts';
 
 const SHARD_BITS = 5;
-
-/** The control has a place among the shards, behind the last one. */
-export const SHARDS_MAX: number = SHARD_COUNT_MAX - 1;
 
 export function lineOf(shard: number, count: number): number {
   return count * (1 << SHARD_BITS) + shard;

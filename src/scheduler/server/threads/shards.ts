@@ -128,7 +128,7 @@ export class Shards {
   async #terminate(): Promise<void> {
     this.#isClosing = true;
     this.#stopSweeping();
-    await Promise.all(this.#threads.map((thread) => thread?.worker.terminate()));
+    await Promise.all(this.#threads.map((thread) => thread?.worker.terminate() ?? Promise.resolve(0)));
   }
 
   /** Resolves with the port at which it listens. */
@@ -136,7 +136,7 @@ export class Shards {
     shard: number,
     { peers, generation = 0, heldRequests = [] }: Pick<ThreadData, 'peers'> & Partial<ThreadData>,
   ): Promise<number> {
-    const { limits, shardCount, name, entry, door } = this.#setting;
+    const { limits, shardCount, name, entry } = this.#setting;
     const [asks, answers, pushes] = [new MessageChannel(), new MessageChannel(), new MessageChannel()];
     const answerCount = sharedInt32(1);
     const data: ThreadData = {
@@ -158,7 +158,7 @@ export class Shards {
       peers,
       name,
       life: this.#life,
-      door: door(this.port),
+      door: this.#setting.door(this.port),
     };
     const moved: Transferable[] = [asks.port1, answers.port1, pushes.port1, ...peers.filter((port) => port !== null)];
     this.#stubs[shard]!.port = pushes.port2;
@@ -219,7 +219,7 @@ export class Shards {
     this.#isReaping = true;
     silence(this.#memory, shard);
     desk.end(shard);
-    let begun: Promise<number> | null = null;
+    const begun: Promise<number>[] = [];
     await whileAllStandStill(this.#memory, this.#living(), () => {
       if (this.#isClosing) return;
       const machine = new Scheduler(machineLimits(this.#setting.limits, this.#setting.shardCount), {
@@ -227,15 +227,17 @@ export class Shards {
         shard,
       });
       reap(machine);
-      begun = this.#begin(shard, {
-        peers: this.#newPeers(shard),
-        generation: generation + 1,
-        heldRequests: heldOf(machine),
-      });
+      begun.push(
+        this.#begin(shard, {
+          peers: this.#newPeers(shard),
+          generation: generation + 1,
+          heldRequests: heldOf(machine),
+        }),
+      );
     });
     wakeAll(this.#memory, shard);
     this.#isReaping = false;
-    await begun;
+    await Promise.all(begun);
   }
 
   /** The others hear of theirs before they go on. */
