@@ -35,6 +35,7 @@ interface Waiter {
   readonly request: number;
   readonly version: number;
   overtaken: number;
+  readonly since: number;
 }
 
 export const REQUEST_COUNT = 24;
@@ -56,6 +57,7 @@ export class Model {
   readonly #provisioned: Map<number, number> = new Map();
   /** 'worker:version': it may have an instance that is idle. */
   readonly #warm: Set<string> = new Set();
+  #tick = 2 ** 31 - 20;
   /** How often each request was answered for good: granted (and not refused by the agent), cancelled or refused. */
   readonly outcomes: Map<string, number> = new Map();
   /** Leases that are over, for releases that come too late. */
@@ -90,6 +92,7 @@ export class Model {
     world.versions.forEach(({ functionIndex, memoryMb, coreCount }, i) =>
       this.scheduler.setVersion(i, functionIndex, memoryMb, coreCount),
     );
+    this.tell(0);
     this.check();
   }
 
@@ -119,7 +122,8 @@ export class Model {
       if (!waitedBefore) assert.equal(this.#workersFor(version).length, 0, 'it waits, and a worker could serve it');
     }
     const passes = this.cores.some((core) => this.#mayPass(version, this.#workerOf.get(core)!));
-    if (answer === outcome.queued || answer === outcome.granted) this.waiting.push({ request, version, overtaken: 0 });
+    if (answer === outcome.queued || answer === outcome.granted)
+      this.waiting.push({ request, version, overtaken: 0, since: this.#tick });
     if (answer === outcome.granted) {
       assert.ok(!waitedBefore || passes, 'it passed one of its own size');
       assert.equal(this.scheduler.actions.count, 1, 'granted at once, so there is one grant');
@@ -130,6 +134,27 @@ export class Model {
       answer === outcome.queued,
     );
     return answer;
+  }
+
+  tell(ticks: number): void {
+    this.#tick += ticks;
+    this.scheduler.tellTime(this.#tick);
+  }
+
+  requestAgain(request: number, version: number, waitedTicks: number): void {
+    const wasKept = this.scheduler.overtaking.keptHome >= 0;
+    const answer = this.scheduler.requestAgain(request, version, waitedTicks);
+    assert.ok(answer !== outcome.refusedConcurrency && answer !== outcome.refusedQueueFull);
+    if (answer === outcome.refusedCores || answer === outcome.refusedMemory) return;
+    const since = this.#tick - waitedTicks;
+    const waiter = { request, version, overtaken: 0, since };
+    const index = this.waiting.findIndex((other) => other.since > since);
+    // Granted at once it need not have waited for its place.
+    const at = index < 0 ? this.waiting.length : index;
+    this.waiting.splice(at, 0, waiter);
+    this.#takeGrants(wasKept);
+    const isWaiting = this.waiting.some((other) => other.request === request);
+    assert.equal(isWaiting, answer === outcome.queued);
   }
 
   cancel(request: number): void {
@@ -158,7 +183,8 @@ export class Model {
       const worker = this.#workerOf.get(lease.core)!;
       this.#warm.delete(`${worker}:${lease.version}`);
       this.#caps[worker] = Math.min(this.#caps[worker]!, this.#memory(lease.version) - 1);
-      this.waiting.unshift({ request: lease.request, version: lease.version, overtaken: 0 });
+      const since = this.waiting[0]?.since ?? this.#tick;
+      this.waiting.unshift({ request: lease.request, version: lease.version, overtaken: 0, since });
     }
     this.#takeGrants(wasKept);
   }
@@ -247,7 +273,11 @@ export class Model {
     const owners = this.#owners();
     assert.equal(scheduler.leasedCount, owners.size);
     this.#checkKept();
-    assert.equal(scheduler.queue.length, this.waiting.length);
+    const inOrder = [...scheduler.queue.inOrder()].map((entry) => scheduler.queue.request(entry));
+    assert.deepEqual(
+      inOrder,
+      this.waiting.map(({ request }) => request),
+    );
     for (const core of this.cores) {
       const lease = owners.get(core);
       const state = lease !== undefined ? 'leased' : this.withdrawn.has(core) ? 'withdrawn' : 'idle';

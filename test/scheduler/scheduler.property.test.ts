@@ -37,7 +37,7 @@ const small: fc.Arbitrary<World> = world.map((wide) => ({
 }));
 
 type Event = readonly [kind: number, a: number, b: number];
-const events: fc.Arbitrary<Event[]> = fc.array(fc.tuple(fc.nat(27), fc.nat(999), fc.nat(999)), {
+const events: fc.Arbitrary<Event[]> = fc.array(fc.tuple(fc.nat(30), fc.nat(999), fc.nat(999)), {
   maxLength: 200,
   size: 'max',
 });
@@ -70,7 +70,11 @@ function apply(model: Model, [kind, a, b]: Event, versionCount: number, workerCo
     const away = [...model.withdrawn];
     if (request !== undefined && away.length > 0)
       model.resume(away[a % away.length]!, request, a % versionCount, 1 + (b % 5));
-  } else if (kind === 26) model.forget(a % workerCount);
+  } else if (kind <= 28) {
+    const request = model.freeRequest();
+    model.tell(b % 3);
+    if (request !== undefined) model.requestAgain(request, a % versionCount, b % 10);
+  } else if (kind === 29) model.forget(a % workerCount);
   else model.evicted(a % workerCount, b % versionCount);
 }
 

@@ -145,6 +145,20 @@ export class Dispatch {
     if (this.#isShared) this.#raise(version);
   }
 
+  /** One that has waited so many ticks elsewhere, and goes before those who have waited less. True: it is granted. */
+  again(request: number, version: number, waitedTicks: number): boolean {
+    const memoryMb = this.#versions.memoryMb(version);
+    const core = this.findForNew(version, memoryMb);
+    if (core >= 0) {
+      this.lease(core, request, version);
+      return true;
+    }
+    this.#counters[COUNT.queued]! += 1;
+    this.#waitAgain(request, version, (this.#queue.tick - waitedTicks) | 0);
+    this.serveWaiting();
+    return !this.#queue.isWaiting(request);
+  }
+
   /** Before everybody else. No worker is to be kept for another then. */
   waitFirst(request: number, version: number, memoryMb: number): void {
     this.#queue.pushFront(request, version, memoryMb, this.#versions.coreCount(version));
@@ -293,6 +307,17 @@ export class Dispatch {
     this.gave(home);
   }
 
+  #waitAgain(request: number, version: number, since: number): void {
+    const memoryMb = this.#versions.memoryMb(version);
+    const coreCount = this.#versions.coreCount(version);
+    const before = this.#queue.oldest();
+    this.#queue.insert({ request, version, memoryMb, coreCount }, since);
+    if (coreCount > 1) this.#looks.gave(EVERYWHERE);
+    // No worker is to be kept for one who has waited less.
+    if (this.#queue.oldest() !== before) this.endKept();
+    if (this.#isShared) this.#raise(version);
+  }
+
   #serveRound(): void {
     if (this.#overtaking.keptHome >= 0) this.#serveKept();
     if (this.#summary.greatest > 0 || this.#mayPassBy) this.#serveAll();
@@ -306,15 +331,17 @@ export class Dispatch {
     return true;
   }
 
-  /** True: one who waits for several cores, and is older than `than`, was granted them. */
+  /** True: one who waits for several cores, and is older than `than`, was granted them, or a worker became kept: what fitted before may not fit now. */
   #serveSeveral(than: number): boolean {
     for (let classes = -1; ;) {
       const entry = this.#queue.oldestSeveral(classes, than);
       if (entry < 0) return false;
       const several = this.#queue.severalClass(entry);
       const where = this.#looks.where(several);
+      const { homeKept } = this.#overtaking;
       if (where >= EVERYWHERE && this.#tryServe(entry, where)) return true;
       this.#looks.looked(several);
+      if (this.#overtaking.homeKept !== homeKept) return true;
       classes &= ~(1 << several);
     }
   }

@@ -91,7 +91,7 @@ function checkQueue(scheduler: Scheduler): void {
   assert(inOrder.length === seen.size && inOrder.every((entry) => seen.has(queue.request(entry))), 'the order of all');
   inOrder.forEach((entry, i) => {
     const older = inOrder[i - 1];
-    assert(older === undefined || queue.isOlder(older, entry), `request ${queue.request(entry)} is out of order`);
+    assert(older === undefined || !queue.isOlder(entry, older), `request ${queue.request(entry)} is out of order`);
   });
   assert(seen.size === queue.length, `${seen.size} requests are linked, counted ${queue.length}`);
   const { keptFor, keptHome } = scheduler.overtaking;

@@ -5,6 +5,7 @@
 import { assert } from '../../base/assert.ts';
 import { coreCountOf, coresOf } from '../../base/core-mask.ts';
 import { isAfter } from '../../wire/cluster/sequence.ts';
+import { SEQUENCE_MASK } from './leases.ts';
 import { countWord } from './memory.ts';
 import type { Scheduler } from './scheduler.ts';
 
@@ -43,12 +44,12 @@ export function resumeLease(machine: Scheduler, core: number, mask: number, leas
   return true;
 }
 
-/** Whatever instances the worker had are out of reach. As many steps as there are versions. */
+/** Whatever instances the worker had are out of reach. As many steps as there are versions that are set. */
 export function forgetWorker(machine: Scheduler, worker: number): void {
   const { cores, versions, warm, workers } = machine;
   const home = workers.homeOf(worker);
-  for (let version = 0; version < machine.limits.versionCountMax; version++)
-    if (versions.isSet(version)) warm.forget(version, home << 5, cores.endOf(home));
+  for (let version = 0; version < versions.end; version++)
+    if (warm.count(version) > 0) warm.forget(version, home << 5, cores.endOf(home));
 }
 
 /**
@@ -58,11 +59,29 @@ export function forgetWorker(machine: Scheduler, worker: number): void {
 export function beginAnew(machine: Scheduler, worker: number, coreCount: number): number {
   const { leases } = machine;
   const first = machine.firstCore(worker);
-  let floor = leases.sequence(first);
-  for (let core = first + 1; core < first + coreCount; core++)
-    if (isAfter(leases.sequence(core), floor)) floor = leases.sequence(core);
+  const sequences = new Int32Array(coreCount);
+  for (let i = 0; i < coreCount; i++) sequences[i] = leases.sequence(first + i);
+  const floor = latestOf(sequences);
   for (let core = first; core < first + coreCount; core++) if (!leases.isLeased(core)) leases.setSequence(core, floor);
   return floor;
+}
+
+/**
+ * The one that none of the others is after: the last before the widest gap on the way round. In pairs, which of two is after the other
+ * has no one answer for three that lie all the way round.
+ */
+export function latestOf(sequences: Int32Array): number {
+  const sorted = sequences.toSorted();
+  const last = sorted.at(-1)!;
+  let latest = last;
+  let widest = (sorted[0]! - last) & SEQUENCE_MASK;
+  for (let i = 1; i < sorted.length; i++) {
+    const gap = sorted[i]! - sorted[i - 1]!;
+    if (gap <= widest) continue;
+    widest = gap;
+    latest = sorted[i - 1]!;
+  }
+  return latest;
 }
 
 export { isAfter };

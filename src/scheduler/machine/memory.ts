@@ -38,6 +38,8 @@ export const globalWord = {
   PROVISIONED_COUNT: (2 << LINE_LOG2) + 4,
   /** No version asks more memory, in MB: a power of two (rooms.ts). */
   LARGEST_MB: (2 << LINE_LOG2) + 5,
+  /** No version that is set has this index or a higher one. */
+  VERSION_END: (2 << LINE_LOG2) + 6,
   /** + k: the most memory that a worker has in all which has k cores in a word, for k of 0 to 32; 0: none has. */
   MEMORY_MB_MAX_OF: 3 << LINE_LOG2,
 } as const;

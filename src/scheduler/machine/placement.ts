@@ -17,6 +17,7 @@ import type { IdleList } from './idle-list.ts';
 import { countWord } from './memory.ts';
 import type { Overtaking } from './overtaking.ts';
 import type { Rooms } from './rooms.ts';
+import type { Leases } from './leases.ts';
 import { EVERYWHERE } from './looks.ts';
 import { Several } from './several.ts';
 import type { SharedInt32 } from './shared.ts';
@@ -34,6 +35,7 @@ const IDLE_TRIES = 8;
 
 interface Parts {
   readonly cores: Cores;
+  readonly leases: Leases;
   readonly workers: Workers;
   readonly summary: Summary;
   readonly rooms: Rooms;
@@ -47,6 +49,7 @@ interface Parts {
 
 export class Placement {
   readonly #cores: Cores;
+  readonly #leases: Leases;
   readonly #workers: Workers;
   readonly #summary: Summary;
   readonly #rooms: Rooms;
@@ -71,6 +74,7 @@ export class Placement {
 
   constructor(parts: Parts, withdrawal: Withdrawal, isShared: boolean) {
     this.#cores = parts.cores;
+    this.#leases = parts.leases;
     this.#workers = parts.workers;
     this.#summary = parts.summary;
     this.#rooms = parts.rooms;
@@ -144,6 +148,13 @@ export class Placement {
     }
     const idle = this.#withdrawal.putSeveral(lead, mask);
     for (let rest = idle; rest !== 0; rest = withoutLowest(rest)) this.#idleList.push(lowestCore(lead, rest));
+  }
+
+  /** A lease of several cores has ended, and one was counted as leased no more already: all are nobody's. */
+  endSeveral(lead: number): void {
+    const mask = this.#leases.endSeveral(lead);
+    this.#counts[countWord.LEASED]! -= coreCountOf(mask) - 1;
+    this.put(lead, mask);
   }
 
   #findSeveral(version: number, memoryMb: number, where: number): number {

@@ -12,6 +12,11 @@
  * Within one FIFO nobody passes a head for which the memory is short, even where the next would fit: that is the price
  * of constant work. Rejected: one FIFO (a big request in front stops all), a scan for the first that fits (as long as the queue).
  *
+ * Who comes again, having waited before elsewhere, is put among the others by how long he has waited: an entry knows since when. That is a walk
+ * from where the last such one was put, and so for those that come in order of their waiting one pass through the queue for all together; it is
+ * no longer than INSERT_STEPS_MAX, and ends before somebody who has waited longer if it has to. Who is put before another shares his
+ * number of arrival.
+ *
  * Whoever waits has an entry, and entries are few, so that they stay in the cache whatever indices the requests have;
  * all requests have one bit that says whether they wait. Requests that are granted at once touch nothing else here.
  * Budget: 32 bytes an entry, two cache lines to link, at most 30 to choose. Allocates nothing. Checked by bench/schedule.ts.
@@ -31,6 +36,7 @@ const MEMORY_MB = 5;
 const OLDER = 6;
 const YOUNGER = 7;
 const SIZE_CLASS_COUNT = 30;
+const INSERT_STEPS_MAX = 1024;
 /** 2 or 3 cores, 4 to 7, 8 to 15, 16 to 31, 32. Their FIFOs come after those by size. */
 export const SEVERAL_CLASS_COUNT = 5;
 const CLASS_COUNT: number = SIZE_CLASS_COUNT + SEVERAL_CLASS_COUNT;
@@ -40,6 +46,13 @@ const ensure: (condition: boolean, message: string) => void = assert;
 
 /** Of one request; an entry has 16 bits for it. */
 export const OVERTAKE_COUNT_MAX = 0xffff;
+
+export interface Waiter {
+  readonly request: number;
+  readonly version: number;
+  readonly memoryMb: number;
+  readonly coreCount: number;
+}
 
 export class Queue {
   readonly #entries: SharedInt32;
@@ -53,6 +66,11 @@ export class Queue {
   readonly #classes: Uint8Array;
   /** A bit for each size class in which somebody waits. */
   #sizeClasses = 0;
+  /** Of each entry: when it began to wait, in ticks. */
+  readonly #since: Int32Array;
+  /** Who was inserted last, and of each class; -1: nobody, or he waits no more and was the first. */
+  #finger = -1;
+  readonly #fingers: Int32Array = new Int32Array(CLASS_COUNT).fill(-1);
   /** The same for several cores. */
   #severalClasses = 0;
   #length = 0;
@@ -65,9 +83,12 @@ export class Queue {
   /** Entries from here on were never used. */
   #unused = 0;
 
-  constructor(requestCountMax: number, entryCountMax: number) {
+  /** Any request may wait, so there are as many entries; the ones that were never used cost nothing. */
+  constructor(requestCountMax: number) {
+    const entryCountMax = requestCountMax;
     this.#entries = sharedInt32(entryCountMax << STRIDE_LOG2);
     this.#classes = new Uint8Array(entryCountMax);
+    this.#since = new Int32Array(entryCountMax);
     this.#entryOf = sharedInt32(requestCountMax);
     this.#waiting = sharedInt32(Math.ceil(requestCountMax / 32));
   }
@@ -115,6 +136,9 @@ export class Queue {
     return this.#classes[entry]! - SIZE_CLASS_COUNT;
   }
 
+  /** The time, in ticks of whoever tells it: wraps, and does not go back. */
+  tick = 0;
+
   pushBack(request: number, version: number, memoryMb: number, coreCount = 1): void {
     const arrival = (this.#arrival + 1) | 0;
     this.#arrival = arrival;
@@ -127,6 +151,7 @@ export class Queue {
     if (youngest < 0) this.#oldest = entry;
     else this.#entries[(youngest << STRIDE_LOG2) + YOUNGER] = entry;
     this.#youngest = entry;
+    this.#since[entry] = this.tick;
     this.#link(entry, this.#tails[queueClass]!, -1);
   }
 
@@ -137,12 +162,46 @@ export class Queue {
     const entry = this.#add(request, version, memoryMb, arrival);
     const queueClass = classOf(memoryMb, coreCount);
     this.#classes[entry] = queueClass;
+    this.#since[entry] = oldest < 0 ? this.tick : this.#since[oldest]!;
     this.#entries[(entry << STRIDE_LOG2) + OLDER] = -1;
     this.#entries[(entry << STRIDE_LOG2) + YOUNGER] = oldest;
     if (oldest < 0) this.#youngest = entry;
     else this.#entries[(oldest << STRIDE_LOG2) + OLDER] = entry;
     this.#oldest = entry;
     this.#link(entry, -1, this.#heads[queueClass]!);
+  }
+
+  /** Behind those who have waited as long or longer, since that tick, and before the others. */
+  insert({ request, version, memoryMb, coreCount }: Waiter, since: number): void {
+    const queueClass = classOf(memoryMb, coreCount);
+    const older = this.#lastNotAfter(this.#finger, this.#oldest, YOUNGER, since);
+    const younger = older < 0 ? this.#oldest : this.#entries[(older << STRIDE_LOG2) + YOUNGER]!;
+    if (younger < 0) {
+      this.pushBack(request, version, memoryMb, coreCount);
+      const last = this.#youngest;
+      this.#since[last] = since;
+      this.#finger = last;
+      this.#fingers[queueClass] = last;
+      return;
+    }
+    const arrival = this.#entries[(younger << STRIDE_LOG2) + ARRIVAL]!;
+    const entry = this.#add(request, version, memoryMb, arrival);
+    this.#classes[entry] = queueClass;
+    // Where the walk was cut short the next one has waited longer.
+    this.#since[entry] = ((since - this.#since[younger]!) | 0) < 0 ? since : this.#since[younger]!;
+    this.#entries[(entry << STRIDE_LOG2) + OLDER] = older;
+    this.#entries[(entry << STRIDE_LOG2) + YOUNGER] = younger;
+    this.#entries[(younger << STRIDE_LOG2) + OLDER] = entry;
+    if (older < 0) this.#oldest = entry;
+    else this.#entries[(older << STRIDE_LOG2) + YOUNGER] = entry;
+    const previous = this.#lastNotAfter(this.#fingers[queueClass]!, this.#heads[queueClass]!, NEXT, this.#since[entry]);
+    this.#link(
+      entry,
+      previous,
+      previous < 0 ? this.#heads[queueClass]! : this.#entries[(previous << STRIDE_LOG2) + NEXT]!,
+    );
+    this.#finger = entry;
+    this.#fingers[queueClass] = entry;
   }
 
   remove(entry: number): void {
@@ -163,6 +222,8 @@ export class Queue {
     if (younger < 0) this.#youngest = older;
     else this.#entries[(younger << STRIDE_LOG2) + OLDER] = older;
     this.#waiting[request >>> 5]! &= ~(1 << (request & 31));
+    if (entry === this.#finger) this.#finger = older;
+    if (entry === this.#fingers[queueClass]) this.#fingers[queueClass] = previous;
     this.#entries[at + NEXT] = this.#free;
     this.#free = entry;
     this.#length -= 1;
@@ -210,10 +271,16 @@ export class Queue {
     return this.#entries[(entry << STRIDE_LOG2) + YOUNGER]!;
   }
 
-  /** Did the one arrive before the other? By difference, as the counter wraps. */
+  /** Did the one arrive before the other? By difference, so that the order survives the wrap of the counter. */
   isOlder(entry: number, other: number): boolean {
     const arrival = this.#entries[(entry << STRIDE_LOG2) + ARRIVAL]!;
-    return ((arrival - this.#entries[(other << STRIDE_LOG2) + ARRIVAL]!) | 0) < 0;
+    const ahead = (arrival - this.#entries[(other << STRIDE_LOG2) + ARRIVAL]!) | 0;
+    return ahead < 0 || (ahead === 0 && ((this.#since[entry]! - this.#since[other]!) | 0) < 0);
+  }
+
+  /** When it began to wait, in ticks. */
+  since(entry: number): number {
+    return this.#since[entry]!;
   }
 
   /** For views and `checkInvariants`: all entries, the oldest first. */
@@ -234,17 +301,11 @@ export class Queue {
   #oldestHeadWithin(memoryMb: number): number {
     let rest = this.#sizeClasses & ((2 << (31 - Math.clz32(memoryMb))) - 1);
     let oldest = -1;
-    let oldestArrival = 0;
     while (rest !== 0) {
       const head = this.#heads[31 - Math.clz32(rest & -rest)]!;
       rest &= rest - 1;
       if (this.#entries[(head << STRIDE_LOG2) + MEMORY_MB]! > memoryMb) continue;
-      const arrival = this.#entries[(head << STRIDE_LOG2) + ARRIVAL]!;
-      // By difference, so that the order survives the wrap of the counter.
-      if (oldest < 0 || ((arrival - oldestArrival) | 0) < 0) {
-        oldest = head;
-        oldestArrival = arrival;
-      }
+      if (oldest < 0 || this.isOlder(head, oldest)) oldest = head;
     }
     return oldest;
   }
@@ -275,6 +336,18 @@ export class Queue {
     else this.#entries[(next << STRIDE_LOG2) + PREVIOUS] = entry;
     if (queueClass < SIZE_CLASS_COUNT) this.#sizeClasses |= 1 << queueClass;
     else this.#severalClasses |= 1 << (queueClass - SIZE_CLASS_COUNT);
+  }
+
+  /** Of the list that `link` leads along, from the finger or the first on, the last that began to wait no later; -1: none. */
+  #lastNotAfter(finger: number, first: number, link: number, since: number): number {
+    const isBehind = finger >= 0 && ((this.#since[finger]! - since) | 0) <= 0;
+    let last = isBehind ? finger : -1;
+    let next = isBehind ? this.#entries[(finger << STRIDE_LOG2) + link]! : first;
+    for (let i = 0; i < INSERT_STEPS_MAX && next >= 0 && ((this.#since[next]! - since) | 0) <= 0; i++) {
+      last = next;
+      next = this.#entries[(next << STRIDE_LOG2) + link]!;
+    }
+    return last;
   }
 
   #close(queueClass: number): void {

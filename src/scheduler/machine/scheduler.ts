@@ -20,7 +20,6 @@
  * The idle-core list and the centralized, core-granular decision are Kaffes, Yadwadkar and Kozyrakis's (SoCC '19, section 3).
  */
 import { assert } from '../../base/assert.ts';
-import { coreCountOf } from '../../base/core-mask.ts';
 import { Actions, type Grant } from './actions.ts';
 import { Bells } from './bells.ts';
 import { Cores } from './cores.ts';
@@ -119,7 +118,7 @@ export class Scheduler {
     this.versions = new Versions(place);
     this.functions = new Functions(place);
     this.warm = new Warm(limits.versionCountMax, limits.warmHintMax);
-    this.queue = new Queue(limits.requestCountMax, limits.queueMax + this.cores.coreCountMax);
+    this.queue = new Queue(limits.requestCountMax);
     this.overtaking = new Overtaking(this, place, limits.overtakeMax);
     this.provisioned = new Provisioned(this);
     this.turns = new Turns(place, limits.overtakeMax);
@@ -185,21 +184,10 @@ export class Scheduler {
 
   /** If it is granted, or as soon as it is, there is a grant in `actions`. */
   request(request: number, version: number): Outcome {
-    // Fixed messages: one with a value in it would be put together at each call.
-    ensure(request >= 0 && request < this.#requestCountMax, 'a request index beyond requestCountMax');
-    ensure(!this.queue.isWaiting(request), 'a request that waits already is requested again');
-    ensure(this.versions.isSet(version), 'a request for a version that is not set');
+    const refusal = this.#refusalOf(request, version);
+    if (refusal !== null) return refusal;
     const memoryMb = this.versions.memoryMb(version);
     const functionIndex = this.versions.functionOf(version);
-    const coreCount = this.versions.coreCount(version);
-    if (coreCount > 1 && this.workers.memoryMbMaxOf(coreCount) === 0) {
-      this.counters[COUNT.refusedCores]! += 1;
-      return ANSWER.refusedCores;
-    }
-    if (memoryMb > (coreCount > 1 ? this.workers.memoryMbMaxOf(coreCount) : this.workers.memoryMbMax)) {
-      this.counters[COUNT.refusedMemory]! += 1;
-      return ANSWER.refusedMemory;
-    }
     if (!this.functions.enter(functionIndex)) {
       this.counters[COUNT.refusedConcurrency]! += 1;
       return ANSWER.refusedConcurrency;
@@ -218,6 +206,23 @@ export class Scheduler {
     }
     this.versions.enter(version);
     return this.#wait(request, version, memoryMb);
+  }
+
+  /**
+   * One that was accepted before, and has waited so many ticks elsewhere: it is refused neither for reserved concurrency nor for want of a place in the
+   * queue, and goes before those who have waited less. Else as `request`.
+   */
+  requestAgain(request: number, version: number, waitedTicks: number): Outcome {
+    const refusal = this.#refusalOf(request, version);
+    if (refusal !== null) return refusal;
+    this.functions.enterAgain(this.versions.functionOf(version));
+    this.versions.enter(version);
+    return this.#dispatch.again(request, version, waitedTicks) ? ANSWER.granted : ANSWER.queued;
+  }
+
+  /** The time, for those who come again: in ticks of the shell's own, which may wrap. To be told before each batch, if at all. */
+  tellTime(tick: number): void {
+    this.queue.tick = tick | 0;
   }
 
   /** True: it was waiting and is withdrawn. False: it is granted already, or was refused, and nothing changed. */
@@ -246,7 +251,8 @@ export class Scheduler {
     if (warm) this.warm.push(version, core);
     this.workers.unreserve(home, this.versions.memoryMb(version));
     if (this.versions.coreCount(version) > 1) {
-      this.#putSeveral(core, home);
+      this.#placement.endSeveral(core);
+      this.#dispatch.gave(home);
       return true;
     }
     if (this.queue.length > 0) {
@@ -274,7 +280,7 @@ export class Scheduler {
     this.workers.unreserve(home, memoryMb);
     this.workers.lowerCap(home, memoryMb);
     this.warm.forget(version, home << 5, this.cores.endOf(home));
-    if (this.versions.coreCount(version) > 1) this.#putAll(core);
+    if (this.versions.coreCount(version) > 1) this.#placement.endSeveral(core);
     else if (this.#withdrawal.put(core)) this.idleList.push(core);
     this.#dispatch.waitFirst(request, version, memoryMb);
     this.#dispatch.gave(home);
@@ -422,6 +428,23 @@ export class Scheduler {
 
   // ---- leaves
 
+  /** Can no worker ever take it? */
+  #refusalOf(request: number, version: number): Outcome | null {
+    // Fixed messages: one with a value in it would be put together at each call.
+    ensure(request >= 0 && request < this.#requestCountMax, 'a request index beyond requestCountMax');
+    ensure(!this.queue.isWaiting(request), 'a request that waits already is requested again');
+    ensure(this.versions.isSet(version), 'a request for a version that is not set');
+    const coreCount = this.versions.coreCount(version);
+    if (coreCount > 1 && this.workers.memoryMbMaxOf(coreCount) === 0) {
+      this.counters[COUNT.refusedCores]! += 1;
+      return ANSWER.refusedCores;
+    }
+    const memoryMbMax = coreCount > 1 ? this.workers.memoryMbMaxOf(coreCount) : this.workers.memoryMbMax;
+    if (this.versions.memoryMb(version) <= memoryMbMax) return null;
+    this.counters[COUNT.refusedMemory]! += 1;
+    return ANSWER.refusedMemory;
+  }
+
   #wait(request: number, version: number, memoryMb: number): Outcome {
     if (this.isShared ? this.summary.greatest >= 0 : this.counts[IDLE]! > 0) this.counters[COUNT.memoryBlocked]! += 1;
     this.counters[COUNT.queued]! += 1;
@@ -435,18 +458,6 @@ export class Scheduler {
   /** The core, which is owned, goes to somebody who waits here, or becomes idle and others may go on. */
   #releaseToWaiting(core: number, home: number): void {
     if (!this.#dispatch.handOver(core, home) && this.#withdrawal.put(core)) this.idleList.push(core);
-    this.#dispatch.gave(home);
-  }
-
-  /** Of a lease of several cores that has ended: all are nobody's. One was counted as leased no more already. */
-  #putAll(lead: number): void {
-    const mask = this.leases.endSeveral(lead);
-    this.counts[LEASED]! -= coreCountOf(mask) - 1;
-    this.#placement.put(lead, mask);
-  }
-
-  #putSeveral(lead: number, home: number): void {
-    this.#putAll(lead);
     this.#dispatch.gave(home);
   }
 

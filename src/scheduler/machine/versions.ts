@@ -49,6 +49,12 @@ export class Versions {
     return this.#globals[globalWord.PROVISIONED_COUNT]!;
   }
 
+  /** All versions that are set are below it: as many as were ever set at one time, where the lowest free index is taken. */
+  get end(): number {
+    return this.#globals[globalWord.VERSION_END]!;
+  }
+
+  /** One thread sets and removes. */
   set(version: number, functionIndex: number, memoryMb: number, coreCount: number): void {
     assert(version >= 0 && version < this.#countMax, `version ${version}: no such index`);
     assert(!this.isSet(version), `version ${version} is set already`);
@@ -57,6 +63,7 @@ export class Versions {
     this.#words[(version << STRIDE_LOG2) + FUNCTION] = functionIndex;
     this.#words[(version << STRIDE_LOG2) + CORES] = coreCount;
     Atomics.store(this.#words, (version << STRIDE_LOG2) + MEMORY_MB, memoryMb);
+    if (version >= this.end) Atomics.store(this.#globals, globalWord.VERSION_END, version + 1);
   }
 
   remove(version: number): void {
@@ -64,6 +71,9 @@ export class Versions {
     assert(this.running(version) === 0, `version ${version}: ${this.running(version)} of its requests are not over`);
     this.provision(version, 0);
     this.#words[(version << STRIDE_LOG2) + MEMORY_MB] = 0;
+    let { end } = this;
+    while (end > 0 && !this.isSet(end - 1)) end--;
+    Atomics.store(this.#globals, globalWord.VERSION_END, end);
   }
 
   provision(version: number, count: number): void {
