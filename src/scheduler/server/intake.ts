@@ -5,7 +5,7 @@
  *
  * The machine knows one bound of the queue for all. Those that come again pass it, so here the others are counted.
  */
-import { outcome, type Outcome, type Scheduler } from '../machine/scheduler.ts';
+import { outcome, type Scheduler } from '../machine/scheduler.ts';
 import { CollectedRequests } from './collected.ts';
 import type { LineNames } from './line-names.ts';
 import type { Asking, GatewayPort, Refusal } from './ports.ts';
@@ -62,7 +62,7 @@ export class Intake {
   ask(gateway: Gateway, number: number, version: number, { again, waitedMs }: Asking): void {
     const index = this.#requests.add(gateway, number, version);
     if (index < 0) return gateway.port.refused(number, outcome.refusedQueueFull);
-    if (!again && !this.#waitsForWorkers(version, again)) return void this.#enter(index, version, again);
+    if (!again && !this.#waitsForWorkers(version, again)) return this.#enter(index, version, again);
     if (!again && this.#collected.count >= this.#queueMax) return this.refuse(index, outcome.refusedQueueFull);
     this.#collected.add({ index, version, again, waitedMs, sweep: this.#sweepCount });
     this.#hold(version);
@@ -78,8 +78,8 @@ export class Intake {
         this.#collected.add(request);
         continue;
       }
-      if (this.#enter(index, version, again)) this.#letGo(version);
-      else this.#collected.add(request);
+      this.#enter(index, version, again);
+      this.#letGo(version);
     }
   }
 
@@ -90,9 +90,7 @@ export class Intake {
 
   sweep(): void {
     this.#sweepCount++;
-    if (this.#collected.count === 0) return;
-    // With several shards some may wait until their function is below its reserved concurrency.
-    if (this.#sweepCount === this.#startSweeps || this.#machine.isShared) this.#askTurn();
+    if (this.#sweepCount === this.#startSweeps && this.#collected.count > 0) this.#askTurn();
   }
 
   /** Its number is still in use. False: it does not wait. */
@@ -111,32 +109,14 @@ export class Intake {
     gateway.port.refused(number, why);
   }
 
-  /** False: it is to be tried again later. */
-  #enter(index: number, version: number, again: boolean): boolean {
-    const answer = again ? this.#enterAgain(index, version) : this.#machine.request(index, version);
-    if (answer === outcome.granted) return true;
-    if (answer === outcome.refusedConcurrency && again) return false;
-    if (answer !== outcome.queued) this.refuse(index, answer);
-    else if (again || this.#machine.queue.length <= this.#queueMax) this.#requests.queued(index);
-    else {
-      this.#machine.cancel(index);
-      this.refuse(index, outcome.refusedQueueFull);
-    }
-    return true;
-  }
-
-  /**
-   * Without regard to reserved concurrency: it was accepted under it once. Where other shards would see the limit gone meanwhile, it waits here
-   * until the function is below it.
-   */
-  #enterAgain(index: number, version: number): Outcome {
-    if (this.#machine.isShared) return this.#machine.request(index, version);
-    const functionIndex = this.#machine.versions.functionOf(version);
-    const max = this.#machine.functions.max(functionIndex);
-    this.#machine.setConcurrency(functionIndex, -1);
-    const answer = this.#machine.request(index, version);
-    this.#machine.setConcurrency(functionIndex, max);
-    return answer;
+  /** One that comes again was accepted under its function's reserved concurrency once, and is not asked for it again. */
+  #enter(index: number, version: number, again: boolean): void {
+    const answer = again ? this.#machine.requestAgain(index, version, 0) : this.#machine.request(index, version);
+    if (answer === outcome.granted) return;
+    if (answer !== outcome.queued) return this.refuse(index, answer);
+    if (again || this.#machine.queue.length <= this.#queueMax) return this.#requests.queued(index);
+    this.#machine.cancel(index);
+    this.refuse(index, outcome.refusedQueueFull);
   }
 
   #hold(version: number): void {
