@@ -70,6 +70,8 @@ export class Dispatch {
   readonly #looks = new Looks();
   /** Something was made possible for other shards, and they were not told yet. */
   owes = false;
+  /** They may keep a worker now, whatever is idle. */
+  owesAll = false;
 
   constructor(parts: Parts, placement: Placement, { memory, shard, isShared }: Place) {
     this.#cores = parts.cores;
@@ -169,7 +171,8 @@ export class Dispatch {
 
   dequeue(entry: number): void {
     const version = this.#queue.version(entry);
-    if (this.#queue.isSeveral(entry)) this.#looks.changed(this.#queue.severalClass(entry));
+    const isSeveral = this.#queue.isSeveral(entry);
+    if (isSeveral) this.#looks.changed(this.#queue.severalClass(entry));
     this.#queue.remove(entry);
     this.#overtaking.dequeued(entry);
     if (this.#isShared) {
@@ -178,6 +181,7 @@ export class Dispatch {
       if (this.#queue.length > 0) this.#turns.raise(false);
       else this.#turns.lower();
       this.owes = true;
+      if (isSeveral && this.#turns.wantNoMore()) this.owesAll = true;
     }
     if (entry === this.#overtaking.keptFor) this.endKept();
   }
@@ -185,6 +189,8 @@ export class Dispatch {
   endKept(): void {
     if (this.#overtaking.keptHome < 0) return;
     const home = this.#overtaking.end();
+    if (this.#isShared) this.#turns.keepsNoMore();
+    this.owesAll = this.#isShared;
     this.settle(home);
     this.#looks.gave(home);
     this.owes = true;
@@ -326,9 +332,19 @@ export class Dispatch {
   /** True: a worker is kept from now on for the oldest, who wants several cores and finds nothing. */
   #keepForSeveral(): boolean {
     const oldest = this.#queue.oldest();
-    if (!this.#queue.isSeveral(oldest) || !this.#isTurn() || !this.#overtaking.keepForSeveral()) return false;
-    this.settle(this.#overtaking.keptHome);
-    return true;
+    if (!this.#queue.isSeveral(oldest) || this.#overtaking.keptHome >= 0) return false;
+    // Whoever stands back does not know yet that it finds nothing.
+    if (this.#isShared && this.#turns.toStandBackFor() >= 0) return false;
+    if (this.#isShared && !this.#turns.mayKeep()) {
+      this.#turns.want();
+      return false;
+    }
+    const isKept = this.#overtaking.keepForSeveral();
+    if (isKept) this.settle(this.#overtaking.keptHome);
+    if (this.#isShared && isKept) this.#turns.keeps();
+    // Whoever keeps one tells all who wait when he does not any more.
+    if (this.#isShared && !isKept && this.#overtaking.otherKeeper() >= 0) this.#turns.want();
+    return isKept;
   }
 
   /** True: one who waits for several cores, and is older than `than`, was granted them, or a worker became kept: what fitted before may not fit now. */

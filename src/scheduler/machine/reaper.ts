@@ -16,6 +16,7 @@ const WORD_CORES = 32;
 /** At once, before the others stand still: nobody is to wake the dead shard or to stand back for it. */
 export function silence({ flags, globals }: SharedMemory, dead: number): void {
   Atomics.store(flags, dead << LINE_LOG2, 0);
+  Atomics.store(flags, (dead << LINE_LOG2) + 1, 0);
   const kept = Atomics.load(globals, globalWord.KEPT);
   if (kept !== 0 && (kept & SHARD_MASK) === dead) Atomics.store(globals, globalWord.KEPT, 0);
 }

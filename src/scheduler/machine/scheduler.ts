@@ -468,7 +468,13 @@ export class Scheduler {
     const keeper = this.overtaking.otherKeeper();
     if (keeper >= 0) this.bells.ring(keeper, 1 << keeper);
     const raised = this.turns.raised();
-    if (raised !== 0 && this.summary.greatest >= 0) this.bells.passOn(raised);
+    if (this.#dispatch.owesAll) this.#tellAll(raised);
+    else if (raised !== 0 && this.summary.greatest >= 0) this.bells.passOn(raised);
+  }
+
+  #tellAll(raised: number): void {
+    this.#dispatch.owesAll = false;
+    for (let rest = raised; rest !== 0; rest &= rest - 1) this.bells.ring(31 - Math.clz32(rest & -rest), rest & -rest);
   }
 
   #leave(version: number): void {

@@ -6,7 +6,11 @@
  *
  * Each shard counts, for itself, how many grants it has made past each other shard's raised flag since that changed. At `overtakeMax` it
  * claims nothing until the flag has changed, neither for newcomers nor for its own waiters. The flag changes whenever its shard grants
- * something to a waiter. *Aside* says: I wait for what nobody could claim in my place (memory, above all); do not stand back for me.
+ * something to a waiter. Beside its flag each shard has two words more, of which others take turns at keeping a worker: whether it wants to keep one while
+ * another shard does, and how often it has kept one. Who has kept one for several cores does not do so again before each of those that
+ * wanted to then has had its turn, or does not want it any more.
+ *
+ * *Aside* says: I wait for what nobody could claim in my place (memory, above all); do not stand back for me.
  */
 import { LINE_LOG2 as SHARED_LINE_LOG2, type Place } from './memory.ts';
 import type { SharedInt32 } from './shared.ts';
@@ -15,6 +19,9 @@ const LINE_LOG2 = SHARED_LINE_LOG2;
 const RAISED = 1;
 const ASIDE = 2;
 const STEP = 4;
+/** Offsets from the flag. */
+const WANTS = 1;
+const KEEPS = 2;
 
 export class Turns {
   readonly #flags: SharedInt32;
@@ -24,6 +31,10 @@ export class Turns {
   /** Of each other shard: its flag when last seen, and the grants made past it since then. */
   readonly #seen: Int32Array;
   readonly #passed: Int32Array;
+  /** The shards, a bit each, that go before this one in keeping a worker, and how often each had kept one then. */
+  #before = 0;
+  readonly #keepsOf: Int32Array;
+  #wants = false;
   #count = 0;
   #own = 0;
 
@@ -35,6 +46,7 @@ export class Turns {
     this.#overtakeMax = Math.max(overtakeMax, 1);
     this.#seen = new Int32Array(this.#shardCount);
     this.#passed = new Int32Array(this.#shardCount);
+    this.#keepsOf = new Int32Array(this.#shardCount);
   }
 
   get isRaised(): boolean {
@@ -83,6 +95,50 @@ export class Turns {
   /** Once a second, so that nobody stands back for long for a shard that does not answer. */
   forget(): void {
     this.#passed.fill(0);
+    this.#before = 0;
+  }
+
+  // ---- who keeps a worker for several cores
+
+  /** This shard would keep a worker, and another one does. */
+  want(): void {
+    if (this.#wants) return;
+    this.#wants = true;
+    Atomics.store(this.#flags, (this.#shard << LINE_LOG2) + WANTS, 1);
+  }
+
+  /** True: it did want to, and somebody may have let it go before himself. */
+  wantNoMore(): boolean {
+    if (!this.#wants) return false;
+    this.#wants = false;
+    Atomics.store(this.#flags, (this.#shard << LINE_LOG2) + WANTS, 0);
+    return true;
+  }
+
+  /** May this shard keep a worker now, or is it the turn of others? */
+  mayKeep(): boolean {
+    for (let shard = 0; this.#before !== 0 && shard < this.#shardCount; shard++) {
+      const at = shard << LINE_LOG2;
+      const isBefore = Atomics.load(this.#flags, at + WANTS) === 1;
+      if (!isBefore || Atomics.load(this.#flags, at + KEEPS) !== this.#keepsOf[shard]!) this.#before &= ~(1 << shard);
+    }
+    return this.#before === 0;
+  }
+
+  /** It keeps one from now on. */
+  keeps(): void {
+    Atomics.add(this.#flags, (this.#shard << LINE_LOG2) + KEEPS, 1);
+    this.wantNoMore();
+  }
+
+  /** It does not any more: those that want to go before it. */
+  keepsNoMore(): void {
+    for (let shard = 0; shard < this.#shardCount; shard++) {
+      const at = shard << LINE_LOG2;
+      if (shard === this.#shard || Atomics.load(this.#flags, at + WANTS) === 0) continue;
+      this.#before |= 1 << shard;
+      this.#keepsOf[shard] = Atomics.load(this.#flags, at + KEEPS);
+    }
   }
 
   /** The shards, but this one, at which somebody waits: a bit each. */

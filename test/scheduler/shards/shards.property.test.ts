@@ -5,6 +5,7 @@
 import fc from 'fast-check';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { coresOf } from '../../../src/base/core-mask.ts';
 import { Grant } from '../../../src/scheduler/machine/actions.ts';
 import { checkInvariants } from '../../../src/scheduler/machine/invariants.ts';
 import { forgetWorker } from '../../../src/scheduler/machine/membership.ts';
@@ -15,7 +16,7 @@ import { outcome, Scheduler } from '../../../src/scheduler/machine/scheduler.ts'
 interface World {
   readonly shardCount: number;
   readonly workers: readonly { readonly coreCount: number; readonly memoryMb: number }[];
-  readonly memoriesMb: readonly number[];
+  readonly versions: readonly { readonly memoryMb: number; readonly coreCount: number }[];
   readonly queueMax: number;
   readonly overtakeMax: number;
 }
@@ -23,10 +24,16 @@ interface World {
 const worlds: fc.Arbitrary<World> = fc.record({
   shardCount: fc.integer({ min: 1, max: 4 }),
   workers: fc.array(
-    fc.record({ coreCount: fc.constantFrom(1, 2, 3, 33), memoryMb: fc.constantFrom(100, 300, 600, 1000) }),
+    fc.record({ coreCount: fc.constantFrom(1, 2, 3, 4, 33), memoryMb: fc.constantFrom(100, 300, 600, 1000) }),
     { minLength: 1, maxLength: 3 },
   ),
-  memoriesMb: fc.array(fc.constantFrom(1, 100, 200, 256, 300, 700), { minLength: 2, maxLength: 4 }),
+  versions: fc.array(
+    fc.record({
+      memoryMb: fc.constantFrom(1, 100, 200, 256, 300, 700),
+      coreCount: fc.constantFrom(1, 1, 1, 2, 3, 4),
+    }),
+    { minLength: 2, maxLength: 4 },
+  ),
   queueMax: fc.integer({ min: 0, max: 4 }),
   overtakeMax: fc.integer({ min: 0, max: 2 }),
 });
@@ -42,6 +49,7 @@ const FUNCTION_COUNT = 2;
 
 interface Lease {
   readonly core: number;
+  readonly mask: number;
   readonly sequence: number;
   readonly request: number;
 }
@@ -60,7 +68,7 @@ class Cluster {
       coreCountMax: world.workers.reduce((sum, { coreCount }) => sum + Math.ceil(coreCount / 32), 0) * 32,
       workerCountMax: world.workers.length,
       functionCountMax: FUNCTION_COUNT,
-      versionCountMax: world.memoriesMb.length,
+      versionCountMax: world.versions.length,
       requestCountMax: REQUEST_COUNT,
       queueMax: world.queueMax,
       overtakeMax: world.overtakeMax,
@@ -74,7 +82,9 @@ class Cluster {
       const worker = this.#at(i).addWorker(coreCount, memoryMb);
       for (let core = 0; core < coreCount; core++) this.cores.push(this.#at(i).firstCore(worker) + core);
     });
-    world.memoriesMb.forEach((memoryMb, i) => this.#at(i).setVersion(i, i % FUNCTION_COUNT, memoryMb));
+    world.versions.forEach(({ memoryMb, coreCount }, i) =>
+      this.#at(i).setVersion(i, i % FUNCTION_COUNT, memoryMb, coreCount),
+    );
   }
 
   apply([shard, kind, a, b]: Event, world: World): void {
@@ -82,7 +92,7 @@ class Cluster {
     const core = this.cores[a % this.cores.length]!;
     const leases = [...this.leases.values()];
     const lease = leases[a % Math.max(leases.length, 1)];
-    if (kind <= 7) this.#request(machine, a % world.memoriesMb.length);
+    if (kind <= 7) this.#request(machine, a % world.versions.length);
     else if (kind <= 11 && lease !== undefined) this.#end(machine, lease, b % 3 > 0);
     else if (kind === 12 && lease !== undefined) {
       this.leases.delete(lease.core);
@@ -93,9 +103,10 @@ class Cluster {
     else if (kind <= 16) machine.giveBack(core);
     else if (kind === 17) this.#cancel(a);
     else if (kind === 18) this.#setConcurrency(machine, a % FUNCTION_COUNT, (b % 6) - 1);
-    else if (kind === 19) machine.warmed(a % world.workers.length, b % world.memoriesMb.length);
+    else if (kind === 19) machine.warmed(a % world.workers.length, b % world.versions.length);
     else if (kind === 20) forgetWorker(machine, a % world.workers.length);
     else if (kind === 21) machine.forget();
+    else if (kind === 22 && b % 2 === 0) this.#request(machine, a % world.versions.length, b % 7);
     else machine.settleBatch();
     this.takeGrants();
   }
@@ -103,9 +114,9 @@ class Cluster {
   takeGrants(): void {
     for (const machine of this.shards) {
       while (machine.takeGrant(this.#grant)) {
-        const { core, sequence, request } = this.#grant;
-        assert.ok(!this.leases.has(core), `core ${core} is granted twice`);
-        this.leases.set(core, { core, sequence, request });
+        const { core, mask, sequence, request } = this.#grant;
+        for (const each of coresOf(core, mask)) assert.ok(!this.#isHeld(each), `core ${each} is granted twice`);
+        this.leases.set(core, { core, mask, sequence, request });
         this.waiting.delete(request);
       }
     }
@@ -141,19 +152,26 @@ class Cluster {
     assert.equal(this.shards[0]!.idleCount, this.cores.length);
   }
 
+  #isHeld(core: number): boolean {
+    return [...this.leases.values()].some((lease) => coresOf(lease.core, lease.mask).includes(core));
+  }
+
   #at(index: number): Scheduler {
     return this.shards[index % this.shards.length]!;
   }
 
-  #request(machine: Scheduler, version: number): void {
+  #request(machine: Scheduler, version: number, waitedTicks = -1): void {
     const used = new Set([...this.leases.values()].map(({ request }) => request));
     let request = 0;
     while (used.has(request) || this.waiting.has(request)) request++;
     if (request >= REQUEST_COUNT) return;
-    const answer = machine.request(request, version);
+    const answer =
+      waitedTicks < 0 ? machine.request(request, version) : machine.requestAgain(request, version, waitedTicks);
     if (answer === outcome.queued) this.waiting.set(request, machine);
     this.takeGrants();
-    if (answer === outcome.granted || answer === outcome.queued) this.checkLimits();
+    const isLimited = waitedTicks < 0 && (answer === outcome.granted || answer === outcome.queued);
+    if (isLimited) this.checkLimits();
+    else if (waitedTicks >= 0) this.#limitOf.clear();
   }
 
   #end(machine: Scheduler, { core, sequence }: Lease, warm: boolean): void {
