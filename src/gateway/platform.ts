@@ -66,6 +66,8 @@ export interface Platform {
   invoke(request: InvokeRequest, done: (result: InvokeResult) => void): () => void;
   /** On disk when the promise resolves. */
   invokeAsync(request: InvokeRequest): Promise<UserError | null>;
+  /** Of all workers that there are. */
+  coreCount(): number;
   cores(): readonly CoreView[];
   /** What may be provisioned, all together. */
   readonly capacity: { readonly memoryMb: number; readonly instanceCount: number };

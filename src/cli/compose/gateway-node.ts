@@ -100,6 +100,7 @@ async function open(options: GatewayNodeOptions, closers: Closers): Promise<Omit
     dispatch,
     view: () => getJson<ClusterView>(schedulerAgent, options.scheduler, '/perch/v1/cluster'),
     cores: () => dispatch.coreViews(),
+    coreCount: () => dispatch.coreCount,
     capacity: { memoryMb: NO_BOUND, instanceCount: NO_BOUND },
     enqueued: () => runner?.wake(),
   });

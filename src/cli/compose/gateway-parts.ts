@@ -22,7 +22,10 @@ export interface FaceOptions {
   readonly log: Log;
 }
 
-export interface PlatformParts extends Pick<Platform, 'store' | 'logs' | 'admission' | 'cores' | 'capacity'> {
+export interface PlatformParts extends Pick<
+  Platform,
+  'store' | 'logs' | 'admission' | 'cores' | 'coreCount' | 'capacity'
+> {
   readonly metrics: Metrics;
   readonly dispatch: Dispatch;
   /** What the scheduler knows; null where it does not answer. */
@@ -35,12 +38,13 @@ export interface PlatformParts extends Pick<Platform, 'store' | 'logs' | 'admiss
 const ANSWER_GRACE_MS = 2000;
 
 export function makePlatform(parts: PlatformParts): Platform {
-  const { store, logs, admission, cores, capacity, metrics, dispatch, view, enqueued } = parts;
+  const { store, logs, admission, cores, coreCount, capacity, metrics, dispatch, view, enqueued } = parts;
   return {
     store,
     logs,
     admission,
     cores,
+    coreCount,
     capacity,
     provisionedState: (fn) => dispatch.provisionedState(fn),
     copyState: (fn) => dispatch.copyState(fn),

@@ -96,6 +96,7 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
     admission,
     metrics,
     cores,
+    coreCount: () => topology.cores.length,
     dispatch: dispatcher,
     view: () =>
       localView(scheduler.machine, { sinceMs, memoryMb: options.memoryMb, versionCount: dispatcher.versionCount }),

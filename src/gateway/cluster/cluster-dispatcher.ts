@@ -239,6 +239,13 @@ export class ClusterDispatcher implements Dispatch {
     return functionUses(this.#versions.entries(), requests);
   }
 
+  /** Of the workers that there are. */
+  get coreCount(): number {
+    let count = 0;
+    for (const { told, coreCount } of this.#machine.workers()) if (told) count += coreCount;
+    return count;
+  }
+
   /** The cores of the workers that there are, and what of this gateway's runs on them. */
   coreViews(): CoreView[] {
     const nowUs = this.#doors.clock.nowUs();

@@ -11,7 +11,7 @@ import { versionArn } from './names.ts';
 
 export function getAccountSettings(request: ApiRequest): Answer {
   const { store } = request.context.platform;
-  const cores = request.context.platform.cores().length;
+  const cores = request.context.platform.coreCount();
   let functionCount = 0;
   let reserved = 0;
   for (const record of eachFunction(store)) {
