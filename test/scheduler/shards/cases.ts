@@ -1,6 +1,8 @@
 /** Small cases, and guards of the shipped code: each taken out has to be found by the case that is named. */
 import type { Case, Mutant } from './control.ts';
 
+/** A request of version 1 is of two cores. */
+const THREE_CORES = { shardCount: 2, workers: [[3, 1000]], versions: [100, 100], coreCounts: [1, 2] } as const;
 const ONE_CORE = { shardCount: 2, workers: [[1, 1000]], versions: [100] } as const;
 
 export const CASES: readonly Case[] = [
@@ -189,6 +191,83 @@ export const CASES: readonly Case[] = [
     setup: [],
     actions: [[['request', 0, 0]], [['request', 1, 0]]],
     waitingMax: 1,
+    switchMax: 3,
+  },
+  {
+    ...THREE_CORES,
+    name: 'two cores beside one each: all fit',
+    setup: [],
+    actions: [[['request', 0, 1]], [['request', 1, 0]]],
+    switchMax: 3,
+  },
+  {
+    ...THREE_CORES,
+    name: 'two requests for two of three cores, and both end',
+    setup: [],
+    actions: [
+      [['request', 0, 1], ['releaseOwn']],
+      [['request', 1, 1], ['releaseOwn']],
+    ],
+    waitingMax: 1,
+    switchMax: 2,
+  },
+  {
+    ...THREE_CORES,
+    name: 'a worker is kept for two cores, beside a newcomer and a release',
+    setup: [
+      [0, ['request', 0, 0]],
+      [0, ['request', 1, 0]],
+    ],
+    actions: [[['release', 0]], [['request', 2, 1], ['releaseOwn']]],
+    waitingMax: 1,
+    switchMax: 3,
+  },
+  {
+    ...THREE_CORES,
+    name: 'two cores that wait, one that comes, and a release',
+    setup: [
+      [0, ['request', 0, 1]],
+      [1, ['request', 1, 1]],
+    ],
+    actions: [[['release', 0]], [['request', 2, 0], ['releaseOwn']]],
+    waitingMax: 1,
+    switchMax: 2,
+  },
+  {
+    ...THREE_CORES,
+    name: 'two shards want to keep a worker',
+    setup: [
+      [0, ['request', 0, 1]],
+      [1, ['request', 1, 1]],
+    ],
+    actions: [
+      [
+        ['request', 2, 1],
+        ['release', 0],
+      ],
+      [['cancel', 1]],
+    ],
+    switchMax: 2,
+  },
+  {
+    ...THREE_CORES,
+    name: 'a core of two is wished out beside their release',
+    setup: [[0, ['request', 0, 1]]],
+    actions: [
+      [['release', 0]],
+      [
+        ['withdraw', 1],
+        ['giveBack', 1],
+        ['request', 1, 1],
+      ],
+    ],
+    switchMax: 2,
+  },
+  {
+    ...THREE_CORES,
+    name: 'a core of two is wished out, and stays out',
+    setup: [[0, ['request', 0, 1]]],
+    actions: [[['release', 0]], [['withdraw', 1]]],
     switchMax: 3,
   },
   {
@@ -401,5 +480,26 @@ export const MUTANTS: readonly (Mutant & { readonly foundBy: string })[] = [
     from: '    this.workers.liftCap(home);\n    this.#dispatch.grew(home);',
     to: '    this.workers.liftCap(home);',
     foundBy: 'an agent has no memory, and has it again',
+  },
+  {
+    name: 'two cores are claimed without a swap',
+    file: 'machine/cores.ts',
+    from: '      const found = Atomics.compareExchange(this.#words, at, seen, seen & ~mask);\n      if (found === seen) return mask;',
+    to: '      const found = seen;\n      Atomics.store(this.#words, at, seen & ~mask);\n      if (found === seen) return mask;',
+    foundBy: 'two cores beside one each: all fit',
+  },
+  {
+    name: 'no look at the wish after the bits of two cores are set',
+    file: 'machine/withdrawal.ts',
+    from: 'let rest = this.#cores.withdrawnOf(index, mask); rest !== 0;',
+    to: 'let rest = 0; rest !== 0;',
+    foundBy: 'a core of two is wished out, and stays out',
+  },
+  {
+    name: 'the other cores of a lease are free after their bits are set',
+    file: 'machine/placement.ts',
+    from: '    const mask = this.#leases.endSeveral(lead);\n    this.#counts[countWord.LEASED]! -= coreCountOf(mask) - 1;\n    this.put(lead, mask);',
+    to: '    const mask = this.#leases.mask(lead);\n    this.#counts[countWord.LEASED]! -= coreCountOf(mask) - 1;\n    this.put(lead, mask);\n    this.#leases.endSeveral(lead);',
+    foundBy: 'two requests for two of three cores, and both end',
   },
 ];

@@ -42,7 +42,7 @@ export interface Controls {
   readonly error: Uint8Array<SharedArrayBuffer>;
   /** For each core: sequence + 1 of what runs there; 0: nothing. What workers would say. */
   readonly running: Int32Array<SharedArrayBuffer>;
-  /** Core and sequence of each lease of the setup. */
+  /** Core, sequence and mask of each lease of the setup. */
   readonly leases: Int32Array<SharedArrayBuffer>;
 }
 
@@ -78,6 +78,8 @@ export interface Case {
   readonly workers: readonly (readonly [coreCount: number, memoryMb: number])[];
   /** Memory of each version; all are of function 0. */
   readonly versions: readonly number[];
+  /** Cores of each version; 1, where nothing is said. */
+  readonly coreCounts?: readonly number[];
   readonly overtakeMax?: number;
   /** One after the other. */
   readonly setup: readonly (readonly [shard: number, action: Action])[];

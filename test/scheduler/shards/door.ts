@@ -27,6 +27,7 @@ export class Door {
       ...memory,
       words: this.#wrap(memory.words),
       leases: this.#wrap(memory.leases),
+      masks: this.#wrap(memory.masks),
       rooms: this.#wrap(memory.rooms),
       functions: this.#wrap(memory.functions),
       globals: this.#wrap(memory.globals),

@@ -52,7 +52,9 @@ class Player {
     this.#memory = makeMemory(limits, theCase.shardCount);
     const machine = new Scheduler(limits, { memory: this.#memory, shard: 0 });
     for (const [coreCount, memoryMb] of theCase.workers) machine.addWorker(coreCount, memoryMb);
-    theCase.versions.forEach((memoryMb, version) => machine.setVersion(version, 0, memoryMb));
+    theCase.versions.forEach((memoryMb, version) =>
+      machine.setVersion(version, 0, memoryMb, theCase.coreCounts?.[version]),
+    );
     const { shards, ...rest } = this.#memory;
     const arrays = [...Object.values(rest), ...shards.flatMap(({ counters: _, ...own }) => Object.values(own))];
     this.#blank = arrays.map((array) => ({ array, values: new Int32Array(array) }));

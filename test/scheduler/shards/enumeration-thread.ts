@@ -1,4 +1,5 @@
 /** A shard of an enumeration, on a thread of its own: the shipped machine, stopped before each access to a shared word. */
+import { coresOf } from '../../../src/base/core-mask.ts';
 import { registerHooks } from 'node:module';
 import { workerData } from 'node:worker_threads';
 import type { Scheduler } from '../../../src/scheduler/machine/scheduler.ts';
@@ -94,24 +95,32 @@ const { Grant } = await import('../../../src/scheduler/machine/actions.ts');
 const grant = new Grant();
 
 let machine: Scheduler;
-let own: { core: number; sequence: number } | null = null;
+interface Held {
+  readonly core: number;
+  readonly sequence: number;
+  readonly mask: number;
+}
+
+let own: Held | null = null;
 let isBatch = false;
 
 function takeGrants(): void {
   while (machine.takeGrant(grant)) {
-    const { core, sequence } = grant;
-    if (running[core] !== 0) throw new Error(`core ${core} is granted twice`);
-    running[core] = sequence + 1;
+    const { core, sequence, mask } = grant;
+    for (const each of coresOf(core, mask)) {
+      if (running[each] !== 0) throw new Error(`core ${each} is granted twice`);
+      running[each] = sequence + 1;
+    }
     const count = running.reduce((sum, name) => sum + Number(name !== 0), 0);
     if (count > (theCase.runningMax ?? Infinity)) throw new Error(`${count} requests run`);
-    own = { core, sequence };
-    if (control[at.IS_COUNTED] === 0) leases.set([core, sequence], control[at.LEASE_COUNT]!++ * 2);
+    own = { core, sequence, mask };
+    if (control[at.IS_COUNTED] === 0) leases.set([core, sequence, mask], control[at.LEASE_COUNT]!++ * 3);
   }
 }
 
 /** Its worker has ended it before; others may say so too. */
-function ended(core: number, sequence: number): void {
-  if (core < CORE_MAX && running[core] === sequence + 1) running[core] = 0;
+function ended({ core, sequence, mask }: Held): void {
+  for (const each of coresOf(core, mask)) if (each < CORE_MAX && running[each] === sequence + 1) running[each] = 0;
 }
 
 function act(action: Action): void {
@@ -119,15 +128,15 @@ function act(action: Action): void {
   if (kind === 'request') machine.request(a, action[2]);
   else if (kind === 'cancel') machine.cancel(a);
   else if (kind === 'release' || kind === 'noMemory') {
-    const [core, sequence] = [leases[a * 2]!, leases[a * 2 + 1]!];
-    ended(core, sequence);
+    const [core, sequence, mask] = [leases[a * 3]!, leases[a * 3 + 1]!, leases[a * 3 + 2]!];
+    ended({ core, sequence, mask });
     if (kind === 'release') machine.release(core, sequence, true);
     else machine.noMemory(core, sequence);
   } else if (kind === 'releaseOwn') {
     const lease = own;
     own = null;
     if (lease === null) return;
-    ended(lease.core, lease.sequence);
+    ended(lease);
     machine.release(lease.core, lease.sequence, true);
   } else if (kind === 'withdraw') machine.withdraw(a);
   else if (kind === 'giveBack') machine.giveBack(a);

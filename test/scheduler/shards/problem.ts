@@ -44,7 +44,7 @@ function problemOfWorkers({ cores, leases, workers, versions, summary, rooms }: 
     const home = workers.homeOf(worker);
     let leasedMb = 0;
     for (let core = home << 5; core < cores.endOf(home); core++)
-      if (leases.isLeased(core)) leasedMb += versions.memoryMb(leases.version(core));
+      if (leases.isLead(core)) leasedMb += versions.memoryMb(leases.version(core));
     if (leasedMb !== workers.reserved(home))
       return `worker ${worker}: ${leasedMb} MB are leased, ${workers.reserved(home)} reserved`;
     if (leasedMb > workers.total(home)) return `worker ${worker}: ${leasedMb} MB are leased, it has less`;
@@ -56,8 +56,7 @@ function problemOfWorkers({ cores, leases, workers, versions, summary, rooms }: 
 
 function problemOfFunctions({ cores, leases, versions, functions, limits, memory }: Scheduler): string | null {
   const ofVersion = new Int32Array(limits.versionCountMax);
-  for (let core = 0; core < cores.coreCountMax; core++)
-    if (leases.isLeased(core)) ofVersion[leases.version(core)]! += 1;
+  for (let core = 0; core < cores.coreCountMax; core++) if (leases.isLead(core)) ofVersion[leases.version(core)]! += 1;
   for (const { waiting } of memory.shards) waiting.forEach((count, version) => (ofVersion[version]! += count));
   const ofFunction = new Int32Array(limits.functionCountMax);
   for (const [version, count] of ofVersion.entries()) {
@@ -84,7 +83,10 @@ function problemOfWaiting(machine: Scheduler, waitingMax: number): string | null
       for (let worker = 0; worker < workers.count && count > 0; worker++) {
         const home = workers.homeOf(worker);
         if (home === overtaking.homeKept) continue;
-        if (cores.hasIdle(home) && workers.free(home) >= versions.memoryMb(version))
+        if (
+          cores.mostIdleCount(home) >= versions.coreCount(version) &&
+          workers.free(home) >= versions.memoryMb(version)
+        )
           return `a request of version ${version} waits at shard ${shard}, and worker ${worker} could serve it`;
       }
     }
