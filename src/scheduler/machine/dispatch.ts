@@ -171,7 +171,7 @@ export class Dispatch {
 
   dequeue(entry: number): void {
     const version = this.#queue.version(entry);
-    const isSeveral = this.#queue.isSeveral(entry);
+    const isSeveral = this.#queue.hasSeveral && this.#queue.isSeveral(entry);
     if (isSeveral) this.#looks.changed(this.#queue.severalClass(entry));
     this.#queue.remove(entry);
     this.#overtaking.dequeued(entry);
@@ -232,7 +232,7 @@ export class Dispatch {
     this.settle(home);
     this.owes = true;
     if (this.#queue.length === 0) return;
-    this.#looks.gave(home);
+    if (this.#queue.hasSeveral) this.#looks.gave(home);
     this.serveWaiting();
   }
 
