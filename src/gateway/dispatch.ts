@@ -145,7 +145,7 @@ export class Dispatcher implements Dispatch {
   /** `done` is called exactly once, perhaps before this returns. The function returned withdraws what still waits. */
   invoke(request: InvokeRequest, done: (result: InvokeResult) => void): () => void {
     const nowUs = this.#doors.clock.nowUs();
-    this.#line.makeRoom(nowUs, this.#giveUp);
+    this.#line.comes(nowUs, this.#giveUp);
     if (this.#freeIndexes.length === 0) return this.#refusals.refuse(done, 'queue-full');
     const entry = this.#versions.entryOf(request.fn);
     if (entry instanceof UserError) return this.#refusals.version(done, entry);
@@ -306,6 +306,7 @@ export class Dispatcher implements Dispatch {
     this.#leave(index);
     noteResult(pending.entry, 'record' in result ? result.record.runUs : 0);
     this.#versions.unuse(pending.entry);
+    if (this.#line.isStanding) this.#line.ends(this.#doors.clock.nowUs(), this.#giveUp);
     if (result.kind === 'not-started') return void this.#refusals.version(pending.done, result.error);
     if (result.kind === 'bad-payload') return refuseBadPayload(pending.done, result.message);
     pending.done(result);

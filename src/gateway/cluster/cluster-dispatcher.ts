@@ -185,7 +185,7 @@ export class ClusterDispatcher implements Dispatch {
 
   invoke(request: InvokeRequest, done: (result: InvokeResult) => void): () => void {
     const acceptedUs = this.#doors.clock.nowUs();
-    this.#line.makeRoom(acceptedUs, this.#giveUp);
+    this.#line.comes(acceptedUs, this.#giveUp);
     const entry = this.#versions.entryOf(request.fn);
     if (entry instanceof UserError) return this.#refusals.version(done, entry);
     const number = this.#machine.accept(entry.index);
@@ -387,6 +387,7 @@ export class ClusterDispatcher implements Dispatch {
     const { done, entry, mask } = pending!;
     pending!.isOver = true;
     noteResult(entry, frame.runUs);
+    if (this.#line.isStanding) this.#line.ends(this.#doors.clock.nowUs(), this.#giveUp);
     this.#coreUses.ended(frame.core, mask, this.#doors.clock.nowUs());
     if (frame.result === ResultKind.notStarted) return void this.#refusals.version(done, notStartedError(frame));
     if (frame.result === ResultKind.badPayload) return refuseBadPayload(done, frame.payload.toString('utf8'));

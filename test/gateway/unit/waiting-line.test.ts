@@ -39,13 +39,14 @@ function serve({ comesAtMs, runMs, patienceMs = Infinity }: Load): Outcome {
   let next = 0;
   let freeAtMs = 0;
   for (let nowMs = 0; ; nowMs++) {
+    const refuse = ({ acceptedUs }: Request): void => void refusedAfterMs.push(nowMs - acceptedUs / 1000);
     for (const waiter of [...line.waiters()]) {
       if (nowMs - waiter.acceptedUs / 1000 <= patienceMs) break;
       line.remove(waiter);
       leftCount++;
     }
     for (; next < comesAtMs.length && comesAtMs[next]! <= nowMs; next++) {
-      line.makeRoom(nowMs * 1000, ({ acceptedUs }) => void refusedAfterMs.push(nowMs - acceptedUs / 1000));
+      line.comes(nowMs * 1000, refuse);
       const entry = { runUs: runMs * 1000 };
       line.add({ acceptedUs: nowMs * 1000, entry, older: null, newer: null, isInLine: false });
     }
@@ -53,6 +54,8 @@ function serve({ comesAtMs, runMs, patienceMs = Infinity }: Load): Outcome {
     if (oldest === undefined && next === comesAtMs.length)
       return { servedAfterMs, drainedAfterMs, refusedAfterMs, leftCount };
     if (oldest === undefined || nowMs < freeAtMs) continue;
+    if (line.isStanding) line.ends(nowMs * 1000, refuse);
+    if (!oldest.isInLine) continue;
     line.remove(oldest);
     const served = next === comesAtMs.length ? drainedAfterMs : servedAfterMs;
     served.push(nowMs - oldest.acceptedUs / 1000);
@@ -87,13 +90,15 @@ test('five times more than can be served: the cores work for those that are ther
   }
 });
 
-test('who comes a moment after the load is served at once', () => {
+test('who comes when the load ends is served as soon as any of its last, who comes a moment later at once', () => {
   const runMs = 10;
   const endMs = 30_000;
-  const comesAtMs = [...every(runMs / 5, endMs), endMs + LATE_MS + runMs];
-  const { drainedAfterMs } = serve({ comesAtMs, runMs });
-  assert.equal(drainedAfterMs.length, 1);
-  assert.ok(drainedAfterMs[0]! <= runMs);
+  const load = every(runMs / 5, endMs);
+  const { drainedAfterMs: first } = serve({ comesAtMs: [...load, endMs], runMs });
+  assert.ok(Math.max(...first) <= LATE_MS + 2 * runMs);
+  const { drainedAfterMs: second } = serve({ comesAtMs: [...load, endMs + LATE_MS + runMs], runMs });
+  assert.equal(second.length, 1);
+  assert.ok(second[0]! <= runMs);
 });
 
 test('what runs long may wait long', () => {
