@@ -224,17 +224,6 @@ export const CASES: readonly Case[] = [
   },
   {
     ...THREE_CORES,
-    name: 'two cores that wait, one that comes, and a release',
-    setup: [
-      [0, ['request', 0, 1]],
-      [1, ['request', 1, 1]],
-    ],
-    actions: [[['release', 0]], [['request', 2, 0], ['releaseOwn']]],
-    waitingMax: 1,
-    switchMax: 2,
-  },
-  {
-    ...THREE_CORES,
     name: 'two shards want to keep a worker',
     setup: [
       [0, ['request', 0, 1]],
