@@ -1,5 +1,6 @@
 /** Workers and gateways around a cluster's scheduler. The workers are the judges: none runs two leases on one core. */
 import assert from 'node:assert/strict';
+import { coreCountOf, coresOf, isLedBy } from '../../src/base/core-mask.ts';
 import { isAfter } from '../../src/scheduler/machine/membership.ts';
 import { outcome } from '../../src/scheduler/machine/outcome.ts';
 import type {
@@ -20,9 +21,12 @@ const VERSIONS: readonly NamedVersion[] = [128, 300, 900].map((memoryMb, index) 
   key: `v${index}`,
   functionKey: `f${index % 2}`,
   memoryMb,
+  coreCount: index + 1,
 }));
 
 interface Run {
+  /** As in a grant: what a worker runs is known by its lead. */
+  readonly mask: number;
   readonly sequence: number;
   readonly version: number;
 }
@@ -52,8 +56,9 @@ export class Worker {
 
   join({ epoch }: { readonly epoch: number }, shard: Shard): void {
     if (this.session !== null) return;
-    const running = [...this.running].map(([core, { sequence, version }]) => ({
+    const running = [...this.running].map(([core, { mask, sequence, version }]) => ({
       core,
+      mask,
       sequence,
       version: VERSIONS[version]!,
     }));
@@ -92,11 +97,14 @@ export class Worker {
   }
 
   /** False: it is not taken. */
-  start({ core, sequence, version, epoch }: OpenGrant): boolean {
+  start({ core, mask, sequence, version, epoch }: OpenGrant): boolean {
     const own = core - this.session!.firstCore;
     if (epoch !== this.epoch || !isAfter(sequence, this.session!.floor)) return false;
-    if (this.running.has(own) || this.fenced.has(`${core}:${sequence}`)) return false;
-    this.running.set(own, { sequence, version });
+    if (this.fenced.has(`${core}:${sequence}`)) return false;
+    const cores = coresOf(own, mask);
+    for (const [lead, run] of this.running)
+      if (coresOf(lead, run.mask).some((each) => cores.includes(each))) return false;
+    this.running.set(own, { mask, sequence, version });
     return true;
   }
 
@@ -111,8 +119,10 @@ export class Worker {
   }
 
   withdraw(bits: number): void {
-    this.withdrawn = bits;
+    // One after the other: who waits may be granted one that is the next to go, if the worker is not kept any more without the first.
+    this.withdrawn &= bits;
     if (this.session !== null) assert.ok(this.session.withdraw(this.session.firstCore, bits));
+    this.withdrawn = bits;
   }
 
   answerProbes(): void {
@@ -265,19 +275,26 @@ export class Gateway {
     return waits;
   }
 
-  #granted(request: number, { core, sequence }: Granted, { shard, epoch }: { shard: number; epoch: number }): void {
+  #granted(
+    request: number,
+    { core, sequence, mask }: Granted,
+    { shard, epoch }: { shard: number; epoch: number },
+  ): void {
     const { version } = this.#settle(request);
-    assert.ok(!this.#isWithdrawn(core), 'a withdrawn core is granted');
+    assert.equal(coreCountOf(mask), VERSIONS[version]!.coreCount);
+    assert.ok(isLedBy(core, mask));
+    for (const each of coresOf(core, mask)) assert.ok(!this.#isWithdrawn(each), 'a withdrawn core is granted');
     const isKnown = ({ firstCore, coreCount }: WorkerView): boolean =>
       core >= firstCore && core < firstCore + coreCount;
     assert.ok([...this.workers.values()].some(isKnown), 'a core of a worker is granted that it was not told of');
     assert.ok(shard === this.#shard || shard === -1);
-    this.grants.push({ request, core, sequence, version, epoch });
+    this.grants.push({ request, core, mask, sequence, version, epoch });
   }
 
   #refused(request: number, why: Refusal): void {
     const { again } = this.#settle(request);
     assert.notEqual(why, 'version');
-    if (again) assert.equal(why, outcome.refusedMemory, 'what was accepted is refused');
+    const isTooMuch = why === outcome.refusedMemory || why === outcome.refusedCores;
+    assert.ok(!again || isTooMuch, 'what was accepted is refused');
   }
 }

@@ -22,8 +22,8 @@ const LIMITS: ClusterLimits = {
   warmHintMax: 3,
   keptSweeps: 3,
 };
-const V: NamedVersion = { key: 'v', functionKey: 'f', memoryMb: 100 };
-const W: NamedVersion = { key: 'w', functionKey: 'f', memoryMb: 100 };
+const V: NamedVersion = { key: 'v', functionKey: 'f', memoryMb: 100, coreCount: 1 };
+const W: NamedVersion = { key: 'w', functionKey: 'f', memoryMb: 100, coreCount: 1 };
 
 /** What is told is kept as text. */
 interface Told {
@@ -128,7 +128,7 @@ test('a young scheduler keeps what asks more than any worker has so far', () => 
 
 test('a lease of which nothing is heard is asked for once, one that its worker has announced never', () => {
   const scheduler = new ClusterScheduler(LIMITS);
-  const running = [{ core: 0, sequence: 7, version: V }];
+  const running = [{ core: 0, mask: 0, sequence: 7, version: V }];
   const worker = joinWorker(scheduler, { coreCount: 2, running });
   const gateway = joinGateway(scheduler);
   gateway.request(1, gateway.name(V));
@@ -147,7 +147,7 @@ test('after a lease of before, whatever its sequence was, the next one comes aft
   fc.assert(
     fc.property(fc.nat(0x0fffffff), fc.nat(0x0fffffff), (firstSequence, old) => {
       const scheduler = new ClusterScheduler({ ...LIMITS, firstSequence });
-      const worker = joinWorker(scheduler, { running: [{ core: 0, sequence: old, version: V }] });
+      const worker = joinWorker(scheduler, { running: [{ core: 0, mask: 0, sequence: old, version: V }] });
       const gateway = joinGateway(scheduler);
       gateway.request(1, gateway.name(V));
       assert.deepEqual(gateway.take(), []);
@@ -165,7 +165,7 @@ test('a core on which something runs that cannot be counted is granted only afte
   const scheduler = new ClusterScheduler({ ...LIMITS, versionCountMax: 1 });
   const gateway = joinGateway(scheduler);
   const index = gateway.name(V);
-  const worker = joinWorker(scheduler, { running: [{ core: 0, sequence: 3, version: W }] });
+  const worker = joinWorker(scheduler, { running: [{ core: 0, mask: 0, sequence: 3, version: W }] });
   gateway.request(1, index);
   assert.deepEqual(gateway.take(), []);
   scheduler.checkInvariants();
@@ -176,7 +176,7 @@ test('a core on which something runs that cannot be counted is granted only afte
 
 test('what a worker runs of a version that nobody names keeps its index until it ends', () => {
   const scheduler = new ClusterScheduler({ ...LIMITS, keptSweeps: 0 });
-  const worker = joinWorker(scheduler, { running: [{ core: 0, sequence: 3, version: V }] });
+  const worker = joinWorker(scheduler, { running: [{ core: 0, mask: 0, sequence: 3, version: V }] });
   assert.equal(scheduler.names.count, 1);
   scheduler.sweep();
   assert.equal(scheduler.names.count, 1);
@@ -208,7 +208,12 @@ test('a version ends at once where its gateway says so, and a while after its ga
 
 test('there is room for new versions as long as only gateways that have gone named the others', () => {
   const scheduler = new ClusterScheduler({ ...LIMITS, versionCountMax: 65_536, functionCountMax: 65_536 });
-  const version = (number: number): NamedVersion => ({ key: `k${number}`, functionKey: `f${number}`, memoryMb: 100 });
+  const version = (number: number): NamedVersion => ({
+    key: `k${number}`,
+    functionKey: `f${number}`,
+    memoryMb: 100,
+    coreCount: 1,
+  });
   const greedy = joinGateway(scheduler, 'greedy');
   for (let number = 0; number < 65_536; number++) assert.equal(greedy.name(version(number)), number);
   assert.equal(greedy.name(version(65_536)), -1);

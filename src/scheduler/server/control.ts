@@ -139,9 +139,9 @@ export class Control implements ControlPort {
     if (typeof placed === 'string') return placed;
     const member = this.members.join(line, announcement);
     const counted: number[] = [];
-    for (const { core, sequence, version } of announcement.running) {
+    for (const { core, mask, version } of announcement.running) {
       const index = this.names.keep(version);
-      const lease = { core, sequence, request: this.nobody, version: index };
+      const lease = { core, mask, request: this.nobody, version: index };
       if (index >= 0 && this.members.resume(member, lease)) counted.push(core);
       else this.members.keepBack(member, lease);
     }
@@ -242,7 +242,7 @@ export class Control implements ControlPort {
     const earlier = member?.earlier.get(core);
     if (member === undefined || earlier === undefined) return;
     member.earlier.delete(core);
-    if (earlier.counted < 0) this.members.letGo(member, core);
+    if (earlier.counted < 0) this.members.letGo(member, core, earlier.mask);
     else this.#release(core, earlier.counted, warm);
     this.#settle();
   }

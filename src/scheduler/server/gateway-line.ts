@@ -1,5 +1,6 @@
 /** A gateway's connection: its frames are the calls of its session, and what its session tells it are frames. */
 import { CloseReason, ClusterKind } from '../../wire/cluster-frame.ts';
+import { GrantCoresFrame } from '../../wire/cluster/cores-frames.ts';
 import type { SchedulerFromGateway } from '../../wire/cluster/directions.ts';
 import {
   type ConcurrencyFrame,
@@ -47,6 +48,7 @@ export class GatewayLine implements SchedulerFromGateway, GatewayPort {
   readonly #link: FrameLink;
   readonly #session: GatewaySession;
   readonly #grant = new GrantFrame(ClusterKind.grant);
+  readonly #grantCores = new GrantCoresFrame();
   readonly #refused = new RequestFrame(ClusterKind.refused);
   readonly #cancelled = new RequestFrame(ClusterKind.cancelled);
   readonly #version = new CountFrame(ClusterKind.version);
@@ -102,8 +104,9 @@ export class GatewayLine implements SchedulerFromGateway, GatewayPort {
 
   // ---- what it is told
 
-  granted(request: number, { core, sequence, warm }: Granted, shard: number): void {
-    const grant = this.#grant;
+  granted(request: number, { core, sequence, warm, mask }: Granted, shard: number): void {
+    const grant = mask === 0 ? this.#grant : this.#grantCores;
+    this.#grantCores.mask = mask;
     grant.request = request;
     grant.core = core;
     grant.sequence = sequence;

@@ -1,7 +1,7 @@
 /**
  * Requests on their way into the machine. Most enter at once. Those that come again after a line or a scheduler was lost are collected
  * until the end of the turn, and enter the queue in the order in which they have waited; a young scheduler keeps those that ask
- * more memory than any worker has that has come so far, since more workers are on their way.
+ * more memory or cores than any worker has that has come so far, since more workers are on their way.
  *
  * The machine knows one bound of the queue for all. Those that come again pass it, so here the others are counted.
  */
@@ -134,8 +134,10 @@ export class Intake {
 
   #waitsForWorkers(version: number, again: boolean): boolean {
     if (this.#sweepCount >= this.#startSweeps) return false;
-    if (this.#machine.versions.memoryMb(version) <= this.#machine.workers.memoryMbMax) return false;
-    return again || this.#machine.workerCount === 0;
+    const { versions, workers, workerCount } = this.#machine;
+    const coreCount = versions.coreCount(version);
+    const memoryMbMax = coreCount === 1 ? workers.memoryMbMax : workers.memoryMbMaxOf(coreCount);
+    return versions.memoryMb(version) > memoryMbMax && (again || workerCount === 0);
   }
 
   #askTurn(): void {

@@ -7,17 +7,18 @@
  * floor, as the worker expects.
  */
 import { assert } from '../../base/assert.ts';
+import { coresOf } from '../../base/core-mask.ts';
 import { beginAnew } from '../machine/membership.ts';
 import type { Scheduler } from '../machine/scheduler.ts';
 import { MEMORY_MB_MAX } from '../machine/versions.ts';
-import type { Announcement, Place, WorkerView } from './ports.ts';
+import type { Announcement, Place, Running, WorkerView } from './ports.ts';
 
 const WORD_CORES = 32;
 
 /** What a worker runs from before it joined. */
 interface Earlier {
-  /** Under which it knows the lease. */
-  readonly sequence: number;
+  /** Its cores, as in a grant; of several the lowest has the lease, and each other one an entry too where they are only kept back. */
+  readonly mask: number;
   /** Under which the core is leased for it here; -1: it is only kept back. */
   readonly counted: number;
 }
@@ -104,17 +105,18 @@ export class Members {
   /** False: there is no room for it. */
   resume(
     member: Member,
-    lease: { readonly core: number; readonly sequence: number; readonly request: number; readonly version: number },
+    lease: Pick<Running, 'core' | 'mask'> & { readonly request: number; readonly version: number },
   ): boolean {
     const core = member.firstCore + lease.core;
-    const resumed = this.#machine.resume(core, lease.request, lease.version, member.floor);
-    if (resumed) member.earlier.set(core, { sequence: lease.sequence, counted: member.floor });
+    const { mask, request, version } = lease;
+    const resumed = this.#machine.resumeSeveral(core, mask, { request, version, sequence: member.floor });
+    if (resumed) member.earlier.set(core, { mask, counted: member.floor });
     return resumed;
   }
 
-  /** It runs something that is not counted here: the core is not granted before that ends. */
-  keepBack(member: Member, { core, sequence }: { readonly core: number; readonly sequence: number }): void {
-    member.earlier.set(member.firstCore + core, { sequence, counted: -1 });
+  /** It runs something that is not counted here: its cores are not granted before that ends. */
+  keepBack(member: Member, { core: lead, mask }: Pick<Running, 'core' | 'mask'>): void {
+    for (const core of coresOf(member.firstCore + lead, mask)) member.earlier.set(core, { mask, counted: -1 });
   }
 
   open(member: Member): void {
@@ -132,9 +134,12 @@ export class Members {
     return true;
   }
 
-  /** What it ran from before, and was not counted, is over. */
-  letGo(member: Member, core: number): void {
-    if (!this.#isWithdrawn(member, core)) this.#machine.giveBack(core);
+  /** What it ran from before, and was not counted, is over on all cores of the mask. */
+  letGo(member: Member, lead: number, mask: number): void {
+    for (const core of coresOf(lead, mask)) {
+      member.earlier.delete(core);
+      if (!this.#isWithdrawn(member, core)) this.#machine.giveBack(core);
+    }
   }
 
   leave(member: Member): void {

@@ -24,6 +24,8 @@ export interface Granted {
   readonly sequence: number;
   /** 1: the worker is believed to have an instance at rest. */
   readonly warm: number;
+  /** All cores of the lease, as bits of the word of `core`, their lead; 0: that core alone. */
+  readonly mask: number;
 }
 
 export interface ProvisionedSum {
@@ -51,6 +53,15 @@ export interface GatewayPort {
   provisioned(version: number, sum: ProvisionedSum): void;
 }
 
+/** What runs on a worker from before it joined; cores from 0. */
+export interface Running {
+  readonly core: number;
+  /** As of a grant. */
+  readonly mask: number;
+  readonly sequence: number;
+  readonly version: NamedVersion;
+}
+
 export interface Announcement {
   readonly name: string;
   /** Where gateways reach it. */
@@ -60,8 +71,7 @@ export interface Announcement {
   readonly life: number;
   readonly coreCount: number;
   readonly memoryMb: number;
-  /** What runs there from before; cores from 0. */
-  readonly running: readonly { readonly core: number; readonly sequence: number; readonly version: NamedVersion }[];
+  readonly running: readonly Running[];
   /** A word for each 32 cores, with a bit for each that is withdrawn; those that are missing are 0. */
   readonly withdrawn?: readonly number[];
   readonly nowMs?: number;

@@ -24,7 +24,7 @@ export class Unheard {
   sweep(leases: Leases, [first, end]: readonly [number, number], ask: (core: number, sequence: number) => void): void {
     const seen = this.#seen;
     for (let core = first; core < end; core++) {
-      if (!leases.isLeased(core)) continue;
+      if (!leases.isLead(core)) continue;
       const sequence = leases.sequence(core);
       if (seen[core] === (sequence | ASKED)) continue;
       if (seen[core] === sequence) {

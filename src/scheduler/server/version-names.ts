@@ -19,11 +19,13 @@ export interface NamedVersion {
   /** 32 hexadecimal digits: of account and function. */
   readonly functionKey: string;
   readonly memoryMb: number;
+  /** Of each of its leases, 1 to 32. */
+  readonly coreCount: number;
 }
 
-/** What a frame names; null for what no version can ask. Invocations of several cores get one, so far. */
-export function versionOf({ key, functionKey, memoryMb }: NameVersionFrame): NamedVersion | null {
-  return memoryMb >= 1 && memoryMb <= MEMORY_MB_MAX ? { key, functionKey, memoryMb } : null;
+/** What a frame names; null for what no version can ask. */
+export function versionOf({ key, functionKey, memoryMb, coreCount }: NameVersionFrame): NamedVersion | null {
+  return memoryMb >= 1 && memoryMb <= MEMORY_MB_MAX ? { key, functionKey, memoryMb, coreCount } : null;
 }
 
 interface Entry {
@@ -199,7 +201,7 @@ export class VersionNames {
     const entry: Entry = { version, index, fn, nameCount: 0, keptUntil: 0, quietTurn: 0 };
     this.#byKey.set(version.key, entry);
     this.#byIndex[index] = entry;
-    this.#machine.setVersion(index, fn.index, version.memoryMb);
+    this.#machine.setVersion(index, fn.index, version.memoryMb, version.coreCount);
     return entry;
   }
 

@@ -9,7 +9,7 @@ import { DropVersionFrame, type HelloFrame, NameVersionFrame } from '../../wire/
 import { CountFrame, LeaseFrame } from '../../wire/cluster/small-frames.ts';
 import type { FrameLink } from '../../cluster/link/link.ts';
 import { coresOfWord } from './members.ts';
-import type { Announcement, Place, WorkerPort, WorkerSession } from './ports.ts';
+import type { Announcement, Place, Running, WorkerPort, WorkerSession } from './ports.ts';
 import type { Shard } from './shard.ts';
 import { type NamedVersion, versionOf } from './version-names.ts';
 
@@ -25,7 +25,9 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
   #session: WorkerSession | null = null;
   /** What it named and what it runs, until it has joined. */
   readonly #named = new Map<number, NamedVersion>();
-  readonly #running = new Map<number, Announcement['running'][number]>();
+  readonly #running: Running[] = [];
+  /** A word for each 32 cores: those on which it has said what runs. */
+  readonly #said: number[] = [];
   readonly #withdrawn: number[] = [];
   /** Indexes that the worker was told of here, so that it can be told to keep instances. */
   readonly #told = new Set<number>();
@@ -60,18 +62,15 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
   }
 
   /** In its announcement what it runs; later the answer to a probe. */
-  held({ kind, handle, core, sequence }: LeaseFrame): void {
-    if (this.#session !== null) return this.#session.held(core, sequence);
-    const version = this.#named.get(handle);
-    const own = core - this.#place.firstCore;
-    if (version === undefined || own < 0 || own >= this.#worker.coreCount || this.#running.has(own))
-      return this.#breach(kind);
-    this.#running.set(own, { core: own, sequence, version });
+  held(frame: LeaseFrame): void {
+    if (this.#session !== null) this.#session.held(frame.core, frame.sequence);
+    else this.#runs(frame, 0);
   }
 
-  /** No lease of several cores is granted yet, so none can be held. */
-  heldCores({ kind }: HeldCoresFrame): void {
-    this.#breach(kind);
+  /** In its announcement only. */
+  heldCores(frame: HeldCoresFrame): void {
+    if (this.#session !== null) this.#breach(frame.kind);
+    else this.#runs(frame, frame.mask);
   }
 
   announce({ kind, flag, first, second: busy, third: withdrawn }: CountFrame): void {
@@ -80,7 +79,11 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
     if (isLater) return;
     const word = (first - this.#place.firstCore) / 32;
     const isOwn = Number.isInteger(word) && word >= 0 && word * 32 < this.#worker.coreCount;
-    if (!isOwn || ((busy | withdrawn) & ~coresOfWord(this.#worker, word)) !== 0 || !this.#isSaid(word, busy))
+    if (
+      !isOwn ||
+      ((busy | withdrawn) & ~coresOfWord(this.#worker, word)) !== 0 ||
+      (busy & ~(this.#said[word] ?? 0)) !== 0
+    )
       return this.#breach(kind);
     this.#withdrawn[word] = withdrawn;
     if (flag === 1) this.#join();
@@ -130,10 +133,10 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
     this.#link.send(this.#dropVersion);
   }
 
-  provision(index: number, count: number, { key, functionKey, memoryMb }: NamedVersion): void {
+  provision(index: number, count: number, { key, functionKey, memoryMb, coreCount }: NamedVersion): void {
     if (!this.#told.has(index)) {
       this.#told.add(index);
-      Object.assign(this.#nameVersion, { handle: index, key, functionKey, memoryMb });
+      Object.assign(this.#nameVersion, { handle: index, key, functionKey, memoryMb, coreCount });
       this.#link.send(this.#nameVersion);
     }
     this.#provision.version = index;
@@ -145,17 +148,21 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
     this.#session?.leave();
   }
 
-  /** Of each core that it says is busy, it has said what runs there. */
-  #isSaid(word: number, busy: number): boolean {
-    for (let bit = 0; bit < 32; bit++)
-      if ((busy & (1 << bit)) !== 0 && !this.#running.has(word * 32 + bit)) return false;
-    return true;
+  #runs({ kind, handle, core: lead, sequence }: LeaseFrame, mask: number): void {
+    const version = this.#named.get(handle);
+    const core = lead - this.#place.firstCore;
+    if (version === undefined || core < 0 || core >= this.#worker.coreCount) return this.#breach(kind);
+    const word = core >>> 5;
+    const bits = mask === 0 ? 1 << (core & 31) : mask;
+    const said = this.#said[word] ?? 0;
+    if ((bits & (said | ~coresOfWord(this.#worker, word))) !== 0) return this.#breach(kind);
+    this.#said[word] = said | bits;
+    this.#running.push({ core, mask, sequence, version });
   }
 
   #join(): void {
     const nowMs = this.#joined();
-    const running = [...this.#running.values()];
-    const announcement = { ...this.#worker, running, withdrawn: this.#withdrawn, nowMs };
+    const announcement = { ...this.#worker, running: this.#running, withdrawn: this.#withdrawn, nowMs };
     const session = this.#shard.joinWorker(this, announcement, this.#line);
     if (typeof session === 'string') return this.#link.close(CloseReason.nameTaken);
     this.#session = session;

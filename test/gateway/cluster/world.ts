@@ -81,8 +81,9 @@ export class Worker {
     const line = this.fromScheduler;
     const running = [...this.#running].map(([core, { sequence, key, memoryMb }]) => ({
       core,
+      mask: 0,
       sequence,
-      version: { key, functionKey: functionKeyOf(key), memoryMb },
+      version: { key, functionKey: functionKeyOf(key), memoryMb, coreCount: 1 },
     }));
     const session = scheduler.joinWorker(
       {
@@ -374,7 +375,7 @@ export class Gateway {
   #name(version: number): void {
     const { session, fromScheduler } = this;
     const key = this.#keys[version]!;
-    const named = { key, functionKey: functionKeyOf(key), memoryMb: memoryOf(key) };
+    const named = { key, functionKey: functionKeyOf(key), memoryMb: memoryOf(key), coreCount: 1 };
     this.toScheduler.say(() => {
       const index = session!.name(named);
       fromScheduler.say(() => assert.ok(this.machine.named(version, index), 'a name is a breach'));
