@@ -177,6 +177,7 @@ export class Scheduler {
   provision(version: number, count: number): void {
     assert(this.versions.isSet(version), `version ${version} is provisioned and not set`);
     this.versions.provision(version, count);
+    this.#dispatch.owes = true;
     this.#dispatch.serveWaiting();
   }
 
