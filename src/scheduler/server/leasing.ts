@@ -107,12 +107,13 @@ export class Leasing {
     if (number >= NUMBER_END) return;
     const { leases } = this.machine;
     if (!this.#isHeldFor(gateway, number, { core, sequence })) {
-      if (why === 'cancelled') return;
-      // Its worker was away meanwhile, and the lease has ended with that. Or it has another one by now, or waits.
+      // Of a later lease, which is on its way to the gateway, that one is going to say what becomes of it.
+      if (why === 'cancelled' || !this.requests.isLastLease(gateway, number, { core, sequence })) return;
       const index = this.requests.find(gateway, number);
+      // Its worker was away meanwhile, and the lease has ended with that. Else it waits.
       if (index < 0) this.#askAgain(gateway, number, version);
       // It has ended at another shard, which has not said so yet.
-      else if (this.#isShared && this.requests.isGrantedAs(index, core, sequence)) this.#returned.add(index);
+      else if (this.#isShared && !this.requests.waits(index)) this.#returned.add(index);
       return;
     }
     if (why === 'no-memory') return void this.noMemory(core, sequence);

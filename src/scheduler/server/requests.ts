@@ -11,6 +11,8 @@ const FIRST_LENGTH = 1024;
 export interface Requester {
   /** Of those that wait or hold a core, the latest of each number; grows as its numbers do. */
   indexes: Int32Array;
+  /** By number, two words each: the core and the sequence of the lease that it was granted last, which may be over. */
+  leases: Int32Array;
 }
 
 const WAITS = 1;
@@ -23,9 +25,6 @@ export class Requests<R extends Requester> {
   readonly #numbers: Int32Array;
   readonly #versions: Uint16Array;
   readonly #flags: Uint8Array;
-  /** Under which each was granted, for those who want to know. */
-  readonly #cores: Int32Array;
-  readonly #sequences: Int32Array;
   /** Numbers of this table are from here on, so that those of different shards differ. */
   readonly #first: number;
   readonly #end: number;
@@ -39,8 +38,6 @@ export class Requests<R extends Requester> {
     this.#numbers = new Int32Array(countMax);
     this.#versions = new Uint16Array(countMax);
     this.#flags = new Uint8Array(countMax);
-    this.#cores = new Int32Array(countMax);
-    this.#sequences = new Int32Array(countMax);
   }
 
   get inUse(): number {
@@ -92,22 +89,20 @@ export class Requests<R extends Requester> {
     return (this.#flags[index - this.#first]! & WAS_QUEUED) !== 0;
   }
 
-  /** It waits no more. */
-  granted(index: number): void {
-    this.#flags[index - this.#first]! &= ~WAITS;
-  }
-
-  /** The same, and under this lease. */
-  grantedAs(index: number, core: number, sequence: number): void {
+  /** It waits no more: this is its lease. */
+  granted(index: number, core: number, sequence: number): void {
     const at = index - this.#first;
     this.#flags[at]! &= ~WAITS;
-    this.#cores[at] = core;
-    this.#sequences[at] = sequence;
+    const requester = this.#requesters[at]!;
+    if (requester === null) return;
+    const lease = this.#numbers[at]! * 2;
+    requester.leases[lease] = core;
+    requester.leases[lease + 1] = sequence;
   }
 
-  isGrantedAs(index: number, core: number, sequence: number): boolean {
-    const at = index - this.#first;
-    return !this.waits(index) && this.#cores[at] === core && this.#sequences[at] === sequence;
+  /** No later lease was granted to this number; this one may be over. */
+  isLastLease({ leases }: R, number: number, { core, sequence }: { core: number; sequence: number }): boolean {
+    return leases[number * 2] === core && leases[number * 2 + 1] === sequence;
   }
 
   remove(index: number): void {
@@ -140,14 +135,20 @@ export class Requests<R extends Requester> {
   }
 }
 
-export function noIndexes(): Int32Array {
-  return new Int32Array(FIRST_LENGTH).fill(NONE);
+export function noRequests(): Requester {
+  return { indexes: filled(FIRST_LENGTH), leases: filled(FIRST_LENGTH * 2) };
 }
 
 function grow(requester: Requester, number: number): void {
   let length = Math.max(FIRST_LENGTH, requester.indexes.length);
   while (length <= number) length *= 2;
-  const grown = new Int32Array(length).fill(NONE);
-  grown.set(requester.indexes);
-  requester.indexes = grown;
+  const { indexes, leases } = requester;
+  requester.indexes = filled(length);
+  requester.indexes.set(indexes);
+  requester.leases = filled(length * 2);
+  requester.leases.set(leases);
+}
+
+function filled(length: number): Int32Array {
+  return new Int32Array(length).fill(NONE);
 }

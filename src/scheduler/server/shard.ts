@@ -25,7 +25,7 @@ import type {
   WorkerSession,
   WorkerView,
 } from './ports.ts';
-import { noIndexes, Requests } from './requests.ts';
+import { noRequests, Requests } from './requests.ts';
 import { type ControlPort, lineOf, type ShardPort, type ShardReport } from './shard-ports.ts';
 import { Unheard } from './unheard.ts';
 import type { NamedVersion } from './version-names.ts';
@@ -206,7 +206,7 @@ export class Shard implements ShardPort {
   joinGateway(port: GatewayPort, name = '', nowMs = 0, line: number = this.newLine()): GatewaySession {
     const { asOf, workers } = this.#control.joinGateway(line, { name, nowMs });
     const versions = new LineNames(this.#control);
-    const gateway: Gateway = { line, port, indexes: noIndexes(), versions, asOf };
+    const gateway: Gateway = { line, port, ...noRequests(), versions, asOf };
     this.gateways.set(line, gateway);
     for (const worker of workers) port.workerJoined(worker);
     return this.#gatewaySession(gateway);
@@ -293,8 +293,7 @@ export class Shard implements ShardPort {
     while (machine.takeGrant(grant)) {
       const { request } = grant;
       const gateway = requests.requester(request);
-      if (this.#isShared) requests.grantedAs(request, grant.core, grant.sequence);
-      else requests.granted(request);
+      requests.granted(request, grant.core, grant.sequence);
       if (gateway === null) {
         this.#leasing.release(grant.core, grant.sequence, false);
         continue;
