@@ -1,6 +1,6 @@
 /**
  * Functions of several cores on their way through a cluster: a real gateway and a real worker, and a scheduler of the test that
- * grants leases with masks. What the function sees are its cores, and whoever takes over hears of all of them.
+ * grants leases with masks, or the real one. What the function sees are its cores, and whoever takes over hears of all of them.
  */
 import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,8 @@ import { Functions, until } from '../lib/functions.ts';
 import { RefusedWhy, UnstartedWhy } from '../../src/wire/cluster/small-frames.ts';
 import { endProcess, startGateway } from './gateway-process.ts';
 import { GrantingScheduler } from './granting-scheduler.ts';
-import { makeCluster, temporaryFolder } from './identity/cluster.ts';
+import { makeCluster, type TestCluster, temporaryFolder } from './identity/cluster.ts';
+import { getFrom, startScheduler, stopScheduler } from './scheduler-process.ts';
 import { startWorker, stopWorker } from './worker-process.ts';
 
 const skip = availableParallelism() < 2 && 'NEEDS 2 CORES: this machine has one';
@@ -40,18 +41,23 @@ afterEach(async () => {
   for (const stop of running.splice(0).toReversed()) await stop();
 });
 
-interface Small {
-  readonly scheduler: GrantingScheduler;
+interface Nodes {
   readonly functions: Functions;
   readonly folder: string;
 }
 
-/** `pair` asks for both cores of the worker, `one` for one. */
-async function smallCluster(): Promise<Small> {
+async function smallCluster(): Promise<Nodes & { readonly scheduler: GrantingScheduler }> {
   const cluster = await makeCluster();
-  const folder = temporaryFolder();
   const scheduler = await GrantingScheduler.open(cluster);
   running.push(() => scheduler.close());
+  const nodes = await nodesAt(cluster, scheduler);
+  assert.equal((await scheduler.hear('announce'))['second'], 0);
+  await deploy(nodes);
+  return { ...nodes, scheduler };
+}
+
+async function nodesAt(cluster: TestCluster, scheduler: { readonly port: number }): Promise<Nodes> {
+  const folder = temporaryFolder();
   const gatewayFile = await cluster.add('g', ['gateway']);
   const gateway = await startGateway(gatewayFile.out, { scheduler: scheduler.port, data: join(folder, 'g') });
   running.push(() => endProcess(gateway));
@@ -60,11 +66,13 @@ async function smallCluster(): Promise<Small> {
   const worker = startWorker(workerFile.out, places);
   running.push(() => stopWorker(worker));
   await worker.ready();
-  assert.equal((await scheduler.hear('announce'))['second'], 0);
-  const functions = new Functions(gateway);
+  return { functions: new Functions(gateway), folder };
+}
+
+/** `pair` asks for both cores of the worker, `one` for one. */
+async function deploy({ functions }: Nodes): Promise<void> {
   await functions.deploy('pair', { files: FILES, environment: { PERCH_CORES: '2' } });
   await functions.deploy('one', { files: FILES });
-  return { scheduler, functions, folder };
 }
 
 async function coresOf(functions: Functions): Promise<readonly Core[]> {
@@ -143,6 +151,55 @@ test('what no worker has cores for is refused, with a message that says so', { s
   assert.equal(value.message, 'The function asks for more cores than any worker has.');
   assert.equal(await functions.metric('perch_invocations_refused_total{reason="cores"}'), 1);
 });
+
+for (const shards of ['1', '2']) {
+  test(`pairs and singles take turns at a scheduler with --shards ${shards}`, { skip }, async () => {
+    const cluster = await makeCluster();
+    const { out } = await cluster.add('s', ['scheduler']);
+    const scheduler = await startScheduler(out, ['--shards', shards]);
+    running.push(() => stopScheduler(scheduler));
+    const nodes = await nodesAt(cluster, scheduler);
+    await deploy(nodes);
+    const names = ['pair', 'one', 'pair', 'one', 'one', 'pair', 'one', 'one'];
+    const results = await Promise.all(names.map((name) => nodes.functions.invoke(name)));
+    assert.deepEqual(
+      results.map(({ value }) => value),
+      names.map((name) => (name === 'pair' ? 2 : 1)),
+    );
+  });
+
+  test(
+    `a scheduler with --shards ${shards} that comes after grants no core of a pair that runs`,
+    { skip },
+    async () => {
+      const cluster = await makeCluster();
+      const { out } = await cluster.add('s', ['scheduler']);
+      const first = await startScheduler(out, ['--shards', shards]);
+      running.push(() => stopScheduler(first));
+      const nodes = await nodesAt(cluster, first);
+      await deploy(nodes);
+      const { functions, folder } = nodes;
+      const [begun, go, other] = ['begun', 'go', 'other'].map((name) => join(folder, name));
+      const pair = functions.invoke('pair', { begun, until: go });
+      await until('it runs', async () => existsSync(begun!));
+
+      await endProcess(first, 'SIGKILL');
+      const next = await startScheduler(out, ['--shards', shards, '--listen', `127.0.0.1:${first.port}`]);
+      running.push(() => stopScheduler(next));
+      const one = functions.invoke('one', { begun: other });
+      const identity = await cluster.identity('viewer', ['gateway']);
+      await until('it is known and one waits', async () => {
+        const { text } = await getFrom(identity, next.port, '/perch/v1/cluster');
+        const view = JSON.parse(text) as { cores: { leased: number }; queueLength: number };
+        return view.cores.leased === 2 && view.queueLength === 1;
+      });
+      assert.ok(!existsSync(other!), 'a third runs on two cores');
+      writeFileSync(go!, '');
+      assert.equal((await pair).value, 2);
+      assert.equal((await one).value, 1);
+    },
+  );
+}
 
 async function named(scheduler: GrantingScheduler, kind: 'held' | 'release'): Promise<readonly unknown[]> {
   const { core, epoch, sequence } = await scheduler.hear(kind);
