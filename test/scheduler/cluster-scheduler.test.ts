@@ -358,7 +358,7 @@ test('who waits when the scheduler stops is told so, and so is who asks after th
   scheduler.checkInvariants();
 });
 
-test('a worker that comes back with more cores than it had is told to take another name', () => {
+test('a worker that comes twice, or is too large, is told so', () => {
   const scheduler = new ClusterScheduler(LIMITS);
   const port = { probe: () => {}, dropped: () => {}, provision: () => {} };
   const running: [] = [];
@@ -370,10 +370,63 @@ test('a worker that comes back with more cores than it had is told to take anoth
   };
   assert.match(refused({}), /has joined already/);
   session.leave();
-  assert.match(refused({ coreCount: 3 }), /another name/);
   assert.match(refused({ name: 'b', memoryMb: 0x7fffffff }), /at most/);
-  assert.match(refused({ name: 'b', coreCount: 0x7fffffff }), /is full/);
+  assert.match(refused({ name: 'b', coreCount: 0x7fffffff }), /no room for 2147483647 cores of b/);
   assert.ok(typeof scheduler.joinWorker(port, announcement) !== 'string');
+});
+
+test('a worker that comes back with other cores or memory has others, and the old ones are used again', () => {
+  const scheduler = new ClusterScheduler(LIMITS);
+  const first = joinWorker(scheduler, { coreCount: 2 });
+  first.leave();
+  const more = joinWorker(scheduler, { coreCount: 3 });
+  assert.equal(more.firstCore, 32);
+  assert.deepEqual(viewOf(scheduler).cores, { idle: 3, leased: 0, withdrawn: 0, absent: 0 });
+  const gateway = joinGateway(scheduler);
+  const version = gateway.name(V);
+  for (const number of [1, 2, 3]) gateway.request(number, version);
+  assert.deepEqual(
+    gateway.leases.map(({ core }) => core),
+    [32, 33, 34],
+  );
+  const other = joinWorker(scheduler, { name: 'b', coreCount: 2 });
+  assert.equal(other.firstCore, 0, 'cores to which nobody comes back');
+  more.leave();
+  const back = joinWorker(scheduler, { coreCount: 3, memoryMb: 2000 });
+  assert.equal(back.firstCore, 64);
+  back.leave();
+  assert.equal(joinWorker(scheduler, { coreCount: 3 }).firstCore, 32, 'as before');
+  scheduler.checkInvariants();
+});
+
+test('where there is no room, cores of those who have been away for long are used again', () => {
+  const scheduler = new ClusterScheduler({ ...LIMITS, workerCountMax: 2 });
+  const first = joinWorker(scheduler);
+  const { floor } = first;
+  const gateway = joinGateway(scheduler);
+  gateway.request(1, gateway.name(V));
+  joinWorker(scheduler, { name: 'b' });
+  first.leave();
+  const port = { probe: () => {}, dropped: () => {}, provision: () => {} };
+  const announcement = { name: 'c', host: '', port: 1, life: 1, coreCount: 1, memoryMb: 1000, running: [] };
+  const refused = (name: string): string => {
+    const answer = scheduler.joinWorker(port, { ...announcement, name });
+    return typeof answer === 'string' ? answer : '';
+  };
+  for (let sweep = 0; sweep < 599; sweep++) scheduler.sweep();
+  assert.match(refused('c'), /no room for 1 cores of c/);
+  scheduler.sweep();
+  const next = joinWorker(scheduler, { name: 'c' });
+  assert.deepEqual([next.firstCore, next.floor], [0, floor + 1], 'no lease of before is good');
+  assert.match(refused('a'), /no room/);
+  assert.deepEqual(
+    viewOf(scheduler).workers.map(({ name, firstCore }) => [name, firstCore]),
+    [
+      ['b', 32],
+      ['c', 0],
+    ],
+  );
+  scheduler.checkInvariants();
 });
 
 test('what is no lease of the worker changes nothing', () => {

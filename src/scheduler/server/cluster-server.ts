@@ -57,6 +57,8 @@ export class ClusterServer {
   readonly #control: Pick<ControlPort, 'greet' | 'closed'>;
   readonly #setting: ClusterServerSetting;
   readonly #connections = new Map<number, Connection>();
+  /** Workers that have no place, and why. */
+  readonly #turnedAway = new Map<string, string>();
   /** Those that have greeted. */
   readonly #lines = new Map<number, Line>();
 
@@ -145,9 +147,12 @@ export class ClusterServer {
     const { name, coreCount, memoryMb } = hello;
     const place = coreCount < 1 ? 'a worker has one core at least' : this.#shard.place({ name, coreCount, memoryMb });
     if (typeof place === 'string') {
-      log.warn({ worker: name }, place);
+      // It asks again and again.
+      if (this.#turnedAway.get(name) !== place) log.warn({ worker: name }, place);
+      this.#turnedAway.set(name, place);
       return CloseReason.full;
     }
+    this.#turnedAway.delete(name);
     welcome.firstCore = place.firstCore;
     welcome.coreCount = coreCount;
     welcome.floor = place.floor;

@@ -102,6 +102,7 @@ export class Control implements ControlPort {
   /** Once a second, by the shell's clock. */
   sweep(): void {
     this.names.sweep();
+    this.members.sweep();
     this.provisions.sweep(this.members.all(), {
       most: (index, count) => this.machine.provision(index, count),
       share: (line, index, count, version) => this.#shardOf(line).provision(line, index, count, version),

@@ -1,6 +1,7 @@
 /**
- * The workers of a cluster, and their cores in the machine. A worker has the same cores whenever it is here. While it is away they
- * are all withdrawn; when it comes they are given back, but those on which something runs from before, and those that it withdraws itself.
+ * The workers of a cluster, and their cores in the machine. A worker has the same cores whenever it is here, as long as it comes with as many
+ * and as much memory; else it gets others. Cores that nobody comes back to are another worker's of the same size: at once where their worker has
+ * others now, and where there is no room left, those of who has been away for long. While a worker is away its cores are all withdrawn; when it comes they are given back, but those on which something runs from before, and those that it withdraws itself.
  *
  * What runs from before has another name here than there: the worker knows a lease under its old sequence, which may be of
  * another scheduler and anywhere on the ring. Here it goes on under the worker's floor, so that the core's next lease comes after the
@@ -14,6 +15,8 @@ import { MEMORY_MB_MAX } from '../machine/versions.ts';
 import type { Announcement, Place, Running, WorkerView } from './ports.ts';
 
 const WORD_CORES = 32;
+/** So long a worker that is away has its cores whoever wants them. */
+const AWAY_SWEEPS = 600;
 
 /** What a worker runs from before it joined. */
 interface Earlier {
@@ -33,6 +36,8 @@ export interface Member extends WorkerView, Place {
   readonly memoryMb: number;
   /** Null: it is away. */
   line: number | null;
+  /** The sweep at which it left, or was placed. */
+  awaySince: number;
   /** It withdraws all its cores. */
   isDraining: boolean;
   /** A word for each 32 cores: those that it has withdrawn. */
@@ -46,7 +51,10 @@ export class Members {
   readonly #byName = new Map<string, Member>();
   readonly #byIndex: Member[] = [];
   readonly #byLine = new Map<number, Member>();
+  /** Those whose workers have others by now. */
+  readonly #retired = new Set<Member>();
   #coresEnd = 0;
+  #sweepCount = 0;
 
   constructor(machine: Scheduler) {
     this.#machine = machine;
@@ -54,6 +62,16 @@ export class Members {
 
   all(): readonly Member[] {
     return this.#byIndex;
+  }
+
+  /** All that are here, or may come back to their cores. */
+  known(): readonly Member[] {
+    return [...this.#byName.values()];
+  }
+
+  /** Once a second. */
+  sweep(): void {
+    this.#sweepCount++;
   }
 
   at(index: number): Member | undefined {
@@ -84,12 +102,14 @@ export class Members {
   place({ name, coreCount, memoryMb }: Pick<Announcement, 'name' | 'coreCount' | 'memoryMb'>): Member | string {
     const known = this.#byName.get(name);
     if (known !== undefined && known.line !== null) return `a worker named ${name} has joined already`;
-    const member = known ?? this.#add(name, coreCount, memoryMb);
+    const isSame = known?.coreCount === coreCount && known.memoryMb === memoryMb;
+    const member = isSame ? known : this.#add(name, coreCount, memoryMb);
     if (typeof member === 'string') return member;
-    if (member.coreCount !== coreCount || member.memoryMb !== memoryMb)
-      return `the worker ${name} had ${member.coreCount} cores and ${member.memoryMb} MB: give it another name`;
     if (!this.isOut(member)) return `a lease of the worker ${name} is not over yet`;
+    member.awaySince = this.#sweepCount;
     member.floor = beginAnew(this.#machine, member.index, member.coreCount);
+    // What another one before it, or it in another life, had no memory for, it may have memory for.
+    this.#machine.memoryAvailable(member.index);
     return member;
   }
 
@@ -145,6 +165,7 @@ export class Members {
   leave(member: Member): void {
     this.#byLine.delete(member.line!);
     member.line = null;
+    member.awaySince = this.#sweepCount;
     member.isDraining = false;
     member.earlier.clear();
     for (let core = member.firstCore; core < member.firstCore + member.coreCount; core++) this.#machine.withdraw(core);
@@ -166,17 +187,33 @@ export class Members {
     const { workerCountMax, coreCountMax } = machine.limits;
     if (memoryMb > MEMORY_MB_MAX) return `the worker ${name} has ${memoryMb} MB: at most ${MEMORY_MB_MAX}`;
     const wordCount = Math.ceil(coreCount / WORD_CORES);
-    if (machine.workerCount >= workerCountMax || this.#coresEnd + wordCount * WORD_CORES > coreCountMax)
-      return `the cluster is full: ${machine.workerCount} workers, ${machine.registeredCount} cores`;
-    const index = machine.addWorker(coreCount, memoryMb, true);
+    const isFull = machine.workerCount >= workerCountMax || this.#coresEnd + wordCount * WORD_CORES > coreCountMax;
+    const old = this.#leftBy({ coreCount, memoryMb }, isFull);
+    if (isFull && old === undefined)
+      return `no room for ${coreCount} cores of ${name}: the scheduler has ${machine.workerCount} workers and ${this.#coresEnd} cores in words of 32, of ${workerCountMax} and ${coreCountMax}`;
+    if (old !== undefined && !this.#retired.delete(old)) this.#byName.delete(old.name);
+    const before = this.#byName.get(name);
+    if (before !== undefined) this.#retired.add(before);
+    const index = old?.index ?? machine.addWorker(coreCount, memoryMb, true);
     const firstCore = machine.firstCore(index);
-    this.#coresEnd = firstCore + wordCount * WORD_CORES;
-    const away = { host: '', port: 0, life: 0, floor: 0, sinceMs: 0, line: null, isDraining: false };
+    this.#coresEnd = Math.max(this.#coresEnd, firstCore + wordCount * WORD_CORES);
+    const awaySince = this.#sweepCount;
+    const away = { host: '', port: 0, life: 0, floor: 0, sinceMs: 0, line: null, isDraining: false, awaySince };
     const parts = { withdrawn: new Int32Array(wordCount), earlier: new Map<number, Earlier>() };
     const member: Member = { ...away, ...parts, name, coreCount, memoryMb, index, firstCore };
     this.#byName.set(name, member);
     this.#byIndex[index] = member;
     return member;
+  }
+
+  /** One of this size on whose cores nothing runs, and to which nobody comes back; where it is full, or only perhaps. */
+  #leftBy(size: Pick<Member, 'coreCount' | 'memoryMb'>, isFull: boolean): Member | undefined {
+    const isLeft = (member: Member): boolean => {
+      if (member.coreCount !== size.coreCount || member.memoryMb !== size.memoryMb) return false;
+      const isLong = this.#retired.has(member) || this.#sweepCount - member.awaySince >= AWAY_SWEEPS;
+      return member.line === null && isLong && this.isOut(member);
+    };
+    return [...this.#retired].find(isLeft) ?? (isFull ? this.#byIndex.find(isLeft) : undefined);
   }
 
   #applyWord(member: Member, word: number): void {

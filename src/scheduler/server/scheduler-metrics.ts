@@ -58,7 +58,7 @@ export function clusterMetrics(control: Control, metrics: Metrics, view: () => C
   metrics.read('perch_queue_length', () => view().queueLength);
   metrics.read('perch_cluster_workers', () => {
     const counts = { joined: 0, draining: 0, absent: 0 };
-    for (const member of control.members.all()) counts[workerState(member)]++;
+    for (const member of control.members.known()) counts[workerState(member)]++;
     return counts;
   });
   metrics.read('perch_cluster_gateways', () => control.gateways.size);

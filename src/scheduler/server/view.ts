@@ -60,7 +60,7 @@ export function viewOf({ control, shard }: ClusterScheduler): ClusterView {
 export function viewOfCluster(control: Control, reports: readonly ShardReport[]): ClusterView {
   const { machine, members, provisions } = control;
   const cores = noCores();
-  const workers = members.all().map((member) => {
+  const workers = members.known().map((member) => {
     const own = coresOf(control, member);
     for (const state of Object.keys(own) as (keyof CoreCounts)[]) cores[state] += own[state];
     const { name, host, port, firstCore, coreCount, memoryMb, sinceMs, line } = member;
