@@ -1,16 +1,19 @@
 /**
  * Requests on their way into the machine. Most enter at once. Those that come again after a line or a scheduler was lost are collected
- * until the end of the turn, and enter the queue in the order in which they have waited; a young scheduler keeps those that ask
+ * until the end of the turn, and enter the queue where they belong by how long they have waited; a young scheduler keeps those that ask
  * more memory or cores than any worker has that has come so far, since more workers are on their way.
  *
  * The machine knows one bound of the queue for all. Those that come again pass it, so here the others are counted.
  */
 import { outcome, type Scheduler } from '../machine/scheduler.ts';
-import { CollectedRequests } from './collected.ts';
+import { CollectedRequests, SWEEP_MS } from './collected.ts';
 import type { LineNames } from './line-names.ts';
 import type { Asking, GatewayPort, Refusal } from './ports.ts';
 import type { Requester, Requests } from './requests.ts';
 import type { ControlPort } from './shard-ports.ts';
+
+/** Times wrap: who says more than this, half of all that can be told apart, is believed this much. */
+const WAITED_MS_MAX = 2 ** 30;
 
 export interface Gateway extends Requester {
   readonly line: number;
@@ -62,7 +65,7 @@ export class Intake {
   ask(gateway: Gateway, number: number, version: number, { again, waitedMs }: Asking): void {
     const index = this.#requests.add(gateway, number, version);
     if (index < 0) return gateway.port.refused(number, outcome.refusedQueueFull);
-    if (!again && !this.#waitsForWorkers(version, again)) return this.#enter(index, version, again);
+    if (!again && !this.#waitsForWorkers(version, again)) return this.#enter(index, version, null);
     if (!again && this.#collected.count >= this.#queueMax) return this.refuse(index, outcome.refusedQueueFull);
     this.#collected.add({ index, version, again, waitedMs, sweep: this.#sweepCount });
     this.#hold(version);
@@ -73,12 +76,14 @@ export class Intake {
   turn(): void {
     this.#isTurnAsked = false;
     for (const request of this.#collected.take()) {
-      const { index, version, again } = request;
+      const { index, version, again, waitedMs, sweep } = request;
       if (this.#waitsForWorkers(version, again)) {
         this.#collected.add(request);
         continue;
       }
-      this.#enter(index, version, again);
+      // Since it was told here it has waited too.
+      const waited = again ? waitedMs + (this.#sweepCount - sweep) * SWEEP_MS : null;
+      this.#enter(index, version, waited);
       this.#letGo(version);
     }
   }
@@ -90,6 +95,7 @@ export class Intake {
 
   sweep(): void {
     this.#sweepCount++;
+    this.#machine.tellTime(this.#sweepCount * SWEEP_MS);
     if (this.#sweepCount === this.#startSweeps && this.#collected.count > 0) this.#askTurn();
   }
 
@@ -109,9 +115,12 @@ export class Intake {
     gateway.port.refused(number, why);
   }
 
-  /** One that comes again was accepted under its function's reserved concurrency once, and is not asked for it again. */
-  #enter(index: number, version: number, again: boolean): void {
-    const answer = again ? this.#machine.requestAgain(index, version, 0) : this.#machine.request(index, version);
+  /** `waitedMs`: of one that comes again, which was accepted under its function's reserved concurrency once; else null. */
+  #enter(index: number, version: number, waitedMs: number | null): void {
+    const again = waitedMs !== null;
+    const answer = again
+      ? this.#machine.requestAgain(index, version, Math.min(waitedMs, WAITED_MS_MAX))
+      : this.#machine.request(index, version);
     if (answer === outcome.granted) return;
     if (answer !== outcome.queued) return this.refuse(index, answer);
     if (again || this.#machine.queue.length <= this.#queueMax) return this.#requests.queued(index);
