@@ -174,6 +174,22 @@ test('a core on which something runs that cannot be counted is granted only afte
   scheduler.checkInvariants();
 });
 
+test('two cores that cannot be counted are kept back together, and let go together', () => {
+  const scheduler = new ClusterScheduler(LIMITS);
+  // The version asks for one core here.
+  const running = [{ core: 0, mask: 0b11, sequence: 3, version: V }];
+  const worker = joinWorker(scheduler, { coreCount: 3, running });
+  const gateway = joinGateway(scheduler);
+  const index = gateway.name({ ...V, key: 'pair', coreCount: 2 });
+  gateway.request(1, index);
+  assert.deepEqual(gateway.take(), []);
+  scheduler.checkInvariants();
+  assert.ok(!worker.release(1, 3, false), 'it is not the lead');
+  assert.ok(worker.release(0, 3, false));
+  assert.deepEqual(gateway.take(), ['granted 1 0']);
+  scheduler.checkInvariants();
+});
+
 test('what a worker runs of a version that nobody names keeps its index until it ends', () => {
   const scheduler = new ClusterScheduler({ ...LIMITS, keptSweeps: 0 });
   const worker = joinWorker(scheduler, { running: [{ core: 0, mask: 0, sequence: 3, version: V }] });
