@@ -49,7 +49,7 @@ function apply(world: World, [kind, a, b]: Step): void {
 }
 
 /** More than that is said only by those who do not stop. */
-const MESSAGES_MAX = 5000;
+const MESSAGES_MAX = 1000;
 
 function deliverAll(world: World, from: number): void {
   for (let count = 0; world.deliver(from); count++) {
@@ -57,6 +57,9 @@ function deliverAll(world: World, from: number): void {
     assert.ok(count < MESSAGES_MAX, 'they talk for ever');
   }
 }
+
+/** A failure is made smaller for so long at most, and then told with its seed. */
+const MS_MAX = 100_000;
 
 /** Everybody is back, and what runs ends. */
 function heal(world: World): void {
@@ -107,6 +110,6 @@ test('whatever breaks, each invocation has one end and runs once at most, and in
       }
       finish(world);
     }),
-    { numRuns: 500 },
+    { numRuns: 500, interruptAfterTimeLimit: MS_MAX },
   );
 });

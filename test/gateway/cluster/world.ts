@@ -396,6 +396,9 @@ export class Gateway {
   }
 }
 
+/** A turn that asks for another one, and so on. */
+const TURNS_MAX = 10;
+
 export class World {
   scheduler: ClusterScheduler;
   readonly workers: readonly Worker[] = [new Worker('a'), new Worker('b')];
@@ -427,7 +430,8 @@ export class World {
   }
 
   check(): void {
-    while (this.#turns > 0) {
+    for (let round = 0; this.#turns > 0; round++) {
+      assert.ok(round < TURNS_MAX, 'turns follow turns for ever');
       this.#turns = 0;
       this.scheduler.turn();
     }
