@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
-import { realClock } from '../../src/base/clock.ts';
+import { type Clock, realClock } from '../../src/base/clock.ts';
 import type { Identity } from '../../src/cluster/identity/join-file.ts';
 import type { Role } from '../../src/cluster/identity/names.ts';
 import { nodeAgent } from '../../src/cluster/node/connect.ts';
@@ -53,9 +53,13 @@ export function reach(identity: Identity, port: number, roles: readonly Role[] =
 }
 
 /** A remote store that is ready. */
-export async function openRemote(context: TestContext | null, port: number): Promise<RemoteStore> {
+export async function openRemote(
+  context: TestContext | null,
+  port: number,
+  clock: Clock = realClock,
+): Promise<RemoteStore> {
   const reached = reach(IDENTITIES.gateway, port);
-  const remote = new RemoteStore(reached);
+  const remote = new RemoteStore({ ...reached, clock });
   const close = remote.close.bind(remote);
   remote.close = async () => {
     await close();

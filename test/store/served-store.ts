@@ -32,10 +32,11 @@ export interface ServeOptions extends EmbeddedStoreOptions {
 /** The store of a folder, with its logs, served at a port. */
 export async function serveStore(folder: string, options: ServeOptions): Promise<ServedStore> {
   const { identity, port = 0, log = SILENT, metrics = new Metrics(), ...storeOptions } = options;
+  const { clock = realClock } = storeOptions;
   const report = (): void => {};
   const store = await openEmbeddedStore(join(folder, 'data'), { report, ...storeOptions });
   const logs = new LogFiles(join(folder, 'data', 'logs'), { report });
-  const service = new StoreService({ store, logs, accountId: ACCOUNT, clock: realClock, log, metrics });
+  const service = new StoreService({ store, logs, accountId: ACCOUNT, clock, log, metrics });
   const listener = await openListener({
     identity,
     roles: ['worker', 'gateway'],

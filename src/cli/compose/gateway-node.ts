@@ -9,7 +9,7 @@ import { realClock } from '../../base/clock.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { Identity } from '../../cluster/identity/join-file.ts';
 import type { Role } from '../../cluster/identity/names.ts';
-import { type Address, connectNode, Dialled, getJson, nodeAgent } from '../../cluster/node/connect.ts';
+import { type Address, addressText, connectNode, Dialled, getJson, nodeAgent } from '../../cluster/node/connect.ts';
 import { type Listener, openListener } from '../../cluster/node/listener.ts';
 import { Admission } from '../../gateway/admission.ts';
 import type { AsyncRunner } from '../../gateway/async-runner.ts';
@@ -78,7 +78,7 @@ async function open(options: GatewayNodeOptions, closers: Closers): Promise<Omit
   const workerAgent = agentFor(options, 'worker', dialled);
   closers.push(async () => workerAgent.destroy());
   const dispatch = new ClusterDispatcher(
-    { name: identity.name, accountId, hasStore: queue !== null },
+    { name: identity.name, accountId, scheduler: addressText(options.scheduler), hasStore: queue !== null },
     {
       store,
       clock: realClock,

@@ -9,7 +9,7 @@ import { DEFAULT_ACCOUNT } from '../../base/arn.ts';
 import { realClock } from '../../base/clock.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { Identity } from '../../cluster/identity/join-file.ts';
-import { type Address, connectNode, Dialled, nodeAgent } from '../../cluster/node/connect.ts';
+import { type Address, addressText, connectNode, Dialled, nodeAgent } from '../../cluster/node/connect.ts';
 import { openListener } from '../../cluster/node/listener.ts';
 import { Admission } from '../../gateway/admission.ts';
 import type { LogStore } from '../../store/logs.ts';
@@ -89,6 +89,7 @@ async function open(options: WorkerNodeOptions, closers: Closers): Promise<Omit<
   const server = new WorkerServer(
     {
       name: identity.name,
+      scheduler: addressText(options.scheduler),
       memoryMb: options.memoryMb,
       advertised: () => ({ host, port }),
       joined: () => joined.resolve(),

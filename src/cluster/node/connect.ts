@@ -15,6 +15,11 @@ export interface Address {
   readonly port: number;
 }
 
+/** As it is written: HOST:PORT, [IPv6]:PORT. */
+export function addressText({ host, port }: Address): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
 /** The connections that a node has made, so that those to nodes whose certificates were taken back can be ended. */
 export class Dialled {
   readonly #peers = new Map<TLSSocket, Peer>();

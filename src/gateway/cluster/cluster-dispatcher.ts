@@ -106,7 +106,7 @@ export class ClusterDispatcher implements Dispatch {
     const self = { name: setting.name, life: randomInt(1, LIFE_END) };
     this.#scheduler = new SchedulerLine(
       self,
-      { clock, random, log, connect: doors.dialScheduler },
+      { address: setting.scheduler, clock, random, log, connect: doors.dialScheduler },
       {
         nameOf: (version) => this.#nameOf(version),
         acceptedUs: (number) => this.#pending[number]!.acceptedUs,

@@ -1,7 +1,7 @@
 /** The connection to the scheduler: what the machine says are frames, and frames are calls of the machine. */
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../base/clock.ts';
-import { ClosingLog } from '../../cluster/link/closing-log.ts';
+import { ClosingLog, type ClosingTexts } from '../../cluster/link/closing-log.ts';
 import { Dialer } from '../../cluster/link/dialer.ts';
 import type { Closing, FrameLink } from '../../cluster/link/link.ts';
 import { DIALER_DELAYS, LINK_LIMITS } from '../../cluster/link/limits.ts';
@@ -32,6 +32,8 @@ export interface VersionName {
 }
 
 export interface SchedulerLineDoors {
+  /** HOST:PORT, for the log. */
+  readonly address: string;
   readonly clock: Clock;
   readonly random: () => number;
   readonly connect: () => Duplex;
@@ -48,6 +50,12 @@ export interface SchedulerLineEvents {
 }
 
 const WAITED_MS_MAX = 2 ** 32 - 1;
+
+const TEXTS: ClosingTexts = {
+  ended: 'the connection to the scheduler has ended',
+  unreached: 'the scheduler cannot be reached',
+  again: 'the scheduler is reached again',
+};
 
 export class SchedulerLine implements SchedulerPort, GatewayFromScheduler {
   readonly #doors: SchedulerLineDoors;
@@ -70,10 +78,7 @@ export class SchedulerLine implements SchedulerPort, GatewayFromScheduler {
     this.#doors = doors;
     this.#events = events;
     const { clock, random, connect } = doors;
-    this.#closingLog = new ClosingLog(doors, {
-      ended: 'the connection to the scheduler has ended',
-      unreached: 'the scheduler cannot be reached',
-    });
+    this.#closingLog = new ClosingLog(doors, TEXTS, { scheduler: doors.address });
     const direction = new SchedulerToGateway(this);
     this.#dialer = new Dialer(
       DIALER_DELAYS,
@@ -85,7 +90,10 @@ export class SchedulerLine implements SchedulerPort, GatewayFromScheduler {
           this.#epoch = peer.epoch;
           return direction;
         },
-        opened: (link) => this.#opened(link),
+        opened: (link) => {
+          this.#closingLog.opened();
+          this.#opened(link);
+        },
         // It may end within a call of the machine, which is not to be called again before that has returned.
         closed: (closing) => queueMicrotask(() => this.#closed(closing)),
       },

@@ -1,20 +1,18 @@
 /** What a gateway's parts in a cluster share. */
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../base/clock.ts';
+import type { Address } from '../../cluster/node/connect.ts';
 import type { Store } from '../../store/store.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import type { Admission } from '../admission.ts';
 
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
-
 export interface GatewayNodeSetting {
   /** Of this node. */
   readonly name: string;
   readonly accountId: string;
+  /** HOST:PORT, for the log. */
+  readonly scheduler: string;
   /** It has the store: what is provisioned is its to say. */
   readonly hasStore: boolean;
 }

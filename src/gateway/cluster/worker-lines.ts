@@ -1,6 +1,7 @@
 /** The connections to the workers, one each: made when the scheduler tells of one, and again whenever they end. */
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../base/clock.ts';
+import { type Address, addressText } from '../../cluster/node/connect.ts';
 import { ClosingLog, type ClosingTexts } from '../../cluster/link/closing-log.ts';
 import { Dialer } from '../../cluster/link/dialer.ts';
 import type { Closing, FrameLink } from '../../cluster/link/link.ts';
@@ -10,7 +11,7 @@ import { CloseReason, ClusterKind, Role } from '../../wire/cluster-frame.ts';
 import { type AssignFrame, type ResultFrame, SetVersionFrame } from '../../wire/cluster/body-frames.ts';
 import { type Direction, WorkerToGateway } from '../../wire/cluster/directions.ts';
 import { HelloFrame, type WorkerFrame } from '../../wire/cluster/large-frames.ts';
-import type { Address, Self } from './setting.ts';
+import type { Self } from './setting.ts';
 
 export interface WorkerLineDoors {
   readonly clock: Clock;
@@ -43,6 +44,7 @@ interface Line {
 const TEXTS: ClosingTexts = {
   ended: 'the connection to a worker has ended',
   unreached: 'a worker that the scheduler tells of cannot be reached',
+  again: 'a worker is reached again',
 };
 
 export class WorkerLines {
@@ -67,7 +69,7 @@ export class WorkerLines {
   dial(worker: number, name: string): void {
     const place = this.#places.get(name)!;
     const dialer = this.#dialer(worker, place);
-    const log = new ClosingLog(this.#doors, TEXTS, { worker: name });
+    const log = new ClosingLog(this.#doors, TEXTS, { worker: name, address: addressText(place) });
     this.#lines[worker] = { place, dialer, log, link: null };
     dialer.start();
   }
@@ -104,8 +106,7 @@ export class WorkerLines {
   /** HOST:PORT; '' where there is no such worker any more. */
   addressOf(worker: number): string {
     const place = this.placeOf(worker);
-    if (place === null) return '';
-    return `${place.host.includes(':') ? `[${place.host}]` : place.host}:${place.port}`;
+    return place === null ? '' : addressText(place);
   }
 
   assign(worker: number, frame: AssignFrame): void {
@@ -150,6 +151,7 @@ export class WorkerLines {
     const line = this.#lines[worker];
     if (line?.dialer !== dialer) return;
     line.link = link;
+    line.log.opened();
     this.#events.opened(worker);
   }
 

@@ -10,7 +10,7 @@ const text: Check = (value) => typeof value === 'string';
 const name: Check = (value) => typeof value === 'string' && NAME_PATTERN.test(value);
 const bool: Check = (value) => typeof value === 'boolean';
 const count: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
-const moment: Check = (value) => typeof value === 'number' && Number.isFinite(value);
+const span: Check = (value) => typeof value === 'number' && Number.isFinite(value);
 const texts: Check = (value) => isObject(value) && Object.values(value).every(text);
 const code: Check = form({ sha256: (value) => text(value) && SHA256_PATTERN.test(value as string), zipBytes: count });
 const layerUse: Check = form({ layerName: name, version: count, code });
@@ -35,9 +35,9 @@ const invocation: Check = form({
   version: text,
   payload: text,
   clientContext: text,
-  acceptedMs: moment,
   attempts: count,
-  dueMs: moment,
+  sinceMs: span,
+  untilMs: span,
 });
 
 /** The arguments of each method, in order; the payloads of invocations are in base64. */

@@ -25,6 +25,12 @@ export interface CallServiceOptions {
   readonly clock: Clock;
 }
 
+interface SentInvocation extends Omit<AsyncInvocation, 'payload' | 'acceptedMs' | 'dueMs'> {
+  readonly payload: string;
+  readonly sinceMs: number;
+  readonly untilMs: number;
+}
+
 export class CallService {
   readonly #store: Store;
   readonly #feed: FunctionFeed;
@@ -122,14 +128,15 @@ export class CallService {
   }
 
   /**
-   * In their order; one that is refused keeps back none of the others. They are accepted when they come here: whoever sends them may
-   * have another clock, and when each is due and too old is judged by that of this node.
+   * In their order; one that is refused keeps back none of the others. Whoever sends them may have another clock: when each was accepted
+   * and is due comes as a span, and is judged by the clock of this node.
    */
-  async #enqueue(invocations: readonly (Omit<AsyncInvocation, 'payload'> & { payload: string })[]): Promise<unknown> {
+  async #enqueue(invocations: readonly SentInvocation[]): Promise<unknown> {
     const nowMs = this.#clock.wallMs();
-    const results = invocations.map((each) =>
-      this.#store.enqueue({ ...each, payload: Buffer.from(each.payload, 'base64'), acceptedMs: nowMs, dueMs: nowMs }),
-    );
+    const results = invocations.map(({ sinceMs, untilMs, payload, ...rest }) => {
+      const moments = { acceptedMs: nowMs - sinceMs, dueMs: nowMs + untilMs };
+      return this.#store.enqueue({ ...rest, ...moments, payload: Buffer.from(payload, 'base64') });
+    });
     return (await Promise.all(results)).map((error) => error && wireError(error));
   }
 }

@@ -6,7 +6,7 @@ import type { Clock } from '../../base/clock.ts';
 import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { type DialerDelays, dialDelayMs } from '../../cluster/link/dialer.ts';
-import type { Address } from '../../cluster/node/connect.ts';
+import { type Address, addressText } from '../../cluster/node/connect.ts';
 import { parseJson, userError } from './protocol.ts';
 
 /** The store of another node, and how it is reached. */
@@ -43,10 +43,6 @@ export class NoAnswer {
     this.why = why;
     this.sent = sent;
   }
-}
-
-export function nameOf({ host, port }: Address): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 export function ask(agent: Agent, to: Address, clock: Clock, question: Question): Promise<Answer | NoAnswer> {
@@ -111,7 +107,7 @@ export function refusalOf({ status, body }: Answer): UserError {
 export function awayError(to: Address, why: string): UserError {
   return new UserError(
     'ServiceUnavailableException',
-    `The node that has the store, ${nameOf(to)}, cannot be reached: ${why}. Nothing was changed.`,
+    `The node that has the store, ${addressText(to)}, cannot be reached: ${why}. Nothing was changed.`,
   );
 }
 

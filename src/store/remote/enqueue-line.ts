@@ -2,6 +2,7 @@
  * Asynchronous invocations on their way to the store: those that come while some are on their way go together after them. So their
  * order is kept, and many a second are few requests.
  */
+import type { Clock } from '../../base/clock.ts';
 import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { AsyncInvocation } from '../store.ts';
@@ -17,16 +18,22 @@ interface Waiting {
 
 export class EnqueueLine {
   readonly #send: SendBatch;
+  readonly #clock: Clock;
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #running = false;
 
-  constructor(send: SendBatch) {
+  constructor(send: SendBatch, clock: Clock) {
     this.#send = send;
+    this.#clock = clock;
   }
 
   enqueue(invocation: AsyncInvocation): Promise<UserError | null> {
-    const text = JSON.stringify({ ...invocation, payload: invocation.payload.toString('base64') });
+    const { payload, acceptedMs, dueMs, ...rest } = invocation;
+    const nowMs = this.#clock.wallMs();
+    // Spans, since the store's node may have another clock.
+    const spans = { sinceMs: nowMs - acceptedMs, untilMs: dueMs - nowMs };
+    const text = JSON.stringify({ ...rest, ...spans, payload: payload.toString('base64') });
     if (this.#waitingBytes + text.length > LIMITS.enqueueWaitingBytesMax) {
       const message = 'Too many asynchronous invocations are on their way to the store.';
       return Promise.resolve(new UserError('TooManyRequestsException', message));

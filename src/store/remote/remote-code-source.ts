@@ -11,7 +11,8 @@ import type { Counter, Metrics } from '../../telemetry/metrics.ts';
 import type { CodeSource } from '../code/code-source.ts';
 import { sha256Of } from '../code/files.ts';
 import type { CodeRef } from '../store.ts';
-import { Again, ask, nameOf, NoAnswer, refusalOf, type StoreNode } from './client.ts';
+import { addressText } from '../../cluster/node/connect.ts';
+import { Again, ask, NoAnswer, refusalOf, type StoreNode } from './client.ts';
 import { PATHS } from './protocol.ts';
 
 /** Zips that a worker keeps for others and for itself. What it gives is checked. */
@@ -144,7 +145,7 @@ export class RemoteCodeSource implements CodeSource {
         return new UserError('InvalidZipFileException', `The store's zip of code ${sha256} does not have its hash.`);
       }
     }
-    const message = `The node that has the store, ${nameOf(store)}, cannot be reached for the code: ${why}.`;
+    const message = `The node that has the store, ${addressText(store)}, cannot be reached for the code: ${why}.`;
     return new UserError('ServiceUnavailableException', message);
   }
 

@@ -9,7 +9,8 @@ import type { Log } from '../../telemetry/log.ts';
 import type { Counter, Metrics } from '../../telemetry/metrics.ts';
 import type { LogStore } from '../logs.ts';
 import { StoreError } from '../store.ts';
-import { Again, type Answer, ask, nameOf, NoAnswer, refusalOf, type StoreNode } from './client.ts';
+import { addressText } from '../../cluster/node/connect.ts';
+import { Again, type Answer, ask, NoAnswer, refusalOf, type StoreNode } from './client.ts';
 import { LogFollow } from './log-follow.ts';
 import { type LogBatchHead, PATHS } from './protocol.ts';
 
@@ -213,8 +214,8 @@ export class RemoteLogs implements LogStore {
       const isAway = answer instanceof NoAnswer || answer.status >= 500 || answer.status === 429;
       if (this.#away !== isAway) {
         const why = answer instanceof NoAnswer ? answer.why : `it answers ${answer.status}`;
-        if (isAway) log.warn({ store: nameOf(store), why }, 'log of functions waits: the store cannot be reached');
-        else log.info({ store: nameOf(store) }, 'log of functions is sent again');
+        if (isAway) log.warn({ store: addressText(store), why }, 'log of functions waits: the store cannot be reached');
+        else log.info({ store: addressText(store) }, 'log of functions is sent again');
         this.#away = isAway;
       }
       if (!isAway) {
@@ -237,7 +238,7 @@ export class RemoteLogs implements LogStore {
       timeoutMs: LIMITS.storeCallTimeoutMs,
     });
     if (answer instanceof NoAnswer) {
-      throw new StoreError(`The node that has the logs, ${nameOf(store)}, cannot be reached: ${answer.why}.`);
+      throw new StoreError(`The node that has the logs, ${addressText(store)}, cannot be reached: ${answer.why}.`);
     }
     if (answer.status === 200) return answer;
     throw new StoreError(refusalOf(answer).message);

@@ -22,7 +22,8 @@ import type {
   UpdateFunction,
 } from '../store.ts';
 import type { JsonMethod, Method } from './call-arguments.ts';
-import { Again, nameOf, openLines, type StoreNode } from './client.ts';
+import { addressText } from '../../cluster/node/connect.ts';
+import { Again, openLines, type StoreNode } from './client.ts';
 import { EnqueueLine } from './enqueue-line.ts';
 import { PATHS, type StreamLine, type TagsAnswer, userError } from './protocol.ts';
 import { RemoteCodeSource } from './remote-code-source.ts';
@@ -84,7 +85,7 @@ export class RemoteStore extends StoreReads implements Store {
     this.functions = this.#replica.functions;
     this.layers = this.#replica.layers;
     this.#calls = new StoreCalls(options, { life: () => this.#life, why: () => this.#why });
-    this.#enqueueLine = new EnqueueLine((body) => this.#ask('enqueue', body));
+    this.#enqueueLine = new EnqueueLine((body) => this.#ask('enqueue', body), options.clock);
     this.#codes = new RemoteCodeSource(options);
     this.#again = new Again(options.clock);
     this.#ready = new Promise((resolve) => (this.#becomeReady = resolve));
@@ -296,7 +297,7 @@ export class RemoteStore extends StoreReads implements Store {
 
   #opened(): void {
     const count = this.functions.names().length;
-    this.#options.log.info({ store: nameOf(this.#options.store), functionCount: count }, 'the store is connected');
+    this.#options.log.info({ store: addressText(this.#options.store), functionCount: count }, 'the store is connected');
     this.#again.succeeded();
     this.#becomeReady();
   }
@@ -305,7 +306,7 @@ export class RemoteStore extends StoreReads implements Store {
   #lost(why: string): void {
     if (this.#closed) return;
     if (this.#life !== null || this.#why !== why) {
-      this.#options.log.warn({ store: nameOf(this.#options.store), why }, 'the store is not connected');
+      this.#options.log.warn({ store: addressText(this.#options.store), why }, 'the store is not connected');
     }
     this.#life = null;
     this.#why = why;

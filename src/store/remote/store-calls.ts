@@ -11,7 +11,8 @@ import { randomUUID } from 'node:crypto';
 import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { Method } from './call-arguments.ts';
-import { Again, type Answer, ask, awayError, nameOf, NoAnswer, refusalOf, type StoreNode } from './client.ts';
+import { addressText } from '../../cluster/node/connect.ts';
+import { Again, type Answer, ask, awayError, NoAnswer, refusalOf, type StoreNode } from './client.ts';
 import { type CallAnswer, HEADERS, isObject, parseJson, PATHS, userError } from './protocol.ts';
 
 export interface StoreLine {
@@ -85,7 +86,7 @@ export class StoreCalls {
   #unknown(why: string): UserError {
     return new UserError(
       'ServiceException',
-      `The node that has the store, ${nameOf(this.#node.store)}, was lost while it made this change: ${why}. ` +
+      `The node that has the store, ${addressText(this.#node.store)}, was lost while it made this change: ${why}. ` +
         'Whether it was made shows when it is read.',
     );
   }

@@ -3,7 +3,7 @@
  */
 import { randomInt } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { ClosingLog } from '../../cluster/link/closing-log.ts';
+import { ClosingLog, type ClosingTexts } from '../../cluster/link/closing-log.ts';
 import { Dialer } from '../../cluster/link/dialer.ts';
 import { DIALER_DELAYS, LINK_LIMITS } from '../../cluster/link/limits.ts';
 import { type Closing, FrameLink, type LinkSetting } from '../../cluster/link/link.ts';
@@ -20,6 +20,8 @@ const LIFE_END = 2 ** 32 - 1;
 const DRAIN_POLL_MS = 10;
 
 export interface WorkerServerSetting {
+  /** HOST:PORT, for the log. */
+  readonly scheduler: string;
   readonly name: string;
   readonly memoryMb: number;
   /** Where gateways reach it, as it is known before each attempt. */
@@ -48,6 +50,12 @@ interface GatewayEnd {
   readonly line: GatewayLine;
 }
 
+const TEXTS: ClosingTexts = {
+  ended: 'the connection to the scheduler has ended',
+  unreached: 'waits for the scheduler',
+  again: 'the scheduler is reached again',
+};
+
 export class WorkerServer {
   readonly #setting: WorkerServerSetting;
   readonly #doors: WorkerServerDoors;
@@ -64,17 +72,17 @@ export class WorkerServer {
   constructor(setting: WorkerServerSetting, doors: WorkerServerDoors) {
     this.#setting = setting;
     this.#doors = doors;
-    this.#closingLog = new ClosingLog(doors, {
-      ended: 'the connection to the scheduler ended',
-      unreached: 'waits for the scheduler',
-    });
+    this.#closingLog = new ClosingLog(doors, TEXTS, { scheduler: setting.scheduler });
     this.#dialer = new Dialer(
       DIALER_DELAYS,
       { clock: doors.clock, random: Math.random, connect: doors.connect },
       {
         setting: () => this.#dialSetting(),
         greeted: (peer, link) => this.#welcomedBy(peer, link),
-        opened: (link) => this.#joined(link),
+        opened: (link) => {
+          this.#closingLog.opened();
+          this.#joined(link);
+        },
         closed: (closing, retryMs) => this.#schedulerClosed(closing, retryMs),
       },
     );

@@ -10,7 +10,11 @@ test('each end is said, and why it cannot be made when that changes and once a m
   const clock = new SimulatedClock();
   const lines: string[] = [];
   const log = pino({ level: 'warn', base: null, timestamp: false }, { write: (line: string) => void lines.push(line) });
-  const closings = new ClosingLog({ clock, log }, { ended: 'ended', unreached: 'unreached' }, { worker: 'w1' });
+  const closings = new ClosingLog(
+    { clock, log },
+    { ended: 'ended', unreached: 'unreached', again: 'again' },
+    { worker: 'w1' },
+  );
   const close = (message: string, had: boolean): void =>
     closings.add({ reason: CloseReason.silent, byPeer: true, about: 0, message }, had);
   for (let attempt = 0; attempt < 61; attempt++) {
@@ -22,6 +26,8 @@ test('each end is said, and why it cannot be made when that changes and once a m
   close('', true);
   close('', true);
   close('no way', false);
+  closings.opened();
+  closings.opened();
   const said = lines.map((line) => JSON.parse(line) as { msg: string; why: string; worker: string });
   assert.deepEqual(
     said.map(({ msg, why }) => `${msg}: ${why}`),
@@ -32,6 +38,7 @@ test('each end is said, and why it cannot be made when that changes and once a m
       'ended: silent',
       'ended: silent',
       'unreached: no way',
+      'again: undefined',
     ],
   );
   assert.ok(said.every(({ worker }) => worker === 'w1'));
