@@ -125,7 +125,7 @@ test('shards that all want four cores of a full cluster take turns at keeping a 
   const order = cluster.granted.slice(1).map((request) => shardOf.get(request)!);
   assert.equal(order.length, 30);
   for (let i = 3; i < order.length; i++)
-    assert.deepEqual(order.slice(i - 3, i).toSorted(), [0, 1, 2], 'each shard once in three grants');
+    assert.deepEqual(new Set(order.slice(i - 3, i)), new Set([0, 1, 2]), 'each shard once in three grants');
 });
 
 test('one core passes four that wait, but not on the worker that is kept for them', () => {

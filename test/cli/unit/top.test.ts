@@ -18,8 +18,15 @@ function sample(grantsTotal: number, resultsTotal: number, atMs: number): Sample
     sinceMs: 0,
   } as const;
   const cluster = {
-    ...{ epoch: 7, queueLength: 3, collectedCount: 0, versionCount: 1, grantsTotal, cores },
-    ...{ workers: [here, gone], gateways: [], provisioned: [] },
+    epoch: 7,
+    queueLength: 3,
+    collectedCount: 0,
+    versionCount: 1,
+    grantsTotal,
+    cores,
+    workers: [here, gone],
+    gateways: [],
+    provisioned: [],
   };
   const functions = [{ functionName: 'resize', version: '3', running: 30, waiting: 3, resultsTotal }];
   return { overview: { cluster, functions }, atMs };

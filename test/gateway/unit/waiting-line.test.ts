@@ -40,7 +40,7 @@ function serve({ comesAtMs, runMs, patienceMs = Infinity }: Load): Outcome {
   let freeAtMs = 0;
   for (let nowMs = 0; ; nowMs++) {
     const refuse = ({ acceptedUs }: Request): void => void refusedAfterMs.push(nowMs - acceptedUs / 1000);
-    for (const waiter of [...line.waiters()]) {
+    for (const waiter of Array.from(line.waiters())) {
       if (nowMs - waiter.acceptedUs / 1000 <= patienceMs) break;
       line.remove(waiter);
       leftCount++;
