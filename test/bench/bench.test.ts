@@ -87,9 +87,11 @@ test('cluster, in small: overload', { skip: NO_HOSTS || missing('bwrap', 'taskse
 test('schedule, in small', async () => {
   const report = await smoke('schedule');
   const rates = report.figures.filter(({ unit }) => unit === 'M/s');
-  assert.equal(rates.length, 8);
+  const [alone, shards] = [rates.slice(0, 8), rates.slice(8)];
+  assert.deepEqual([alone.length, shards.length], [8, 3]);
   for (const { name, value } of rates) assert.ok(value > 0, name);
-  assert.ok(rates.slice(4).every(({ against, ratio }) => against !== undefined && ratio! > 0));
+  assert.ok(alone.slice(4).every(({ against, ratio }) => against !== undefined && ratio! > 0));
+  assert.ok(shards.some(({ name, bar }) => name.startsWith('decisions, 2 shards') && bar !== undefined));
 });
 
 test('start, in small', { skip: tooFew || missing('wrk', 'taskset', 'bwrap') }, async () => {
