@@ -68,11 +68,13 @@ test('a worker whose port is taken', async () => {
   assert.match(said, new RegExp(`Cannot listen on 127\\.0\\.0\\.1:${taken}: EADDRINUSE`));
 });
 
-test('a scheduler whose port is taken', async () => {
-  const { code, said } = await run('scheduler', '--join', schedulerFile, '--listen', `127.0.0.1:${taken}`);
-  assert.equal(code, 4, said);
-  assert.match(said, new RegExp(`Cannot listen on 127\\.0\\.0\\.1:${taken}: EADDRINUSE`));
-});
+for (const shards of ['1', '2'])
+  test(`a scheduler whose port is taken, --shards ${shards}`, async () => {
+    const where = ['--listen', `127.0.0.1:${taken}`, '--shards', shards];
+    const { code, said } = await run('scheduler', '--join', schedulerFile, ...where);
+    assert.equal(code, 4, said);
+    assert.match(said, new RegExp(`Cannot listen on 127\\.0\\.0\\.1:${taken}: EADDRINUSE`));
+  });
 
 test('a worker that is to be reached where its certificate does not say', async () => {
   const { code, said } = await run(...WORKER, '--advertise', '10.0.0.8', '--data', temporaryFolder());

@@ -71,6 +71,10 @@ async function openAlone(options: SchedulerOptions): Promise<RunningScheduler> {
   const listener = await listen(options, {
     accept: (socket, peer) => one.server.accept(socket, peer),
     answers: one.answers,
+  }).catch((error: unknown) => {
+    // It looks at its leases each second, and would keep the process.
+    one.close();
+    throw error;
   });
   return {
     port: listener.port,
