@@ -30,9 +30,13 @@ function openFilesMax(): number {
   return Number(soft);
 }
 
+const WHOLE_WITHIN_MS = 60_000;
+
 /** Resolves when the scheduler has told a gateway of so many workers. */
 function whole(scheduler: SchedulerProcess, workerCount: number): Promise<void> {
   return new Promise((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error(`not whole within ${WHOLE_WITHIN_MS} ms`)), WHOLE_WITHIN_MS);
+    late.unref();
     let count = 0;
     const direction = new SchedulerToGateway({
       grant: NOTHING,
