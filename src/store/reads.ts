@@ -1,4 +1,4 @@
-/** What is read of functions and layers, from memory: the same whatever keeps them there. */
+/** What is read of functions and layers, from memory, and who hears of their changes: the same whatever keeps them there. */
 import { assert } from '../base/assert.ts';
 import { versionOf } from './functions.ts';
 import type { FunctionState } from './functions.ts';
@@ -21,6 +21,24 @@ export interface LayerIndex {
 export abstract class StoreReads {
   protected abstract readonly functions: FunctionIndex;
   protected abstract readonly layers: LayerIndex;
+  readonly #listeners: ((functionName: string) => void)[] = [];
+  readonly #layerListeners: ((layerName: string) => void)[] = [];
+
+  onChange(listener: (functionName: string) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  onLayerChange(listener: (layerName: string) => void): void {
+    this.#layerListeners.push(listener);
+  }
+
+  protected functionChanged(functionName: string): void {
+    for (const listener of this.#listeners) listener(functionName);
+  }
+
+  protected layerChanged(layerName: string): void {
+    for (const listener of this.#layerListeners) listener(layerName);
+  }
 
   getFunction(functionName: string): FunctionRecord | null {
     return this.functions.get(functionName)?.record ?? null;

@@ -1,18 +1,11 @@
 /** Asynchronous invocations whose worker dies, with real processes on hosts of their own. */
 import assert from 'node:assert/strict';
-import { afterEach, describe, test } from 'node:test';
-import type { ClusterOptions, HostCluster } from './hosts/cluster.ts';
-import { CORE_COUNT, type Play, startPlay } from './hosts/play.ts';
+import { describe, test } from 'node:test';
+import { CORE_COUNT, playsOfSuite } from './hosts/play.ts';
 import { NO_HOSTS } from './hosts/requirements.ts';
 
 describe('a queue whose workers fail', { skip: NO_HOSTS, concurrency: false }, () => {
-  let cluster: HostCluster | undefined;
-  afterEach(async () => {
-    const ended = cluster;
-    cluster = undefined;
-    await ended?.end();
-  });
-  const play = (options: ClusterOptions = {}): Promise<Play> => startPlay(options, (started) => (cluster = started));
+  const { play } = playsOfSuite();
 
   test('asynchronous invocations of a worker that is killed run again', async () => {
     const p = await play();

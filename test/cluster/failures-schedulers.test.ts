@@ -1,18 +1,11 @@
 /** Schedulers and gateways that are killed, stopped or cut off, and clocks that disagree: real processes on hosts of their own. */
 import assert from 'node:assert/strict';
-import { afterEach, describe, test } from 'node:test';
-import type { ClusterOptions, HostCluster } from './hosts/cluster.ts';
-import { CORE_COUNT, LONG_MS, sleep, type Play, startPlay } from './hosts/play.ts';
+import { describe, test } from 'node:test';
+import { CORE_COUNT, LONG_MS, sleep, playsOfSuite } from './hosts/play.ts';
 import { NO_CLOCKS, NO_HOSTS } from './hosts/requirements.ts';
 
 describe('a cluster whose scheduler or gateway fails', { skip: NO_HOSTS, concurrency: false }, () => {
-  let cluster: HostCluster | undefined;
-  afterEach(async () => {
-    const ended = cluster;
-    cluster = undefined;
-    await ended?.end();
-  });
-  const play = (options: ClusterOptions = {}): Promise<Play> => startPlay(options, (started) => (cluster = started));
+  const { play } = playsOfSuite();
 
   test('a scheduler that is killed touches nothing that runs; the next one serves what waited', async () => {
     const p = await play();

@@ -1,21 +1,15 @@
 /** Workers that are killed, cut off or slow, with real processes on hosts of their own. */
 import assert from 'node:assert/strict';
-import { afterEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { startTime } from '../../src/worker/sandbox/identity.ts';
 import { instancesOf } from '../lib/instances.ts';
 import { noBubblewrap } from '../worker/sandbox/harness.ts';
-import { type ClusterOptions, type HostCluster, startCluster } from './hosts/cluster.ts';
-import { CORE_COUNT, LONG_MS, WAIT_MS, sleep, type Play, startPlay } from './hosts/play.ts';
+import { startCluster } from './hosts/cluster.ts';
+import { CORE_COUNT, LONG_MS, WAIT_MS, sleep, playsOfSuite } from './hosts/play.ts';
 import { NO_HOSTS } from './hosts/requirements.ts';
 
 describe('a cluster whose workers fail', { skip: NO_HOSTS, concurrency: false }, () => {
-  let cluster: HostCluster | undefined;
-  afterEach(async () => {
-    const ended = cluster;
-    cluster = undefined;
-    await ended?.end();
-  });
-  const play = (options: ClusterOptions = {}): Promise<Play> => startPlay(options, (started) => (cluster = started));
+  const { play, keep } = playsOfSuite();
 
   test('a worker that is killed takes its invocations along, and no other', async () => {
     const p = await play();
@@ -30,8 +24,7 @@ describe('a cluster whose workers fail', { skip: NO_HOSTS, concurrency: false },
   });
 
   test('a worker that is killed leaves no process of its sandboxes', { skip: noBubblewrap }, async () => {
-    cluster = await startCluster({ sandbox: 'bubblewrap' });
-    const it = cluster;
+    const it = keep(await startCluster({ sandbox: 'bubblewrap' }));
     const source = 'export const handler = () => new Promise((wake) => setTimeout(wake, 60_000)); // sleeper';
     await it.deploy('sleeper', source);
     const answers = Array.from({ length: CORE_COUNT }, () => it.invoke('sleeper').catch((error: Error) => error));

@@ -42,15 +42,3 @@ export async function startGateway(joinFile: string, settings: GatewaySettings):
   const { url, clusterPort } = JSON.parse(first[0]) as { url: string; clusterPort: number };
   return { child, url, clusterPort, stderr: () => errors };
 }
-
-/** Its exit code, or null where a signal ended it. */
-export async function endProcess(
-  { child }: { readonly child: ChildProcess },
-  signal: NodeJS.Signals = 'SIGTERM',
-): Promise<number | null> {
-  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
-  const exited = once(child, 'exit');
-  child.kill(signal);
-  await exited;
-  return child.exitCode;
-}

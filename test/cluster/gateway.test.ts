@@ -1,4 +1,5 @@
 /** A whole cluster of real processes, as the clients of its gateways see it: what runs, what waits, and what happens when a node goes. */
+import { endProcess } from '../lib/end-process.ts';
 import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -7,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Overview } from '../../src/gateway/overview.ts';
 import { type ClusterPlatform, type ClusterPlatformOptions, startClusterPlatform } from '../lib/cluster-platform.ts';
 import { Functions, type Invoked, until } from '../lib/functions.ts';
-import { endProcess, startGateway } from './gateway-process.ts';
+import { startGateway } from './gateway-process.ts';
 import { makeCluster, temporaryFolder } from './identity/cluster.ts';
 
 const INVOCATIONS = '/2015-03-31/functions/holder/invocations';

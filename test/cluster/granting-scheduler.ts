@@ -2,6 +2,7 @@
  * A scheduler of the test, for what the real one does on few occasions: it grants what it is told to grant, under the name that it
  * is told, and keeps what it hears. One worker, one gateway.
  */
+import { until } from './dialling-node.ts';
 import assert from 'node:assert/strict';
 import type { TLSSocket } from 'node:tls';
 import { realClock } from '../../src/base/clock.ts';
@@ -16,7 +17,6 @@ import { type Direction, GatewayToScheduler, WorkerToScheduler } from '../../src
 import { HelloFrame, WorkerFrame } from '../../src/wire/cluster/large-frames.ts';
 import { CountFrame, GrantFrame, LeaseFrame, RequestFrame } from '../../src/wire/cluster/small-frames.ts';
 import type { TestCluster } from './identity/cluster.ts';
-import { until } from './scheduler-process.ts';
 
 const NAMES = new Map<number, string>(Object.entries(ClusterKind).map(([name, kind]) => [kind, name]));
 

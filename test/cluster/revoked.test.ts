@@ -1,11 +1,11 @@
 /** A node whose certificate is taken back while it is connected. */
+import { until } from './dialling-node.ts';
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { startClusterPlatform } from '../lib/cluster-platform.ts';
-import { until } from './scheduler-process.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'perch-revoked-'));
 after(() => rmSync(folder, { recursive: true }));

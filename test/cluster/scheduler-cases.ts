@@ -1,27 +1,21 @@
 /** A real scheduler process, with any number of shards: who may join, what a request comes to, and what becomes of it when nodes go and come back. */
+import { endProcess } from '../lib/end-process.ts';
+import { until } from './dialling-node.ts';
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { isAfter } from '../../src/scheduler/machine/membership.ts';
+import { isAfter } from '../../src/wire/cluster/sequence.ts';
 import { Role } from '../../src/wire/cluster-frame.ts';
 import { RefusedWhy, UnstartedWhy } from '../../src/wire/cluster/small-frames.ts';
 import { makeCluster, type TestCluster } from './identity/cluster.ts';
-import {
-  getFrom,
-  hex,
-  type SchedulerProcess,
-  startScheduler,
-  stopScheduler,
-  TestNode,
-  until,
-} from './scheduler-process.ts';
+import { getFrom, hex, type SchedulerProcess, startScheduler, TestNode } from './scheduler-process.ts';
 
 const WORKER = { role: Role.worker, coreCount: 2, memoryMb: 512, host: '127.0.0.1', port: 9402 } as const;
 const running: SchedulerProcess[] = [];
 
 afterEach(async () => {
-  for (const each of running.splice(0)) await stopScheduler(each);
+  for (const each of running.splice(0)) await endProcess(each);
 });
 
 let shardCount = 1;
@@ -227,7 +221,7 @@ export function testScheduler(shards: number): void {
     const cluster = await makeCluster();
     const scheduler = await schedulerOf(cluster);
     const gateway = await gatewayOf(cluster, scheduler);
-    assert.equal(await stopScheduler(scheduler), 0);
+    assert.equal(await endProcess(scheduler), 0);
     assert.equal(await gateway.ended(), 'stopping');
     const { out } = await cluster.add('w', ['worker']);
     await assert.rejects(startScheduler(out), /makes w no scheduler/);
@@ -384,7 +378,7 @@ export function testScheduler(shards: number): void {
     for (const request of [1, 2, 3]) gateway.say('request', { request, version });
     await grantOf(gateway);
     await grantOf(gateway);
-    assert.equal(await stopScheduler(scheduler), 0);
+    assert.equal(await endProcess(scheduler), 0);
     const refused = await gateway.hear('refused');
     assert.deepEqual([refused['request'], refused['why']], [3, RefusedWhy.stopping]);
     assert.equal(await gateway.ended(), 'stopping');

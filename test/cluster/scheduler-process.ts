@@ -1,26 +1,21 @@
 /** `perch scheduler` as a real process, and nodes that speak frames with it over mutual TLS. */
+import { DiallingNode, until } from './dialling-node.ts';
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { connect, type TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { realClock } from '../../src/base/clock.ts';
 import type { Identity } from '../../src/cluster/identity/join-file.ts';
-import { clientOptions } from '../../src/cluster/identity/tls.ts';
-import { nodeAgent } from '../../src/cluster/node/connect.ts';
-import { LINK_LIMITS } from '../../src/cluster/link/limits.ts';
-import { type Closing, FrameLink } from '../../src/cluster/link/link.ts';
-import { ClusterKind, type CloseReason, reasonName, Role } from '../../src/wire/cluster-frame.ts';
+import { type Address, nodeAgent } from '../../src/cluster/node/connect.ts';
+import { ClusterKind, Role } from '../../src/wire/cluster-frame.ts';
 import { type Direction, SchedulerToGateway, SchedulerToWorker } from '../../src/wire/cluster/directions.ts';
-import { DropVersionFrame, HelloFrame, NameVersionFrame } from '../../src/wire/cluster/large-frames.ts';
+import { DropVersionFrame, type HelloFrame, NameVersionFrame } from '../../src/wire/cluster/large-frames.ts';
 import { CountFrame, GrantFrame, LeaseFrame, RequestFrame } from '../../src/wire/cluster/small-frames.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
-const WAIT_MS = 10_000;
 
 export interface SchedulerProcess {
   readonly port: number;
@@ -44,58 +39,29 @@ export async function startScheduler(joinFile: string, args: readonly string[] =
   return { port, epoch, child, stderr: () => errors };
 }
 
-export async function stopScheduler({ child }: SchedulerProcess): Promise<number | null> {
-  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
-  const exited = once(child, 'exit');
-  child.kill('SIGTERM');
-  await exited;
-  return child.exitCode;
-}
-
 /** Frames that came, as plain values, oldest first. */
 export type Heard = { readonly kind: string } & Readonly<Record<string, unknown>>;
 
 const NAMES = new Map<number, string>(Object.entries(ClusterKind).map(([name, kind]) => [kind, name]));
 
-/** A node of the test: it says what it is told to say, and keeps what it hears. */
-export class TestNode {
+/** A node that keeps all that the scheduler tells it. */
+export class TestNode extends DiallingNode {
   readonly heard: Heard[] = [];
-  welcome: HelloFrame | null = null;
-  closing: Closing | null = null;
-  readonly link: FrameLink;
+  readonly #role: Role;
 
   /** `to`: the scheduler's port here, or its address. */
-  constructor(
-    identity: Identity,
-    to: number | { readonly host: string; readonly port: number },
-    hello: Partial<HelloFrame> & { readonly role: Role },
-  ) {
+  constructor(identity: Identity, to: number | Address, hello: Partial<HelloFrame> & { readonly role: Role }) {
     const address = typeof to === 'number' ? { host: '127.0.0.1', port: to } : to;
-    const socket: TLSSocket = connect({ ...clientOptions(identity), ...address });
-    const said = Object.assign(new HelloFrame(ClusterKind.hello), { name: identity.name, life: 1, ...hello });
+    super(identity, { ...address, role: Role.scheduler }, hello);
+    this.#role = hello.role;
+  }
+
+  protected override hears(): Direction {
     const keep = (frame: object & { kind?: number }): void =>
       void this.heard.push({ ...frame, kind: NAMES.get(frame.kind!) ?? '' });
     // Whatever comes is kept.
     const all = new Proxy({}, { get: () => keep }) as never;
-    const direction: Direction = hello.role === Role.gateway ? new SchedulerToGateway(all) : new SchedulerToWorker(all);
-    this.link = new FrameLink(
-      socket,
-      { hello: said, dialled: Role.scheduler, limits: LINK_LIMITS, clock: realClock },
-      {
-        greeted: (peer) => {
-          this.welcome = Object.assign(new HelloFrame(ClusterKind.welcome), peer);
-          return direction;
-        },
-        opened: () => {},
-        closed: (closing) => (this.closing = closing),
-      },
-    );
-  }
-
-  async opened(): Promise<this> {
-    await until(() => this.link.isOpen || this.closing !== null);
-    assert.ok(this.link.isOpen, `closed: ${this.closedBy()}`);
-    return this;
+    return this.#role === Role.gateway ? new SchedulerToGateway(all) : new SchedulerToWorker(all);
   }
 
   /** The oldest frame of this kind that was not taken yet. */
@@ -104,15 +70,6 @@ export class TestNode {
     const at = this.heard.findIndex((frame) => frame.kind === kind);
     assert.ok(at >= 0, `no ${kind} came; closed: ${this.closedBy()}`);
     return this.heard.splice(at, 1)[0]!;
-  }
-
-  async ended(): Promise<string> {
-    await until(() => this.closing !== null);
-    return this.closedBy();
-  }
-
-  closedBy(): string {
-    return this.closing === null ? 'not' : reasonName(this.closing.reason as CloseReason);
   }
 
   name(handle: number, key: string, memoryMb: number): void {
@@ -151,10 +108,6 @@ export class TestNode {
 
 export function hex(text: string): string {
   return Buffer.from(text.padEnd(16, '.')).toString('hex');
-}
-
-export async function until(condition: () => boolean): Promise<void> {
-  for (const endMs = Date.now() + WAIT_MS; !condition() && Date.now() < endMs;) await sleep(2);
 }
 
 export interface HttpAnswer {

@@ -2,6 +2,7 @@
  * Functions of several cores on their way through a cluster: a real gateway and a real worker, and a scheduler of the test that
  * grants leases with masks, or the real one. What the function sees are its cores, and whoever takes over hears of all of them.
  */
+import { endProcess } from '../lib/end-process.ts';
 import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -9,11 +10,11 @@ import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import { Functions, until } from '../lib/functions.ts';
 import { RefusedWhy, UnstartedWhy } from '../../src/wire/cluster/small-frames.ts';
-import { endProcess, startGateway } from './gateway-process.ts';
+import { startGateway } from './gateway-process.ts';
 import { GrantingScheduler } from './granting-scheduler.ts';
 import { makeCluster, type TestCluster, temporaryFolder } from './identity/cluster.ts';
-import { getFrom, startScheduler, stopScheduler } from './scheduler-process.ts';
-import { startWorker, stopWorker } from './worker-process.ts';
+import { getFrom, startScheduler } from './scheduler-process.ts';
+import { startWorker } from './worker-process.ts';
 
 const skip = availableParallelism() < 2 && 'NEEDS 2 CORES: this machine has one';
 const BOTH = 0b11;
@@ -64,7 +65,7 @@ async function nodesAt(cluster: TestCluster, scheduler: { readonly port: number 
   const workerFile = await cluster.add('w', ['worker']);
   const places = { scheduler: scheduler.port, store: gateway.clusterPort, data: join(folder, 'w') };
   const worker = startWorker(workerFile.out, places);
-  running.push(() => stopWorker(worker));
+  running.push(() => endProcess(worker));
   await worker.ready();
   return { functions: new Functions(gateway), folder };
 }
@@ -157,7 +158,7 @@ for (const shards of ['1', '2']) {
     const cluster = await makeCluster();
     const { out } = await cluster.add('s', ['scheduler']);
     const scheduler = await startScheduler(out, ['--shards', shards]);
-    running.push(() => stopScheduler(scheduler));
+    running.push(() => endProcess(scheduler));
     const nodes = await nodesAt(cluster, scheduler);
     await deploy(nodes);
     const names = ['pair', 'one', 'pair', 'one', 'one', 'pair', 'one', 'one'];
@@ -175,7 +176,7 @@ for (const shards of ['1', '2']) {
       const cluster = await makeCluster();
       const { out } = await cluster.add('s', ['scheduler']);
       const first = await startScheduler(out, ['--shards', shards]);
-      running.push(() => stopScheduler(first));
+      running.push(() => endProcess(first));
       const nodes = await nodesAt(cluster, first);
       await deploy(nodes);
       const { functions, folder } = nodes;
@@ -185,7 +186,7 @@ for (const shards of ['1', '2']) {
 
       await endProcess(first, 'SIGKILL');
       const next = await startScheduler(out, ['--shards', shards, '--listen', `127.0.0.1:${first.port}`]);
-      running.push(() => stopScheduler(next));
+      running.push(() => endProcess(next));
       const one = functions.invoke('one', { begun: other });
       const identity = await cluster.identity('viewer', ['gateway']);
       await until('it is known and one waits', async () => {

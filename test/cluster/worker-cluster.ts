@@ -1,12 +1,13 @@
 /** What tests of `perch worker` stand on: a store and a scheduler, workers, and gateways of the test. All of it ends with its test. */
+import { endProcess } from '../lib/end-process.ts';
 import { join } from 'node:path';
 import { afterEach } from 'node:test';
 import { Role } from '../../src/wire/cluster-frame.ts';
 import { NameVersionFrame } from '../../src/wire/cluster/large-frames.ts';
 import { type ServedStore, serveStore } from '../store/served-store.ts';
 import { makeCluster, type TestCluster, temporaryFolder } from './identity/cluster.ts';
-import { type SchedulerProcess, startScheduler, stopScheduler, TestNode } from './scheduler-process.ts';
-import { startWorker, stopWorker, type TestVersion, WorkerGateway, type WorkerProcess } from './worker-process.ts';
+import { type SchedulerProcess, startScheduler, TestNode } from './scheduler-process.ts';
+import { startWorker, type TestVersion, WorkerGateway, type WorkerProcess } from './worker-process.ts';
 
 const running: (() => Promise<unknown>)[] = [];
 
@@ -41,7 +42,7 @@ export class WorkerCluster {
     const data = join(temporaryFolder(), 'data');
     const { scheduler, stored } = this;
     const started = startWorker(out, { scheduler: scheduler.port, store: stored.listener.port, data, args });
-    running.push(() => stopWorker(started));
+    running.push(() => endProcess(started));
     return started;
   }
 
@@ -68,7 +69,7 @@ export async function workerCluster(schedulerArgs: readonly string[] = []): Prom
 async function schedulerOf(cluster: TestCluster, args: readonly string[]): Promise<SchedulerProcess> {
   const { out } = await cluster.add('s', ['scheduler']);
   const started = await startScheduler(out, args);
-  running.push(() => stopScheduler(started));
+  running.push(() => endProcess(started));
   return started;
 }
 

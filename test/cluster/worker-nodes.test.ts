@@ -1,4 +1,5 @@
 /** What a worker is beside its invocations: its metrics, the code that it gives to others, instances kept ready, its options. */
+import { until } from './dialling-node.ts';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
@@ -9,7 +10,7 @@ import { ask, NoAnswer } from '../../src/store/remote/client.ts';
 import { ClusterKind } from '../../src/wire/cluster-frame.ts';
 import { CountFrame } from '../../src/wire/cluster/small-frames.ts';
 import { makeCluster } from './identity/cluster.ts';
-import { until } from './scheduler-process.ts';
+
 import { workerCluster } from './worker-cluster.ts';
 import { testVersion, versionIn } from './worker-process.ts';
 

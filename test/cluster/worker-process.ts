@@ -4,25 +4,20 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { connect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { DEFAULT_ACCOUNT } from '../../src/base/arn.ts';
-import { realClock } from '../../src/base/clock.ts';
 import { UserError } from '../../src/base/errors.ts';
 import type { Identity } from '../../src/cluster/identity/join-file.ts';
-import { clientOptions } from '../../src/cluster/identity/tls.ts';
-import { LINK_LIMITS } from '../../src/cluster/link/limits.ts';
-import { type Closing, FrameLink } from '../../src/cluster/link/link.ts';
 import { encodeVersion } from '../../src/cluster/version-body.ts';
 import { functionKey, versionKey } from '../../src/cluster/version-key.ts';
 import type { Isolation } from '../../src/store/settings.ts';
 import type { FunctionConfig, FunctionVersion, Store } from '../../src/store/store.ts';
-import { ClusterKind, reasonName, Role } from '../../src/wire/cluster-frame.ts';
+import { Role } from '../../src/wire/cluster-frame.ts';
 import { AssignFrame, type ResultFrame, ResultKind, SetVersionFrame } from '../../src/wire/cluster/body-frames.ts';
-import { WorkerToGateway } from '../../src/wire/cluster/directions.ts';
-import { HelloFrame } from '../../src/wire/cluster/large-frames.ts';
+import { type Direction, WorkerToGateway } from '../../src/wire/cluster/directions.ts';
+import type { HelloFrame } from '../../src/wire/cluster/large-frames.ts';
 import { makeZip } from '../lib/zip.ts';
-import { until } from './scheduler-process.ts';
+import { DiallingNode, until } from './dialling-node.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
@@ -64,14 +59,6 @@ export function startWorker(
       return JSON.parse(line) as { name: string; host: string; port: number; pid: number };
     },
   };
-}
-
-export async function stopWorker({ child }: { child: ChildProcess }): Promise<number | null> {
-  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
-  const exited = once(child, 'exit');
-  child.kill('SIGTERM');
-  await exited;
-  return child.exitCode;
 }
 
 export interface TestVersion {
@@ -135,48 +122,15 @@ export type TestResult = Omit<ResultFrame, 'result' | 'payload'> & {
 };
 
 /** A gateway's connection to a worker. */
-export class WorkerGateway {
+export class WorkerGateway extends DiallingNode {
   readonly results: TestResult[] = [];
-  welcome: HelloFrame | null = null;
-  closing: Closing | null = null;
-  readonly link: FrameLink;
 
   constructor(identity: Identity, port: number, hello: Partial<HelloFrame> = {}) {
-    const socket = connect({ ...clientOptions(identity), host: '127.0.0.1', port });
-    const said = Object.assign(new HelloFrame(ClusterKind.hello), {
-      role: Role.gateway,
-      name: identity.name,
-      life: 1,
-      ...hello,
-    });
-    const direction = new WorkerToGateway({ result: (frame) => void this.results.push(plain(frame)) });
-    this.link = new FrameLink(
-      socket,
-      { hello: said, dialled: Role.worker, limits: LINK_LIMITS, clock: realClock },
-      {
-        greeted: (peer) => {
-          this.welcome = Object.assign(new HelloFrame(ClusterKind.welcome), peer);
-          return direction;
-        },
-        opened: () => {},
-        closed: (closing) => (this.closing = closing),
-      },
-    );
+    super(identity, { host: '127.0.0.1', port, role: Role.worker }, { role: Role.gateway, ...hello });
   }
 
-  async opened(): Promise<this> {
-    await until(() => this.link.isOpen || this.closing !== null);
-    assert.ok(this.link.isOpen, `closed: ${this.closedBy()}`);
-    return this;
-  }
-
-  async ended(): Promise<string> {
-    await until(() => this.closing !== null);
-    return this.closedBy();
-  }
-
-  closedBy(): string {
-    return this.closing === null ? 'not' : reasonName(this.closing.reason);
+  protected override hears(): Direction {
+    return new WorkerToGateway({ result: (frame) => void this.results.push(plain(frame)) });
   }
 
   set(index: number, epoch: number, version: TestVersion, peers: readonly string[] = []): void {

@@ -1,7 +1,8 @@
 /** Real workers, a real scheduler and a real store, and gateways of the test: what is assigned comes to its result. */
+import { until } from './dialling-node.ts';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { until } from './scheduler-process.ts';
+
 import { type Gateway, workerCluster } from './worker-cluster.ts';
 import { type TestResult, versionIn } from './worker-process.ts';
 

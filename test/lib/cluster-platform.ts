@@ -1,8 +1,9 @@
 /** A real cluster for tests: `perch scheduler`, `perch gateway` with the store, and more gateways and workers, each a process. */
+import { endProcess } from './end-process.ts';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { endProcess, type GatewayProcess, startGateway } from '../cluster/gateway-process.ts';
+import { type GatewayProcess, startGateway } from '../cluster/gateway-process.ts';
 import { makeCluster, type TestCluster } from '../cluster/identity/cluster.ts';
 import { type SchedulerProcess, startScheduler } from '../cluster/scheduler-process.ts';
 import { startWorker, type WorkerProcess } from '../cluster/worker-process.ts';

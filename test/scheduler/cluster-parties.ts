@@ -1,7 +1,7 @@
 /** Workers and gateways around a cluster's scheduler. The workers are the judges: none runs two leases on one core. */
 import assert from 'node:assert/strict';
 import { coreCountOf, coresOf, isLedBy } from '../../src/base/core-mask.ts';
-import { isAfter } from '../../src/scheduler/machine/membership.ts';
+import { isAfter } from '../../src/wire/cluster/sequence.ts';
 import { outcome } from '../../src/scheduler/machine/outcome.ts';
 import type {
   GatewaySession,

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isAfter } from '../../src/scheduler/machine/membership.ts';
+import { isAfter } from '../../src/wire/cluster/sequence.ts';
 import { outcome } from '../../src/scheduler/machine/outcome.ts';
 import { type ClusterLimits, ClusterScheduler } from '../../src/scheduler/server/cluster-scheduler.ts';
 import type { Announcement, GatewaySession, ProvisionedSum, WorkerSession } from '../../src/scheduler/server/ports.ts';

@@ -2,9 +2,9 @@
 import type { Command } from 'commander';
 import { DEFAULT_ACCOUNT } from '../../base/arn.ts';
 import type { Address } from '../../cluster/node/connect.ts';
-import { CliError, EXIT } from '../exit-codes.ts';
+import { EXIT } from '../exit-codes.ts';
 import { type GatewayCommandOptions, KEYS_HELP, packageVersion, readKeys, withGateway } from '../gateway-options.ts';
-import { cannotListen, type Node, type NodeOptions, openNode, startOn, whereIs, withNode } from '../node-options.ts';
+import { type Node, type NodeOptions, openNode, startOn, whereIs, withNode } from '../node-options.ts';
 import {
   dataFolderDefault,
   hostAndPort,
@@ -13,7 +13,8 @@ import {
   parseHostAndPort,
   regionOption,
 } from '../options.ts';
-import { stopSignal } from '../stop-signal.ts';
+import { startError } from '../start-error.ts';
+import { endAtNextSignal, stopSignal } from '../stop-signal.ts';
 
 interface Options extends NodeOptions, GatewayCommandOptions {
   readonly scheduler?: Address;
@@ -48,10 +49,7 @@ export function register(program: Command): void {
 }
 
 async function run(options: Options): Promise<void> {
-  const [{ startGatewayNode }, { operatorMessage }] = await Promise.all([
-    import('../compose/gateway-node.ts'),
-    import('../compose/platform.ts'),
-  ]);
+  const { startGatewayNode } = await import('../compose/gateway-node.ts');
   const node = await openNode(options, 'gateway');
   const running = await startOn(node, () =>
     startGatewayNode({
@@ -70,18 +68,15 @@ async function run(options: Options): Promise<void> {
       accountId: DEFAULT_ACCOUNT.accountId,
       version: packageVersion(),
     }),
-  ).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).syscall === 'listen') throw cannotListen(options.listen, error);
-    const message = operatorMessage(error);
-    throw message === null ? error : new CliError(EXIT.refused, message);
+  ).catch(async (error: unknown) => {
+    throw await startError(error, options.listen);
   });
   node.onRevoked((revoked) => running.dismiss(revoked));
   const { url, clusterPort } = running;
   const text = `The gateway ${node.identity.name} is up at ${url}`;
   process.stdout.write((options.json === true ? JSON.stringify({ url, clusterPort, pid: process.pid }) : text) + '\n');
   await stopSignal();
-  // A second signal does not wait for what runs.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(EXIT.internal));
+  endAtNextSignal();
   await running.close();
   node.stop();
   process.exit(EXIT.ok);

@@ -2,10 +2,11 @@
 import type { Command } from 'commander';
 import { DEFAULT_ACCOUNT } from '../../base/arn.ts';
 import type { PlatformOptions, RunningPlatform } from '../compose/platform.ts';
-import { CliError, EXIT } from '../exit-codes.ts';
+import { EXIT } from '../exit-codes.ts';
 import { type GatewayCommandOptions, KEYS_HELP, packageVersion, readKeys, withGateway } from '../gateway-options.ts';
 import { logLevelOption } from '../options.ts';
-import { stopSignal } from '../stop-signal.ts';
+import { startError } from '../start-error.ts';
+import { endAtNextSignal, stopSignal } from '../stop-signal.ts';
 import { type WorkerCommandOptions, withWorker, workerOptionsOf } from '../worker-options.ts';
 
 interface UpOptions extends WorkerCommandOptions, GatewayCommandOptions {
@@ -33,14 +34,13 @@ async function up(options: UpOptions): Promise<void> {
     options.json === true ? JSON.stringify({ url: platform.url, pid: process.pid }) : `Perch is up at ${platform.url}`;
   process.stdout.write(ready + '\n');
   await stopSignal();
-  // A second signal does not wait for what runs.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(EXIT.internal));
+  endAtNextSignal();
   await platform.close();
   process.exit(EXIT.ok);
 }
 
 async function start(options: UpOptions): Promise<RunningPlatform> {
-  const [{ startPlatform, operatorMessage }, { createLog }] = await Promise.all([
+  const [{ startPlatform }, { createLog }] = await Promise.all([
     import('../compose/platform.ts'),
     import('../../telemetry/log.ts'),
   ]);
@@ -57,7 +57,6 @@ async function start(options: UpOptions): Promise<RunningPlatform> {
   try {
     return await startPlatform(platformOptions);
   } catch (error) {
-    const message = operatorMessage(error);
-    throw message === null ? error : new CliError(EXIT.refused, message);
+    throw await startError(error);
   }
 }

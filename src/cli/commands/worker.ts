@@ -5,9 +5,10 @@ import type { Identity } from '../../cluster/identity/join-file.ts';
 import { isAddress } from '../../cluster/identity/names.ts';
 import type { Address } from '../../cluster/node/connect.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
-import { cannotListen, type NodeOptions, openNode, startOn, whereIs, withNode } from '../node-options.ts';
+import { type NodeOptions, openNode, startOn, whereIs, withNode } from '../node-options.ts';
 import { hostAndPort, listenOption, wholeNumber } from '../options.ts';
-import { stopSignal } from '../stop-signal.ts';
+import { startError } from '../start-error.ts';
+import { endAtNextSignal, stopSignal } from '../stop-signal.ts';
 import { type WorkerCommandOptions, withWorker, workerOptionsOf } from '../worker-options.ts';
 
 interface Options extends NodeOptions, WorkerCommandOptions {
@@ -43,10 +44,7 @@ export function register(program: Command): void {
 }
 
 async function run(options: Options): Promise<void> {
-  const [{ startWorkerNode }, { operatorMessage }] = await Promise.all([
-    import('../compose/worker-node.ts'),
-    import('../compose/platform.ts'),
-  ]);
+  const { startWorkerNode } = await import('../compose/worker-node.ts');
   const node = await openNode(options, 'worker');
   const running = await startOn(node, async () => {
     checkAdvertised(options, node.identity);
@@ -61,17 +59,14 @@ async function run(options: Options): Promise<void> {
       region: options.region,
       allowHostNetwork: options.allowHostNetwork === true,
     });
-  }).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).syscall === 'listen') throw cannotListen(options.listen, error);
-    const message = operatorMessage(error);
-    throw message === null ? error : new CliError(EXIT.refused, message);
+  }).catch(async (error: unknown) => {
+    throw await startError(error, options.listen);
   });
   node.onRevoked((revoked) => running.dismiss(revoked));
   const stopped = stopSignal();
   await Promise.race([stopped, running.joined.then(() => sayReady(options, node.identity.name, running.address()))]);
   await stopped;
-  // A second signal does not wait for what runs.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(EXIT.internal));
+  endAtNextSignal();
   await running.drain(options.drain * 1000);
   node.stop();
   await running.close();

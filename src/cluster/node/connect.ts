@@ -3,6 +3,7 @@ import { Agent, request } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { connect, type TLSSocket } from 'node:tls';
 import type { Clock } from '../../base/clock.ts';
+import { parseJson } from '../../base/json.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { Identity } from '../identity/join-file.ts';
 import type { Role } from '../identity/names.ts';
@@ -92,17 +93,15 @@ export function getJson<T>(agent: Agent, { host, port }: Address, path: string):
         else chunks.push(chunk);
       });
       response.on('error', () => resolve(null));
-      response.on('end', () => resolve(response.statusCode === 200 ? parsed<T>(Buffer.concat(chunks)) : null));
+      response.on('end', () =>
+        resolve(
+          response.statusCode === 200
+            ? ((parseJson(Buffer.concat(chunks).toString('utf8')) ?? null) as T | null)
+            : null,
+        ),
+      );
     });
     asked.on('error', () => resolve(null));
     asked.end();
   });
-}
-
-function parsed<T>(bytes: Buffer): T | null {
-  try {
-    return JSON.parse(bytes.toString('utf8')) as T;
-  } catch {
-    return null;
-  }
 }

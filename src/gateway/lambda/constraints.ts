@@ -3,6 +3,7 @@
  * SerializationException, alone), then every constraint, all violations counted in one ValidationException.
  * Fields that no shape names are ignored, as Lambda ignores what it does not know.
  */
+import { isObject } from '../../base/json.ts';
 import { UserError } from '../../base/errors.ts';
 import { unreachable } from '../../base/assert.ts';
 
@@ -234,10 +235,6 @@ function shown(value: unknown): string {
       ? `{${Object.keys(value).join(', ')}}`
       : String(value);
   return text.length > 256 ? `${text.slice(0, 256)}…` : text;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function joined(path: string, name: string): string {

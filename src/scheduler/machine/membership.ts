@@ -4,7 +4,6 @@
  */
 import { assert } from '../../base/assert.ts';
 import { coreCountOf, coresOf } from '../../base/core-mask.ts';
-import { isAfter } from '../../wire/cluster/sequence.ts';
 import { SEQUENCE_MASK } from './leases.ts';
 import { countWord } from './memory.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -83,5 +82,3 @@ export function latestOf(sequences: Int32Array): number {
   }
   return latest;
 }
-
-export { isAfter };

@@ -24,6 +24,7 @@ import {
 } from '../functions.ts';
 import type { Change, Fresh, FunctionState } from '../functions.ts';
 import { cannotUse, prepareDataFolder } from '../data-folder.ts';
+import { Outstanding } from '../outstanding.ts';
 import { StoreReads } from '../reads.ts';
 import { StoreError } from '../store.ts';
 import type {
@@ -102,23 +103,17 @@ export class EmbeddedStore extends StoreReads implements Store, EnqueuedInvocati
   protected override readonly functions: FunctionTable;
   protected override readonly layers: LayerTable;
   readonly #queue: AsyncQueue;
-  readonly #listeners: ((functionName: string) => void)[] = [];
-  readonly #layerListeners: ((layerName: string) => void)[] = [];
   #sweepTimer: NodeJS.Timeout | undefined;
   /** What takes several steps and has to end before the lock is given up. */
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #running = new Outstanding();
   #closed = false;
 
   private constructor(parts: Parts) {
     const { database, limits } = parts;
     super();
     this.#parts = parts;
-    this.functions = new FunctionTable(database, (functionName) => {
-      for (const listener of this.#listeners) listener(functionName);
-    });
-    this.layers = new LayerTable(database, (layerName) => {
-      for (const listener of this.#layerListeners) listener(layerName);
-    });
+    this.functions = new FunctionTable(database, (functionName) => this.functionChanged(functionName));
+    this.layers = new LayerTable(database, (layerName) => this.layerChanged(layerName));
     this.#queue = new AsyncQueue(database, {
       countMax: limits.asyncQueueMax,
       memoryBytesMax: limits.asyncMemoryBytesMax,
@@ -138,7 +133,7 @@ export class EmbeddedStore extends StoreReads implements Store, EnqueuedInvocati
 
   putCode(zip: Buffer): Promise<CodeRef | UserError> {
     if (this.#closed) return Promise.resolve(shuttingDown());
-    return this.#track(this.#parts.codes.put(zip));
+    return this.#running.track(this.#parts.codes.put(zip));
   }
 
   codeError(code: CodeRef): UserError | null {
@@ -150,18 +145,18 @@ export class EmbeddedStore extends StoreReads implements Store, EnqueuedInvocati
   }
 
   unzippedBytes(code: CodeRef): Promise<number | UserError> {
-    return this.#track(this.#parts.codes.unzippedBytes(code));
+    return this.#running.track(this.#parts.codes.unzippedBytes(code));
   }
 
   readZip(code: CodeRef): Promise<Buffer> {
-    return this.#track(this.#parts.codes.read(code));
+    return this.#running.track(this.#parts.codes.read(code));
   }
 
   /** Removes code that no version has used for the delay. By itself every now and then; tests ask for it. */
   async sweep(): Promise<void> {
     if (this.#closed) return;
     try {
-      await this.#track(this.#parts.codes.sweep(new Set(this.#usedCode().map((code) => code.sha256))));
+      await this.#running.track(this.#parts.codes.sweep(new Set(this.#usedCode().map((code) => code.sha256))));
     } catch (error) {
       this.#parts.report(`cannot remove old code from ${this.#parts.path}: ${messageOf(error)}`);
     }
@@ -262,20 +257,12 @@ export class EmbeddedStore extends StoreReads implements Store, EnqueuedInvocati
     return this.#queue.length;
   }
 
-  onChange(listener: (functionName: string) => void): void {
-    this.#listeners.push(listener);
-  }
-
-  onLayerChange(listener: (layerName: string) => void): void {
-    this.#layerListeners.push(listener);
-  }
-
   /** Waits for what was asked for; what is asked for from now on is refused. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#sweepTimer);
-    await Promise.allSettled(this.#running);
+    await this.#running.ended();
     await this.#parts.database.close();
   }
 
@@ -324,16 +311,6 @@ export class EmbeddedStore extends StoreReads implements Store, EnqueuedInvocati
   #explained<T>(result: T): T | UserError {
     if (!(result instanceof UserError) || result.code !== 'ServiceException') return result;
     return new UserError('ServiceException', `Cannot write to the data folder ${this.#parts.path}: ${result.message}`);
-  }
-
-  #track<T>(promise: Promise<T>): Promise<T> {
-    const settled = promise.then(
-      () => undefined,
-      () => undefined,
-    );
-    this.#running.add(settled);
-    void settled.then(() => this.#running.delete(settled));
-    return promise;
   }
 }
 

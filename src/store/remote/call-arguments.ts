@@ -2,7 +2,8 @@
  * Calls of the store as they travel. Who sends them is a gateway of the cluster, and has checked what its client said; here it is seen
  * that a call has the form that the store takes, so that a broken one is refused and not half done.
  */
-import { isObject, NAME_PATTERN, SHA256_PATTERN } from './protocol.ts';
+import { isObject } from '../../base/json.ts';
+import { NAME_PATTERN, SHA256_PATTERN } from './protocol.ts';
 
 type Check = (value: unknown) => boolean;
 

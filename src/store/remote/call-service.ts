@@ -3,6 +3,7 @@
  * again gets the same answer (also while the first is on its way). An id counts within this life of the process: a caller that cannot
  * know whether an earlier life did it names the life, and any other refuses.
  */
+import { parseJson } from '../../base/json.ts';
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../base/clock.ts';
 import { UserError } from '../../base/errors.ts';
@@ -10,7 +11,7 @@ import { LIMITS } from '../../base/limits.ts';
 import type { AsyncInvocation, Store, Tags } from '../store.ts';
 import { checkedArguments, type JsonMethod, type Method } from './call-arguments.ts';
 import type { FunctionFeed } from './function-feed.ts';
-import { type CallAnswer, parseJson, type TagsAnswer, wireError } from './protocol.ts';
+import { type CallAnswer, type TagsAnswer, wireError } from './protocol.ts';
 
 interface Kept {
   readonly answer: Promise<CallAnswer>;

@@ -1,4 +1,5 @@
 /** Requests to other nodes: each bounded in bytes and in time, and every way to fail is a value. */
+import { parseJson } from '../../base/json.ts';
 import type { IncomingMessage } from 'node:http';
 import { type Agent, request, type RequestOptions } from 'node:https';
 import type { TLSSocket } from 'node:tls';
@@ -7,7 +8,7 @@ import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { type DialerDelays, dialDelayMs } from '../../cluster/link/dialer.ts';
 import { type Address, addressText } from '../../cluster/node/connect.ts';
-import { parseJson, userError } from './protocol.ts';
+import { userError } from './protocol.ts';
 
 /** The store of another node, and how it is reached. */
 export interface StoreNode {

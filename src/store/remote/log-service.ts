@@ -1,10 +1,11 @@
 /** The logs of functions, for other nodes: batches from workers, each appended once; the last lines and what follows them for gateways. */
+import { isObject, parseJson } from '../../base/json.ts';
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../base/clock.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { LogStore } from '../logs.ts';
 import { unseen } from '../unseen.ts';
-import { type FollowLine, isObject, type LogBatchHead, NAME_PATTERN, parseJson } from './protocol.ts';
+import { type FollowLine, type LogBatchHead, NAME_PATTERN } from './protocol.ts';
 
 /** A reader that is this far behind is cut off; it comes again, and says what it saw last. */
 const BEHIND_BYTES_MAX = 4 * 1024 * 1024;

@@ -100,15 +100,3 @@ export function userError(value: unknown): UserError | null {
   if (typeof code !== 'string' || !Object.hasOwn(API_ERRORS, code) || typeof message !== 'string') return null;
   return new UserError(code as ApiErrorCode, message, reason as ThrottleReason | undefined);
 }
-
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}

@@ -7,6 +7,7 @@ import { LIMITS } from '../../base/limits.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import type { CodeSource } from '../code/code-source.ts';
+import { Outstanding } from '../outstanding.ts';
 import { StoreReads } from '../reads.ts';
 import { StoreError } from '../store.ts';
 import type {
@@ -54,12 +55,10 @@ export class RemoteStore extends StoreReads implements Store {
   readonly #enqueueLine: EnqueueLine;
   readonly #codes: RemoteCodeSource;
   readonly #again: Again;
-  readonly #listeners: ((functionName: string) => void)[] = [];
-  readonly #layerListeners: ((layerName: string) => void)[] = [];
   /** Changes of one function or layer are asked for one after the other, as they were here. */
   readonly #turns = new Map<string, Promise<unknown>>();
   /** What has to end before it is closed. */
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #running = new Outstanding();
   readonly #waiters = new Set<Waiter>();
   /** The life whose stream is whole; null while there is none. */
   #life: string | null = null;
@@ -74,12 +73,8 @@ export class RemoteStore extends StoreReads implements Store {
     super();
     this.#options = options;
     this.#replica = new Replica({
-      functionChanged: (name) => {
-        for (const listener of this.#listeners) listener(name);
-      },
-      layerChanged: (name) => {
-        for (const listener of this.#layerListeners) listener(name);
-      },
+      functionChanged: (name) => this.functionChanged(name),
+      layerChanged: (name) => this.layerChanged(name),
       reached: (life, at) => this.#reached(life, at),
     });
     this.functions = this.#replica.functions;
@@ -103,7 +98,8 @@ export class RemoteStore extends StoreReads implements Store {
   async putCode(zip: Buffer): Promise<CodeRef | UserError> {
     if (this.#closed) return shuttingDown();
     // The store would say so too, after the whole way.
-    if (zip.length <= LIMITS.zipBytesMax) return (await this.#track(this.#ask('putCode', zip))) as CodeRef | UserError;
+    if (zip.length <= LIMITS.zipBytesMax)
+      return (await this.#running.track(this.#ask('putCode', zip))) as CodeRef | UserError;
     const message = `The zip has ${zip.length} bytes; at most ${LIMITS.zipBytesMax} are allowed`;
     return new UserError('RequestTooLargeException', message);
   }
@@ -114,7 +110,7 @@ export class RemoteStore extends StoreReads implements Store {
 
   async unzippedBytes(code: CodeRef): Promise<number | UserError> {
     if (this.#closed) return shuttingDown();
-    return (await this.#track(this.#ask('unzippedBytes', json(code)))) as number | UserError;
+    return (await this.#running.track(this.#ask('unzippedBytes', json(code)))) as number | UserError;
   }
 
   /** What the store has told of it: it looks when somebody fetches it. */
@@ -173,15 +169,7 @@ export class RemoteStore extends StoreReads implements Store {
 
   enqueue(invocation: AsyncInvocation): Promise<UserError | null> {
     if (this.#closed) return Promise.resolve(shuttingDown());
-    return this.#track(this.#enqueueLine.enqueue(invocation));
-  }
-
-  onChange(listener: (functionName: string) => void): void {
-    this.#listeners.push(listener);
-  }
-
-  onLayerChange(listener: (layerName: string) => void): void {
-    this.#layerListeners.push(listener);
+    return this.#running.track(this.#enqueueLine.enqueue(invocation));
   }
 
   /** Waits for what was asked for; what is asked for from now on is refused. */
@@ -189,7 +177,7 @@ export class RemoteStore extends StoreReads implements Store {
     if (this.#closed) return;
     this.#closed = true;
     this.#again.stop();
-    await Promise.all(this.#running);
+    await this.#running.ended();
     this.#stopStream();
     this.#life = null;
     for (const waiter of this.#waiters) waiter.resolve();
@@ -211,17 +199,7 @@ export class RemoteStore extends StoreReads implements Store {
       if (this.#turns.get(name) === turn) this.#turns.delete(name);
     };
     void turn.then(end, end);
-    return this.#track(turn);
-  }
-
-  #track<T>(promise: Promise<T>): Promise<T> {
-    const settled = promise.then(
-      () => undefined,
-      () => undefined,
-    );
-    this.#running.add(settled);
-    void settled.then(() => this.#running.delete(settled));
-    return promise;
+    return this.#running.track(turn);
   }
 
   /** The result, or the error; once the replica has what it changed. */

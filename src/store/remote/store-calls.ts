@@ -7,13 +7,14 @@
  *
  * What does nothing when it is done twice (an upload, a question) is asked again of any life.
  */
+import { isObject, parseJson } from '../../base/json.ts';
 import { randomUUID } from 'node:crypto';
 import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { Method } from './call-arguments.ts';
 import { addressText } from '../../cluster/node/connect.ts';
 import { Again, type Answer, ask, awayError, NoAnswer, refusalOf, type StoreNode } from './client.ts';
-import { type CallAnswer, HEADERS, isObject, parseJson, PATHS, userError } from './protocol.ts';
+import { type CallAnswer, HEADERS, PATHS, userError } from './protocol.ts';
 
 export interface StoreLine {
   /** The life of the store that this node hears; null while it hears none. */

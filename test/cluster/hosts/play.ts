@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { afterEach } from 'node:test';
 import { type ClusterOptions, type HostCluster, type Invoked, readLines, startCluster } from './cluster.ts';
 
 export const CORE_COUNT = 4;
@@ -127,4 +128,20 @@ export async function startPlay(options: ClusterOptions, started: (cluster: Host
   await cluster.deploy('holder', HOLDER, { Timeout: 120 });
   await made.whole('warm-up');
   return made;
+}
+
+/** Of one suite: what a test has started is ended after it. */
+export function playsOfSuite(): {
+  play(options?: ClusterOptions): Promise<Play>;
+  /** One that was started without a play. */
+  keep(cluster: HostCluster): HostCluster;
+} {
+  let cluster: HostCluster | undefined;
+  const keep = (started: HostCluster): HostCluster => (cluster = started);
+  afterEach(async () => {
+    const ended = cluster;
+    cluster = undefined;
+    await ended?.end();
+  });
+  return { keep, play: (options = {}) => startPlay(options, keep) };
 }

@@ -2,13 +2,14 @@
  * `perch scheduler` on a host of its own, with a worker and a gateway that the test speaks for on theirs: what each side
  * makes of a cable that is cut, half cut or slow, and of a scheduler that is stopped for a while.
  */
+import { until } from '../dialling-node.ts';
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import type { Identity } from '../../../src/cluster/identity/join-file.ts';
 import { Role } from '../../../src/wire/cluster-frame.ts';
 import type { HelloFrame } from '../../../src/wire/cluster/large-frames.ts';
 import { makeCluster } from '../identity/cluster.ts';
-import { TestNode, until } from '../scheduler-process.ts';
+import { TestNode } from '../scheduler-process.ts';
 import { Hosts } from './hosts.ts';
 import type { HostProcess } from './process.ts';
 import { NO_HOSTS } from './requirements.ts';

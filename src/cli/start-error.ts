@@ -1,0 +1,12 @@
+/** What the start of a platform or node failed with, in words for the operator where it is nothing of ours. */
+import type { Address } from '../cluster/node/connect.ts';
+import { CliError, EXIT } from './exit-codes.ts';
+import { cannotListen } from './node-options.ts';
+
+/** To be thrown; a bug of ours stays what it is. `listen`: where other nodes were to reach it. Loads what it takes only now. */
+export async function startError(error: unknown, listen?: Address): Promise<unknown> {
+  if (listen !== undefined && (error as NodeJS.ErrnoException).syscall === 'listen') return cannotListen(listen, error);
+  const { operatorMessage } = await import('./compose/platform.ts');
+  const message = operatorMessage(error);
+  return message === null ? error : new CliError(EXIT.refused, message);
+}
