@@ -1,6 +1,6 @@
 /** How long a grant takes at a rate far below the most that can be served, beside an echo of as many bytes. */
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { atMost, type BenchOptions, compare, type Figure, figureOf } from '../report.ts';
 import { ClusterLoad } from './load.ts';
@@ -11,6 +11,8 @@ const RATE = 200_000;
 const CORES = 1024;
 const MESSAGE_BYTES = 16;
 const RATIO_MAX = 3;
+/** Of the rate, before it is measured. */
+const STEPS = [0.1, 0.5, 1] as const;
 const ECHO = fileURLToPath(new URL('echo.ts', import.meta.url));
 
 interface Measured {
@@ -21,51 +23,56 @@ interface Measured {
   readonly cpuNsEach: number;
 }
 
-function measured(schedule: Schedule, cpuSeconds: number): Measured {
-  const cpuNsEach = (cpuSeconds * 1e9) / schedule.count;
+/** The rate is raised in steps, so that the code of both sides is compiled before it is measured. */
+async function inSteps(seconds: number, pid: number, run: (schedule: Schedule) => Promise<void>): Promise<Measured> {
+  for (const share of STEPS) await run(new Schedule(RATE * share, seconds / STEPS.length));
+  const schedule = new Schedule(RATE, seconds);
+  const beforeSeconds = cpuSeconds(pid);
+  await run(schedule);
+  const cpuNsEach = ((cpuSeconds(pid) - beforeSeconds) * 1e9) / schedule.count;
   return { p50Us: schedule.quantile(0.5), p99Us: schedule.quantile(0.99), batch: schedule.batch, cpuNsEach };
 }
 
 async function grants(scheduler: SchedulerProcess, seconds: number): Promise<Measured> {
   try {
     const load = await ClusterLoad.open(scheduler, CORES);
-    const schedule = new Schedule(RATE, seconds);
-    const beforeSeconds = cpuSeconds(scheduler.child.pid!);
-    await load.openLoop(schedule);
-    const usedSeconds = cpuSeconds(scheduler.child.pid!) - beforeSeconds;
+    const measured = await inSteps(seconds, scheduler.child.pid!, (schedule) => load.openLoop(schedule));
     load.close();
-    return measured(schedule, usedSeconds);
+    return measured;
   } finally {
     await scheduler.close();
   }
 }
 
 /** What is due in a turn is one write, as with frames; the answers come in the order of the requests. */
+async function echoOver(socket: Socket, schedule: Schedule): Promise<void> {
+  const sent: number[] = [];
+  let first = 0;
+  let received = 0;
+  let due = 0;
+  const onData = (chunk: Buffer): void => {
+    received += chunk.length;
+    for (; received >= MESSAGE_BYTES; received -= MESSAGE_BYTES) schedule.answered(sent[first++]!);
+  };
+  socket.on('data', onData);
+  await schedule.run((request) => {
+    sent.push(request);
+    if (due++ > 0) return;
+    setImmediate(() => {
+      socket.write(Buffer.alloc(due * MESSAGE_BYTES));
+      due = 0;
+    });
+  });
+  socket.off('data', onData);
+}
+
 async function echoes(seconds: number): Promise<Measured> {
   const { child, port } = await startProcess([ECHO]);
   const socket = connect({ host: '127.0.0.1', port });
   try {
     await once(socket, 'connect');
     socket.setNoDelay(true);
-    const schedule = new Schedule(RATE, seconds);
-    const sent: number[] = [];
-    let first = 0;
-    let received = 0;
-    let due = 0;
-    socket.on('data', (chunk: Buffer) => {
-      received += chunk.length;
-      for (; received >= MESSAGE_BYTES; received -= MESSAGE_BYTES) schedule.answered(sent[first++]!);
-    });
-    const beforeSeconds = cpuSeconds(child.pid!);
-    await schedule.run((request) => {
-      sent.push(request);
-      if (due++ > 0) return;
-      setImmediate(() => {
-        socket.write(Buffer.alloc(due * MESSAGE_BYTES));
-        due = 0;
-      });
-    });
-    return measured(schedule, cpuSeconds(child.pid!) - beforeSeconds);
+    return await inSteps(seconds, child.pid!, (schedule) => echoOver(socket, schedule));
   } finally {
     socket.destroy();
     await stopProcess(child);

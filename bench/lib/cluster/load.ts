@@ -35,13 +35,15 @@ function dial(scheduler: SchedulerProcess, said: Partial<HelloFrame>, direction:
 export class ClusterLoad {
   readonly #gateway: FrameLink;
   readonly #worker: FrameLink;
+  readonly #coreCount: number;
   readonly #request = new RequestFrame(ClusterKind.request);
   #stopped = false;
   #onGrant: (request: number) => void = NOTHING;
 
-  private constructor(gateway: FrameLink, worker: FrameLink) {
+  private constructor(gateway: FrameLink, worker: FrameLink, coreCount: number) {
     this.#gateway = gateway;
     this.#worker = worker;
+    this.#coreCount = coreCount;
   }
 
   static async open(scheduler: SchedulerProcess, coreCount: number): Promise<ClusterLoad> {
@@ -70,7 +72,7 @@ export class ClusterLoad {
       provisioned: NOTHING,
     });
     const gatewayLink = await dial(scheduler, { role: Role.gateway }, direction);
-    load = new ClusterLoad(gatewayLink, workerLink);
+    load = new ClusterLoad(gatewayLink, workerLink, coreCount);
     const version = { handle: 1, memoryMb: MEMORY_MB, key: KEY, functionKey: KEY };
     load.#request.version = await new Promise<number>((resolve) => {
       named = resolve;
@@ -93,10 +95,27 @@ export class ClusterLoad {
     });
   }
 
-  /** Each request at its moment, whatever became of those before it. */
+  /**
+   * Each request at its moment, whatever became of those before it. As many as there are cores are on their way at once, so that none
+   * is refused and asked again; what is due beyond that waits here, and is late.
+   */
   openLoop(schedule: Schedule): Promise<void> {
-    this.#onGrant = (request) => schedule.answered(request);
-    return schedule.run((request) => this.#ask(request));
+    const waiting: number[] = [];
+    let first = 0;
+    let onWay = 0;
+    const ask = (request: number): void => {
+      onWay++;
+      this.#ask(request);
+    };
+    this.#onGrant = (request) => {
+      onWay--;
+      schedule.answered(request);
+      if (first < waiting.length) ask(waiting[first++]!);
+    };
+    return schedule.run((request) => {
+      if (onWay < this.#coreCount) ask(request);
+      else waiting.push(request);
+    });
   }
 
   close(): void {
