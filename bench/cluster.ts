@@ -40,7 +40,8 @@ const PARTS: readonly Part[] = [
     notes: [
       'restart: as many workers of 32 cores as this machine lets a process have connections, in one process, 25 cores of each leased, without TLS. The scheduler is killed with SIGKILL and',
       'started again at once; whole: a gateway was told of every worker. Each worker dials again once, 0.5 to 1 s after its connection',
-      'ended; that and the start of the process count. All workers share one CPU with nobody, and put their bytes together beforehand.',
+      'ended; that and the start of the process count. All workers are one program, which has put their bytes together beforehand, each with an address of its own.',
+      'Over TLS one worker joins after the other, each with a handshake.',
     ],
     run: restartOfTheScheduler,
   },

@@ -13,15 +13,15 @@ const places = fc.array(fc.nat(300_000), { maxLength: 60, size: 'max' });
 
 for (const pair of PAIRS) {
   test(`frames of ${pair.join(' to ')}: encoded, cut anywhere and decoded, they are what they were`, () => {
-    const frames = fc.array(fc.tuple(plainFrame(pair), fc.boolean()), { maxLength: 40, size: 'max' });
+    const frames = fc.array(fc.tuple(plainFrame(pair), fc.boolean(), fc.boolean()), { maxLength: 40, size: 'max' });
     // Small batches, so that they are full often; but for the frames whose texts need a large one.
     const hasBodies = pair.join() === '2,3' || pair.join() === '3,2';
     const batchBytes = hasBodies ? fc.constant(65_536) : fc.constantFrom(256, 272, 1024, 65_536);
     fc.assert(
       fc.property(fc.record(HELLO_FIELDS), frames, batchBytes, places, (hello, all, size, where) => {
         const mouth = new Mouth(size).hello(pair[0], hello);
-        for (const [frame, flush] of all) {
-          mouth.say(build(frame));
+        for (const [frame, flush, isUrgent] of all) {
+          mouth.say(build(frame), isUrgent);
           if (flush) mouth.flush();
         }
         const ear = new Ear(pair);

@@ -383,8 +383,9 @@ export class Mouth {
     return this;
   }
 
-  say(frame: OutFrame | OutBodyFrame): this {
+  say(frame: OutFrame | OutBodyFrame, isUrgent = true): this {
     if ('payload' in frame) this.encoder.putBody(frame);
+    else if (!isUrgent) this.encoder.putLater(frame, FRAME_BYTES[frame.kind]);
     else this.encoder.put(frame, FRAME_BYTES[frame.kind]);
     return this;
   }

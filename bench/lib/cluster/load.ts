@@ -32,6 +32,16 @@ function dial(scheduler: SchedulerProcess, said: Partial<HelloFrame>, direction:
   });
 }
 
+/** Nothing runs there, and nothing is looked at that it is told. */
+export async function dialWorker(scheduler: SchedulerProcess, coreCount: number): Promise<FrameLink> {
+  const told = { probe: NOTHING, version: NOTHING, nameVersion: NOTHING, dropVersion: NOTHING, provision: NOTHING };
+  const memoryMb = coreCount * MEMORY_MB;
+  const asWorker = { role: Role.worker, coreCount, memoryMb, host: '127.0.0.1', port: 1 };
+  const link = await dial(scheduler, asWorker, new SchedulerToWorker(told));
+  link.send(Object.assign(new CountFrame(ClusterKind.announce), { flag: 1 }));
+  return link;
+}
+
 export class ClusterLoad {
   readonly #gateway: FrameLink;
   readonly #worker: FrameLink;
@@ -47,11 +57,7 @@ export class ClusterLoad {
   }
 
   static async open(scheduler: SchedulerProcess, coreCount: number): Promise<ClusterLoad> {
-    const told = { probe: NOTHING, version: NOTHING, nameVersion: NOTHING, dropVersion: NOTHING, provision: NOTHING };
-    const memoryMb = coreCount * MEMORY_MB;
-    const asWorker = { role: Role.worker, coreCount, memoryMb, host: '127.0.0.1', port: 1 };
-    const workerLink = await dial(scheduler, asWorker, new SchedulerToWorker(told));
-    workerLink.send(Object.assign(new CountFrame(ClusterKind.announce), { flag: 1 }));
+    const workerLink = await dialWorker(scheduler, coreCount);
     const release = Object.assign(new LeaseFrame(ClusterKind.release), { warm: 1, epoch: scheduler.epoch });
     let load: ClusterLoad | null = null;
     let named = (_index: number): void => {};

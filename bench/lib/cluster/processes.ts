@@ -1,12 +1,12 @@
 /** The processes of this benchmark: schedulers with and without TLS, and what they are compared with. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { addNode, Authority, initAuthority } from '../../../src/cluster/identity/authority.ts';
@@ -35,8 +35,11 @@ export interface SchedulerProcess extends Started {
 }
 
 /** Resolves with its first line. */
-export async function startProcess(args: readonly string[]): Promise<Started> {
-  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+export function startProcess(args: readonly string[]): Promise<Started> {
+  return firstLine(spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] }));
+}
+
+export async function firstLine(child: ChildProcessByStdio<Writable, Readable, null>): Promise<Started> {
   const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
   return { child, ...(JSON.parse(line) as { port: number; epoch: number }) };
 }

@@ -4,17 +4,17 @@
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { realClock } from '../../../src/base/clock.ts';
 import { LINK_LIMITS } from '../../../src/cluster/link/limits.ts';
 import { FrameLink } from '../../../src/cluster/link/link.ts';
-import { ClusterKind, Role } from '../../../src/wire/cluster-frame.ts';
+import { ClusterKind, CloseReason, Role } from '../../../src/wire/cluster-frame.ts';
 import { SchedulerToGateway } from '../../../src/wire/cluster/directions.ts';
 import { HelloFrame } from '../../../src/wire/cluster/large-frames.ts';
 import { atMost, type BenchOptions, type Figure, figureOf } from '../report.ts';
-import { cpuSeconds, type SchedulerProcess, startPlain, startProcess, stopProcess } from './processes.ts';
+import { cpuSeconds, type SchedulerProcess, startOverTls, startPlain, stopProcess } from './processes.ts';
+import { dialWorker } from './load.ts';
+import { bytesOfWorker, startWorkers } from './workers.ts';
 
-const WORKERS = fileURLToPath(new URL('workers.ts', import.meta.url));
 const CORES_EACH = 32;
 const WHOLE_MAX_S = 2;
 /** Below the ports that outgoing connections take: a socket that dials its own port would connect to itself. */
@@ -72,7 +72,7 @@ async function measure(workerCount: number): Promise<Measured> {
   const port = PORTS.from + Math.floor(Math.random() * PORTS.count);
   const start = (): Promise<SchedulerProcess> => startPlain(workerCount * CORES_EACH, workerCount, port);
   const first = await start();
-  const workers = await startProcess([WORKERS, ...[port, workerCount, CORES_EACH].map(String)]);
+  const workers = await startWorkers({ port, workerCount, coreCount: CORES_EACH });
   try {
     await whole(first, workerCount);
     await sleep(workerCount > 100 ? 2000 : 100);
@@ -97,12 +97,30 @@ async function measure(workerCount: number): Promise<Measured> {
   }
 }
 
+/** One worker after the other, each with a handshake of its own, as when all come back; later ones are the same that has connected again. */
+async function joinsOverTls(workerCount: number): Promise<{ readonly perSecond: number; readonly cpuMs: number }> {
+  const scheduler = await startOverTls(CORES_EACH);
+  const pid = scheduler.child.pid!;
+  try {
+    for (let count = 0; count < workerCount; count++)
+      (await dialWorker(scheduler, CORES_EACH)).close(CloseReason.stopping);
+    const cpuBeforeS = cpuSeconds(pid);
+    const startMs = performance.now();
+    for (let count = 0; count < workerCount; count++)
+      (await dialWorker(scheduler, CORES_EACH)).close(CloseReason.stopping);
+    const seconds = (performance.now() - startMs) / 1000;
+    return { perSecond: workerCount / seconds, cpuMs: ((cpuSeconds(pid) - cpuBeforeS) * 1000) / workerCount };
+  } finally {
+    await scheduler.close();
+  }
+}
+
 export async function restartOfTheScheduler({ smoke }: BenchOptions): Promise<readonly Figure[]> {
   const workerCount = smoke ? 50 : Math.min(WORKERS_WANTED, openFilesMax() - OTHER_FILES);
   const results: Measured[] = [];
   for (let round = 0; round < (smoke ? 1 : 3); round++) results.push(await measure(workerCount));
+  const overTls = [await joinsOverTls(smoke ? 5 : 500)];
   const name = `restart, ${workerCount.toLocaleString('en-US')} workers`;
-  const heldCount = Math.floor(CORES_EACH * 0.8);
   const values = (of: (each: Measured) => number): readonly number[] => results.map(of);
   return [
     atMost(
@@ -123,7 +141,16 @@ export async function restartOfTheScheduler({ smoke }: BenchOptions): Promise<re
       's',
       values((each) => each.cpuS),
     ),
-    // HELLO, NAME_VERSION, HELD for each lease, ANNOUNCE, and the heads of two batches.
-    figureOf(`${name}, bytes a worker sends`, 'bytes', [240 + 48 + heldCount * 16 + 16 + 2 * 16]),
+    figureOf(`${name}, bytes a worker sends`, 'bytes', [bytesOfWorker(CORES_EACH)]),
+    figureOf(
+      'workers that join over TLS, one after the other',
+      '/s',
+      overTls.map((each) => each.perSecond),
+    ),
+    figureOf(
+      'CPU time of the scheduler for each of them',
+      'ms',
+      overTls.map((each) => each.cpuMs),
+    ),
   ];
 }

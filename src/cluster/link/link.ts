@@ -134,6 +134,12 @@ export class FrameLink {
     this.#encoder.put(frame, FRAME_BYTES[frame.kind]);
   }
 
+  /** The same for what is not urgent: it goes with what is sent next, or the next heartbeat. */
+  sendLater(frame: OutFrame): void {
+    assert(this.#state !== 'opening', 'a frame is sent before the connection is open');
+    this.#encoder.putLater(frame, FRAME_BYTES[frame.kind]);
+  }
+
   /** The same; the payload must not change any more. */
   sendBody(frame: OutBodyFrame): void {
     assert(this.#state !== 'opening', 'a frame is sent before the connection is open');

@@ -60,6 +60,8 @@ export function beginAnew(machine: Scheduler, worker: number, coreCount: number)
   const first = machine.firstCore(worker);
   const sequences = new Int32Array(coreCount);
   for (let i = 0; i < coreCount; i++) sequences[i] = leases.sequence(first + i);
+  // As they are where it never was here before.
+  if (sequences.every((sequence) => sequence === sequences[0])) return sequences[0]!;
   const floor = latestOf(sequences);
   for (let core = first; core < first + coreCount; core++) if (!leases.isLeased(core)) leases.setSequence(core, floor);
   return floor;

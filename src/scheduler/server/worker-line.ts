@@ -58,7 +58,7 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
     const named = versionOf(frame);
     if (named === null) return this.#breach(frame.kind);
     if (this.#session === null) this.#named.set(frame.handle, named);
-    else this.#answerName(frame.handle, this.#session.name(named));
+    else this.#link.send(this.#answerOf(frame.handle, this.#session.name(named)));
   }
 
   /** In its announcement what it runs; later the answer to a probe. */
@@ -166,14 +166,15 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
     const session = this.#shard.joinWorker(this, announcement, this.#line);
     if (typeof session === 'string') return this.#link.close(CloseReason.nameTaken);
     this.#session = session;
-    for (const [handle, version] of this.#named) this.#answerName(handle, session.name(version));
+    // After a restart all workers come at once, and this can wait.
+    for (const [handle, version] of this.#named) this.#link.sendLater(this.#answerOf(handle, session.name(version)));
     this.#named.clear();
   }
 
-  #answerName(handle: number, index: number): void {
+  #answerOf(handle: number, index: number): CountFrame {
     this.#version.version = handle;
     this.#version.first = index;
-    this.#link.send(this.#version);
+    return this.#version;
   }
 
   #breach(kind: number): void {

@@ -43,6 +43,19 @@ const HEADER = HEADER_BYTES;
 /** A batch is a buffer of frames, of which the last may be one that says its length. */
 const BATCH_BYTES_MAX = 128 * 1024 + Math.max(...Object.values(BODY_BYTES_MAX));
 
+const NO_KIND = new Int16Array(KIND_END);
+/** One for all connections on which the same kinds come. */
+const HOT_TABLES: Int16Array[] = [NO_KIND];
+
+function hotBytesOf(frames: Direction['frames']): Int16Array {
+  const table = new Int16Array(KIND_END);
+  for (let kind = 0; kind < KIND_END; kind++)
+    if (frames[kind] !== undefined) table[kind] = Math.max(FRAME_BYTES[kind]!, 0);
+  const known = HOT_TABLES.find((each) => each.every((bytes, kind) => bytes === table[kind]));
+  if (known === undefined) HOT_TABLES.push(table);
+  return known ?? table;
+}
+
 export class FrameDecoder {
   readonly #events: DecoderEvents;
   /** HELLO where the other side dialled, WELCOME where this one did. */
@@ -52,14 +65,14 @@ export class FrameDecoder {
   #direction: Direction | null = null;
   #stopped = false;
   /** By kind: the size of those that come this way and have only one; else 0. */
-  readonly #hotBytes = new Int16Array(KIND_END);
+  #hotBytes: Int16Array = NO_KIND;
   /** What of the present batch has not been read. */
   #batchLeft = 0;
   #batchNumber = 0;
   #receivedBytes = 0;
   /** A frame that began in an earlier chunk: `#need` bytes, of which `#have` are there. 0: none. */
-  readonly #small = new Span(Buffer.alloc(LARGEST_FIXED));
-  #partial: Span = this.#small;
+  #small: Span | null = null;
+  #partial: Span | null = null;
   #have = 0;
   #need = 0;
 
@@ -90,7 +103,7 @@ export class FrameDecoder {
   stop(): void {
     this.#stopped = true;
     this.#have = 0;
-    this.#partial = this.#small;
+    this.#partial = null;
   }
 
   #read(span: Span, from: number): void {
@@ -165,9 +178,7 @@ export class FrameDecoder {
     if (this.#hello.version !== WIRE_VERSION) return void this.#fail(CloseReason.version, kind);
     this.#direction = this.#events.opened(this.#hello);
     if (this.#direction === null) return this.stop();
-    for (const [each, frame] of this.#direction.frames.entries()) {
-      if (frame !== undefined) this.#hotBytes[each] = Math.max(FRAME_BYTES[each]!, 0);
-    }
+    this.#hotBytes = hotBytesOf(this.#direction.frames);
   }
 
   #beginBatch({ view }: Span, at: number): void {
@@ -189,9 +200,16 @@ export class FrameDecoder {
   #keep(span: Span, at: number, size: number): void {
     // What says its length has a payload, which its receiver may keep: it is in a buffer of its own. A header is small still.
     const isSmall = size === HEADER || FRAME_BYTES[span.bytes[at]!]! > 0;
-    this.#partial = isSmall ? this.#small : new Span(Buffer.allocUnsafeSlow(size));
+    const partial = isSmall ? this.#smallSpan() : new Span(Buffer.allocUnsafeSlow(size));
+    this.#partial = partial;
     this.#need = size;
-    this.#have = span.bytes.copy(this.#partial.bytes, 0, at);
+    this.#have = span.bytes.copy(partial.bytes, 0, at);
+  }
+
+  /** Most connections never need it. */
+  #smallSpan(): Span {
+    this.#small ??= new Span(Buffer.alloc(LARGEST_FIXED));
+    return this.#small;
   }
 
   /** Answers where in the chunk the next frame begins. */
@@ -199,24 +217,24 @@ export class FrameDecoder {
     let from = this.#fill(chunk, 0);
     if (this.#have < this.#need) return from;
     if (this.#need === HEADER_BYTES) {
-      const size = this.#sizeAt(this.#partial, 0);
+      const size = this.#sizeAt(this.#partial!, 0);
       if (size === 0) return from;
       if (size > HEADER_BYTES) {
-        this.#keep(new Span(this.#small.bytes.subarray(0, HEADER_BYTES)), 0, size);
+        this.#keep(new Span(this.#partial!.bytes.subarray(0, HEADER_BYTES)), 0, size);
         from = this.#fill(chunk, from);
         if (this.#have < this.#need) return from;
       }
     }
-    const partial = this.#partial;
+    const partial = this.#partial!;
     const size = this.#need;
     this.#have = 0;
-    this.#partial = this.#small;
+    this.#partial = null;
     this.#take(partial, 0, size);
     return from;
   }
 
   #fill(chunk: Buffer, from: number): number {
-    const copied = chunk.copy(this.#partial.bytes, this.#have, from, from + this.#need - this.#have);
+    const copied = chunk.copy(this.#partial!.bytes, this.#have, from, from + this.#need - this.#have);
     this.#have += copied;
     return from + copied;
   }

@@ -86,6 +86,8 @@ export class FrameEncoder {
   #at = 0;
   /** Of the buffer that fills. */
   #limit = 0;
+  /** The sink was not told yet of what was put. */
+  #waits = false;
   /** A buffer is small at first where the last batch was. */
   #wasLarge = false;
   #batchNumber = 0;
@@ -124,6 +126,19 @@ export class FrameEncoder {
     this.#at += bytes;
   }
 
+  /** The same for what is not urgent: it goes with what is put next, or the next beat. */
+  putLater(frame: OutFrame, bytes: number = HEADER): void {
+    const isFirst = this.#span === null;
+    const span = isFirst ? this.#open(bytes) : this.#span;
+    if (span === null) return;
+    if ((!isFirst && !this.#waits) || this.#at + bytes > span.bytes.length) return this.put(frame, bytes);
+    frame.write(span, this.#at);
+    this.#at += bytes;
+    // Whatever comes after it has to look for room.
+    this.#limit = this.#at;
+    this.#waits = true;
+  }
+
   putBody(frame: OutBodyFrame): void {
     const { headBytes, payload } = frame;
     const bytes = headBytes + payload.length;
@@ -157,7 +172,7 @@ export class FrameEncoder {
 
   /** An empty batch, unless frames are about to go anyway. */
   beat(): void {
-    if (this.#span === null) this.#room(0);
+    if (this.#span === null) this.#open(0);
     this.flush();
   }
 
@@ -167,15 +182,29 @@ export class FrameEncoder {
     if (this.#span !== null) this.#buffers.giveBack(this.#span);
     this.#span = null;
     this.#at = 0;
+    this.#waits = false;
   }
 
   /** A buffer with room, `#at` behind its BATCH or what stands there; null: nothing is taken any more. */
   #room(bytes: number): Span | null {
     if (this.#stopped) return null;
     const span = this.#span;
+    if (this.#waits) {
+      this.#waits = false;
+      this.#limit = span!.bytes.length;
+      this.#sink.ready();
+      if (this.#at + bytes <= this.#limit) return span;
+    }
     if (span !== null && this.#limit < this.#batchBytes && this.#at + bytes <= this.#batchBytes)
       return this.#enlarge(span);
     if (span !== null) this.#send(null, 0);
+    const opened = this.#open(bytes);
+    if (opened !== null) this.#sink.ready();
+    return opened;
+  }
+
+  #open(bytes: number): Span | null {
+    if (this.#stopped) return null;
     if (this.#bytesOnWay > this.#backlogBytesMax) {
       this.stop();
       this.#sink.overflow();
@@ -185,7 +214,6 @@ export class FrameEncoder {
     this.#span = isLarge ? this.#buffers.take() : this.#buffers.takeSmall();
     this.#limit = this.#span.bytes.length;
     this.#at = HEADER_BYTES;
-    this.#sink.ready();
     return this.#span;
   }
 
@@ -208,6 +236,7 @@ export class FrameEncoder {
     span.view.setUint32(12, this.receivedBytes, true);
     this.#batchNumber = (this.#batchNumber + 1) >>> 0;
     this.#wasLarge = end > SMALL_BYTES;
+    this.#waits = false;
     this.#span = null;
     this.#at = 0;
     this.#writesOnWay++;

@@ -49,6 +49,27 @@ test('HELLO and WELCOME say who is there; frames come as they were sent, both wa
   assert.deepEqual([dialler.closings.length, dialled.closings.length], [1, 1]);
 });
 
+test('what can wait goes in its order with what cannot, or with the next heartbeat', async (t) => {
+  const limits = { ...HASTY, silenceMs: 10_000 };
+  const { dialler, dialled } = await connected(t, GATEWAY_SCHEDULER, { dialler: { limits }, dialled: { limits } });
+  await Promise.all([dialler.opened, dialled.opened]);
+  const arrived = (count: number): Promise<number[]> =>
+    new Promise((resolve) => {
+      const numbers = (): number[] => dialled.frames.map(({ values }) => values['request'] as number);
+      dialled.onFrame = () => void (dialled.frames.length === count && resolve(numbers()));
+    });
+  // More than the small buffer that it waits in, and in the middle of it one that does not wait.
+  for (let i = 0; i < 100; i++) dialler.link.sendLater(request(i));
+  assert.equal((await arrived(100)).length, 100, 'a heartbeat takes it along');
+  for (let i = 100; i < 110; i++) dialler.link.sendLater(request(i));
+  dialler.link.send(request(110));
+  for (let i = 111; i < 120; i++) dialler.link.sendLater(request(i));
+  assert.deepEqual(
+    await arrived(120),
+    Array.from({ length: 120 }, (_, i) => i),
+  );
+});
+
 test('the largest payloads go through, in both directions, without a copy of them waiting for ever', async (t) => {
   const { dialler, dialled } = await connected(t, GATEWAY_WORKER);
   await Promise.all([dialler.opened, dialled.opened]);
