@@ -1,30 +1,37 @@
 /**
- * The load of a whole cluster from one process: a gateway's connection and a worker's. Whatever is granted is released at
+ * The load of a whole cluster from one process: a gateway's connection and those of workers with up to 1,024 cores. Whatever is granted is released at
  * once, in the same turn. In the closed loop a fixed number of requests is on its way; in the open one each has its moment.
  */
 import { realClock } from '../../../src/base/clock.ts';
 import { LINK_LIMITS } from '../../../src/cluster/link/limits.ts';
 import { FrameLink } from '../../../src/cluster/link/link.ts';
-import { ClusterKind, reasonName, Role } from '../../../src/wire/cluster-frame.ts';
+import { ClusterKind, CloseReason, reasonName, Role } from '../../../src/wire/cluster-frame.ts';
 import { type Direction, SchedulerToGateway, SchedulerToWorker } from '../../../src/wire/cluster/directions.ts';
 import { HelloFrame, NameVersionFrame } from '../../../src/wire/cluster/large-frames.ts';
 import { CountFrame, LeaseFrame, RequestFrame } from '../../../src/wire/cluster/small-frames.ts';
 import type { Schedule } from './open-schedule.ts';
-import type { SchedulerProcess } from './processes.ts';
+import { type SchedulerProcess, WORKER_CORES, workerNames } from './processes.ts';
 
 const KEY = 'ab'.repeat(16);
 const MEMORY_MB = 128;
 const NOTHING = (): void => {};
+const WORKER_CORES_LOG2 = Math.log2(WORKER_CORES);
 
-function dial(scheduler: SchedulerProcess, said: Partial<HelloFrame>, direction: Direction): Promise<FrameLink> {
-  const name = said.role === Role.worker ? 'worker' : 'gateway';
+const NAMES = { [Role.worker]: 'worker', [Role.gateway]: 'gateway' } as const;
+
+function dial(
+  scheduler: SchedulerProcess,
+  said: Partial<HelloFrame> & { readonly role: keyof typeof NAMES },
+  direction: (welcome: HelloFrame) => Direction,
+): Promise<FrameLink> {
+  const name = said.name ?? NAMES[said.role];
   return new Promise((resolve, reject) => {
     const hello = Object.assign(new HelloFrame(ClusterKind.hello), { name, life: 1, ...said });
     const link: FrameLink = new FrameLink(
-      scheduler.connect(name, name),
+      scheduler.connect(name, NAMES[said.role]),
       { hello, dialled: Role.scheduler, limits: LINK_LIMITS, clock: realClock },
       {
-        greeted: () => direction,
+        greeted: direction,
         opened: () => resolve(link),
         closed: ({ reason }) => reject(new Error(`the scheduler closed: ${reasonName(reason)}`)),
       },
@@ -33,31 +40,38 @@ function dial(scheduler: SchedulerProcess, said: Partial<HelloFrame>, direction:
 }
 
 /** Nothing runs there, and nothing is looked at that it is told. */
-export async function dialWorker(scheduler: SchedulerProcess, coreCount: number): Promise<FrameLink> {
+export async function dialWorker(scheduler: SchedulerProcess, name: string, coreCount: number): Promise<FrameLink> {
   const told = { probe: NOTHING, version: NOTHING, nameVersion: NOTHING, dropVersion: NOTHING, provision: NOTHING };
   const memoryMb = coreCount * MEMORY_MB;
-  const asWorker = { role: Role.worker, coreCount, memoryMb, host: '127.0.0.1', port: 1 };
-  const link = await dial(scheduler, asWorker, new SchedulerToWorker(told));
-  link.send(Object.assign(new CountFrame(ClusterKind.announce), { flag: 1 }));
+  const asWorker = { role: Role.worker, name, coreCount, memoryMb, host: '127.0.0.1', port: 1 };
+  let firstCore = 0;
+  const link = await dial(scheduler, asWorker, (welcome) => {
+    ({ firstCore } = welcome);
+    return new SchedulerToWorker(told);
+  });
+  link.send(Object.assign(new CountFrame(ClusterKind.announce), { flag: 1, first: firstCore }));
   return link;
 }
 
 export class ClusterLoad {
   readonly #gateway: FrameLink;
-  readonly #worker: FrameLink;
+  readonly #workers: readonly FrameLink[];
   readonly #coreCount: number;
   readonly #request = new RequestFrame(ClusterKind.request);
   #stopped = false;
   #onGrant: (request: number) => void = NOTHING;
 
-  private constructor(gateway: FrameLink, worker: FrameLink, coreCount: number) {
+  private constructor(gateway: FrameLink, workers: readonly FrameLink[], coreCount: number) {
     this.#gateway = gateway;
-    this.#worker = worker;
+    this.#workers = workers;
     this.#coreCount = coreCount;
   }
 
   static async open(scheduler: SchedulerProcess, coreCount: number): Promise<ClusterLoad> {
-    const workerLink = await dialWorker(scheduler, coreCount);
+    const workers: FrameLink[] = [];
+    // One after the other, so that their cores are in this order.
+    for (const name of workerNames(coreCount))
+      workers.push(await dialWorker(scheduler, name, Math.min(coreCount, WORKER_CORES)));
     const release = Object.assign(new LeaseFrame(ClusterKind.release), { warm: 1, epoch: scheduler.epoch });
     let load: ClusterLoad | null = null;
     let named = (_index: number): void => {};
@@ -65,7 +79,7 @@ export class ClusterLoad {
       grant: ({ request, core, sequence }) => {
         release.core = core;
         release.sequence = sequence;
-        workerLink.send(release);
+        workers[core >>> WORKER_CORES_LOG2]!.send(release);
         load!.#onGrant(request);
       },
       grantCores: NOTHING,
@@ -77,8 +91,8 @@ export class ClusterLoad {
       gone: NOTHING,
       provisioned: NOTHING,
     });
-    const gatewayLink = await dial(scheduler, { role: Role.gateway }, direction);
-    load = new ClusterLoad(gatewayLink, workerLink, coreCount);
+    const gatewayLink = await dial(scheduler, { role: Role.gateway }, () => direction);
+    load = new ClusterLoad(gatewayLink, workers, coreCount);
     const version = { handle: 1, memoryMb: MEMORY_MB, key: KEY, functionKey: KEY };
     load.#request.version = await new Promise<number>((resolve) => {
       named = resolve;
@@ -126,8 +140,8 @@ export class ClusterLoad {
 
   close(): void {
     this.#stopped = true;
-    this.#gateway.close(32);
-    this.#worker.close(32);
+    this.#gateway.close(CloseReason.stopping);
+    for (const worker of this.#workers) worker.close(CloseReason.stopping);
   }
 
   #ask(request: number): void {

@@ -23,6 +23,13 @@ const USER_TICKS = 13;
 /** Connects as a node of this name; the connection may be on its way still. */
 export type Connect = (name: string, role: Role) => Duplex;
 
+/** As many as a server may have; those of all load are spread over so many workers. */
+export const WORKER_CORES = 1024;
+
+export function workerNames(coreCount: number): readonly string[] {
+  return Array.from({ length: Math.ceil(coreCount / WORKER_CORES) }, (_, index) => `worker-${index}`);
+}
+
 export interface Started {
   readonly child: ChildProcess;
   readonly port: number;
@@ -64,8 +71,8 @@ export async function startOverTls(coreCountMax: number): Promise<SchedulerProce
   const own = await joinFile('scheduler', ['scheduler']);
   const options = new Map(
     await Promise.all(
-      (['gateway', 'worker'] as const).map(async (name) => {
-        const identity = readAnyJoinFile(await joinFile(name, [name]));
+      ['gateway', ...workerNames(coreCountMax)].map(async (name) => {
+        const identity = readAnyJoinFile(await joinFile(name, [name === 'gateway' ? 'gateway' : 'worker']));
         if (typeof identity === 'string') throw new Error(identity);
         return [name, clientOptions(identity)] as const;
       }),
@@ -85,7 +92,7 @@ export async function startOverTls(coreCountMax: number): Promise<SchedulerProce
   ]);
   return {
     ...started,
-    connect: (name) => connectTls({ ...options.get(name as 'worker')!, host: '127.0.0.1', port: started.port }),
+    connect: (name) => connectTls({ ...options.get(name)!, host: '127.0.0.1', port: started.port }),
     close: async () => {
       await stopProcess(started.child);
       rmSync(folder, { recursive: true });
@@ -96,7 +103,7 @@ export async function startOverTls(coreCountMax: number): Promise<SchedulerProce
 /** The same server without TLS. `port` 0: any free one. With several shards workers are at the last and gateways at the first. */
 export async function startPlain(
   coreCountMax: number,
-  workerCountMax = 1,
+  workerCountMax = workerNames(coreCountMax).length,
   port = 0,
   shards = 1,
 ): Promise<SchedulerProcess> {

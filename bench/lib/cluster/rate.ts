@@ -1,7 +1,7 @@
 /** How many invocations a second one scheduler serves over its connections, with TLS and without. */
 import { atLeast, type BenchOptions, type Figure, figureOf } from '../report.ts';
 import { ClusterLoad } from './load.ts';
-import { cpuSeconds, type SchedulerProcess, startOverTls, startPlain } from './processes.ts';
+import { cpuSeconds, type SchedulerProcess, startOverTls, startPlain, workerNames } from './processes.ts';
 
 /** What 20,000 servers of 32 cores need (Kaffes et al.: functions of 100 ms). */
 const INVOCATIONS_PER_SECOND_MIN = 6_400_000;
@@ -23,11 +23,15 @@ function shape(over: 'TCP' | 'TLS', coreCount: number, inFlight: number, isPromi
 /** Ports of shards are next to each other: below those that outgoing connections take. */
 const PORTS = { from: 20_000, count: 10_000 };
 
-/** The gateway is at one shard and the worker at the other, so each release crosses. */
+/** The gateway is at one shard and the workers at the other, so each release crosses. */
 function twoShards(coreCount: number, inFlight: number): Shape {
   const one = shape('TCP', coreCount, inFlight);
   const port = (): number => PORTS.from + Math.floor(Math.random() * PORTS.count);
-  return { ...one, name: `${one.name}, 2 shards`, start: (cores) => startPlain(cores, 1, port(), 2) };
+  return {
+    ...one,
+    name: `${one.name}, 2 shards`,
+    start: (cores) => startPlain(cores, workerNames(cores).length, port(), 2),
+  };
 }
 
 const SHAPES: readonly Shape[] = [

@@ -11,7 +11,7 @@ import { ClusterKind, CloseReason, Role } from '../../../src/wire/cluster-frame.
 import { SchedulerToGateway } from '../../../src/wire/cluster/directions.ts';
 import { HelloFrame } from '../../../src/wire/cluster/large-frames.ts';
 import { atMost, type BenchOptions, type Figure, figureOf } from '../report.ts';
-import { cpuSeconds, type SchedulerProcess, startOverTls, startPlain, stopProcess } from './processes.ts';
+import { cpuSeconds, type SchedulerProcess, startOverTls, startPlain, stopProcess, workerNames } from './processes.ts';
 import { dialWorker } from './load.ts';
 import { bytesOfWorker, startWorkers } from './workers.ts';
 
@@ -101,13 +101,16 @@ async function measure(workerCount: number): Promise<Measured> {
 async function joinsOverTls(workerCount: number): Promise<{ readonly perSecond: number; readonly cpuMs: number }> {
   const scheduler = await startOverTls(CORES_EACH);
   const pid = scheduler.child.pid!;
-  try {
+  const [name] = workerNames(CORES_EACH);
+  const join = async (): Promise<void> => {
     for (let count = 0; count < workerCount; count++)
-      (await dialWorker(scheduler, CORES_EACH)).close(CloseReason.stopping);
+      (await dialWorker(scheduler, name!, CORES_EACH)).close(CloseReason.stopping);
+  };
+  try {
+    await join();
     const cpuBeforeS = cpuSeconds(pid);
     const startMs = performance.now();
-    for (let count = 0; count < workerCount; count++)
-      (await dialWorker(scheduler, CORES_EACH)).close(CloseReason.stopping);
+    await join();
     const seconds = (performance.now() - startMs) / 1000;
     return { perSecond: workerCount / seconds, cpuMs: ((cpuSeconds(pid) - cpuBeforeS) * 1000) / workerCount };
   } finally {

@@ -72,6 +72,11 @@ export class Cores {
     return (home + this.#words[(home << STRIDE_LOG2) + WORD_COUNT]!) << 5;
   }
 
+  /** The core after the last, padding included. */
+  get end(): number {
+    return Atomics.load(this.#globals, globalWord.WORD_COUNT) << 5;
+  }
+
   isRegistered(core: number): boolean {
     return core >= 0 && core < this.coreCountMax && (this.#registered[core >>> 5]! & (1 << (core & 31))) !== 0;
   }

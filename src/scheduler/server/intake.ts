@@ -3,7 +3,8 @@
  * until the end of the turn, and enter the queue where they belong by how long they have waited; a young scheduler keeps those that ask
  * more memory or cores than any worker has that has come so far, since more workers are on their way.
  *
- * The machine knows one bound of the queue for all. Those that come again pass it, so here the others are counted.
+ * The machine knows one bound of the queue for all. Those that come again pass it, so here the others are counted. As many as the cluster has cores may
+ * wait, since so many releases may be on their way already.
  */
 import { outcome, type Scheduler } from '../machine/scheduler.ts';
 import { CollectedRequests, SWEEP_MS } from './collected.ts';
@@ -27,6 +28,7 @@ interface Parts {
   readonly machine: Scheduler;
   readonly requests: Requests<Gateway>;
   readonly control: Pick<ControlPort, 'hold' | 'letGo' | 'ended'>;
+  /** At least; more where there are more cores. */
   readonly queueMax: number;
   /** Sweeps in which workers are believed to be on their way still. */
   readonly startSweeps: number;
@@ -123,9 +125,14 @@ export class Intake {
       : this.#machine.request(index, version);
     if (answer === outcome.granted) return;
     if (answer !== outcome.queued) return this.refuse(index, answer);
-    if (again || this.#machine.queue.length <= this.#queueMax) return this.#requests.queued(index);
+    if (again || !this.#isFull()) return this.#requests.queued(index);
     this.#machine.cancel(index);
     this.refuse(index, outcome.refusedQueueFull);
+  }
+
+  #isFull(): boolean {
+    const { queue, cores } = this.#machine;
+    return queue.length > this.#queueMax && queue.length > cores.end;
   }
 
   #hold(version: number): void {

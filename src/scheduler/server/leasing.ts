@@ -4,7 +4,6 @@
  * A request has a number of the shard at which it was asked, so whoever ends a lease knows whose it was. Where it was another shard's, that one
  * is told so, many at a time: a number is free again, or what the gateway could not start is asked for again.
  */
-import { globalWord } from '../machine/memory.ts';
 import type { Scheduler } from '../machine/scheduler.ts';
 import type { Gateway, Intake } from './intake.ts';
 import type { Mail } from './mail.ts';
@@ -191,9 +190,8 @@ export class Leasing {
 
   /** Cores that are leased for requests of this shard. */
   *#ownLeases(): Generator<number> {
-    const { leases, memory } = this.machine;
-    const end = Atomics.load(memory.globals, globalWord.WORD_COUNT) << 5;
-    for (let core = 0; core < end; core++) if (this.requests.isOwn(leases.request(core))) yield core;
+    const { leases, cores } = this.machine;
+    for (let core = 0, { end } = cores; core < end; core++) if (this.requests.isOwn(leases.request(core))) yield core;
   }
 
   runningCounts(): Map<Gateway, number> {
