@@ -131,8 +131,8 @@ export class Intake {
   }
 
   #isFull(): boolean {
-    const { queue, cores } = this.#machine;
-    return queue.length > this.#queueMax && queue.length > cores.end;
+    const { queue, registeredCount } = this.#machine;
+    return queue.length > Math.max(this.#queueMax, registeredCount);
   }
 
   #hold(version: number): void {
