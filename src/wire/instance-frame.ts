@@ -37,6 +37,9 @@ export const FrameKind = {
   badPayload: 21,
   /** a copy → agent, before `ready`: it has its namespaces, and can be given a network; body is empty */
   made: 22,
+  /** instance → agent: the function says that it waits, or that it goes on; body is empty, since nothing else is believed */
+  sleeping: 23,
+  awake: 24,
 } as const;
 
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];

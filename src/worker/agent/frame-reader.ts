@@ -98,6 +98,8 @@ export class FrameReader {
     switch (kind) {
       case FrameKind.ready:
       case FrameKind.made:
+      case FrameKind.sleeping:
+      case FrameKind.awake:
         return 0;
       case FrameKind.log:
         return this.#limits.logBytesMax;

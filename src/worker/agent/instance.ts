@@ -11,6 +11,14 @@ const COPIED_BYTES_MAX = 64 * 1024;
 /** How often the peak of memory is read, which costs a file read or two. */
 const PEAK_INTERVAL_US = 100_000;
 const NOWHERE: readonly number[] = [];
+/**
+ * What a hint counts for beside its header when the agent decides whether to listen on: it may have cores change hands,
+ * which is more work than its bytes. So some 500 of them are heard in one tick.
+ */
+const HINT_BYTES = 1024;
+
+/** What a function says of itself; believed only as far as it yields. */
+export type Hint = 'sleeping' | 'awake';
 
 export interface InstanceEvents {
   /** A copy has namespaces of its own, and rehearses next. */
@@ -20,6 +28,8 @@ export interface InstanceEvents {
   answer(instance: Instance, answer: Answer): void;
   /** `bytes`: the length of the text in UTF-8. */
   log(instance: Instance, text: string, bytes: number): void;
+  /** While it serves an invocation, and of that one. Rationing them is left to the receiver. */
+  hint?(instance: Instance, hint: Hint): void;
   /** It closed its side of the channel, as a process does that ends. */
   lost(instance: Instance): void;
   broke(instance: Instance, message: string): void;
@@ -76,6 +86,8 @@ export class Instance {
    * instance changes cores, so a late second answer could bear the number of the next lease.
    */
   sequence = 0;
+  /** Between an invocation and its answer. */
+  #serves = false;
   readonly #sandbox: Sandbox;
   readonly #events: InstanceEvents;
   readonly #reader: FrameReader;
@@ -139,6 +151,7 @@ export class Instance {
   /** `deadlineMs`: epoch milliseconds. */
   invoke(invocation: Invocation, deadlineMs: number): void {
     this.sequence = (this.sequence + 1) >>> 0;
+    this.#serves = true;
     const extra = extraOf(invocation);
     const payload = invocation.payload;
     const bodyBytes = INVOKE_FIXED_BYTES + extra.length + payload.length;
@@ -206,7 +219,20 @@ export class Instance {
     if (answer.kind === FrameKind.log) this.#log(answer.body.toString('utf8'), answer.body.length);
     else if (answer.kind === FrameKind.ready) this.#events.ready(this);
     else if (answer.kind === FrameKind.made) this.#events.made?.(this);
-    else this.#events.answer(this, answer);
+    else if (answer.kind === FrameKind.sleeping) this.#hint('sleeping', answer.sequence);
+    else if (answer.kind === FrameKind.awake) this.#hint('awake', answer.sequence);
+    else this.#answer(answer);
+  }
+
+  #answer(answer: Answer): void {
+    this.#serves = false;
+    this.#events.answer(this, answer);
+  }
+
+  /** One that comes late, or from an initialisation, is no breach: nobody can tell a function when it ends. */
+  #hint(hint: Hint, sequence: number): void {
+    this.#hear(HINT_BYTES);
+    if (this.#serves && sequence === this.sequence) this.#events.hint?.(this, hint);
   }
 
   #log(text: string, bytes: number): void {

@@ -23,6 +23,8 @@ const Kind = Object.freeze({
   log: 20,
   badPayload: 21,
   made: 22,
+  sleeping: 23,
+  awake: 24,
 });
 
 /** In `flags`: the instance ends after this frame. */

@@ -6,6 +6,7 @@ const path = require('node:path');
 const { createRequire } = require('node:module');
 const { pathToFileURL } = require('node:url');
 const { typedError } = require('./errors.cjs');
+const perchModule = require('./perch-module.cjs');
 
 const EXTENSIONS = ['', '.js', '.mjs', '.cjs'];
 
@@ -56,6 +57,7 @@ function translate(error) {
 async function loadHandler(root, handler) {
   const { file, name } = split(handler);
   const location = locate(root, file);
+  perchModule.install();
   let found;
   try {
     found = await load(location);

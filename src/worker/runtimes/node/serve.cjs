@@ -5,11 +5,13 @@
 
 // Functions replace the global one.
 const process = require('node:process');
+const { subscribe } = require('node:diagnostics_channel');
 const channel = require('./channel.cjs');
 const { Context, readEnvironment } = require('./context.cjs');
 const { errorText, typedError } = require('./errors.cjs');
 const logs = require('./log.cjs');
 const own = require('./own.cjs');
+const { CHANNEL } = require('./perch-module.cjs');
 
 const { Kind, FLAG_LAST, receive } = channel;
 
@@ -144,6 +146,11 @@ function onRejection(reason) {
   onFatal(error, EXIT_REJECTION, 'Unhandled Promise Rejection');
 }
 
+/** Of the invocation that runs; outside of one there is nothing to yield. */
+function hint(said) {
+  if (current !== null) send(said === 'sleeping' ? Kind.sleeping : Kind.awake, 0, current.sequence, '');
+}
+
 /** Takes what the agent set for it out of the environment. */
 function configure() {
   responseBytesMax = Number(process.env.PERCH_RESPONSE_BYTES_MAX);
@@ -152,6 +159,7 @@ function configure() {
   delete process.env.PERCH_FUNCTION_ARN;
   readEnvironment();
   logs.install();
+  subscribe(CHANNEL, hint);
 }
 
 /** Before any code of the function runs. */

@@ -22,6 +22,8 @@ const Kind = Object.freeze({
   error: 19,
   log: 20,
   badPayload: 21,
+  sleeping: 23,
+  awake: 24,
 });
 
 /** In `flags`: the instance ends after this frame. */

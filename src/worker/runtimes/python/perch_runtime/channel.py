@@ -21,6 +21,8 @@ ERROR = 19
 LOG = 20
 BAD_PAYLOAD = 21
 MADE = 22
+SLEEPING = 23
+AWAKE = 24
 
 # In `flags`: the instance ends after this frame.
 FLAG_LAST = 1
