@@ -2,16 +2,13 @@
  * Pins every thread of an instance to the CPUs of its lease.
  *
  * Budget: the agent calls `pin` at each lease. Nothing happens and nothing is allocated where the CPUs are those of the
- * last call; else one pass over the tasks, tens of microseconds. A thread that is made during the pass inherits the
- * mask of its maker, which may be the old one, so passes repeat until one finds nobody new.
+ * last call; else one pass over the tasks, tens of microseconds.
  */
 import { readdirSync, readFileSync } from 'node:fs';
+import { forEveryTask } from './every-task.ts';
 import { libc } from './libc.ts';
 
 const CPU_COUNT_MAX = 4096;
-/** A sandbox that makes threads faster than we pin them is stopped from that by its limit on processes. */
-const PASS_COUNT_MAX = 8;
-const ESRCH = -3;
 
 export class Pinner {
   readonly #taskIds: () => readonly number[];
@@ -25,29 +22,14 @@ export class Pinner {
 
   /** False where nothing was pinned: no such CPU, no permission, or nobody there. */
   pin(cpus: readonly number[]): boolean {
-    if (cpus.length === 0 || libc === undefined) return false;
+    const calls = libc;
+    if (cpus.length === 0 || calls === undefined) return false;
     if (sameCpus(cpus, this.#last)) return true;
     if (!fillMask(this.#mask, cpus)) return false;
     this.#last = [];
-    if (!this.#pinAll()) return false;
+    if (!forEveryTask(this.#taskIds, (taskId) => calls.schedSetaffinity(taskId, this.#mask))) return false;
     this.#last = cpus.slice();
     return true;
-  }
-
-  #pinAll(): boolean {
-    const pinned = new Set<number>();
-    for (let pass = 0; pass < PASS_COUNT_MAX; pass++) {
-      let newCount = 0;
-      for (const taskId of this.#taskIds()) {
-        if (pinned.has(taskId)) continue;
-        const result = libc?.schedSetaffinity(taskId, this.#mask) ?? ESRCH;
-        if (result !== 0 && result !== ESRCH) return false;
-        if (result === 0) newCount++;
-        pinned.add(taskId);
-      }
-      if (newCount === 0) return pinned.size > 0;
-    }
-    return false;
   }
 }
 

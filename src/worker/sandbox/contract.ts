@@ -124,6 +124,12 @@ export interface Sandbox {
   /** Moves every thread of the instance to these CPUs. False where the machine cannot pin, or it is dead. */
   pin(cpus: readonly number[]): boolean;
   /**
+   * Every thread of it, and whatever they make from then on, runs only where nobody in the foreground wants the CPU
+   * (`SCHED_IDLE`); or as all others do again. It starts in the foreground. Nothing happens where it is so already. False
+   * where the machine cannot put it there and back (`check` says so), or it is dead; what is frozen can be changed too.
+   */
+  background(isBackground: boolean): boolean;
+  /**
    * Stops every process in it until `thaw`: none of them uses a CPU. It can be pinned and killed meanwhile, and what is
    * written to its channel waits. Nothing happens where the machine has no freezer (`check` says so), or it is dead.
    */
@@ -138,7 +144,7 @@ export interface Sandbox {
   memoryPeakBytes(): number;
   /**
    * Called once, when every process in the sandbox is gone and its cgroup and folders are removed.
-   * After it the slot may be used again; `channel` and `answers` are closed, `pin` answers false, `memoryPeakBytes` the last value.
+   * After it the slot may be used again; `channel` and `answers` are closed, `pin` and `background` answer false, `memoryPeakBytes` the last value.
    */
   onExit(listener: (reason: ExitReason) => void): void;
 }

@@ -9,6 +9,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { descendantProcesses, descendantTasks, Pinner } from './affinity.ts';
+import { Background } from './background.ts';
 import type { Cgroup } from './cgroup/cgroup.ts';
 import { killProcesses } from './cgroup/folder.ts';
 import type { ExitReason, Sandbox } from './contract.ts';
@@ -61,6 +62,7 @@ class HostSandbox implements Sandbox {
   readonly #options: HostSandboxOptions;
   readonly #processId: number;
   readonly #pinner: Pinner;
+  readonly #background: Background;
   readonly #listeners: ((reason: ExitReason) => void)[] = [];
   #stderrHead = '';
   #killed = false;
@@ -80,6 +82,7 @@ class HostSandbox implements Sandbox {
     child.on('error', ignore);
     this.output[1]?.on('data', this.#keepHead);
     this.#pinner = new Pinner(() => this.#taskIds());
+    this.#background = new Background(() => this.#taskIds());
     if (options.cpus.length > 0) this.#pinner.pin(options.cpus);
     child.once('exit', (code, signal) => {
       this.#childGone = true;
@@ -89,6 +92,10 @@ class HostSandbox implements Sandbox {
 
   pin(cpus: readonly number[]): boolean {
     return !this.#childGone && this.#pinner.pin(cpus);
+  }
+
+  background(isBackground: boolean): boolean {
+    return !this.#childGone && this.#background.set(isBackground);
   }
 
   /** Without a cgroup nothing is done: stopping by signals shows, and misses what is being forked. */
@@ -185,6 +192,10 @@ class FailedSandbox implements Sandbox {
   readonly #listeners: ((reason: ExitReason) => void)[] = [];
 
   pin(): boolean {
+    return false;
+  }
+
+  background(): boolean {
     return false;
   }
 

@@ -9,6 +9,8 @@ import type koffiModule from 'koffi';
 export interface Libc {
   /** 0, or the negative error number. The mask has one bit per CPU, lowest first. */
   schedSetaffinity(taskId: number, mask: Uint8Array): number;
+  /** 0, or the negative error number. For the policies whose priority is always 0. */
+  schedSetscheduler(taskId: number, policy: number): number;
   unshare(flags: number): number;
   /** Moves the calling thread alone. */
   setns(descriptor: number, type: number): number;
@@ -67,7 +69,10 @@ function bindCalls(koffi: Koffi, library: Library): Libc {
   // Older C libraries do not have the function. Its number is the same on all architectures.
   const closeRange = bind('long syscall(long number, ulong first, ulong last, ulong flags)');
   const schedSetaffinity = bind('int sched_setaffinity(int pid, size_t size, const uint8_t *mask)');
+  const schedSetscheduler = bind('int sched_setscheduler(int pid, int policy, const int *param)');
+  const priorityZero = new Int32Array(1);
   return {
+    schedSetscheduler: (taskId, policy) => schedSetscheduler(taskId, policy, priorityZero),
     schedSetaffinity: (taskId, mask) => schedSetaffinity(taskId, mask.length, mask),
     unshare: bind('int unshare(int flags)'),
     setns: bind('int setns(int descriptor, int type)'),

@@ -9,7 +9,7 @@ import type { Duplex, Readable } from 'node:stream';
 import { after } from 'node:test';
 import { FrameKind } from '../../../src/wire/instance-frame.ts';
 import type { Invocation } from '../../../src/worker/agent/contract.ts';
-import { type Answer, Instance } from '../../../src/worker/agent/instance.ts';
+import { type Answer, type Hint, Instance } from '../../../src/worker/agent/instance.ts';
 import { providedRuntime } from '../../../src/worker/runtimes/provided/runtime.ts';
 import type { ExitReason } from '../../../src/worker/sandbox/contract.ts';
 
@@ -38,6 +38,7 @@ export interface Setup {
 
 export class Runner {
   readonly code: string;
+  readonly hints: Hint[] = [];
   readonly ready: Promise<Outcome | null>;
   /** Everything that it logged. */
   log = '';
@@ -97,6 +98,7 @@ export class Runner {
       answers: child.stdio[4] as Duplex,
       output: [child.stdout as Readable, child.stderr as Readable],
       pin: () => false,
+      background: () => false,
       freeze: () => {},
       thaw: () => {},
       kill: this.#kill,
@@ -119,6 +121,7 @@ export class Runner {
         ready: () => onReady(null),
         answer: (_, answer) => settle(this.#outcome(answer)),
         log: (_, text) => (this.log += text),
+        hint: (_, hint) => this.hints.push(hint),
         lost: () => {},
         broke: (_, message) => assert.fail(message),
         exited: (_, reason) => {

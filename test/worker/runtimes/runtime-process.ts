@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import type { Duplex, Readable } from 'node:stream';
 import type { Invocation } from '../../../src/worker/agent/contract.ts';
-import { type Answer, Instance } from '../../../src/worker/agent/instance.ts';
+import { type Answer, type Hint, Instance } from '../../../src/worker/agent/instance.ts';
 import type { Runtime } from '../../../src/worker/runtimes/runtime.ts';
 import type { ExitReason, Sandbox } from '../../../src/worker/sandbox/contract.ts';
 import { FrameKind } from '../../../src/wire/instance-frame.ts';
@@ -37,6 +37,7 @@ export class Conversation {
   readonly ready: Promise<Outcome | null>;
   readonly exit: Promise<ExitReason>;
   readonly sandbox: Sandbox;
+  readonly hints: Hint[] = [];
   readonly #instance: Instance;
   #settle: ((outcome: Outcome) => void) | null = null;
   #log = '';
@@ -58,6 +59,7 @@ export class Conversation {
         ready: () => onReady(null),
         answer: (_, answer) => settle(this.#outcome(answer)),
         log: (_, text) => (this.#log += text),
+        hint: (_, hint) => this.hints.push(hint),
         lost: () => {},
         broke: (_, message) => assert.fail(message),
         exited: (_, reason: ExitReason) => {
@@ -121,6 +123,7 @@ export function sandboxOf(child: ChildProcess): Sandbox {
     answers: child.stdio[4] as Duplex,
     output: [child.stdout as Readable, child.stderr as Readable],
     pin: () => false,
+    background: () => false,
     freeze: () => {},
     thaw: () => {},
     kill: () => void child.kill('SIGKILL'),

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { backgroundFinding } from '../../../src/worker/sandbox/background.ts';
 import type { SandboxBackend, SandboxSpec } from '../../../src/worker/sandbox/contract.ts';
 import { cpuTicksBelow, type Folders, specFor, Talker, until } from './harness.ts';
 
@@ -135,6 +136,57 @@ export function contractSuite(subject: Subject): void {
       assert.equal(talker.sandbox.pin([100_000]), false);
       talker.sandbox.kill();
       await talker.exit;
+    });
+
+    test('in the background every thread is SCHED_IDLE, new ones too, and back again', async (t) => {
+      const talker = start();
+      await talker.ready;
+      const { sandbox } = talker;
+      assert.equal(sandbox.background(false), sandbox.background(true), 'it can be moved, or it cannot');
+      const can = sandbox.background(true);
+      if (!can && subject.real) t.diagnostic(`CANNOT BE PUT INTO THE BACKGROUND HERE: ${backgroundFinding().detail}`);
+      if (can && subject.real) {
+        assert.ok(backgroundFinding().ok);
+        await talker.run(`globalThis.policies = async () => {
+          const fs = require('fs');
+          await new Promise((resolve) => require('zlib').gzip('x', resolve));
+          const worker = new (require('worker_threads').Worker)('setTimeout(() => {}, 1e6)', { eval: true });
+          await new Promise((resolve) => worker.once('online', resolve));
+          const child = require('child_process').spawn('/bin/sleep', ['1000']);
+          const tasks = fs.readdirSync('/proc/self/task').map((id) => 'self/task/' + id);
+          // Field 41 of stat, counted from the one after the name.
+          const policy = (id) => /.*\\)(.*)/s.exec(fs.readFileSync('/proc/' + id + '/stat', 'latin1'))[1].split(' ')[39];
+          const found = [...new Set([...tasks, child.pid].map(policy))];
+          child.kill();
+          await worker.terminate();
+          return found;
+        }`);
+        const policies = (): Promise<unknown> => talker.run('return globalThis.policies()');
+        assert.deepEqual(await policies(), ['5']);
+        for (const [isBackground, policy] of [
+          [false, '0'],
+          [false, '0'],
+          [true, '5'],
+          [false, '0'],
+        ] as const) {
+          assert.ok(sandbox.background(isBackground));
+          assert.deepEqual(await policies(), [policy]);
+        }
+        sandbox.freeze();
+        assert.ok(sandbox.background(true));
+        sandbox.thaw();
+        assert.deepEqual(await policies(), ['5']);
+      }
+      sandbox.kill();
+      assert.equal(sandbox.background(false), false);
+      await talker.exit;
+      assert.equal(sandbox.background(false), false);
+      // The slot starts in the foreground for whoever comes next.
+      const next = start();
+      const fields = `return require('fs').readFileSync('/proc/self/stat', 'latin1').split(') ')[1].split(' ')[38]`;
+      if (subject.real) assert.equal(await next.run(fields), '0');
+      next.sandbox.kill();
+      await next.exit;
     });
 
     test('frozen it does nothing, and goes on where it was', { skip: REAL }, async (t) => {

@@ -162,7 +162,10 @@ test('slots outside of the range are a bug of the caller', async () => {
 
 test('whatever is done in whatever order: one end each, and the slot is free after it', async () => {
   const actions = fc.array(
-    fc.tuple(fc.constantFrom('start', 'kill', 'exit', 'pin', 'freeze', 'thaw', 'turn'), fc.nat(SLOT_COUNT - 1)),
+    fc.tuple(
+      fc.constantFrom('start', 'kill', 'exit', 'pin', 'background', 'freeze', 'thaw', 'turn'),
+      fc.nat(SLOT_COUNT - 1),
+    ),
     {
       maxLength: 40,
     },
@@ -184,12 +187,14 @@ test('whatever is done in whatever order: one end each, and the slot is free aft
             exits.push(reason);
             live.delete(slot);
             assert.equal(sandbox.pin([0]), false);
+            assert.equal(sandbox.background(true), false);
             assert.ok(sandbox.channel.destroyed);
           });
           live.set(slot, { sandbox, exits });
           all.push(exits);
         } else if (action === 'kill') entry?.sandbox.kill();
         else if (action === 'pin') entry?.sandbox.pin([slot]);
+        else if (action === 'background') entry?.sandbox.background(slot > 0);
         else if (action === 'freeze' || action === 'thaw') entry?.sandbox[action]();
         else if (action === 'exit' && entry !== undefined) {
           fake.instances.findLast((instance) => instance.spec.slot === slot)?.exit({ kind: 'exit', code: 7 });

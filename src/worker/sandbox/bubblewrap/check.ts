@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { backgroundFinding } from '../background.ts';
 import { freezerFinding, openCgroups } from '../cgroup/open.ts';
 import { isTree } from '../cgroup/cgroup.ts';
 import type { Finding } from '../contract.ts';
@@ -97,6 +98,7 @@ export async function checkMachine(): Promise<readonly Checked[]> {
     seccompFinding(),
     ...(await cgroupFindings()),
     pinningFinding(),
+    backgroundFinding(),
     bpfFinding(),
   ];
 }

@@ -9,6 +9,7 @@ import type { Readable, Writable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { FRAME_HEADER_BYTES, FrameKind } from '../../../wire/instance-frame.ts';
 import { Pinner } from '../affinity.ts';
+import { Background } from '../background.ts';
 import type { Cgroup } from '../cgroup/cgroup.ts';
 import type { ExitReason, Sandbox } from '../contract.ts';
 import type { DescriptorPassing } from '../descriptor-passing.ts';
@@ -72,6 +73,7 @@ export class CopySandbox implements Sandbox {
   readonly output: readonly Readable[];
   readonly #options: CopyOptions;
   readonly #pinner: Pinner;
+  readonly #background: Background;
   readonly #listeners: ((reason: ExitReason) => void)[] = [];
   #killed = false;
   #retired = false;
@@ -86,6 +88,7 @@ export class CopySandbox implements Sandbox {
     const { descriptors, cgroup } = options;
     this.#options = options;
     this.#pinner = new Pinner(() => cgroup.taskIds());
+    this.#background = new Background(() => cgroup.taskIds());
     this.channel = new Socket({ fd: descriptors.channel, readable: false, writable: true });
     this.answers = new Socket({ fd: descriptors.answers, readable: true, writable: false });
     this.output = [new Socket({ fd: descriptors.output, readable: true, writable: false })];
@@ -97,6 +100,10 @@ export class CopySandbox implements Sandbox {
 
   pin(cpus: readonly number[]): boolean {
     return !this.#ending && this.#pinner.pin(cpus);
+  }
+
+  background(isBackground: boolean): boolean {
+    return !this.#ending && this.#background.set(isBackground);
   }
 
   freeze(): void {

@@ -23,6 +23,8 @@ export interface FakeInstance {
   readonly stderr: Writable;
   /** Every set of CPUs that it was pinned to, the one at start included. */
   readonly pins: readonly (readonly number[])[];
+  /** Whether it runs only where nobody else wants the CPU. */
+  readonly isBackground: boolean;
   /** Whether it may not run at the moment. */
   readonly frozen: boolean;
   readonly ended: boolean;
@@ -49,6 +51,7 @@ export class FakeSandbox implements Sandbox {
   readonly #instanceStreams: readonly Writable[];
   #memoryPeakBytes = 0;
   #frozen = false;
+  #isBackground = false;
 
   constructor(spec: SandboxSpec, origin: FakeOrigin | null) {
     const [channel, channelInside] = duplexPair();
@@ -62,6 +65,7 @@ export class FakeSandbox implements Sandbox {
     this.#instanceStreams = [channelInside, answersInside, stdout, stderr];
     for (const stream of [channel, answers, ...this.#instanceStreams]) stream.on('error', () => {});
     if (spec.cpus.length > 0) this.#pins.push(spec.cpus.slice());
+    const isBackground = (): boolean => this.#isBackground;
     const isFrozen = (): boolean => this.#frozen;
     const hasEnded = (): boolean => this.ended;
     this.instance = {
@@ -72,6 +76,9 @@ export class FakeSandbox implements Sandbox {
       stdout,
       stderr,
       pins: this.#pins,
+      get isBackground() {
+        return isBackground();
+      },
       get frozen() {
         return isFrozen();
       },
@@ -97,6 +104,12 @@ export class FakeSandbox implements Sandbox {
   pin(cpus: readonly number[]): boolean {
     if (this.ended || cpus.length === 0) return false;
     this.#pins.push(cpus.slice());
+    return true;
+  }
+
+  background(isBackground: boolean): boolean {
+    if (this.ended) return false;
+    this.#isBackground = isBackground;
     return true;
   }
 

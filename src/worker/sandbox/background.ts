@@ -1,0 +1,127 @@
+/**
+ * Puts an instance into the background and back: SCHED_IDLE for every thread, or SCHED_OTHER. The kernel runs what is
+ * SCHED_IDLE the moment that nobody else wants its CPU, and stops it the moment that somebody does.
+ *
+ * Two things can be in the way:
+ *
+ * - Leaving SCHED_IDLE takes CAP_SYS_NICE, or a limit RLIMIT_NICE of 20 or more (that is nice 0) of whoever is changed,
+ *   who has it from us. Where it is missing nobody is put into the background either: there would be no way back.
+ * - The kernel's autogroup shares a CPU between sessions first, and every sandbox is a session: what is SCHED_IDLE in one
+ *   then gets as much as what is not in another (measured: half each). `ungroupSessions` switches it off.
+ *
+ * Rejected: `cpu.idle` of a cgroup for each slot. One write would do for all threads, but it needs the cpu controller,
+ * and a hierarchy of weights in which each function's share depends on how many others there are.
+ *
+ * Budget: nothing happens and nothing is allocated where it is so already; else a pass over the tasks as in affinity.ts.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { readHierarchies } from './cgroup/mounts.ts';
+import type { Finding } from './contract.ts';
+import { forEveryTask } from './every-task.ts';
+import { libc } from './libc.ts';
+
+const SCHED_OTHER = 0;
+const SCHED_IDLE = 5;
+const CAP_SYS_NICE = 23n;
+/** RLIMIT_NICE counts from 1 (nice 19) to 40 (nice -20). */
+const NICE_LIMIT = 20;
+const AUTOGROUP_FILE = '/proc/sys/kernel/sched_autogroup_enabled';
+
+export class Background {
+  readonly #taskIds: () => readonly number[];
+  /** Null: not known, since a change went wrong on the way. */
+  #isBackground: boolean | null = false;
+
+  /** `taskIds` lists every thread of every process in the sandbox, as the platform sees their ids. */
+  constructor(taskIds: () => readonly number[]) {
+    this.#taskIds = taskIds;
+  }
+
+  /** False where nobody, or not everybody, was changed. */
+  set(isBackground: boolean): boolean {
+    const calls = libc;
+    if (calls === undefined || !canUse()) return false;
+    if (this.#isBackground === isBackground) return true;
+    const policy = isBackground ? SCHED_IDLE : SCHED_OTHER;
+    this.#isBackground = null;
+    if (!forEveryTask(this.#taskIds, (taskId) => calls.schedSetscheduler(taskId, policy))) return false;
+    this.#isBackground = isBackground;
+    return true;
+  }
+}
+
+let usable: boolean | undefined;
+
+/** Looked up once, at the first change, when a backend has been opened. */
+function canUse(): boolean {
+  usable ??= canReturn() && !groupsSessions();
+  return usable;
+}
+
+/** Whether what this process puts into the background can leave it again. */
+function canReturn(): boolean {
+  return mayReturn(readText('/proc/self/status'), readText('/proc/self/limits'), readText('/proc/self/uid_map'));
+}
+
+/** Takes the texts of those files. Capabilities within a user namespace do not count for this. */
+export function mayReturn(status: string, limits: string, uidMap: string): boolean {
+  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'}`);
+  const inFirstNamespace = /^\s*0\s+0\s+4294967295\s*$/.test(uidMap);
+  if (inFirstNamespace && ((effective >> CAP_SYS_NICE) & 1n) === 1n) return true;
+  return Number(/^Max nice priority\s+(\d+)/m.exec(limits)?.[1] ?? 0) >= NICE_LIMIT;
+}
+
+/**
+ * Once, before the first start: from then on new processes are not shared out by session, on the whole machine and until
+ * it restarts. Whether SCHED_IDLE means something afterwards.
+ */
+export function ungroupSessions(): boolean {
+  if (!groupsSessions()) return true;
+  try {
+    writeFileSync(AUTOGROUP_FILE, '0');
+  } catch {
+    // Only root may.
+  }
+  return !groupsSessions();
+}
+
+/** Whoever is in a cgroup of the cpu controller, other than the topmost, is shared out by that instead. */
+function groupsSessions(): boolean {
+  if (readText(AUTOGROUP_FILE).trim() !== '1') return false;
+  const { v1, v2 } = readHierarchies();
+  const cpu = v1.get('cpu');
+  if (cpu !== undefined) return cpu.own === cpu.mountPoint;
+  if (v2 === undefined || v2.own === v2.mountPoint) return true;
+  return !readText(`${v2.own}/cgroup.controllers`).split(/\s+/).includes('cpu');
+}
+
+/** Whether instances can be put behind others here, and what would help. */
+export function backgroundFinding(): Finding & { readonly required: boolean } {
+  const found = { topic: 'background', required: false };
+  if (libc === undefined)
+    return {
+      ...found,
+      ok: false,
+      detail: 'the koffi package does not load',
+      fix: 'Reinstall the dependencies: npm install.',
+    };
+  if (!canReturn()) {
+    const detail = 'nobody is put behind others: what is SCHED_IDLE could not be brought back';
+    const fix = 'Run as root, or with RLIMIT_NICE at 20: LimitNICE=20 in a systemd unit, `prlimit --nice=20` as root.';
+    return { ...found, ok: false, detail, fix };
+  }
+  // Root switches it off when the sandbox is opened.
+  if (groupsSessions() && process.getuid?.() !== 0) {
+    const detail = 'nobody is put behind others: the kernel shares CPUs out by session first, and every sandbox is one';
+    return { ...found, ok: false, detail, fix: 'As root: sysctl kernel.sched_autogroup_enabled=0' };
+  }
+  return { ...found, ok: true, detail: 'sched_setscheduler with SCHED_IDLE', fix: '' };
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch {
+    return '';
+  }
+}
