@@ -38,6 +38,9 @@ const COMMONJS_GLOBALS =
 /** What a layer brings is not there when the code is bundled, and `import` does not look into layers at run time. */
 const FROM_LAYER = `; if a layer brings it, load it with require() and deploy its folder with "bundle": false (--no-bundle)`;
 
+/** The runtime brings it. One that is installed, for its types or another of that name, is bundled as any package. */
+const RUNTIME_MODULE = 'perch';
+
 export async function bundle(entry: string, options: BundleOptions): Promise<Bundle> {
   let built = await run(entry, 'esm', options);
   const input = built.metafile.inputs[basename(entry)];
@@ -78,7 +81,10 @@ async function run(entry: string, format: 'esm' | 'cjs', options: BundleOptions,
     sourcesContent: false,
     charset: 'utf8',
     loader: { '.node': 'copy' },
-    external: [...(options.external ?? [])],
+    external: [
+      ...(options.external ?? []),
+      ...(findPackage(RUNTIME_MODULE, folder) === undefined ? [RUNTIME_MODULE] : []),
+    ],
     logLevel: 'silent',
   } as const satisfies BuildOptions;
   try {

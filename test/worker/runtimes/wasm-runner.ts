@@ -8,7 +8,7 @@ import path from 'node:path';
 import { after } from 'node:test';
 import { FrameKind } from '../../../src/wire/instance-frame.ts';
 import type { Invocation } from '../../../src/worker/agent/contract.ts';
-import { type Answer, Instance } from '../../../src/worker/agent/instance.ts';
+import { type Answer, type Hint, Instance } from '../../../src/worker/agent/instance.ts';
 import { wasmRuntime } from '../../../src/worker/runtimes/wasm/runtime.ts';
 import { sandboxOf } from './runtime-process.ts';
 
@@ -33,6 +33,7 @@ export interface Setup {
 export class WasmRunner {
   readonly ready: Promise<Outcome | null>;
   readonly pid: number;
+  readonly hints: Hint[] = [];
   log = '';
   readonly #instance: Instance;
   readonly #kill: () => void;
@@ -74,6 +75,7 @@ export class WasmRunner {
         ready: () => onReady(null),
         answer: (_, answer) => settle(this.#outcome(answer)),
         log: (_, text) => (this.log += text),
+        hint: (_, hint) => this.hints.push(hint),
         lost: () => {},
         broke: (_, message) => assert.fail(message),
         exited: (_, reason) => settle({ kind: 'exit', value: reason, text: '', log: this.log }),

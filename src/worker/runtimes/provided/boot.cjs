@@ -62,6 +62,7 @@ const api = new RuntimeApi(arn, Number(responseBytesMax), {
   },
   response: (body) => answer(Kind.response, body),
   error: (body) => answer(Kind.error, body),
+  hint: (said) => channel.send(said === 'sleeping' ? Kind.sleeping : Kind.awake, 0, sequence, NOTHING),
   failed: (body) => {
     initError = body;
     setTimeout(onEnd, INIT_ERROR_GRACE_MS);

@@ -11,6 +11,8 @@
 'use strict';
 
 const PREFIX = '/2018-06-01/runtime/';
+/** What Perch adds to it: `sleeping` and `awake`. */
+const HINT = /^\/perch\/(sleeping|awake)(?:\?|$)/;
 const INVOCATION = /^invocation\/([^/]+)\/(response|error)$/;
 const ACCEPTED = { status: 202, body: '{"status":"OK"}' };
 const NOTHING = Buffer.alloc(0);
@@ -84,7 +86,7 @@ class RuntimeApi {
   #bytesMax;
   #events;
 
-  /** `events`: ready(), failed(body), response(body), error(body). */
+  /** `events`: ready(), failed(body), response(body), error(body), hint(said). */
   constructor(arn, bytesMax, events) {
     this.#arn = arn;
     this.#bytesMax = bytesMax;
@@ -106,6 +108,8 @@ class RuntimeApi {
     if (what === 'response') return this.#expect('POST', request, response, () => this.#response(requestId, request, response)); // prettier-ignore
     if (what === 'error') return this.#expect('POST', request, response, () => this.#error(requestId, request, response)); // prettier-ignore
     if (path === 'init/error') return this.#expect('POST', request, response, () => this.#initError(request, response));
+    const [, said] = HINT.exec(request.url) ?? [];
+    if (said !== undefined) return this.#expect('POST', request, response, () => this.#hint(said, request, response));
     request.resume();
     respond(response, refusal(404, 'NotFound', notHere(request.url)));
   }
@@ -185,6 +189,13 @@ class RuntimeApi {
       this.#events.error(errorBody(body, request));
       respond(response, ACCEPTED);
     });
+  }
+
+  /** Of the invocation that runs; outside of one there is nothing to yield, and no reason to refuse. */
+  #hint(said, request, response) {
+    request.resume();
+    if (!this.#answered) this.#events.hint(said);
+    respond(response, ACCEPTED);
   }
 
   #initError(request, response) {

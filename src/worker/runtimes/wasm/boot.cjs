@@ -7,9 +7,10 @@ const { isUtf8 } = require('node:buffer');
 const { Kind, FLAG_LAST, receive, send } = require('./channel.cjs');
 const { collect } = require('./collect.cjs');
 const { TypedError, errorBytes } = require('./errors.cjs');
-const { Host } = require('./instance.cjs');
+const { Host, imports } = require('./instance.cjs');
 const log = require('./log.cjs');
 const { loadModule } = require('./module.cjs');
+const perch = require('./perch.cjs');
 const wasi = require('./wasi.cjs');
 
 const EXIT_INIT_ERROR = 1;
@@ -41,6 +42,7 @@ function badPayload(payload) {
 
 function answer(invocation, host) {
   const { sequence } = invocation;
+  perch.enter(sequence);
   try {
     const result = host.run(invocation);
     log.flush();
@@ -50,6 +52,8 @@ function answer(invocation, host) {
     const body = errorBytes(error);
     log.line('ERROR', `Invoke Error\t${body.toString('utf8')}`);
     send(Kind.error, 0, sequence, body);
+  } finally {
+    perch.leave();
   }
 }
 
@@ -88,7 +92,7 @@ function serve() {
 
 function boot() {
   try {
-    loaded = loadModule(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER, wasi.functions);
+    loaded = loadModule(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER, imports);
     waiting = new Host(loaded);
   } catch (error) {
     if (!(error instanceof TypedError)) throw error;

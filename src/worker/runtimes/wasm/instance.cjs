@@ -5,10 +5,10 @@
 const { isUtf8 } = require('node:buffer');
 const { TypedError, Ended, asTypedError } = require('./errors.cjs');
 const log = require('./log.cjs');
-const { WASI } = require('./module.cjs');
+const { PERCH, WASI } = require('./module.cjs');
+const perch = require('./perch.cjs');
 const wasi = require('./wasi.cjs');
 
-const imports = { [WASI]: wasi.functions };
 const NOTHING = Buffer.alloc(0);
 const NULL = Buffer.from('null');
 /** Output of an initialisation ahead of its invocation waits for it; more than this is dropped. */
@@ -24,6 +24,8 @@ const memoryMbMax = Number(process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE) - Number
 const responseBytesMax = Number(process.env.PERCH_RESPONSE_BYTES_MAX);
 const arn = process.env.PERCH_FUNCTION_ARN;
 const environment = new Map(Object.entries(process.env).filter(([name]) => !HIDDEN.test(name)));
+
+const imports = { [WASI]: wasi.functions, [PERCH]: perch.functions };
 
 const terminated = (text) => Buffer.from(text + '\0');
 
@@ -253,4 +255,4 @@ function checkJson(bytes) {
   return body;
 }
 
-module.exports = { Host };
+module.exports = { Host, imports };

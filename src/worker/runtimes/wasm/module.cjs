@@ -6,6 +6,8 @@ const path = require('node:path');
 const { TypedError } = require('./errors.cjs');
 
 const WASI = 'wasi_snapshot_preview1';
+/** What Perch adds, for who asks for it. */
+const PERCH = 'perch';
 const MAGIC = 0x6d736100;
 const VERSION_MODULE = 1;
 /** The version field of a component: its own version, and layer 1. */
@@ -55,11 +57,11 @@ function compile(bytes, file) {
 
 function checkImports(module, file, provided) {
   const missing = WebAssembly.Module.imports(module).filter(
-    (each) => each.module !== WASI || each.kind !== 'function' || !Object.hasOwn(provided, each.name),
+    (each) => each.kind !== 'function' || !Object.hasOwn(provided[each.module] ?? {}, each.name),
   );
   if (missing.length === 0) return;
   const names = missing.map((each) => `${each.module}.${each.name} (${each.kind})`).join(', ');
-  const message = `${file} imports what is not there: ${names}. The functions of ${WASI} are`;
+  const message = `${file} imports what is not there: ${names}. The functions of ${WASI} are, and ${Object.keys(provided[PERCH]).join(' and ')} of ${PERCH}`;
   throw new TypedError('Runtime.ImportModuleError', message);
 }
 
@@ -84,7 +86,7 @@ function chooseExports(module, file, name) {
 
 /**
  * The module that `handler` names, compiled once: its `exports` to call, and `isCommand`.
- * `provided`: the functions of WASI that there are. Throws TypedErrors.
+ * `provided`: the functions that there are, by the modules that they are imported from. Throws TypedErrors.
  */
 function loadModule(root, handler, provided) {
   const { file, name } = split(handler);
@@ -93,4 +95,4 @@ function loadModule(root, handler, provided) {
   return { file, module, isCommand: name === null, exports: chooseExports(module, file, name) };
 }
 
-module.exports = { WASI, loadModule };
+module.exports = { PERCH, WASI, loadModule };

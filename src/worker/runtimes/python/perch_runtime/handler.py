@@ -6,11 +6,16 @@ import sys
 from .errors import Fault
 
 
+# The module `perch`, beside the runtime's own.
+_MODULES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'modules')
+
+
 def extend_path(code_folder):
-    """The function's own modules come first, then its layers', then Python's: as on Lambda."""
+    """The function's own modules come first, then its layers', then Python's: as on Lambda. Perch's come last."""
     entries = [code_folder, *os.environ.get('PYTHONPATH', '').split(os.pathsep)]
     found = [entry for entry in dict.fromkeys(entries) if entry != '' and entry not in sys.path]
     sys.path[0:0] = found
+    sys.path.append(_MODULES)
     importlib.invalidate_caches()
 
 

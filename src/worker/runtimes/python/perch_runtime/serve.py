@@ -2,7 +2,7 @@
 import os
 import sys
 
-from . import channel, log, own
+from . import channel, hints, log, own
 from .channel import send, sender
 from .context import LambdaContext
 from .errors import Fault, describe
@@ -30,6 +30,7 @@ class Server:
 
     def _run(self, invocation):
         log.enter(invocation.request_id, invocation.sequence)
+        hints.enter(invocation.sequence)
         try:
             event = own.parse_json(invocation.payload)
         except own.JSONDecodeError as error:
@@ -77,6 +78,7 @@ class Server:
         self._finish(channel.ERROR, invocation, own.json_bytes(described), last)
 
     def _finish(self, kind, invocation, body, last=False):
+        hints.leave()
         log.flush()
         once = self.once and not sender.mute
         send(kind, channel.FLAG_LAST if last or once else 0, invocation.sequence, body)
