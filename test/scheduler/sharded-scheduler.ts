@@ -72,6 +72,7 @@ export class ShardedScheduler {
 
   sweep(at: number): void {
     if (at % 2 === 0) this.control.sweep();
+    if (at % 2 === 0) this.control.tick();
     else this.shards[at % this.shards.length]!.sweep();
   }
 

@@ -43,6 +43,16 @@ export function resumeLease(machine: Scheduler, core: number, mask: number, leas
   return true;
 }
 
+/**
+ * Nothing more is leased there until it is passed over no more; what is leased stays. If it is kept for a request just now, that one has whatever
+ * else it fits on, or waits for the end of this too.
+ */
+export function passOver(machine: Scheduler, worker: number, isPassed: boolean): void {
+  machine.workers.passOver(machine.workers.homeOf(worker), isPassed);
+  // Its room has changed, and somebody may wait for it.
+  machine.memoryAvailable(worker);
+}
+
 /** Whatever instances the worker had are out of reach. As many steps as there are versions that are set. */
 export function forgetWorker(machine: Scheduler, worker: number): void {
   const { cores, versions, warm, workers } = machine;

@@ -63,7 +63,7 @@ export class Provisioned {
     const { cores, leases, versions, workers } = this.#parts;
     const coreCount = versions.coreCount(version);
     if (coreCount > 1 ? cores.mostIdleCount(home) < coreCount : !cores.hasIdle(home)) return false;
-    if (workers.unreserved(home) < versions.memoryMb(version)) return false;
+    if (workers.unreserved(home) < versions.memoryMb(version) || workers.isPassedOver(home)) return false;
     let rest = versions.provisioned(version);
     const end = cores.endOf(home);
     for (let core = home << 5; core < end && rest > 0; core++) {

@@ -1,7 +1,8 @@
 /**
  * Memory of the workers, MB. A lease reserves what its function asks; what instances keep warm between leases is the
  * agent's own matter, and it evicts them for a lease. Where an agent had no memory for a lease after all, it is
- * believed: until it says otherwise the worker's cap is one MB less than what it refused.
+ * believed: until it says otherwise the worker's cap is one MB less than what it refused. A worker that is passed over has
+ * a cap below nothing, which its own word does not lift.
  *
  * Workers are named by their home. Budget: the home's record of words.ts. Allocates nothing. Checked by bench/schedule.ts.
  */
@@ -14,6 +15,7 @@ const { STRIDE_LOG2, FREE, CAP, TOTAL } = word;
 const { WORKER_COUNT, MEMORY_MB_MAX, MEMORY_MB_MAX_OF } = globalWord;
 const WORD_CORES = 32;
 const UNCAPPED = 0x7fffffff;
+const PASSED_OVER = -1;
 
 export class Workers {
   readonly #words: Words;
@@ -98,7 +100,22 @@ export class Workers {
   }
 
   liftCap(home: number): void {
-    Atomics.store(this.#words, (home << STRIDE_LOG2) + CAP, UNCAPPED);
+    const at = (home << STRIDE_LOG2) + CAP;
+    let cap = this.#words[at]!;
+    while (cap !== PASSED_OVER) {
+      const seen = Atomics.compareExchange(this.#words, at, cap, UNCAPPED);
+      if (seen === cap) return;
+      cap = seen;
+    }
+  }
+
+  /** Nothing fits there from now on; or whatever fits, and what it had no memory for it may be asked again. */
+  passOver(home: number, isPassed: boolean): void {
+    Atomics.store(this.#words, (home << STRIDE_LOG2) + CAP, isPassed ? PASSED_OVER : UNCAPPED);
+  }
+
+  isPassedOver(home: number): boolean {
+    return this.#words[(home << STRIDE_LOG2) + CAP] === PASSED_OVER;
   }
 
   /** What a request could get now. */

@@ -82,6 +82,11 @@ export class ClusterScheduler {
     this.shard.sweep();
   }
 
+  /** Ten times a second. */
+  tick(): void {
+    this.control.tick();
+  }
+
   stop(): void {
     this.shard.stop();
   }

@@ -8,6 +8,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import { CloseReason } from '../../wire/cluster-frame.ts';
+import { passOver } from '../machine/membership.ts';
 import type { Scheduler } from '../machine/scheduler.ts';
 import { Lines } from './lines.ts';
 import { type Member, Members } from './members.ts';
@@ -21,6 +22,7 @@ import {
   type ShardPort,
   shardOfLine,
 } from './shard-ports.ts';
+import { Unreached } from './unreached.ts';
 import { type NamedVersion, type Turns, VersionNames } from './version-names.ts';
 
 /** Nobody wakes who waits here. */
@@ -54,6 +56,7 @@ export class Control implements ControlPort {
   readonly names: VersionNames;
   readonly members: Members;
   readonly provisions: Provisions;
+  readonly unreached: Unreached = new Unreached();
   /** By line. */
   readonly gateways: Map<number, GatewayMember> = new Map();
   /** Connections that have ended, by reason. */
@@ -118,6 +121,14 @@ export class Control implements ControlPort {
     this.#settle();
   }
 
+  /** Ten times a second, by the shell's clock. */
+  tick(): void {
+    this.unreached.tick((worker) => {
+      passOver(this.machine, worker, false);
+      this.#settle();
+    });
+  }
+
   // ---- asked
 
   greet(line: number, greeting: Greeting): { readonly epoch: number } | CloseReason {
@@ -139,6 +150,7 @@ export class Control implements ControlPort {
     const placed = this.place(announcement);
     if (typeof placed === 'string') return placed;
     const member = this.members.join(line, announcement);
+    if (this.unreached.forget(member.index)) passOver(this.machine, member.index, false);
     const counted: number[] = [];
     for (const { core, mask, version } of announcement.running) {
       const index = this.names.keep(version);
@@ -270,6 +282,19 @@ export class Control implements ControlPort {
   probe(core: number, sequence: number): void {
     const line = this.members.at(this.machine.workerOf(core))?.line ?? null;
     if (line !== null) this.#shardOf(line).probe(core, sequence);
+  }
+
+  unreachable(core: number): void {
+    const member = this.members.at(this.machine.workerOf(core));
+    if (member === undefined || member.line === null || !this.unreached.report(member.index)) return;
+    passOver(this.machine, member.index, true);
+    this.#shardOf(member.line).doubted(member.index);
+    this.#settle();
+  }
+
+  reached(line: number): void {
+    const member = this.members.on(line);
+    if (member !== undefined) this.unreached.heard(member.index);
   }
 
   closed(line: number, reason: string): void {

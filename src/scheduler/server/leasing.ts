@@ -13,7 +13,7 @@ import type { ControlPort } from './shard-ports.ts';
 
 interface Parts {
   readonly machine: Scheduler;
-  readonly control: Pick<ControlPort, 'ended' | 'probe'>;
+  readonly control: Pick<ControlPort, 'ended' | 'probe' | 'unreachable'>;
   readonly requests: Requests<Gateway>;
   readonly intake: Intake;
   readonly mail: Mail;
@@ -117,6 +117,8 @@ export class Leasing {
     }
     if (why === 'no-memory') return void this.noMemory(core, sequence);
     if (why !== 'cancelled') this.#returned.add(leases.request(core));
+    // Before its core is free again.
+    if (why === 'unsent') this.#control.unreachable(core);
     if (why === 'refused') this.#askWorker(core, sequence);
     else this.release(core, sequence, false);
   }

@@ -10,6 +10,7 @@ import type { HttpAnswers } from './http.ts';
 import { Rate } from './rate.ts';
 import { clusterMetrics } from './scheduler-metrics.ts';
 import type { Greeting } from './shard-ports.ts';
+import { TICK_MS } from './unreached.ts';
 import { viewOf } from './view.ts';
 
 export interface OneShard {
@@ -43,6 +44,7 @@ export function openOneShard(limits: ClusterLimits, { name, clock, log }: ShardH
     rate.look(scheduler.shard.grantCount, clock.nowUs());
     scheduler.sweep();
   });
+  const stopTicking = clock.every(TICK_MS, () => scheduler.tick());
   return {
     scheduler,
     server,
@@ -52,6 +54,7 @@ export function openOneShard(limits: ClusterLimits, { name, clock, log }: ShardH
     },
     close: () => {
       stopSweeping();
+      stopTicking();
       server.close();
     },
   };

@@ -66,6 +66,8 @@ export interface ControlPort {
   keep(version: NamedVersion): number;
   /** Asked, so that what the worker releases next is not granted again. */
   withdraw(line: number, firstCore: number, bits: number): void;
+  /** A gateway was granted the core, and could not reach its worker. Asked, so that what it asks for next is not granted there again. */
+  unreachable(core: number): void;
 
   // ---- told
 
@@ -86,6 +88,8 @@ export interface ControlPort {
   evicted(line: number, index: number): void;
   /** Its worker is to be asked whether it runs this. */
   probe(core: number, sequence: number): void;
+  /** Something runs, or ran, on a worker that was doubted. */
+  reached(line: number): void;
   /** The connection has ended, whether or not it had greeted. */
   closed(line: number, reason: string): void;
   /** The answer to `answerTurn`. */
@@ -108,6 +112,8 @@ export interface ShardPort {
   noMemory(core: number, sequence: number): void;
   warmed(worker: number, version: number): void;
   evicted(worker: number, version: number): void;
+  /** A gateway could not reach the worker: what is heard of it next is to be told. */
+  doubted(worker: number): void;
   /** Closes the line: its node has another one. */
   close(line: number, reason: CloseReason): void;
   /** All that joined an earlier epoch come back to this one. */

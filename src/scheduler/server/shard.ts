@@ -64,6 +64,8 @@ interface WorkerHere {
   readonly coreCount: number;
   /** What it runs from before it joined, by core: the sequence under which it knows the lease. */
   readonly earlier: Map<number, number>;
+  /** A gateway could not reach it, and nothing was heard of what runs there since. */
+  isDoubted: boolean;
 }
 
 const FRESH: Asking = { again: false, waitedMs: 0 };
@@ -197,7 +199,15 @@ export class Shard implements ShardPort {
     if (typeof joined === 'string') return joined;
     const { index, firstCore, floor } = joined;
     const earlier = new Map(announcement.running.map(({ core, sequence }) => [firstCore + core, sequence]));
-    const worker: WorkerHere = { line, port, index, firstCore, coreCount: announcement.coreCount, earlier };
+    const worker: WorkerHere = {
+      line,
+      port,
+      index,
+      firstCore,
+      coreCount: announcement.coreCount,
+      earlier,
+      isDoubted: false,
+    };
     this.workers.set(index, worker);
     for (const core of joined.counted) this.#unheard.heard(firstCore + core, floor);
     return this.#workerSession(worker, floor);
@@ -272,6 +282,11 @@ export class Shard implements ShardPort {
     this.machine.evicted(worker, version);
   }
 
+  doubted(index: number): void {
+    const worker = this.workers.get(index);
+    if (worker !== undefined) worker.isDoubted = true;
+  }
+
   close(line: number, reason: CloseReason): void {
     this.#onClose(line, reason);
   }
@@ -325,7 +340,11 @@ export class Shard implements ShardPort {
     return {
       firstCore,
       floor,
-      release: ended,
+      release: (core, sequence, warm) => {
+        const known = ended(core, sequence, warm);
+        if (known) this.#believe(worker);
+        return known;
+      },
       noMemory: (core, sequence) => {
         const known = owns(core) && !earlier.has(core) && this.#leasing.noMemory(core, sequence);
         this.settle();
@@ -333,7 +352,9 @@ export class Shard implements ShardPort {
       },
       fenced: (core, sequence) => ended(core, sequence, false),
       held: (core, sequence) => {
-        if (owns(core) && machine.leases.holds(core, sequence)) this.#unheard.heard(core, sequence);
+        if (!owns(core) || !machine.leases.holds(core, sequence)) return;
+        this.#unheard.heard(core, sequence);
+        this.#believe(worker);
       },
       memoryAvailable: () => {
         if (isHere()) machine.memoryAvailable(index);
@@ -412,6 +433,13 @@ export class Shard implements ShardPort {
     earlier.delete(core);
     this.#control.endEarlier(line, core, warm);
     return true;
+  }
+
+  /** Something runs there, so somebody has reached it. */
+  #believe(worker: WorkerHere): void {
+    if (!worker.isDoubted) return;
+    worker.isDoubted = false;
+    this.#control.reached(worker.line);
   }
 
   /** What was granted may be on a worker of which the gateways here were not told yet. */

@@ -30,6 +30,7 @@ const STEPS: readonly (readonly [weight: number, step: (world: World, a: number,
   [2, (world, a, b) => world.workers[a % 2]!.press((b % 4) * 200)],
   [3, (world, a) => world.gateways[a % 2]!.machine.tick()],
   [2, (world) => world.sweep()],
+  [4, (world) => world.tick()],
 ];
 const WEIGHTS = STEPS.reduce((sum, [weight]) => sum + weight, 0);
 
@@ -76,6 +77,7 @@ function heal(world: World): void {
     }
     for (const gateway of world.gateways) gateway.machine.tick();
     world.sweep();
+    world.tick();
     world.check();
   }
 }

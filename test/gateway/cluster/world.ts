@@ -429,6 +429,10 @@ export class World {
     this.scheduler.sweep();
   }
 
+  tick(): void {
+    this.scheduler.tick();
+  }
+
   check(): void {
     for (let round = 0; this.#turns > 0; round++) {
       assert.ok(round < TURNS_MAX, 'turns follow turns for ever');

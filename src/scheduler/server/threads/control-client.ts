@@ -54,6 +54,10 @@ export class ControlClient implements MainPort {
     this.#ask(['withdraw', [line, firstCore, bits]]);
   }
 
+  unreachable(core: number): void {
+    this.#ask(['unreachable', [core]]);
+  }
+
   // ---- told
 
   unname(index: number): void {
@@ -105,6 +109,10 @@ export class ControlClient implements MainPort {
 
   probe(core: number, sequence: number): void {
     this.#tell(['probe', [core, sequence]]);
+  }
+
+  reached(line: number): void {
+    this.#tell(['reached', [line]]);
   }
 
   closed(line: number, reason: string): void {

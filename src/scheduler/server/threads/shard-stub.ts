@@ -57,6 +57,10 @@ export class ShardStub implements ThreadPort {
     this.#tell(['evicted', [worker, version]]);
   }
 
+  doubted(worker: number): void {
+    this.#tell(['doubted', [worker]]);
+  }
+
   close(line: number, reason: CloseReason): void {
     this.#tell(['close', [line, reason]]);
   }

@@ -22,6 +22,7 @@ import { warnOfEpochs } from '../one-shard.ts';
 import { Rate } from '../rate.ts';
 import { clusterMetrics, grantsTotal } from '../scheduler-metrics.ts';
 import type { ShardReport } from '../shard-ports.ts';
+import { TICK_MS } from '../unreached.ts';
 import { type ClusterView, viewOfCluster } from '../view.ts';
 import { Desk, type ThreadEvents } from './desk.ts';
 import { Gathering } from './gathering.ts';
@@ -62,6 +63,7 @@ export class Shards {
   readonly #metrics = new Metrics();
   readonly #rate: Rate;
   readonly #stopSweeping: () => void;
+  readonly #stopTicking: () => void;
   #view: ClusterView | null = null;
   #isClosing = false;
   #isReaping = false;
@@ -91,6 +93,7 @@ export class Shards {
       this.#rate.look(grantsTotal(this.#memory), clock.nowUs());
       this.control.sweep();
     });
+    this.#stopTicking = clock.every(TICK_MS, () => this.control.tick());
   }
 
   /** Throws what listening throws. */
@@ -128,6 +131,7 @@ export class Shards {
   async #terminate(): Promise<void> {
     this.#isClosing = true;
     this.#stopSweeping();
+    this.#stopTicking();
     await Promise.all(this.#threads.map((thread) => thread?.worker.terminate() ?? Promise.resolve(0)));
   }
 
