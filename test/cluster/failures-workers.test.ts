@@ -64,6 +64,54 @@ describe('a cluster whose workers fail', { skip: NO_HOSTS, concurrency: false },
     await p.whole('b');
   });
 
+  test('a worker that a gateway cannot reach is passed over for longer and longer, and given out when it can be reached', async () => {
+    const p = await play();
+    const unreachable = async (): Promise<number> => {
+      const text = await p.cluster.get('/metrics');
+      return Number(/perch_gateway_unstarted_total\{why="unreachable"\} (\d+)/.exec(text)?.[1] ?? 0);
+    };
+    p.cluster.hosts.cut('g1', 'w1');
+    await p.until('its line has ended', () =>
+      /connection to a worker has ended/.test(p.cluster.process('g1').stderr()),
+    );
+    const before = await unreachable();
+    const rounds = 20;
+    for (let round = 0; round < rounds; round++) {
+      const each = Array.from({ length: CORE_COUNT }, () => p.invoke());
+      for (const { id, result } of each) await p.succeeds(id, result);
+      assert.ok(each.every(({ id }) => p.isOn('w2', id)));
+    }
+    const returned = (await unreachable()) - before;
+    assert.ok(returned > 0, 'it was never granted');
+    // Two in each round, if it were granted again and again.
+    assert.ok(returned < rounds, `${returned} grants came back`);
+    p.cluster.hosts.heal('g1', 'w1');
+    await p.whole('healed');
+  });
+
+  test('a worker that one gateway cannot reach serves the other', async () => {
+    const p = await play({ gateways: 2 });
+    await p.whole('both', 'g2');
+    p.cluster.hosts.cut('g1', 'w1');
+    await p.until('its line has ended', () =>
+      /connection to a worker has ended/.test(p.cluster.process('g1').stderr()),
+    );
+    let isOver = false;
+    const through = async (): Promise<void> => {
+      while (!isOver) {
+        const { id, result } = p.invoke(undefined, 'g1');
+        await p.succeeds(id, result);
+        assert.ok(p.isOn('w2', id));
+      }
+    };
+    const others = Promise.all([through(), through(), through()]);
+    for (let round = 0; round < 2; round++) await p.whole(`through-${round}`, 'g2');
+    isOver = true;
+    await others;
+    p.cluster.hosts.heal('g1', 'w1');
+    await p.whole('healed', 'g1');
+  });
+
   test('a slow cable makes a worker slow, and nothing is lost', async () => {
     const p = await play();
     p.cluster.hosts.slow('w1', 512);

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as sdk from '@aws-sdk/client-lambda';
+import { sign } from '../../../src/gateway/sigv4.ts';
 import { ROLE } from '../../lib/functions.ts';
 import { makeZip } from '../../lib/zip.ts';
 import { Hosts } from './hosts.ts';
@@ -131,6 +132,17 @@ export class HostCluster {
       Payload: JSON.stringify(event),
     });
     await this.client(gateway).send(command);
+  }
+
+  /** What its gateway answers to who has the key. */
+  async get(target: string, gateway = 'g1'): Promise<string> {
+    const host = `${this.hosts.address(gateway)}:${PORTS.http}`;
+    const as = { region: 'us-east-1', nowMs: Date.now() };
+    const headers = sign({ method: 'GET', target, headers: { host } }, '', KEY, as);
+    const answer = await fetch(`http://${host}${target}`, { headers });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${target}: ${answer.status} ${text}`);
+    return text;
   }
 
   /** A folder on the disk that all hosts share. */
