@@ -14,6 +14,7 @@ const GRANTS = [
   counter.grantHandedOver,
   counter.grantKept,
   counter.grantProvisioned,
+  counter.grantExtra,
 ] as const;
 
 /** By all shards. */
@@ -41,6 +42,7 @@ export function schedulerMetrics(machine: Scheduler, metrics: Metrics): void {
     'handed-over': count(counter.grantHandedOver),
     kept: count(counter.grantKept),
     provisioned: count(counter.grantProvisioned),
+    extra: count(counter.grantExtra),
   }));
   metrics.read('perch_scheduler_stale_hints_total', () => ({
     warm: count(counter.staleWarmHints),
@@ -57,8 +59,8 @@ export function clusterMetrics(control: Control, metrics: Metrics, view: () => C
   metrics.read('perch_cores', () => ({ ...view().cores }));
   metrics.read('perch_queue_length', () => view().queueLength);
   metrics.read('perch_cluster_workers', () => {
-    const counts = { joined: 0, draining: 0, absent: 0 };
-    for (const member of control.members.known()) counts[workerState(member)]++;
+    const counts = { joined: 0, draining: 0, absent: 0, unreached: 0 };
+    for (const member of control.members.known()) counts[workerState(control, member)]++;
     return counts;
   });
   metrics.read('perch_cluster_gateways', () => control.gateways.size);

@@ -12,7 +12,7 @@ interface CoreCounts {
   absent: number;
 }
 
-export type WorkerState = 'joined' | 'draining' | 'absent';
+export type WorkerState = 'joined' | 'draining' | 'absent' | 'unreached';
 
 export interface ClusterView {
   readonly epoch: number;
@@ -66,7 +66,7 @@ export function viewOfCluster(control: Control, reports: readonly ShardReport[])
     const { name, host, port, firstCore, coreCount, memoryMb, sinceMs, line } = member;
     const memoryFreeMb = machine.workers.unreserved(machine.workers.homeOf(member.index));
     const since = line === null ? 0 : sinceMs;
-    const state = workerState(member);
+    const state = workerState(control, member);
     return { name, state, host, port, firstCore, coreCount, cores: own, memoryMb, memoryFreeMb, sinceMs: since };
   });
   const sum = (of: (report: ShardReport) => number): number => reports.reduce((total, report) => total + of(report), 0);
@@ -85,9 +85,10 @@ export function viewOfCluster(control: Control, reports: readonly ShardReport[])
   };
 }
 
-export function workerState({ line, isDraining }: Member): WorkerState {
+export function workerState({ unreached }: Control, { index, line, isDraining }: Member): WorkerState {
   if (line === null) return 'absent';
-  return isDraining ? 'draining' : 'joined';
+  if (isDraining) return 'draining';
+  return unreached.has(index) ? 'unreached' : 'joined';
 }
 
 /** One that has just left a shard may be in its report still, and the other way round. */
