@@ -1,0 +1,81 @@
+/** Everything that must hold in the sharing machine between two events; for tests. */
+import { assert } from '../../../base/assert.ts';
+import { coresOf } from '../../../base/core-mask.ts';
+import { Level } from './actions.ts';
+import type { Order } from './order.ts';
+import type { Places } from './places.ts';
+import type { Residents } from './residents.ts';
+
+const NONE = -1;
+
+export function checkSharing(residents: Residents, order: Order, places: Places): void {
+  for (let core = 0; core < residents.coreCount; core++) checkCore(core, residents, order, places);
+  for (let seat = 0; seat < residents.seatCount; seat++) {
+    if (residents.isHeld(seat)) checkResident(seat, residents, places);
+  }
+  checkOrder(residents, order, places);
+}
+
+function checkCore(core: number, residents: Residents, order: Order, places: Places): void {
+  const front = places.front[core]!;
+  const top = places.top[core]!;
+  if (top !== NONE) {
+    assert(residents.isHeld(top) && residents.core[top] === core, `core ${core} has a top that is not there`);
+    assert(residents.level[top] === Level.foreground, `the top of core ${core} is in the background`);
+  }
+  if (front === NONE) return;
+  assert(residents.isAwake(front) && residents.core[front] === core, `the front of core ${core} is not there`);
+  if (front === top) return;
+  assert(top !== NONE && residents.isAsleep[top] === 1, `the front of core ${core} is in the background for nobody`);
+  assert(residents.yields[top] === 0, `seat ${top} polls in front of seat ${front}`);
+  const isOwner = residents.ownerOf(core) === top;
+  assert(isOwner || order.precedes(top, front), `seat ${top} sleeps in front of seat ${front}, which goes first`);
+}
+
+/** The cores that others may be on. With every core withdrawn, they are where they were. */
+function isShared(core: number, places: Places): boolean {
+  return places.isTaken[core] === 0 && (places.isOut[core] === 0 || places.inCount === 0);
+}
+
+function sharedCount(places: Places): number {
+  let count = 0;
+  for (let core = 0; core < places.front.length; core++) if (isShared(core, places)) count++;
+  return count;
+}
+
+function checkResident(seat: number, residents: Residents, places: Places): void {
+  const core = residents.core[seat]!;
+  assert(core !== NONE, `seat ${seat} is nowhere`);
+  const isForeground = residents.level[seat] === Level.foreground;
+  assert(isForeground === (places.top[core] === seat), `exclusive: seat ${seat} on core ${core}`);
+  const isOwner = residents.isFixed[seat] === 1;
+  if (isOwner) assert(core === seat, `seat ${seat} is on core ${core}, and has one of its own`);
+  if (isOwner && residents.isAwake(seat)) assert(places.front[core] === seat, `seat ${seat} waits for its own core`);
+  if (residents.isAlone[seat] === 1) {
+    assert(isForeground, `seat ${seat} is alone, and in the background`);
+    for (const each of coresOf(seat, residents.mask[seat]!))
+      assert(places.isTaken[each] === 1, `core ${each} is not taken`);
+  } else if (!isOwner) {
+    assert(isShared(core, places) || sharedCount(places) === 0, `seat ${seat} is on core ${core}, which is not shared`);
+  }
+}
+
+/** Who has no core of its own has one by the order. */
+function checkOrder(residents: Residents, order: Order, places: Places): void {
+  let leftCount = sharedCount(places);
+  for (let core = 0; core < residents.coreCount; core++) {
+    const owner = residents.ownerOf(core);
+    if (owner !== NONE && residents.isAwake(owner) && isShared(core, places)) leftCount--;
+  }
+  let waitingCount = 0;
+  for (let at = 0; at < order.count; at++) {
+    const seat = order.seats[at]!;
+    assert(residents.isHeld(seat) && residents.isFixed[seat] === 0, `seat ${seat} has no place in the order`);
+    assert(at === 0 || order.precedes(order.seats[at - 1]!, seat), `seat ${seat} is out of order`);
+    const isFront = places.front[residents.core[seat]!] === seat;
+    const isNext = residents.isAwake(seat) && leftCount-- > 0;
+    assert(isFront === isNext, `seat ${seat} ${isFront ? 'has' : 'waits for'} a core against the order`);
+    if (residents.isAwake(seat) && !isFront) waitingCount++;
+  }
+  assert(waitingCount === places.waitingCount, `${waitingCount} wait, not ${places.waitingCount}`);
+}

@@ -1,0 +1,39 @@
+/**
+ * The residents that have no core of their own, in the order in which cores are given out: the least attained service
+ * in whole quanta, then who came first. Without `used` it is first come, first served. An array that is kept in order:
+ * who comes goes to its end as a rule, and places.ts walks all of it anyway.
+ */
+import { assert } from '../../../base/assert.ts';
+import type { Residents } from './residents.ts';
+
+export class Order {
+  /** The first `count` of it. */
+  readonly seats: Int32Array;
+  count = 0;
+  readonly #residents: Residents;
+
+  constructor(residents: Residents) {
+    this.#residents = residents;
+    this.seats = new Int32Array(residents.seatCount);
+  }
+
+  /** Whether `a` goes before `b`. */
+  precedes(a: number, b: number): boolean {
+    const { quanta, sequence } = this.#residents;
+    if (quanta[a] !== quanta[b]) return quanta[a]! < quanta[b]!;
+    return sequence[a]! < sequence[b]!;
+  }
+
+  add(seat: number): void {
+    let at = this.count++;
+    for (; at > 0 && this.precedes(seat, this.seats[at - 1]!); at--) this.seats[at] = this.seats[at - 1]!;
+    this.seats[at] = seat;
+  }
+
+  remove(seat: number): void {
+    const at = this.seats.indexOf(seat);
+    assert(at >= 0 && at < this.count, `seat ${seat} is not in the order`);
+    this.seats.copyWithin(at, at + 1, this.count);
+    this.count--;
+  }
+}

@@ -1,0 +1,252 @@
+/**
+ * Who is on which core, and how. `settle` works it out anew from the order, and tells the shell what has changed.
+ *
+ * The awake resident that a core is for is its *front*. Residents with a core of their own are the front of that one
+ * while they are awake; the first of the others, as many as cores are left, are the fronts of those. All others wait.
+ *
+ * At most one resident of a core, awake or asleep, is in the foreground: its *top*. It is the front, but for one case:
+ *
+ *     core 0      holder     asleep, its threads block     top, foreground
+ *                 borrower   awake, alone here             front, background
+ *
+ * so that the kernel gives the core back by itself the moment that the holder's threads wake, before anybody has told
+ * us. That is worth more than a priority over nobody. It is not done for a sleeper that polls, or whose sleep is only
+ * its own word: its threads would take the core from the front for nothing. Nor, without a core of one's own, where
+ * somebody waits on the core, who would share it with the front.
+ *
+ * Rejected: to change as little as possible at each event. The cases (a sleeper that wakes, a core that is
+ * withdrawn, a holder that comes where a borrower is) multiply, and a walk over the residents of a server costs less than a
+ * system call. Nothing is allocated.
+ */
+import { Level, type SharingActions } from './actions.ts';
+import type { Order } from './order.ts';
+import type { Residents } from './residents.ts';
+import { SeatState } from './residents.ts';
+
+const NONE = -1;
+
+/** Who may keep the core on which it is: first who is in the foreground there, then its front, then anybody. */
+const Claim = { top: 0, front: 1, any: 2 } as const;
+type Claim = (typeof Claim)[keyof typeof Claim];
+
+export class Places {
+  readonly front: Int32Array;
+  readonly top: Int32Array;
+  /** Withdrawn by the operator: nobody is moved there. */
+  readonly isOut: Uint8Array;
+  /** All of it is one resident's. */
+  readonly isTaken: Uint8Array;
+  /** How many are awake and are no core's front. */
+  waitingCount = 0;
+
+  readonly #residents: Residents;
+  readonly #order: Order;
+  readonly #actions: SharingActions;
+  /** The cores that several may be on; their count. */
+  readonly #isShared: Uint8Array;
+  #sharedCount = 0;
+  readonly #frontBefore: Int32Array;
+  readonly #awakeCount: Int32Array;
+  readonly #isChosen: Uint8Array;
+  readonly #toCore: Int32Array;
+
+  constructor(residents: Residents, order: Order, actions: SharingActions) {
+    const { coreCount, seatCount } = residents;
+    this.#residents = residents;
+    this.#order = order;
+    this.#actions = actions;
+    this.front = new Int32Array(coreCount).fill(NONE);
+    this.top = new Int32Array(coreCount).fill(NONE);
+    this.isOut = new Uint8Array(coreCount);
+    this.isTaken = new Uint8Array(coreCount);
+    this.#isShared = new Uint8Array(coreCount);
+    this.#frontBefore = new Int32Array(coreCount);
+    this.#awakeCount = new Int32Array(coreCount);
+    this.#isChosen = new Uint8Array(seatCount);
+    this.#toCore = new Int32Array(seatCount);
+  }
+
+  /** Cores that are not withdrawn and are no single resident's. */
+  get inCount(): number {
+    let count = 0;
+    for (let core = 0; core < this.front.length; core++) {
+      if (this.isTaken[core] === 0 && this.isOut[core] === 0) count++;
+    }
+    return count;
+  }
+
+  /** Nobody is on the seat any more. */
+  forget(seat: number, core: number): void {
+    if (this.top[core] === seat) this.top[core] = NONE;
+    if (this.front[core] === seat) this.front[core] = NONE;
+  }
+
+  /** What changed is one resident with a core of its own, and nobody is without. Constant work. */
+  settleOwner(core: number): void {
+    const { level } = this.#residents;
+    const owner = this.#residents.ownerOf(core);
+    this.front[core] = owner !== NONE && this.#residents.isAwake(owner) ? owner : NONE;
+    if (owner !== NONE && this.front[core] === owner && level[owner] !== Level.foreground) {
+      this.#place(owner, core, Level.foreground);
+    }
+    this.top[core] = owner !== NONE && level[owner] === Level.foreground ? owner : NONE;
+  }
+
+  /** `newcomer`: who has just come, and has no place to keep; -1: nobody. */
+  settle(newcomer: number): void {
+    this.#frontBefore.set(this.front);
+    this.front.fill(NONE);
+    this.#awakeCount.fill(0);
+    this.#countShared();
+    this.#choose(this.#sharedCount - this.#setOwners());
+    this.#claim(Claim.top, newcomer);
+    this.#claim(Claim.front, newcomer);
+    this.#claim(Claim.any, newcomer);
+    this.#findCores();
+    this.#placeOthers(newcomer);
+    for (let core = 0; core < this.top.length; core++) this.top[core] = this.#topOf(core);
+    // Who goes to the background goes first: never two of the foreground on one core, not even between two calls.
+    this.#tell(Level.background);
+    this.#tell(Level.foreground);
+  }
+
+  /** With every core withdrawn, who is still here is somewhere all the same. */
+  #countShared(): void {
+    const inCount = this.inCount;
+    this.#sharedCount = 0;
+    for (let core = 0; core < this.front.length; core++) {
+      const isShared = this.isTaken[core] === 0 && (this.isOut[core] === 0 || inCount === 0);
+      this.#isShared[core] = isShared ? 1 : 0;
+      if (isShared) this.#sharedCount++;
+    }
+  }
+
+  /** Returns how many shared cores are used up by it. */
+  #setOwners(): number {
+    let usedCount = 0;
+    for (let core = 0; core < this.front.length; core++) {
+      const owner = this.#residents.ownerOf(core);
+      if (owner === NONE) continue;
+      this.#toCore[owner] = core;
+      if (this.#residents.isAsleep[owner] === 1) continue;
+      this.#setFront(core, owner);
+      usedCount += this.#isShared[core]!;
+    }
+    return usedCount;
+  }
+
+  #choose(coreCount: number): void {
+    let leftCount = coreCount;
+    this.waitingCount = 0;
+    for (let at = 0; at < this.#order.count; at++) {
+      const seat = this.#order.seats[at]!;
+      this.#toCore[seat] = NONE;
+      this.#isChosen[seat] = 0;
+      if (this.#residents.isAsleep[seat] === 1) continue;
+      if (leftCount-- > 0) this.#isChosen[seat] = 1;
+      else this.waitingCount++;
+    }
+  }
+
+  #claim(claim: Claim, newcomer: number): void {
+    const { core, level } = this.#residents;
+    for (let at = 0; at < this.#order.count; at++) {
+      const seat = this.#order.seats[at]!;
+      const here = core[seat]!;
+      if (this.#isChosen[seat] === 0 || this.#toCore[seat] !== NONE || here === NONE) continue;
+      if (this.#isShared[here] === 0 || this.front[here] !== NONE) continue;
+      if (claim !== Claim.any && seat === newcomer) continue;
+      if (claim === Claim.top && level[seat] !== Level.foreground) continue;
+      if (claim === Claim.front && this.#frontBefore[here] !== seat) continue;
+      this.#setFront(here, seat);
+    }
+  }
+
+  /**
+   * The chosen that cannot stay get the cores that are left. Best is one whose seat is kept, where no holder comes;
+   * then one that no sleeper has in the foreground; then any.
+   */
+  #findCores(): void {
+    const coreCount = this.front.length;
+    let cursor = 0;
+    for (let at = 0; at < this.#order.count; at++) {
+      const seat = this.#order.seats[at]!;
+      if (this.#isChosen[seat] === 0 || this.#toCore[seat] !== NONE) continue;
+      while (!this.#isFree(cursor % coreCount, Math.floor(cursor / coreCount))) cursor++;
+      this.#setFront(cursor % coreCount, seat);
+    }
+  }
+
+  #isFree(core: number, preference: number): boolean {
+    if (this.#isShared[core] === 0 || this.front[core] !== NONE) return false;
+    if (preference === 0) return this.#residents.state[core] === SeatState.kept;
+    return preference > 1 || this.top[core] === NONE;
+  }
+
+  /** Who waits or sleeps stays where it is, if it may; else it goes to the core with the fewest awake. */
+  #placeOthers(newcomer: number): void {
+    for (let at = 0; at < this.#order.count; at++) {
+      const seat = this.#order.seats[at]!;
+      if (this.#toCore[seat] !== NONE) continue;
+      const here = this.#residents.core[seat]!;
+      const mayStay = here !== NONE && seat !== newcomer && (this.#isShared[here] === 1 || this.#sharedCount === 0);
+      const core = mayStay ? here : this.#leastAwake();
+      this.#toCore[seat] = core;
+      if (this.#residents.isAsleep[seat] === 0) this.#awakeCount[core]!++;
+    }
+  }
+
+  #leastAwake(): number {
+    let found = NONE;
+    for (let core = 0; core < this.front.length; core++) {
+      if (this.#isShared[core] === 0 && this.#sharedCount > 0) continue;
+      if (found === NONE || this.#awakeCount[core]! < this.#awakeCount[found]!) found = core;
+    }
+    return found;
+  }
+
+  #setFront(core: number, seat: number): void {
+    this.front[core] = seat;
+    this.#toCore[seat] = core;
+    this.#awakeCount[core] = 1;
+  }
+
+  /** Who is to be in the foreground of the core; -1: nobody. */
+  #topOf(core: number): number {
+    const { isAsleep, yields, level } = this.#residents;
+    const front = this.front[core]!;
+    const owner = this.#residents.ownerOf(core);
+    if (owner !== NONE && owner !== front) {
+      if (yields[owner] === 0) return owner;
+      return front === NONE && level[owner] === Level.foreground ? owner : front;
+    }
+    const before = this.top[core]!;
+    const staysAsleep = before !== NONE && isAsleep[before] === 1 && this.#toCore[before] === core;
+    if (!staysAsleep) return front;
+    if (front === NONE) return before;
+    if (front === owner) return owner;
+    const givesWay = yields[before] === 1 || this.#awakeCount[core]! > 1 || this.#order.precedes(front, before);
+    return givesWay ? front : before;
+  }
+
+  #tell(level: Level): void {
+    for (let core = 0; core < this.front.length; core++) {
+      const owner = this.#residents.ownerOf(core);
+      if (owner !== NONE) this.#tellOf(owner, level);
+    }
+    for (let at = 0; at < this.#order.count; at++) this.#tellOf(this.#order.seats[at]!, level);
+  }
+
+  #tellOf(seat: number, level: Level): void {
+    const core = this.#toCore[seat]!;
+    const toLevel = this.top[core] === seat ? Level.foreground : Level.background;
+    if (toLevel !== level) return;
+    if (this.#residents.core[seat] !== core || this.#residents.level[seat] !== level) this.#place(seat, core, level);
+  }
+
+  #place(seat: number, core: number, level: Level): void {
+    this.#residents.core[seat] = core;
+    this.#residents.level[seat] = level;
+    this.#actions.place(seat, core, level);
+  }
+}

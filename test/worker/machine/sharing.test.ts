@@ -1,0 +1,182 @@
+/** The sharing machine by example: what each policy does, read from top to bottom. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { limitsOf, SharingShell } from './sharing-shell.ts';
+
+test('lend: a holder that sleeps for long enough lends its core, and has it back with no action when it wakes', () => {
+  const shell = new SharingShell(limitsOf('lend'));
+  shell.began(0);
+  shell.began(1);
+  assert.deepEqual(shell.log, [], 'the agent pins to the own core anyway');
+  shell.slept(0);
+  shell.wait(999);
+  assert.deepEqual(shell.log, []);
+  shell.wait(1);
+  assert.deepEqual(shell.last, ['open 2']);
+  shell.began(2);
+  assert.deepEqual(shell.last, ['place 2 0 background']);
+  shell.woke(0);
+  assert.deepEqual(shell.last, [], 'the kernel does it');
+  assert.equal(shell.picture, '0:0f 1:1f 2:0b');
+});
+
+test('lend: a displaced borrower goes to an idle core', () => {
+  const shell = new SharingShell(limitsOf('lend'));
+  for (const seat of [0, 1]) shell.began(seat);
+  shell.slept(0);
+  shell.wait(1000);
+  shell.began(2);
+  shell.slept(1);
+  shell.woke(0);
+  assert.equal(shell.picture, '0:0f (1:1f) 2:1b');
+  shell.ended(1);
+  assert.equal(shell.picture, '0:0f 2:1f');
+});
+
+test('lend: when the holder ends, its borrower takes the core over, and the lease is released when it has ended', () => {
+  const shell = new SharingShell(limitsOf('lend'));
+  for (const seat of [0, 1]) shell.began(seat);
+  shell.slept(0);
+  shell.wait(1000);
+  shell.began(2);
+  shell.woke(0);
+  shell.ended(0);
+  assert.deepEqual(shell.last, ['place 2 0 foreground']);
+  assert.ok(shell.machine.isKept(0));
+  shell.ended(2);
+  assert.deepEqual(shell.last, ['release 0', 'close 2', 'release 2']);
+});
+
+test('lend: a lease that is kept goes when the borrower sleeps for long enough', () => {
+  const shell = new SharingShell(limitsOf('lend'));
+  for (const seat of [0, 1]) shell.began(seat);
+  shell.slept(0);
+  shell.wait(1000);
+  shell.began(2);
+  shell.ended(0);
+  shell.slept(2);
+  shell.wait(1000);
+  assert.deepEqual(shell.last, ['release 0']);
+  shell.began(0);
+  assert.equal(shell.picture, '0:0f 1:1f (2:0b)');
+});
+
+test('lend: who polls, or only says that it sleeps, gives the foreground to who comes', () => {
+  const shell = new SharingShell(limitsOf('lend'));
+  for (const seat of [0, 1]) shell.began(seat);
+  shell.slept(0, true);
+  shell.wait(1000);
+  shell.began(2);
+  assert.equal(shell.picture, '(0:0b) 1:1f 2:0f');
+  shell.woke(0);
+  assert.equal(shell.picture, '0:0f 1:1f 2:0b');
+});
+
+test('lend: a grant that was on its way when the holder woke is in the background until a core is there', () => {
+  const shell = new SharingShell(limitsOf('lend'));
+  for (const seat of [0, 1]) shell.began(seat);
+  shell.slept(0);
+  shell.wait(1000);
+  shell.woke(0);
+  assert.deepEqual(shell.last, ['close 2']);
+  shell.began(2);
+  assert.equal(shell.picture, '0:0f 1:1f 2:0b');
+  shell.slept(1);
+  assert.equal(shell.picture, '0:0f (1:1f) 2:1b');
+});
+
+test('lend: a dedicated function lends nothing', () => {
+  const shell = new SharingShell(limitsOf('lend'));
+  shell.began(0, true);
+  shell.began(1);
+  shell.slept(0);
+  shell.slept(1);
+  shell.wait(5000);
+  assert.deepEqual(shell.log, ['open 2']);
+  shell.began(2);
+  shell.woke(1);
+  assert.equal(shell.picture, '(0:0f) 1:1f 2:1b');
+});
+
+test('dedicated: no extra seat, and no action but the release', () => {
+  const shell = new SharingShell(limitsOf('dedicated'));
+  for (const seat of [0, 1]) shell.began(seat);
+  shell.slept(0);
+  shell.wait(5000);
+  shell.woke(0);
+  shell.ended(0);
+  assert.deepEqual(shell.log, ['release 0']);
+});
+
+test('packed: so many for each core from the start; who came first goes first, and the next takes the core at a sleep', () => {
+  const shell = new SharingShell(limitsOf('packed', { perCore: 2, extraSeatCount: 2 }));
+  assert.deepEqual(shell.log, ['open 2', 'open 3']);
+  for (const seat of [0, 1, 2, 3]) shell.began(seat);
+  assert.equal(shell.picture, '0:0f 1:1f 2:0b 3:1b');
+  shell.slept(1);
+  assert.equal(shell.picture, '0:0f (1:1b) 2:1f 3:1b', 'seat 2 came before seat 3, who waits there');
+  shell.woke(1);
+  assert.equal(shell.picture, '0:0f 1:1f 2:1b 3:1b');
+  shell.ended(0);
+  assert.equal(shell.picture, '1:1f 2:0f 3:1b');
+  assert.deepEqual(shell.last.at(-1), 'release 0');
+  shell.began(0);
+  assert.equal(shell.picture, '0:0b 1:1f 2:0f 3:1b', 'a new one on an own seat does not overtake');
+});
+
+test('preempt: who comes goes to the foreground, and the one that has run longest to the pool', () => {
+  const shell = new SharingShell(limitsOf('preempt'));
+  assert.deepEqual(shell.log, ['open 2', 'open 3', 'open 4']);
+  for (const seat of [0, 1]) shell.began(seat);
+  shell.used(0, 9000);
+  shell.used(1, 5000);
+  shell.tick();
+  shell.began(2);
+  assert.equal(shell.picture, '0:0b 1:1f 2:0f');
+  shell.used(2, 3999);
+  shell.wait(2000);
+  assert.equal(shell.picture, '0:0b 1:1f 2:0f', 'less than a quantum behind seat 1 is no difference');
+  shell.used(2, 5000);
+  shell.wait(2000);
+  assert.equal(shell.picture, '0:0b 1:1f 2:0f', 'who came first wins among equals, and both have a core');
+  shell.used(1, 9000);
+  shell.wait(2000);
+  assert.equal(shell.picture, '0:1f 1:1b 2:0f', 'the least attained service resumes');
+});
+
+test('fair: everybody has all cores, with one priority', () => {
+  const shell = new SharingShell(limitsOf('fair', { perCore: 2 }));
+  shell.began(0);
+  shell.began(2);
+  shell.slept(0);
+  shell.wait(5000);
+  shell.ended(0);
+  assert.deepEqual(shell.log, ['open 2', 'open 3', 'place 0 -1 foreground', 'place 2 -1 foreground', 'release 0']);
+});
+
+test('several cores are their invocation’s alone, and nobody is moved there', () => {
+  const shell = new SharingShell(limitsOf('preempt', { coreCount: 3 }));
+  shell.began(2);
+  shell.began(3);
+  shell.beganSeveral([0, 1]);
+  assert.equal(shell.picture, '0:0f 2:2f 3:2b');
+  shell.slept(0);
+  assert.equal(shell.picture, '(0:0f) 2:2f 3:2b');
+  shell.ended(0);
+  assert.equal(shell.picture, '2:2f 3:0f');
+});
+
+test('a core that the operator has withdrawn: its holder stays, others leave, and what is kept is released', () => {
+  const shell = new SharingShell(limitsOf('lend'));
+  for (const seat of [0, 1]) shell.began(seat);
+  shell.slept(0);
+  shell.wait(1000);
+  shell.began(2);
+  shell.setOut(0, true);
+  assert.equal(shell.picture, '(0:0f) 1:1f 2:1b');
+  shell.setOut(0, false);
+  shell.ended(0);
+  assert.equal(shell.picture, '1:1f 2:0f');
+  shell.setOut(0, true);
+  assert.deepEqual(shell.last, ['release 0', 'place 2 1 background']);
+});
