@@ -15,6 +15,7 @@ export const LIMITS = {
   tagCountMax: 50,
   listItemsMax: 50,
   listVersionsItemsMax: 50,
+  chainStepsMax: 32,
   /** Synchronous payloads: Lambda's 6 MB; a response may be slightly larger (its own figure). */
   payloadBytesMax: 6 * 1024 * 1024,
   responseBytesMax: 6_291_556,

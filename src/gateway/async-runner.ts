@@ -1,10 +1,18 @@
 /** Runs the asynchronous invocations that the store holds: takes what is due, invokes it, keeps or removes it. */
 import type { Clock } from '../base/clock.ts';
-import type { AsyncInvocation, EnqueuedInvocations, FunctionVersion, Store } from '../store/store.ts';
+import { missingStep } from '../store/chains.ts';
+import type {
+  AsyncInvocation,
+  ChainProgress,
+  ChainResume,
+  EnqueuedInvocations,
+  FunctionVersion,
+  Store,
+} from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { type AsyncLimits, type Attempt, judge } from './async-policy.ts';
-import type { InvokeRequest, InvokeResult } from './platform.ts';
+import type { ChainRequest, ChainResult, InvokeRequest, InvokeResult } from './platform.ts';
 
 export interface AsyncRunnerDoors {
   readonly store: Pick<Store, 'getVersion'> & EnqueuedInvocations;
@@ -12,6 +20,7 @@ export interface AsyncRunnerDoors {
   readonly metrics: Metrics;
   readonly log: Log;
   invoke(request: InvokeRequest, done: (result: InvokeResult) => void): void;
+  invokeChain(request: ChainRequest, done: (result: ChainResult) => void): void;
 }
 
 /** setTimeout takes no more; a later look is taken then. */
@@ -63,22 +72,39 @@ export class AsyncRunner {
   }
 
   #run(invocation: AsyncInvocation): void {
-    const { store, metrics } = this.#doors;
+    const { chain } = invocation;
+    if (chain !== undefined) return this.#runChain(invocation, chain);
+    const { store } = this.#doors;
     const fn = store.getVersion(invocation.functionName, invocation.version);
-    if (fn === null) {
-      metrics.counter('perch_async_dropped_total', 'function-deleted').add();
-      this.#keep(store.done(invocation.id));
-      return;
-    }
+    if (fn === null) return this.#drop(invocation);
     this.#running++;
-    this.#doors.invoke(requestOf(invocation, fn), (result) => {
-      this.#running--;
-      this.#settle(invocation, result.kind === 'error' && result.isLost === true ? 'lost' : result.kind);
-      setImmediate(() => this.wake());
+    this.#doors.invoke(requestOf(invocation, fn), (result) => this.#ended(invocation, result, null));
+  }
+
+  #runChain(invocation: AsyncInvocation, chain: ChainProgress): void {
+    if (missingStep(this.#doors.store, chain, chain.at) >= 0) return this.#drop(invocation);
+    this.#running++;
+    const { id, payload, clientContext } = invocation;
+    const request = { requestId: id, chain, payload, clientContext, traceId: '', tail: false };
+    this.#doors.invokeChain(request, ({ result, step, input }) => {
+      // What has run is not run again: it goes on with the step that ended it.
+      const resume = step === chain.at ? null : { chain: { ...chain, at: step }, payload: input };
+      this.#ended(invocation, result, resume);
     });
   }
 
-  #settle(invocation: AsyncInvocation, attempt: Attempt): void {
+  #drop(invocation: AsyncInvocation): void {
+    this.#doors.metrics.counter('perch_async_dropped_total', 'function-deleted').add();
+    this.#keep(this.#doors.store.done(invocation.id));
+  }
+
+  #ended(invocation: AsyncInvocation, result: InvokeResult, resume: ChainResume | null): void {
+    this.#running--;
+    this.#settle(invocation, result.kind === 'error' && result.isLost === true ? 'lost' : result.kind, resume);
+    setImmediate(() => this.wake());
+  }
+
+  #settle(invocation: AsyncInvocation, attempt: Attempt, resume: ChainResume | null): void {
     const { store, clock, metrics, log } = this.#doors;
     if (this.#abandoned && attempt !== 'response') return;
     const verdict = judge(attempt, invocation, clock.wallMs(), this.#limits);
@@ -88,11 +114,13 @@ export class AsyncRunner {
       case 'retry':
         metrics.counter('perch_async_retries_total', attempt).add();
         // Only then is it known when it is due.
-        return this.#keep(store.retry(invocation.id, verdict.attempts, verdict.dueMs).then(() => this.wake()));
+        return this.#keep(
+          store.retry(invocation.id, verdict.attempts, verdict.dueMs, resume ?? undefined).then(() => this.wake()),
+        );
       case 'give-up':
         metrics.counter('perch_async_dropped_total', verdict.reason).add();
         log.warn(
-          { function: invocation.functionName, requestId: invocation.id, reason: verdict.reason },
+          { ...nameOf(invocation), requestId: invocation.id, reason: verdict.reason },
           'an asynchronous invocation was given up',
         );
         return this.#keep(store.done(invocation.id));
@@ -105,6 +133,10 @@ export class AsyncRunner {
       this.#doors.log.error({ error: String(error) }, 'the asynchronous queue could not be written'),
     );
   }
+}
+
+function nameOf({ functionName, chain }: AsyncInvocation): object {
+  return chain === undefined ? { function: functionName } : { chain: chain.chainName };
 }
 
 function requestOf(invocation: AsyncInvocation, fn: FunctionVersion): InvokeRequest {

@@ -17,6 +17,7 @@ import { serviceError } from './failure.ts';
 import { Guard } from './guard.ts';
 import { GatewayRequest, Invoker } from './lambda/invoke.ts';
 import { LATEST, functionArn, notFound, parseFunctionRef } from './lambda/names.ts';
+import { chainNotFound } from '../store/chains.ts';
 import type { UidRange } from './peer.ts';
 import type { Platform } from './platform.ts';
 import { Refuser } from './raw-answer.ts';
@@ -190,6 +191,7 @@ class GatewayServer implements Gateway {
     if (found instanceof UserError) return this.#refuseUnrouted(request, response, found);
     if (found.kind === 'invoke')
       return this.#invoke(request, response, { name: found.functionName, qualifier: query.get('Qualifier') });
+    if (found.kind === 'invoke-chain') return this.#invokeChain(request, response, found.chainName);
     const { route, params } = found;
     const { headers } = request;
     const answer = (body: Buffer): Answer | Promise<Answer> =>
@@ -210,6 +212,12 @@ class GatewayServer implements Gateway {
     const fn = platform.store.getVersion(ref.functionName, ref.qualifier ?? LATEST);
     if (fn === null) return this.#refuseUnrouted(request, response, notFound(account, ref));
     this.#invoker.start(request, response, fn, functionArn(account, ref.functionName, ref.qualifier));
+  }
+
+  #invokeChain(request: GatewayRequest, response: ServerResponse, chainName: string): void {
+    const chain = this.#context.platform.store.getChain(chainName);
+    if (chain === null) return this.#refuseUnrouted(request, response, chainNotFound(chainName));
+    this.#invoker.start(request, response, chain, '');
   }
 
   async #serve(

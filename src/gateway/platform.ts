@@ -1,6 +1,6 @@
 /** What the HTTP face needs of the platform behind it. Composed in cli/; tests compose it with fakes of the doors. */
 import type { UserError } from '../base/errors.ts';
-import type { FunctionVersion, Store } from '../store/store.ts';
+import type { ChainProgress, FunctionVersion, Store } from '../store/store.ts';
 import type { LogStore } from '../store/logs.ts';
 import type { CopyState, InvocationRecord, ProvisionedState } from '../worker/agent/contract.ts';
 import type { Admission } from './admission.ts';
@@ -29,6 +29,37 @@ export type InvokeResult =
       readonly isLost?: boolean;
     }
   | { readonly kind: 'refused'; readonly error: UserError };
+
+export interface ChainRequest {
+  /** Of the whole; each step has one of its own, made from it. */
+  readonly requestId: string;
+  readonly chain: ChainProgress;
+  /** Of the step that it begins with. */
+  readonly payload: Buffer;
+  /** Of every step. */
+  readonly clientContext: string;
+  readonly traceId: string;
+  /** Of the log of the step that ends it. */
+  readonly tail: boolean;
+}
+
+/** What is known of a step that has run. */
+export interface StepRecord {
+  readonly record: InvocationRecord;
+  /** From its predecessor's result to the start of its handler; of the first one, from the acceptance of the chain. */
+  readonly betweenUs: number;
+}
+
+export interface ChainResult {
+  /** Of the step that ended it: the last one, or the one that failed, or was refused. */
+  readonly result: InvokeResult;
+  /** Its index; 0 is the first. */
+  readonly step: number;
+  /** What it was given. */
+  readonly input: Buffer;
+  /** Of all that have run, in order. */
+  readonly records: readonly StepRecord[];
+}
 
 /** What one core does now, for `perch cores`. */
 export interface CoreView {
@@ -64,6 +95,10 @@ export interface Platform {
   readonly admission: Admission;
   /** Answers through `done`, exactly once. The returned function withdraws it, if it has not been granted a core yet. */
   invoke(request: InvokeRequest, done: (result: InvokeResult) => void): () => void;
+  /** The same for a chain; what is withdrawn is the step that waits for a core, and all that would come after one that runs. */
+  invokeChain(request: ChainRequest, done: (result: ChainResult) => void): () => void;
+  /** On disk when the promise resolves. */
+  invokeChainAsync(request: ChainRequest): Promise<UserError | null>;
   /** On disk when the promise resolves. */
   invokeAsync(request: InvokeRequest): Promise<UserError | null>;
   /** Of all workers that there are. */

@@ -8,9 +8,10 @@ import type { Method, Route } from './route.ts';
 
 export type Found =
   | { readonly kind: 'route'; readonly route: Route; readonly params: Readonly<Record<string, string | undefined>> }
-  | { readonly kind: 'invoke'; readonly functionName: string };
+  | { readonly kind: 'invoke'; readonly functionName: string }
+  | { readonly kind: 'invoke-chain'; readonly chainName: string };
 
-type Target = { readonly route: Route } | { readonly invoke: true } | { readonly unsupported: string };
+type Target = { readonly route: Route } | { readonly invoke: 'function' | 'chain' } | { readonly unsupported: string };
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE'] as const satisfies readonly Method[];
 
@@ -22,7 +23,8 @@ export class Router {
 
   constructor() {
     for (const route of [...LAMBDA_ROUTES, ...PERCH_ROUTES]) this.#add(route.method, route.path, { route });
-    this.#add('POST', '/2015-03-31/functions/:FunctionName/invocations', { invoke: true });
+    this.#add('POST', '/2015-03-31/functions/:FunctionName/invocations', { invoke: 'function' });
+    this.#add('POST', '/perch/v1/chains/:ChainName/invocations', { invoke: 'chain' });
     for (const [method, path, operation] of UNSUPPORTED) this.#add(method, path, { unsupported: operation });
   }
 
@@ -40,6 +42,8 @@ export class Router {
         `Perch does not offer the operation ${target.unsupported} (${method} ${shown(path)}).`,
       );
     }
+    if ('invoke' in target && target.invoke === 'chain')
+      return { kind: 'invoke-chain', chainName: found.params['ChainName'] ?? '' };
     if ('invoke' in target) return { kind: 'invoke', functionName: found.params['FunctionName'] ?? '' };
     return { kind: 'route', route: target.route, params: found.params };
   }

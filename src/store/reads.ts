@@ -1,9 +1,9 @@
-/** What is read of functions and layers, from memory, and who hears of their changes: the same whatever keeps them there. */
+/** What is read of functions, layers and chains, from memory, and who hears of their changes: the same whatever keeps them there. */
 import { assert } from '../base/assert.ts';
 import { versionOf } from './functions.ts';
 import type { FunctionState } from './functions.ts';
 import { pageAfter, pageOfAllVersions, pageOfLayerVersions, pageOfVersions } from './pages.ts';
-import type { FunctionRecord, FunctionVersion, LayerFilter, LayerVersion, Page } from './store.ts';
+import type { Chain, FunctionRecord, FunctionVersion, LayerFilter, LayerVersion, Page } from './store.ts';
 
 export interface FunctionIndex {
   get(functionName: string): FunctionState | undefined;
@@ -18,11 +18,19 @@ export interface LayerIndex {
   names(): readonly string[];
 }
 
+export interface ChainIndex {
+  get(chainName: string): Chain | undefined;
+  /** In order. */
+  names(): readonly string[];
+}
+
 export abstract class StoreReads {
   protected abstract readonly functions: FunctionIndex;
   protected abstract readonly layers: LayerIndex;
+  protected abstract readonly chains: ChainIndex;
   readonly #listeners: ((functionName: string) => void)[] = [];
   readonly #layerListeners: ((layerName: string) => void)[] = [];
+  readonly #chainListeners: ((chainName: string) => void)[] = [];
 
   onChange(listener: (functionName: string) => void): void {
     this.#listeners.push(listener);
@@ -32,12 +40,20 @@ export abstract class StoreReads {
     this.#layerListeners.push(listener);
   }
 
+  onChainChange(listener: (chainName: string) => void): void {
+    this.#chainListeners.push(listener);
+  }
+
   protected functionChanged(functionName: string): void {
     for (const listener of this.#listeners) listener(functionName);
   }
 
   protected layerChanged(layerName: string): void {
     for (const listener of this.#layerListeners) listener(layerName);
+  }
+
+  protected chainChanged(chainName: string): void {
+    for (const listener of this.#chainListeners) listener(chainName);
   }
 
   getFunction(functionName: string): FunctionRecord | null {
@@ -76,6 +92,15 @@ export abstract class StoreReads {
     const names = this.layers.names().filter((name) => newest(name) !== undefined);
     const { items, nextMarker } = pageAfter(names, marker, max);
     return { items: items.map((name) => newest(name)!), nextMarker };
+  }
+
+  getChain(chainName: string): Chain | null {
+    return this.chains.get(chainName) ?? null;
+  }
+
+  listChains(marker: string | null, max: number): Page<Chain> {
+    const { items, nextMarker } = pageAfter(this.chains.names(), marker, max);
+    return { items: items.map((name) => this.chains.get(name)!), nextMarker };
   }
 
   #stateOf(name: string): FunctionState {

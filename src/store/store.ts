@@ -1,5 +1,5 @@
 /**
- * What Perch keeps: functions, their versions, their code, and the asynchronous invocations not yet done.
+ * What Perch keeps: functions, their versions, their code, chains of them, and the asynchronous invocations not yet done.
  * One interface; `embedded/` (node:sqlite and files) is the backend of a single machine, `remote/` reaches that of another node.
  *
  * What holds for every backend: when a promise of a writing call resolves, the change is on disk and survives a
@@ -115,6 +115,36 @@ export type PublishLayerVersion = Omit<LayerVersion, 'version' | 'unzippedBytes'
 /** Which versions of layers a list shows. */
 export type LayerFilter = (version: LayerVersion) => boolean;
 
+/** A version of a function, as a chain names it. */
+export interface ChainStep {
+  readonly functionName: string;
+  /** '$LATEST', or a published one. */
+  readonly version: string;
+}
+
+/** Functions that run in order, each fed the output of the one before. */
+export interface Chain {
+  readonly chainName: string;
+  /** Each was there when the chain was last changed; it may have been deleted since. */
+  readonly steps: readonly ChainStep[];
+  readonly createdMs: number;
+  readonly lastModifiedMs: number;
+}
+
+/** A chain on its way. */
+export interface ChainProgress {
+  readonly chainName: string;
+  /** As they were when it was accepted. */
+  readonly steps: readonly ChainStep[];
+  /** The step that is next, which takes the payload; 0 is the first. */
+  readonly at: number;
+}
+
+export interface PutChain {
+  readonly chainName: string;
+  readonly steps: readonly ChainStep[];
+}
+
 export interface Page<T> {
   readonly items: readonly T[];
   /** Pass it as `marker` for the next page; null on the last one. */
@@ -124,8 +154,11 @@ export interface Page<T> {
 export interface AsyncInvocation {
   /** The request id that its client was given; a UUID. */
   readonly id: string;
+  /** '' where a chain is invoked, and so is the version. */
   readonly functionName: string;
   readonly version: string;
+  /** The chain that is invoked; absent for a function. */
+  readonly chain?: ChainProgress;
   readonly payload: Buffer;
   readonly clientContext: string;
   readonly acceptedMs: number;
@@ -209,6 +242,16 @@ export interface Store {
   /** Deleting what is not there is no error. */
   deleteLayerVersion(layerName: string, version: number): Promise<UserError | null>;
 
+  // Chains. A name that a function has too is another name.
+  getChain(chainName: string): Chain | null;
+  /** In order of names. */
+  listChains(marker: string | null, max: number): Page<Chain>;
+  /** A step that there is not: ResourceNotFoundException, naming it. */
+  createChain(request: PutChain): Promise<Chain | UserError>;
+  updateChain(request: PutChain): Promise<Chain | UserError>;
+  /** Its queued asynchronous invocations go with it. */
+  deleteChain(chainName: string): Promise<UserError | null>;
+
   // Asynchronous invocations. Writes of one turn of the event loop share one transaction.
   /** TooManyRequestsException when the queue is full. */
   enqueue(invocation: AsyncInvocation): Promise<UserError | null>;
@@ -217,7 +260,14 @@ export interface Store {
   onChange(listener: (functionName: string) => void): void;
   /** The same of layers. */
   onLayerChange(listener: (layerName: string) => void): void;
+  /** The same of chains. */
+  onChainChange(listener: (chainName: string) => void): void;
   close(): Promise<void>;
+}
+
+export interface ChainResume {
+  readonly chain: ChainProgress;
+  readonly payload: Buffer;
 }
 
 /** What was enqueued, for whoever runs it: a part of the store that only its own node has. */
@@ -227,6 +277,7 @@ export interface EnqueuedInvocations {
   /** When the next one not handed out is due; null if there is none. */
   nextDueMs(): number | null;
   done(id: string): Promise<void>;
-  retry(id: string, attempts: number, dueMs: number): Promise<void>;
+  /** `resume`: of a chain, where it goes on, and with what. */
+  retry(id: string, attempts: number, dueMs: number, resume?: ChainResume): Promise<void>;
   asyncQueueLength(): number;
 }

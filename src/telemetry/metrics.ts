@@ -114,6 +114,16 @@ export const METRICS = {
     help: 'Asynchronous invocations given up, by reason.',
     label: 'reason',
   },
+  perch_chain_invocations_total: {
+    type: 'counter',
+    help: 'Invocations of chains that came to an end, by outcome: `response`, `error`, `refused`, `withdrawn`.',
+    label: 'outcome',
+  },
+  perch_chain_steps_total: { type: 'counter', help: 'Steps of chains that have run.' },
+  perch_chain_between_seconds: {
+    type: 'histogram',
+    help: "From the result of a chain's step to the start of the handler of the next.",
+  },
   perch_store_readers: { type: 'gauge', help: 'Gateways that read all functions from the store of this node.' },
   perch_store_connected: { type: 'gauge', help: 'Whether the changes of the store come in at this gateway: 1 or 0.' },
   perch_code_fetched_total: { type: 'counter', help: 'Zips that a worker fetched, by where from.', label: 'from' },

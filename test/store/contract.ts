@@ -45,6 +45,7 @@ export function storeContract(backend: Backend): void {
   describe(`${backend.name}: versions`, () => versionTests(scene));
   describe(`${backend.name}: lists`, () => listTests(scene));
   describe(`${backend.name}: asynchronous invocations`, () => queueTests(scene));
+  describe(`${backend.name}: chains`, () => chainTests(scene));
 }
 
 type DefineScene = (name: string, body: SceneTest, limits?: Parameters<Backend['open']>[1]) => void;
@@ -322,6 +323,99 @@ function queueTests(scene: DefineScene): void {
     refused(await store.enqueue(asyncInvocation({ version: '1' })), 'ResourceNotFoundException', /:f:1$/);
     assert.equal(store.asyncQueueLength(), 0);
   });
+}
+
+const LATEST_F = { functionName: 'f', version: '$LATEST' };
+
+function chainTests(scene: DefineScene): void {
+  scene('a chain is there once created, and after a restart', async ({ store, create, reopen }) => {
+    await create('f', true);
+    assert.equal(store.getChain('c'), null);
+    const steps = [LATEST_F, { functionName: 'f', version: '1' }, LATEST_F];
+    const created = ok(await store.createChain({ chainName: 'c', steps }));
+    assert.deepEqual([created.chainName, created.steps], ['c', steps]);
+    assert.deepEqual(store.getChain('c'), created);
+    assert.deepEqual((await reopen()).getChain('c'), created);
+  });
+  scene('its name is taken once, and a function may have the same', async ({ store, create }) => {
+    await create('f');
+    ok(await store.createChain({ chainName: 'f', steps: [LATEST_F] }));
+    const again = await store.createChain({ chainName: 'f', steps: [LATEST_F] });
+    refused(again, 'ResourceConflictException', 'Chain already exists: f');
+    const both = ['g', 'g'].map((chainName) => store.createChain({ chainName, steps: [LATEST_F] }));
+    assert.equal((await Promise.all(both)).filter((result) => result instanceof UserError).length, 1);
+  });
+  scene('a step that there is not is named, and nothing changes', async ({ store, create }) => {
+    await create('f');
+    const steps = [LATEST_F, { functionName: 'f', version: '2' }];
+    const wrong = /^Step 2 of chain 'c' is 'f:2', and there is no such/;
+    refused(await store.createChain({ chainName: 'c', steps }), 'ResourceNotFoundException', wrong);
+    assert.equal(store.getChain('c'), null);
+    const chain = ok(await store.createChain({ chainName: 'c', steps: [LATEST_F] }));
+    refused(await store.updateChain({ chainName: 'c', steps }), 'ResourceNotFoundException', wrong);
+    assert.deepEqual(store.getChain('c'), chain);
+    // A function that goes later takes no chain with it.
+    assert.equal(await store.deleteFunction('f', null), null);
+    assert.deepEqual(store.getChain('c'), chain);
+  });
+  scene('an update and a deletion are of a chain that there is', async ({ store, create }) => {
+    await create('f');
+    const none = 'Chain not found: c';
+    refused(await store.updateChain({ chainName: 'c', steps: [LATEST_F] }), 'ResourceNotFoundException', none);
+    refused(await store.deleteChain('c'), 'ResourceNotFoundException', none);
+    const { createdMs } = ok(await store.createChain({ chainName: 'c', steps: [LATEST_F] }));
+    const updated = ok(await store.updateChain({ chainName: 'c', steps: [LATEST_F, LATEST_F] }));
+    assert.deepEqual([updated.steps.length, updated.createdMs], [2, createdMs]);
+    assert.deepEqual(store.getChain('c'), updated);
+    assert.equal(await store.deleteChain('c'), null);
+    assert.equal(store.getChain('c'), null);
+    refused(await store.deleteChain('c'), 'ResourceNotFoundException', none);
+  });
+  scene('they are listed in order, in pages', async ({ store, create }) => {
+    await create('f');
+    for (const chainName of ['c', 'a', 'b']) ok(await store.createChain({ chainName, steps: [LATEST_F] }));
+    const names = walk((marker) => store.listChains(marker, 2), 2).map((chain) => chain.chainName);
+    assert.deepEqual(names, ['a', 'b', 'c']);
+  });
+  scene('changes are told', async ({ store, create }) => {
+    await create('f');
+    const told: string[] = [];
+    store.onChainChange((name) => told.push(name));
+    ok(await store.createChain({ chainName: 'c', steps: [LATEST_F] }));
+    ok(await store.updateChain({ chainName: 'c', steps: [LATEST_F, LATEST_F] }));
+    assert.equal(await store.deleteChain('c'), null);
+    assert.deepEqual([...new Set(told)], ['c']);
+    assert.ok(told.length >= 2);
+  });
+  scene('their invocations wait with those of functions, and go with their chain', chainQueue);
+  scene('the same without any in memory', chainQueue, { asyncMemoryBytesMax: 0 });
+}
+
+async function chainQueue({ store, create, reopen }: Scene): Promise<void> {
+  await create('f');
+  await create('c');
+  const ofChain = asyncInvocation({
+    functionName: '',
+    version: '',
+    chain: { chainName: 'c', steps: [LATEST_F, LATEST_F], at: 0 },
+    dueMs: 1,
+  });
+  refused(await store.enqueue(ofChain), 'ResourceNotFoundException', 'Chain not found: c');
+  ok(await store.createChain({ chainName: 'c', steps: [LATEST_F] }));
+  const ofFunction = asyncInvocation({ functionName: 'c', dueMs: 2 });
+  for (const each of [ofChain, ofFunction]) assert.equal(await store.enqueue(each), null);
+  const reopened = await reopen();
+  assert.deepEqual(reopened.takeDue(1, 9), [ofChain]);
+  // The function of that name is another thing.
+  assert.equal(await reopened.deleteFunction('c', null), null);
+  assert.equal(reopened.asyncQueueLength(), 1);
+  await reopened.retry(ofChain.id, 1, 5);
+  assert.deepEqual(reopened.takeDue(5, 9)[0], { ...ofChain, attempts: 1, dueMs: 5 });
+  const resume = { chain: { ...ofChain.chain!, at: 1 }, payload: Buffer.from('{"half":1}') };
+  await reopened.retry(ofChain.id, 2, 6, resume);
+  assert.deepEqual(reopened.takeDue(6, 9), [{ ...ofChain, ...resume, attempts: 2, dueMs: 6 }]);
+  assert.equal(await reopened.deleteChain('c'), null);
+  assert.deepEqual([reopened.asyncQueueLength(), reopened.nextDueMs()], [0, null]);
 }
 
 async function fullQueue({ store, create }: Scene): Promise<void> {

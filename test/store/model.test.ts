@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { UserError } from '../../src/base/errors.ts';
 import { type EmbeddedStore, openEmbeddedStore } from '../../src/store/embedded/embedded-store.ts';
-import type { AsyncInvocation, CodeRef } from '../../src/store/store.ts';
+import type { AsyncInvocation, ChainStep, CodeRef } from '../../src/store/store.ts';
 import { asyncInvocation, config, ok, smallZip } from './fixtures.ts';
 
 const QUEUE_MAX = 3;
@@ -36,6 +36,8 @@ interface ModelQueued {
 class Model {
   readonly functions = new Map<string, ModelFunction>();
   readonly lastNumbers = new Map<string, number>();
+  /** The steps of each, as name and version. */
+  readonly chains = new Map<string, readonly ChainStep[]>();
   /** In order of arrival. */
   queue: ModelQueued[] = [];
 
@@ -141,6 +143,43 @@ const settings = fc
     };
   });
 
+const step = fc.record({ functionName: name, version: fc.constantFrom('$LATEST', '1') }, { noNullPrototype: true });
+const chainName = fc.constantFrom('a', 'x');
+
+const putChain = fc
+  .tuple(chainName, fc.array(step, { minLength: 1, maxLength: 3 }), fc.boolean())
+  .map(([chain, steps, isUpdate]): Step => async (model, real) => {
+    const exists = model.chains.has(chain);
+    const missing = steps.some(({ functionName, version }) => {
+      const fn = model.functions.get(functionName);
+      return fn === undefined || (version !== '$LATEST' && !fn.published.has(version));
+    });
+    const request = { chainName: chain, steps };
+    const call = isUpdate ? real.store.updateChain(request) : real.store.createChain(request);
+    const conflict = exists && !isUpdate ? 'ResourceConflictException' : null;
+    const notFound = missing || (isUpdate && !exists) ? 'ResourceNotFoundException' : null;
+    await expect(call, conflict ?? notFound);
+    if ((conflict ?? notFound) === null) model.chains.set(chain, steps);
+  });
+
+const removeChain = chainName.map((chain): Step => async (model, real) => {
+  await expect(real.store.deleteChain(chain), model.chains.delete(chain) ? null : 'ResourceNotFoundException');
+  model.queue = model.queue.filter((each) => each.invocation.chain?.chainName !== chain);
+});
+
+const enqueueChain = fc.tuple(chainName, timeMs).map(([chain, dueMs]): Step => async (model, real) => {
+  const full = model.queue.length >= QUEUE_MAX;
+  const invocation = asyncInvocation({
+    functionName: '',
+    version: '',
+    chain: { chainName: chain, steps: [], at: 0 },
+    dueMs,
+  });
+  const refusal = model.chains.has(chain) ? (full ? 'TooManyRequestsException' : null) : 'ResourceNotFoundException';
+  await expect(real.store.enqueue(invocation), refusal);
+  if (refusal === null) model.queue.push({ invocation, attempts: 0, dueMs, handedOut: false });
+});
+
 const enqueue = fc
   .tuple(name, fc.constantFrom('$LATEST', '1'), timeMs, fc.nat(2000))
   .map(([fn, version, dueMs, bytes]): Step => {
@@ -203,17 +242,25 @@ function compare(model: Model, { store }: Real): void {
       return { name: fn, latest, tags, reserved, published: [...published] };
     });
   assert.deepEqual(found, expected);
+  const chains = store.listChains(null, 100).items.map((chain) => [chain.chainName, chain.steps]);
+  assert.deepEqual(
+    chains,
+    [...model.chains].toSorted(([a], [b]) => (a < b ? -1 : 1)),
+  );
   assert.equal(store.asyncQueueLength(), model.queue.length);
   assert.equal(store.nextDueMs(), model.due(Infinity)[0]?.dueMs ?? null);
 }
 
 test('random calls and restarts give what the model gives', async () => {
-  const step = fc.oneof(
+  const call = fc.oneof(
     { weight: 4, arbitrary: create },
     { weight: 4, arbitrary: update },
     { weight: 3, arbitrary: publish },
     { weight: 2, arbitrary: remove },
     { weight: 1, arbitrary: settings },
+    { weight: 3, arbitrary: putChain },
+    { weight: 1, arbitrary: removeChain },
+    { weight: 3, arbitrary: enqueueChain },
     { weight: 6, arbitrary: enqueue },
     { weight: 4, arbitrary: take },
     { weight: 4, arbitrary: finish },
@@ -221,7 +268,7 @@ test('random calls and restarts give what the model gives', async () => {
   );
   const runCount = Number(process.env['PERCH_PROPERTY_RUNS'] ?? 30);
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60, size: 'max' }), async (steps) => {
+    fc.asyncProperty(fc.array(call, { minLength: 10, maxLength: 60, size: 'max' }), async (steps) => {
       const folder = mkdtempSync(join(tmpdir(), 'perch-model-'));
       const model = new Model();
       const store = await open(folder);

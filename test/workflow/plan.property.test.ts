@@ -34,10 +34,10 @@ test('a run feeds each step what the one before gave, and ends once', () => {
         }
         assert.deepEqual(first, { kind: 'invoke', ...expected });
         assert.equal(expected.step, readied, 'what was readied comes next');
-        const { next } = plan.steps[expected.step]!;
+        const { step }: { step: number } = expected;
+        const { next }: { next: number | null } = plan.steps[step]!;
         assert.deepEqual(second, next === null ? undefined : { kind: 'ready', step: next });
         readied = next ?? -1;
-        const { step } = expected;
         assert.equal(run.step, step);
         const isAbandoned = turn === abandonAt;
         if (isAbandoned) run.abandon();

@@ -26,7 +26,7 @@ import type { EnqueuedInvocations, Store } from '../../store/store.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import { knowsRuntime } from '../../worker/runtimes/index.ts';
 import { type Closers, startWhole } from './closers.ts';
-import { type FaceOptions, makeAsyncRunner, makeFace, makePlatform } from './gateway-parts.ts';
+import { type FaceOptions, makeAsyncRunner, makeChainRunner, makeFace, makePlatform } from './gateway-parts.ts';
 
 export interface GatewayNodeOptions extends FaceOptions {
   readonly identity: Identity;
@@ -91,13 +91,15 @@ async function open(options: GatewayNodeOptions, closers: Closers): Promise<Omit
   );
   const schedulerAgent = agentFor(options, 'scheduler', dialled);
   closers.push(async () => schedulerAgent.destroy());
-  const runner = queue === null ? null : makeAsyncRunner(dispatch, { store: queue, metrics, log });
+  const chains = makeChainRunner(dispatch, { store, metrics });
+  const runner = queue === null ? null : makeAsyncRunner({ dispatch, chains }, { store: queue, metrics, log });
   const platform = makePlatform({
     store,
     logs,
     admission,
     metrics,
     dispatch,
+    chains,
     view: () => getJson<ClusterView>(schedulerAgent, options.scheduler, '/perch/v1/cluster'),
     cores: () => dispatch.coreViews(),
     coreCount: () => dispatch.coreCount,

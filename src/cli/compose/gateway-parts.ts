@@ -1,13 +1,15 @@
 /** A gateway's parts, put together: what is the same on one machine and in a cluster. For `perch up` and `perch gateway`. */
 import { realClock } from '../../base/clock.ts';
+import type { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { AsyncRunner } from '../../gateway/async-runner.ts';
 import { createGateway, type Gateway, type GatewayOptions } from '../../gateway/gateway.ts';
-import type { Dispatch, InvokeRequest, Platform } from '../../gateway/platform.ts';
+import type { ChainRequest, Dispatch, InvokeRequest, Platform } from '../../gateway/platform.ts';
 import type { ClusterView } from '../../scheduler/server/view.ts';
-import type { EnqueuedInvocations, Store } from '../../store/store.ts';
+import type { AsyncInvocation, EnqueuedInvocations, Store } from '../../store/store.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
+import { ChainRunner } from '../../workflow/chain-runner.ts';
 
 export interface FaceOptions {
   readonly host: string;
@@ -28,6 +30,7 @@ export interface PlatformParts extends Pick<
 > {
   readonly metrics: Metrics;
   readonly dispatch: Dispatch;
+  readonly chains: ChainRunner;
   /** What the scheduler knows; null where it does not answer. */
   readonly view: () => ClusterView | null | Promise<ClusterView | null>;
   /** Something was enqueued. */
@@ -38,7 +41,12 @@ export interface PlatformParts extends Pick<
 const ANSWER_GRACE_MS = 2000;
 
 export function makePlatform(parts: PlatformParts): Platform {
-  const { store, logs, admission, cores, coreCount, capacity, metrics, dispatch, view, enqueued } = parts;
+  const { store, logs, admission, cores, coreCount, capacity, metrics, dispatch, chains, view, enqueued } = parts;
+  const enqueue = async (invocation: AsyncInvocation): Promise<UserError | null> => {
+    const refusal = await store.enqueue(invocation);
+    if (refusal === null) enqueued();
+    return refusal;
+  };
   return {
     store,
     logs,
@@ -51,26 +59,32 @@ export function makePlatform(parts: PlatformParts): Platform {
     overview: async () => ({ cluster: await view(), functions: dispatch.uses() }),
     metrics: () => metrics.text(),
     invoke: (request, done) => dispatch.invoke(request, done),
-    invokeAsync: async (request) => {
-      const refusal = await store.enqueue(enqueuedOf(request));
-      if (refusal === null) enqueued();
-      return refusal;
-    },
+    invokeAsync: (request) => enqueue(enqueuedOf(request)),
+    invokeChain: (request, done) => chains.run(request, done),
+    invokeChainAsync: (request) => enqueue(enqueuedChain(request)),
   };
 }
 
-function enqueuedOf(request: InvokeRequest): Parameters<Store['enqueue']>[0] {
+function enqueuedOf(request: InvokeRequest): AsyncInvocation {
+  const { functionName, version } = request.fn;
+  return { ...enqueuedNow(request), functionName, version };
+}
+
+function enqueuedChain(request: ChainRequest): AsyncInvocation {
+  return { ...enqueuedNow(request), functionName: '', version: '', chain: request.chain };
+}
+
+function enqueuedNow({
+  requestId,
+  payload,
+  clientContext,
+}: InvokeRequest | ChainRequest): Omit<AsyncInvocation, 'functionName' | 'version'> {
   const nowMs = realClock.wallMs();
-  return {
-    id: request.requestId,
-    functionName: request.fn.functionName,
-    version: request.fn.version,
-    payload: request.payload,
-    clientContext: request.clientContext,
-    acceptedMs: nowMs,
-    attempts: 0,
-    dueMs: nowMs,
-  };
+  return { id: requestId, payload, clientContext, acceptedMs: nowMs, attempts: 0, dueMs: nowMs };
+}
+
+export function makeChainRunner(dispatch: Dispatch, doors: { store: Store; metrics: Metrics }): ChainRunner {
+  return new ChainRunner({ ...doors, dispatch });
 }
 
 export function makeFace(
@@ -84,11 +98,16 @@ export function makeFace(
 }
 
 export function makeAsyncRunner(
-  dispatch: Dispatch,
+  { dispatch, chains }: Pick<PlatformParts, 'dispatch' | 'chains'>,
   doors: { store: Store & EnqueuedInvocations; metrics: Metrics; log: Log },
 ): AsyncRunner {
   return new AsyncRunner(
-    { ...doors, clock: realClock, invoke: (request, done) => void dispatch.invoke(request, done) },
+    {
+      ...doors,
+      clock: realClock,
+      invoke: (request, done) => void dispatch.invoke(request, done),
+      invokeChain: (request, done) => void chains.run(request, done),
+    },
     {
       retryMax: LIMITS.asyncRetryMax,
       retryDelaysMs: LIMITS.asyncRetryDelaysMs,

@@ -25,7 +25,7 @@ import type { NetworkPolicy } from '../../worker/sandbox/contract.ts';
 import { SANDBOX_UIDS } from '../../worker/sandbox/identity.ts';
 import { SandboxError } from '../../worker/sandbox/index.ts';
 import { type Closers, startWhole } from './closers.ts';
-import { type FaceOptions, makeAsyncRunner, makeFace, makePlatform } from './gateway-parts.ts';
+import { type FaceOptions, makeAsyncRunner, makeChainRunner, makeFace, makePlatform } from './gateway-parts.ts';
 import { makeAgent, makeBackend, makeCodeCache, type WorkerOptions } from './worker-parts.ts';
 
 export { warningOf } from '../../worker/sandbox/index.ts';
@@ -88,7 +88,8 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
   dispatcher.attach(agent);
 
   const sinceMs = realClock.wallMs();
-  const runner = makeAsyncRunner(dispatcher, { store, metrics, log });
+  const chains = makeChainRunner(dispatcher, { store, metrics });
+  const runner = makeAsyncRunner({ dispatch: dispatcher, chains }, { store, metrics, log });
   const cores = (): readonly CoreView[] => coreViews(scheduler, dispatcher, topology);
   const platform = makePlatform({
     store,
@@ -98,6 +99,7 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
     cores,
     coreCount: () => topology.cores.length,
     dispatch: dispatcher,
+    chains,
     view: () =>
       localView(scheduler.machine, { sinceMs, memoryMb: options.memoryMb, versionCount: dispatcher.versionCount }),
     enqueued: () => runner.wake(),

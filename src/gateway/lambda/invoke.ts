@@ -12,10 +12,11 @@ import { IncomingMessage } from 'node:http';
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { FunctionVersion } from '../../store/store.ts';
+import { stepText } from '../../store/chains.ts';
+import type { Chain, FunctionVersion } from '../../store/store.ts';
 import { serviceError } from '../failure.ts';
 import type { Guard } from '../guard.ts';
-import type { InvokeRequest, InvokeResult, Platform } from '../platform.ts';
+import type { ChainRequest, ChainResult, InvokeRequest, InvokeResult, Platform, StepRecord } from '../platform.ts';
 import { tooLarge } from '../read-body.ts';
 import { sendError, sendErrorAndClose } from '../respond.ts';
 import type { GatewayLog } from '../route.ts';
@@ -41,7 +42,7 @@ class Call {
   readonly request: GatewayRequest;
   readonly response: ServerResponse;
   readonly invoker: Invoker;
-  readonly fn: FunctionVersion;
+  readonly target: FunctionVersion | Chain;
   readonly invokedArn: string;
   readonly requestId: string;
   readonly options: InvokeOptions;
@@ -58,7 +59,7 @@ class Call {
     this.invoker = invoker;
     this.request = request;
     this.response = response;
-    this.fn = start.fn;
+    this.target = start.target;
     this.invokedArn = start.invokedArn;
     this.requestId = start.requestId;
     this.options = start.options;
@@ -73,7 +74,7 @@ interface InvokeOptions {
 }
 
 interface InvokeStart {
-  readonly fn: FunctionVersion;
+  readonly target: FunctionVersion | Chain;
   readonly invokedArn: string;
   readonly requestId: string;
   readonly options: InvokeOptions;
@@ -94,13 +95,14 @@ export class Invoker {
     this.#log = log;
   }
 
-  start(request: GatewayRequest, response: ServerResponse, fn: FunctionVersion, invokedArn: string): void {
+  /** `invokedArn`: of a function, where its client named more than its name. */
+  start(request: GatewayRequest, response: ServerResponse, target: FunctionVersion | Chain, invokedArn: string): void {
     const requestId = randomUUID();
     const claim = this.#guard.claim(request);
     if (claim instanceof UserError) return sendErrorAndClose(request, response, claim, requestId);
     const options = readOptions(request.headers);
     if (options instanceof UserError) return sendError(response, options, requestId);
-    const call = new Call(this, request, response, { fn, invokedArn, requestId, options, claim });
+    const call = new Call(this, request, response, { target, invokedArn, requestId, options, claim });
     if (Number(request.headers['content-length'] ?? 0) > bytesMax(options)) return refuseSize(call);
     request.call = call;
     request.on('data', onData);
@@ -117,33 +119,47 @@ export class Invoker {
       this.#guard.verify(call.request, call.bytes === 0 ? Buffer.alloc(0) : payload, call.claim) ??
       payloadFault(payload, call.options);
     if (refusal !== null) return finishRefused(call, refusal);
-    const { type, tail, clientContext } = call.options;
-    if (type === 'DryRun') return finishEmpty(call, 204);
+    const { target, options } = call;
+    if (options.type === 'DryRun') return finishEmpty(call, 204);
     const trace = call.request.headers['x-amzn-trace-id'];
+    const traceId = typeof trace === 'string' ? trace : '';
+    if ('steps' in target) return this.#runChain(call, { payload, traceId, chain: beginning(target) });
     const invocation: InvokeRequest = {
       requestId: call.requestId,
-      fn: call.fn,
+      fn: target,
       payload,
-      clientContext,
-      traceId: typeof trace === 'string' ? trace : '',
+      clientContext: options.clientContext,
+      traceId,
       invokedArn: call.invokedArn,
-      tail,
+      tail: options.tail,
     };
-    if (type === 'Event') return void this.#accept(call, invocation);
+    if (options.type === 'Event') return void this.#accept(call, () => this.#platform.invokeAsync(invocation));
     const withdraw = this.#platform.invoke(invocation, (result) => finish(call, result));
     if (!call.over) call.withdraw = withdraw;
   }
 
+  #runChain(call: Call, what: Pick<ChainRequest, 'payload' | 'traceId' | 'chain'>): void {
+    const { type, tail, clientContext } = call.options;
+    const request: ChainRequest = { ...what, requestId: call.requestId, tail, clientContext };
+    if (type === 'Event') return void this.#accept(call, () => this.#platform.invokeChainAsync(request));
+    const withdraw = this.#platform.invokeChain(request, (result) => finishChain(call, request, result));
+    if (!call.over) call.withdraw = withdraw;
+  }
+
   /** Answers only once it is on disk. */
-  async #accept(call: Call, invocation: InvokeRequest): Promise<void> {
+  async #accept(call: Call, keep: () => Promise<UserError | null>): Promise<void> {
     try {
-      const refusal = await this.#platform.invokeAsync(invocation);
+      const refusal = await keep();
       if (refusal === null) finishEmpty(call, 202);
       else finishRefused(call, refusal);
     } catch (error) {
       finishRefused(call, serviceError(this.#log, error, { operation: 'Invoke', requestId: call.requestId }));
     }
   }
+}
+
+function beginning({ chainName, steps }: Chain): ChainRequest['chain'] {
+  return { chainName, steps, at: 0 };
 }
 
 function bytesMax(options: InvokeOptions): number {
@@ -253,7 +269,29 @@ function payloadFault(payload: Buffer, options: InvokeOptions): UserError | null
 // Answers
 
 function finish(call: Call, result: InvokeResult): void {
+  if (!call.over) answer(call, result, (call.target as FunctionVersion).version, []);
+}
+
+/** The answer of the step that ended it, and which that was. */
+function finishChain(call: Call, { chain }: ChainRequest, { result, step, records }: ChainResult): void {
   if (call.over) return;
+  const target = chain.steps[step]!;
+  const headers = ['X-Perch-Step', stepText(target), 'X-Perch-Step-Number', String(step + 1)];
+  if (result.kind === 'refused') return finishRefused(call, result.error, headers);
+  const list = (value: (each: StepRecord) => number): string =>
+    records.map((each) => Math.round(value(each))).join(', ');
+  headers.push(
+    'X-Perch-Steps-Between-Us',
+    list((each) => each.betweenUs),
+  );
+  headers.push(
+    'X-Perch-Steps-Run-Us',
+    list((each) => each.record.runUs),
+  );
+  answer(call, result, target.version, headers);
+}
+
+function answer(call: Call, result: InvokeResult, version: string, more: readonly string[]): void {
   if (result.kind === 'refused') return finishRefused(call, result.error);
   call.over = true;
   const { payload, record } = result;
@@ -261,12 +299,13 @@ function finish(call: Call, result: InvokeResult): void {
     'Content-Type', 'application/json',
     'Content-Length', String(payload.length),
     'x-amzn-RequestId', call.requestId,
-    'X-Amz-Executed-Version', call.fn.version,
+    'X-Amz-Executed-Version', version,
     'X-Perch-Core', String(record.core),
     'X-Perch-Start', record.start,
     'X-Perch-Queued-Us', String(Math.round(record.queuedUs)),
     'X-Perch-Start-Us', String(Math.round(record.startUs)),
     'X-Perch-Run-Us', String(Math.round(record.runUs)),
+    ...more,
   ]; // oxfmt-ignore
   if (record.queuedAt >= 0) headers.push('X-Perch-Queued-At', `shard ${record.queuedAt}`);
   if (result.kind === 'error') headers.push('X-Amz-Function-Error', 'Unhandled');
@@ -277,16 +316,18 @@ function finish(call: Call, result: InvokeResult): void {
   else call.response.end(payload);
 }
 
-function finishRefused(call: Call, error: UserError): void {
+function finishRefused(call: Call, error: UserError, headers: readonly string[] = []): void {
   if (call.over) return;
   call.over = true;
+  for (let at = 0; at < headers.length; at += 2) call.response.setHeader(headers[at]!, headers[at + 1]!);
   sendError(call.response, error, call.requestId);
 }
 
 function finishEmpty(call: Call, status: 202 | 204): void {
   if (call.over) return;
   call.over = true;
-  const headers = ['x-amzn-RequestId', call.requestId, 'X-Amz-Executed-Version', call.fn.version];
+  const headers = ['x-amzn-RequestId', call.requestId];
+  if ('version' in call.target) headers.push('X-Amz-Executed-Version', call.target.version);
   if (status === 202) headers.push('Content-Length', '0');
   call.response.writeHead(status, headers);
   call.response.end();

@@ -6,6 +6,7 @@ import type { Answer, ApiRequest, Route } from '../route.ts';
 import { CODE_PATH, LAYER_PATH } from '../code-urls.ts';
 import type { CodeOwner } from '../code-urls.ts';
 import type { CodeRef } from '../../store/store.ts';
+import { CHAIN_ROUTES } from './chains.ts';
 import { copies, functions } from './functions.ts';
 import { streamLogs } from './logs.ts';
 
@@ -84,6 +85,7 @@ export const PERCH_ROUTES: readonly Route[] = [
   { method: 'GET', path: '/perch/v1/info', operation: 'Info', answer: info },
   { method: 'GET', path: '/perch/v1/functions', operation: 'Functions', answer: functions },
   { method: 'GET', path: '/perch/v1/functions/:FunctionName/copies', operation: 'Copies', answer: copies },
+  ...CHAIN_ROUTES,
   { method: 'GET', path: '/perch/v1/logs/:FunctionName', operation: 'Logs', answer: logs },
   { method: 'GET', path: `${CODE_PATH}/:FunctionName`, operation: 'Code', access: 'open', answer: functionZip },
   { method: 'GET', path: `${LAYER_PATH}/:LayerName`, operation: 'LayerCode', access: 'open', answer: layerZip },

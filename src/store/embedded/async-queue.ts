@@ -11,7 +11,7 @@
 import type { StatementSync } from 'node:sqlite';
 import { UserError } from '../../base/errors.ts';
 import { StoreError } from '../store.ts';
-import type { AsyncInvocation } from '../store.ts';
+import type { AsyncInvocation, ChainProgress, ChainResume } from '../store.ts';
 import type { Database } from './database.ts';
 import { DueHeap } from './due-heap.ts';
 import type { Statement } from './schema.ts';
@@ -104,8 +104,12 @@ export class AsyncQueue {
     );
   }
 
-  retry(id: string, attempts: number, dueMs: number): Promise<void> {
-    const statement = (sequence: number): Statement => ({ name: 'retry', values: [attempts, dueMs, sequence] });
+  retry(id: string, attempts: number, dueMs: number, resume?: ChainResume): Promise<void> {
+    const statement = (sequence: number): Statement => {
+      if (resume === undefined) return { name: 'retry', values: [attempts, dueMs, sequence] };
+      const { chain, payload } = resume;
+      return { name: 'resume', values: [attempts, dueMs, JSON.stringify(chain), payload, sequence] };
+    };
     return this.#change(id, statement, (sequence) => this.#waiting.push(dueMs, sequence));
   }
 
@@ -170,10 +174,12 @@ export class AsyncQueue {
     const row = this.#select.get(sequence);
     if (!row) return undefined;
     const payload = row['payload'] as Uint8Array;
+    const chain = String(row['chain']);
     return {
       id: String(row['id']),
       functionName: String(row['function_name']),
       version: String(row['version']),
+      ...(chain !== '' && { chain: JSON.parse(chain) as ChainProgress }),
       payload: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
       clientContext: String(row['client_context']),
       acceptedMs: Number(row['accepted_ms']),
@@ -184,8 +190,9 @@ export class AsyncQueue {
 }
 
 function rowOf(sequence: number, invocation: AsyncInvocation): Statement['values'] {
-  const { id, functionName, version, payload, clientContext, acceptedMs, attempts, dueMs } = invocation;
-  return [sequence, id, functionName, version, payload, clientContext, acceptedMs, attempts, dueMs];
+  const { id, functionName, version, chain, payload, clientContext, acceptedMs, attempts, dueMs } = invocation;
+  const ofChain = chain === undefined ? ['', ''] : [chain.chainName, JSON.stringify(chain)];
+  return [sequence, id, functionName, version, ...ofChain, payload, clientContext, acceptedMs, attempts, dueMs];
 }
 
 /** The objects around a payload count too, or a million empty ones would cost nothing. */

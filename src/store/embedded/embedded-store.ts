@@ -9,6 +9,7 @@ import { LIMITS } from '../../base/limits.ts';
 import type { CodeSink, CodeSource } from '../code/code-source.ts';
 import { CodeStore } from '../code/code-store.ts';
 import type { CodeLimits } from '../code/code-store.ts';
+import { chainNotFound, createChain, stepNotFound, updateChain } from '../chains.ts';
 import {
   codeOf,
   createFunction,
@@ -29,6 +30,9 @@ import { StoreReads } from '../reads.ts';
 import { StoreError } from '../store.ts';
 import type {
   AsyncInvocation,
+  Chain,
+  ChainResume,
+  ChainStep,
   CodeRef,
   CreateFunction,
   EnqueuedInvocations,
@@ -37,11 +41,13 @@ import type {
   LayerVersion,
   PublishLayerVersion,
   PublishVersion,
+  PutChain,
   Store,
   Tags,
   UpdateFunction,
 } from '../store.ts';
 import { AsyncQueue } from './async-queue.ts';
+import { ChainTable } from './chain-table.ts';
 import { Database } from './database.ts';
 import { FunctionTable } from './function-table.ts';
 import type { Decision } from './function-table.ts';
@@ -102,6 +108,7 @@ export class EmbeddedStore extends StoreReads implements Store, EnqueuedInvocati
   readonly #parts: Parts;
   protected override readonly functions: FunctionTable;
   protected override readonly layers: LayerTable;
+  protected override readonly chains: ChainTable;
   readonly #queue: AsyncQueue;
   #sweepTimer: NodeJS.Timeout | undefined;
   /** What takes several steps and has to end before the lock is given up. */
@@ -114,6 +121,7 @@ export class EmbeddedStore extends StoreReads implements Store, EnqueuedInvocati
     this.#parts = parts;
     this.functions = new FunctionTable(database, (functionName) => this.functionChanged(functionName));
     this.layers = new LayerTable(database, (layerName) => this.layerChanged(layerName));
+    this.chains = new ChainTable(database, (chainName) => this.chainChanged(chainName));
     this.#queue = new AsyncQueue(database, {
       countMax: limits.asyncQueueMax,
       memoryBytesMax: limits.asyncMemoryBytesMax,
@@ -226,15 +234,36 @@ export class EmbeddedStore extends StoreReads implements Store, EnqueuedInvocati
     return this.#explained(await this.layers.delete(layerName, version));
   }
 
+  // Chains
+
+  createChain(request: PutChain): Promise<Chain | UserError> {
+    return this.#putChain(request, createChain);
+  }
+
+  updateChain(request: PutChain): Promise<Chain | UserError> {
+    return this.#putChain(request, updateChain);
+  }
+
+  async deleteChain(chainName: string): Promise<UserError | null> {
+    if (this.#closed) return shuttingDown();
+    if (!this.chains.decided(chainName)) return chainNotFound(chainName);
+    const onTouched = (sequences: readonly number[]): void => this.#queue.removed(sequences);
+    return this.#explained(await this.chains.change({ chainName, chain: null, result: null, onTouched }));
+  }
+
   // Asynchronous invocations
 
   enqueue(invocation: AsyncInvocation): Promise<UserError | null> {
     if (this.#closed) return Promise.resolve(shuttingDown());
-    const { functionName, version } = invocation;
+    const { functionName, version, chain } = invocation;
+    const enqueue = (): Promise<UserError | null> =>
+      this.#queue.enqueue(invocation).then((error) => this.#explained(error));
+    if (chain !== undefined)
+      return this.chains.decided(chain.chainName) ? enqueue() : Promise.resolve(chainNotFound(chain.chainName));
     const state = this.functions.decided(functionName);
     if (!state) return Promise.resolve(notFound(functionName));
     if (!versionOf(state, version)) return Promise.resolve(notFound(functionName, version));
-    return this.#queue.enqueue(invocation).then((error) => this.#explained(error));
+    return enqueue();
   }
 
   takeDue(nowMs: number, max: number): readonly AsyncInvocation[] {
@@ -249,8 +278,8 @@ export class EmbeddedStore extends StoreReads implements Store, EnqueuedInvocati
     return this.#closed ? Promise.reject(closedError()) : this.#queue.done(id);
   }
 
-  retry(id: string, attempts: number, dueMs: number): Promise<void> {
-    return this.#closed ? Promise.reject(closedError()) : this.#queue.retry(id, attempts, dueMs);
+  retry(id: string, attempts: number, dueMs: number, resume?: ChainResume): Promise<void> {
+    return this.#closed ? Promise.reject(closedError()) : this.#queue.retry(id, attempts, dueMs, resume);
   }
 
   asyncQueueLength(): number {
@@ -284,6 +313,21 @@ export class EmbeddedStore extends StoreReads implements Store, EnqueuedInvocati
     // An update may end the use of the code before; the delay of the sweep begins now.
     if (before) this.#use(before.record.latest);
     return this.#write({ functionName, ...change });
+  }
+
+  async #putChain(request: PutChain, decide: typeof createChain): Promise<Chain | UserError> {
+    if (this.#closed) return shuttingDown();
+    const { chainName } = request;
+    const chain = decide(this.chains.decided(chainName), request, this.#parts.clock.wallMs());
+    if (chain instanceof UserError) return chain;
+    const missing = chain.steps.findIndex((step) => !this.#hasVersion(step));
+    if (missing >= 0) return stepNotFound(chain, missing);
+    return this.#explained(await this.chains.change({ chainName, chain, result: chain }));
+  }
+
+  #hasVersion({ functionName, version }: ChainStep): boolean {
+    const state = this.functions.decided(functionName);
+    return state !== undefined && versionOf(state, version) !== null;
   }
 
   /** The delay of the sweep begins anew for all that it needs. */

@@ -40,6 +40,13 @@ export const MIGRATIONS: readonly string[] = [
      layer_name TEXT PRIMARY KEY,
      number INTEGER NOT NULL
    ) STRICT;`,
+  `CREATE TABLE chains (
+     name TEXT PRIMARY KEY,
+     body TEXT NOT NULL            -- JSON
+   ) STRICT;
+   ALTER TABLE async_queue ADD COLUMN chain_name TEXT NOT NULL DEFAULT ''; -- '': a function is invoked
+   ALTER TABLE async_queue ADD COLUMN chain TEXT NOT NULL DEFAULT '';      -- JSON: its steps, and which is next
+   CREATE INDEX async_queue_chain ON async_queue (chain_name) WHERE chain_name <> '';`,
 ];
 
 export const STATEMENTS = {
@@ -51,12 +58,18 @@ export const STATEMENTS = {
   putLayerVersion: 'INSERT OR REPLACE INTO layer_versions (layer_name, number, body) VALUES (?, ?, ?)',
   deleteLayerVersion: 'DELETE FROM layer_versions WHERE layer_name = ? AND number = ?',
   putLastLayerNumber: 'INSERT OR REPLACE INTO last_layer_numbers (layer_name, number) VALUES (?, ?)',
+  putChain: 'INSERT OR REPLACE INTO chains (name, body) VALUES (?, ?)',
+  deleteChain: 'DELETE FROM chains WHERE name = ?',
   enqueue:
-    'INSERT INTO async_queue (sequence, id, function_name, version, payload, client_context, accepted_ms, attempts, due_ms) ' +
-    'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    'INSERT INTO async_queue (sequence, id, function_name, version, chain_name, chain, payload, client_context, accepted_ms, attempts, due_ms) ' +
+    'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
   dequeue: 'DELETE FROM async_queue WHERE sequence = ? RETURNING sequence',
   retry: 'UPDATE async_queue SET attempts = ?, due_ms = ? WHERE sequence = ? RETURNING sequence',
+  resume:
+    'UPDATE async_queue SET attempts = ?, due_ms = ?, chain = ?, payload = ? WHERE sequence = ? RETURNING sequence',
   dequeueFunction: 'DELETE FROM async_queue WHERE function_name = ? RETURNING sequence',
+  // As the index has it, which leaves out the rows of functions.
+  dequeueChain: "DELETE FROM async_queue WHERE chain_name = ? AND chain_name <> '' RETURNING sequence",
   dequeueVersion: 'DELETE FROM async_queue WHERE function_name = ? AND version = ? RETURNING sequence',
 } as const;
 

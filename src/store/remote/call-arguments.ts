@@ -30,16 +30,20 @@ const config: Check = form({
   deadLetterTargetArn: text,
   layers: listOf(layerUse),
 });
+const step: Check = form({ functionName: name, version: text });
 const invocation: Check = form({
   id: text,
-  functionName: name,
+  functionName: (value) => value === '' || name(value),
   version: text,
+  chain: maybe(form({ chainName: name, steps: listOf(step), at: count })),
   payload: text,
   clientContext: text,
   attempts: count,
   sinceMs: span,
   untilMs: span,
 });
+
+const chain: Check = form({ chainName: name, steps: listOf(step) });
 
 /** The arguments of each method, in order; the payloads of invocations are in base64. */
 const METHODS = {
@@ -67,6 +71,9 @@ const METHODS = {
     }),
   ],
   deleteLayerVersion: [name, count],
+  createChain: [chain],
+  updateChain: [chain],
+  deleteChain: [name],
   enqueue: [listOf(invocation)],
 } as const satisfies Record<string, readonly Check[]>;
 

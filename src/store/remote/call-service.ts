@@ -103,6 +103,9 @@ export class CallService {
       case 'updateFunction':
       case 'publishVersion':
       case 'publishLayerVersion':
+      case 'createChain':
+      case 'updateChain':
+      case 'deleteChain':
         return store[method](first);
       case 'deleteFunction':
       case 'setReservedConcurrency':

@@ -21,15 +21,19 @@ export type FeedStore = Pick<
   | 'listVersions'
   | 'listLayers'
   | 'listLayerVersions'
+  | 'getChain'
+  | 'listChains'
   | 'codeError'
   | 'onChange'
   | 'onLayerChange'
+  | 'onChainChange'
 >;
 
-/** Names of functions, layers and codes, in a set of their own each. */
+/** Names of functions, layers, chains and codes, in a set of their own each. */
 interface Names {
   readonly functions: Set<string>;
   readonly layers: Set<string>;
+  readonly chains: Set<string>;
   readonly codes: Set<string>;
 }
 
@@ -62,6 +66,7 @@ export class FunctionFeed {
     this.#clock = clock;
     store.onChange((name) => this.#note((changed) => changed.functions.add(name)));
     store.onLayerChange((name) => this.#note((changed) => changed.layers.add(name)));
+    store.onChainChange((name) => this.#note((changed) => changed.chains.add(name)));
     this.#stopBeating = clock.every(LIMITS.linkBeatMs, () => this.#beat());
   }
 
@@ -138,6 +143,7 @@ export class FunctionFeed {
     yield { life: this.#life };
     for (const [code, damage] of this.#damages) yield { code, damage };
     for (const name of this.#layerNames()) yield* this.#layerLines(reader, name);
+    for (const name of this.#chainNames()) yield* this.#chainLines(name);
     // Names first: what is read a page at a time might be passed over while it changes.
     const names = Array.from(eachFunction(this.#store), (record) => record.latest.functionName);
     let count = 0;
@@ -152,10 +158,11 @@ export class FunctionFeed {
 
   *#round(reader: Reader): Iterable<StreamLine> {
     const at = this.#at;
-    const { functions, layers, codes } = reader.changed;
+    const { functions, layers, chains, codes } = reader.changed;
     reader.changed = noNames();
     for (const name of functions) yield* this.#functionLines(reader, name);
     for (const name of layers) yield* this.#layerLines(reader, name);
+    for (const name of chains) yield* this.#chainLines(name);
     for (const code of codes) yield { code, damage: this.#damages.get(code) ?? null };
     yield { at };
   }
@@ -183,6 +190,15 @@ export class FunctionFeed {
     yield { layer: name, numbers: versions.map((each) => each.version) };
   }
 
+  *#chainLines(name: string): Iterable<StreamLine> {
+    const chain = this.#store.getChain(name);
+    yield chain === null ? { goneChain: name } : { chain };
+  }
+
+  #chainNames(): string[] {
+    return this.#store.listChains(null, Infinity).items.map((chain) => chain.chainName);
+  }
+
   #layerNames(): string[] {
     const names: string[] = [];
     for (let marker: string | null = null; ;) {
@@ -195,11 +211,11 @@ export class FunctionFeed {
 }
 
 function noNames(): Names {
-  return { functions: new Set(), layers: new Set(), codes: new Set() };
+  return { functions: new Set(), layers: new Set(), chains: new Set(), codes: new Set() };
 }
 
-function isEmpty({ functions, layers, codes }: Names): boolean {
-  return functions.size + layers.size + codes.size === 0;
+function isEmpty({ functions, layers, chains, codes }: Names): boolean {
+  return functions.size + layers.size + chains.size + codes.size === 0;
 }
 
 /** Few large writes instead of many small ones. */

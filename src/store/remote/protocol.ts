@@ -1,7 +1,7 @@
 /**
  * What a node and the store of another node say to each other, over HTTP/1.1 on mutual TLS:
  *
- *   GET    /store/functions      gateway          a stream of lines: every function and layer, then each change
+ *   GET    /store/functions      gateway          a stream of lines: every function, layer and chain, then each change
  *   POST   /store/call/METHOD    gateway          a change; METHOD is one of the store's own
  *   GET    /store/code/SHA256    gateway, worker  a zip
  *   GET    /store/versions/KEY   worker           the provisioned version of that key
@@ -13,7 +13,7 @@
  */
 import { API_ERRORS, UserError } from '../../base/errors.ts';
 import type { ApiErrorCode, ThrottleReason } from '../../base/errors.ts';
-import type { FunctionRecord, FunctionVersion, LayerVersion } from '../store.ts';
+import type { Chain, FunctionRecord, FunctionVersion, LayerVersion } from '../store.ts';
 
 export const PATHS = {
   functions: '/store/functions',
@@ -45,6 +45,8 @@ export interface StreamLine {
   /** All versions that this layer has; none: it is gone. */
   readonly layer?: string;
   readonly numbers?: readonly number[];
+  readonly chain?: Chain;
+  readonly goneChain?: string;
   /** Code that was found missing or damaged, and why; null: it is whole again. */
   readonly code?: string;
   readonly damage?: string | null;

@@ -12,12 +12,14 @@ import { StoreReads } from '../reads.ts';
 import { StoreError } from '../store.ts';
 import type {
   AsyncInvocation,
+  Chain,
   CodeRef,
   CreateFunction,
   FunctionVersion,
   LayerVersion,
   PublishLayerVersion,
   PublishVersion,
+  PutChain,
   Store,
   Tags,
   UpdateFunction,
@@ -51,6 +53,7 @@ export class RemoteStore extends StoreReads implements Store {
   readonly #replica: Replica;
   protected override readonly functions: Replica['functions'];
   protected override readonly layers: Replica['layers'];
+  protected override readonly chains: Replica['chains'];
   readonly #calls: StoreCalls;
   readonly #enqueueLine: EnqueueLine;
   readonly #codes: RemoteCodeSource;
@@ -75,10 +78,12 @@ export class RemoteStore extends StoreReads implements Store {
     this.#replica = new Replica({
       functionChanged: (name) => this.functionChanged(name),
       layerChanged: (name) => this.layerChanged(name),
+      chainChanged: (name) => this.chainChanged(name),
       reached: (life, at) => this.#reached(life, at),
     });
     this.functions = this.#replica.functions;
     this.layers = this.#replica.layers;
+    this.chains = this.#replica.chains;
     this.#calls = new StoreCalls(options, { life: () => this.#life, why: () => this.#why });
     this.#enqueueLine = new EnqueueLine((body) => this.#ask('enqueue', body), options.clock);
     this.#codes = new RemoteCodeSource(options);
@@ -163,6 +168,20 @@ export class RemoteStore extends StoreReads implements Store {
 
   deleteLayerVersion(layerName: string, version: number): Promise<UserError | null> {
     return this.#inTurn(`layer ${layerName}`, () => this.#ask('deleteLayerVersion', json(layerName, version))) as never;
+  }
+
+  // Chains
+
+  createChain(request: PutChain): Promise<Chain | UserError> {
+    return this.#inTurn(`chain ${request.chainName}`, () => this.#ask('createChain', json(request))) as never;
+  }
+
+  updateChain(request: PutChain): Promise<Chain | UserError> {
+    return this.#inTurn(`chain ${request.chainName}`, () => this.#ask('updateChain', json(request))) as never;
+  }
+
+  deleteChain(chainName: string): Promise<UserError | null> {
+    return this.#inTurn(`chain ${chainName}`, () => this.#ask('deleteChain', json(chainName))) as never;
   }
 
   // Asynchronous invocations

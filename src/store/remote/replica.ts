@@ -1,18 +1,19 @@
 /**
- * All functions and layers of another node's store, in memory: made from the lines of its stream.
+ * All functions, layers and chains of another node's store, in memory: made from the lines of its stream.
  *
  * A stream begins with everything there is. Until that is whole, it is kept beside what an earlier stream told, which readers go on
  * seeing; then it takes its place at once, and what differs is told. From then on each line is a change.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { FunctionState } from '../functions.ts';
-import type { FunctionIndex, LayerIndex } from '../reads.ts';
-import type { FunctionVersion, LayerVersion } from '../store.ts';
+import type { ChainIndex, FunctionIndex, LayerIndex } from '../reads.ts';
+import type { Chain, FunctionVersion, LayerVersion } from '../store.ts';
 import type { StreamLine } from './protocol.ts';
 
 export interface ReplicaEvents {
   functionChanged(functionName: string): void;
   layerChanged(layerName: string): void;
+  chainChanged(chainName: string): void;
   /** Everything up to this number is there. */
   reached(life: string, at: number): void;
 }
@@ -54,12 +55,13 @@ type LayerVersions = readonly LayerVersion[];
 interface Contents {
   readonly functions: Table<FunctionState>;
   readonly layers: Table<LayerVersions>;
+  readonly chains: Table<Chain>;
   /** Why code cannot be run, by its hash. */
   readonly damages: Map<string, string>;
 }
 
 function nothing(): Contents {
-  return { functions: new Table(), layers: new Table(), damages: new Map() };
+  return { functions: new Table(), layers: new Table(), chains: new Table(), damages: new Map() };
 }
 
 export class Replica {
@@ -72,6 +74,10 @@ export class Replica {
   readonly layers: LayerIndex = {
     versionsOf: (name) => this.#contents.layers.get(name) ?? [],
     names: () => this.#contents.layers.names(),
+  };
+  readonly chains: ChainIndex = {
+    get: (name) => this.#contents.chains.get(name),
+    names: () => this.#contents.chains.names(),
   };
 
   constructor(events: ReplicaEvents) {
@@ -94,9 +100,11 @@ export class Replica {
     const before = this.#contents;
     const functions = contents.functions.takeOver(before.functions);
     const layers = contents.layers.takeOver(before.layers);
+    const chains = contents.chains.takeOver(before.chains);
     this.#contents = contents;
     for (const name of layers) this.#events.layerChanged(name);
     for (const name of functions) this.#events.functionChanged(name);
+    for (const name of chains) this.#events.chainChanged(name);
   }
 }
 
@@ -127,6 +135,8 @@ export class ReplicaStream {
     else if (line.record !== undefined) return this.#takeRecord(line);
     else if (line.gone !== undefined) this.#setFunction(line.gone, null);
     else if (line.layer !== undefined) return this.#takeLayer(line.layer, line.numbers ?? []);
+    else if (line.chain !== undefined) this.#setChain(line.chain.chainName, line.chain);
+    else if (line.goneChain !== undefined) this.#setChain(line.goneChain, null);
     else if (line.code !== undefined) this.#setDamage(line.code, line.damage ?? null);
     else if (line.whole !== undefined) return this.#takeWhole(line.whole, line.at ?? 0);
     else if (line.at !== undefined) this.#events.reached(this.life, line.at);
@@ -162,6 +172,11 @@ export class ReplicaStream {
   #setFunction(functionName: string, state: FunctionState | null): void {
     this.#contents.functions.set(functionName, state);
     if (this.whole) this.#events.functionChanged(functionName);
+  }
+
+  #setChain(chainName: string, chain: Chain | null): void {
+    this.#contents.chains.set(chainName, chain);
+    if (this.whole) this.#events.chainChanged(chainName);
   }
 
   #setDamage(sha256: string, damage: string | null): void {

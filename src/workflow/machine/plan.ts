@@ -74,10 +74,12 @@ export class PlanRun<Payload> {
     return this.#step;
   }
 
-  begin(input: Payload): readonly PlanAction<Payload>[] {
+  /** `from`: a run that ended there goes on. */
+  begin(input: Payload, from = 0): readonly PlanAction<Payload>[] {
     assert(this.#state === 'new', 'a run begins once');
     this.#state = 'running';
-    return this.#invoke(0, input);
+    assert(from < this.#plan.steps.length, `there is no step ${from}`);
+    return this.#invoke(from, input);
   }
 
   stepEnded(step: number, outcome: StepOutcome<Payload>): readonly PlanAction<Payload>[] {

@@ -10,7 +10,7 @@ import { SimulatedClock } from '../../../src/base/clock.ts';
 import { UserError } from '../../../src/base/errors.ts';
 import { LIMITS } from '../../../src/base/limits.ts';
 import { AsyncRunner } from '../../../src/gateway/async-runner.ts';
-import type { InvokeRequest, InvokeResult } from '../../../src/gateway/platform.ts';
+import type { ChainRequest, ChainResult, InvokeRequest, InvokeResult } from '../../../src/gateway/platform.ts';
 import { type EmbeddedStore, openEmbeddedStore } from '../../../src/store/embedded/embedded-store.ts';
 import type { FunctionConfig } from '../../../src/store/store.ts';
 import { createLog } from '../../../src/telemetry/log.ts';
@@ -37,6 +37,11 @@ interface Running {
   readonly done: (result: InvokeResult) => void;
 }
 
+interface RunningChain {
+  readonly request: ChainRequest;
+  readonly done: (result: ChainResult) => void;
+}
+
 class Setting {
   readonly clock: SimulatedClock = new SimulatedClock(1_000_000);
   readonly metrics: Metrics = new Metrics();
@@ -44,6 +49,7 @@ class Setting {
   store!: EmbeddedStore;
   runner!: AsyncRunner;
   running: Running[] = [];
+  chains: RunningChain[] = [];
   invokeCount = 0;
   /** Answers at once with this, if it is set. */
   always: InvokeResult | null = null;
@@ -61,6 +67,7 @@ class Setting {
 
   async start(): Promise<void> {
     this.running = [];
+    this.chains = [];
     this.store = await openEmbeddedStore(this.#folder, { clock: this.clock, report: () => {} });
     const { store, clock, metrics } = this;
     this.runner = new AsyncRunner(
@@ -69,6 +76,7 @@ class Setting {
         clock,
         metrics,
         log: createLog('silent'),
+        invokeChain: (request, done) => void this.chains.push({ request, done }),
         invoke: (request, done) => {
           this.invokeCount++;
           if (this.always !== null) return done(this.always);

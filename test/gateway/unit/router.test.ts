@@ -11,6 +11,7 @@ const router = new Router();
 function found(method: string, path: string): string {
   const result = router.find(method, path);
   if (result instanceof UserError) return `${result.code}: ${result.message}`;
+  if (result.kind === 'invoke-chain') return `invoke chain ${result.chainName}`;
   return result.kind === 'invoke'
     ? `invoke ${result.functionName}`
     : `${result.route.operation} ${Object.values(result.params).join()}`.trim();

@@ -1,0 +1,174 @@
+/**
+ * Runs chains: carries out what the plan says (machine/plan.ts), one invocation a step, through the same door as every other invocation.
+ *
+ * So a step waits, is refused, times out and loses its worker as an invocation does, and whatever ends it ends the chain. What has run is
+ * not undone, and not run again: an asynchronous chain that is put back goes on with the step that ended it.
+ */
+import { UserError } from '../base/errors.ts';
+import { LIMITS } from '../base/limits.ts';
+import type { ChainRequest, ChainResult, Dispatch, InvokeResult, StepRecord } from '../gateway/platform.ts';
+import { missingStep, stepNotFound, stepText } from '../store/chains.ts';
+import type { ChainProgress, Store } from '../store/store.ts';
+import type { Counter, Metrics } from '../telemetry/metrics.ts';
+import { chainPlan, type PlanAction, PlanRun, type StepOutcome } from './machine/plan.ts';
+import { stepRequestId } from './request-id.ts';
+
+export interface ChainDoors {
+  readonly store: Pick<Store, 'getVersion'>;
+  readonly dispatch: Pick<Dispatch, 'invoke'>;
+  readonly metrics: Metrics;
+}
+
+type Outcome = 'response' | 'error' | 'refused' | 'withdrawn';
+const OUTCOMES: readonly Outcome[] = ['response', 'error', 'refused', 'withdrawn'];
+
+/** What steps of all runs share. */
+interface Common extends ChainDoors {
+  readonly steps: Counter;
+  readonly between: { record(us: number): void };
+  ended(outcome: Outcome): void;
+}
+
+export class ChainRunner {
+  readonly #common: Common;
+
+  constructor(doors: ChainDoors) {
+    const { metrics } = doors;
+    const counters = new Map(
+      OUTCOMES.map((outcome) => [outcome, metrics.counter('perch_chain_invocations_total', outcome)]),
+    );
+    this.#common = {
+      ...doors,
+      steps: metrics.counter('perch_chain_steps_total'),
+      between: metrics.histogram('perch_chain_between_seconds'),
+      ended: (outcome) => counters.get(outcome)!.add(),
+    };
+  }
+
+  /**
+   * `done` is called exactly once, perhaps before this returns; or never, where the function returned was called first and had something
+   * to withdraw.
+   */
+  run(request: ChainRequest, done: (result: ChainResult) => void): () => void {
+    const { chain } = request;
+    // Nothing runs of a chain that cannot end.
+    const missing = missingStep(this.#common.store, chain, chain.at);
+    if (missing >= 0) {
+      this.#common.ended('refused');
+      const result: InvokeResult = { kind: 'refused', error: stepNotFound(chain, missing) };
+      done({ result, step: chain.at, input: request.payload, records: [] });
+      return () => {};
+    }
+    const running = new RunningChain(this.#common, request, done);
+    running.begin();
+    return () => running.withdraw();
+  }
+}
+
+class RunningChain {
+  readonly #common: Common;
+  readonly #request: ChainRequest;
+  readonly #done: (result: ChainResult) => void;
+  readonly #run: PlanRun<Buffer>;
+  readonly #records: StepRecord[] = [];
+  /** Of the step that runs, or ended last. */
+  #input: Buffer;
+  /** Of the step that ended last. */
+  #result: InvokeResult | null = null;
+  #withdrawStep: (() => void) | null = null;
+  #isWithdrawn = false;
+  #isOver = false;
+
+  constructor(common: Common, request: ChainRequest, done: (result: ChainResult) => void) {
+    this.#common = common;
+    this.#request = request;
+    this.#done = done;
+    this.#input = request.payload;
+    this.#run = new PlanRun(chainPlan(request.chain.steps));
+  }
+
+  begin(): void {
+    this.#carryOut(this.#run.begin(this.#request.payload, this.#request.chain.at));
+  }
+
+  /** Nobody waits for it any more: a step that waits for a core is withdrawn, one that runs is the last. */
+  withdraw(): void {
+    if (this.#isOver || this.#isWithdrawn) return;
+    this.#isWithdrawn = true;
+    this.#run.abandon();
+    this.#common.ended('withdrawn');
+    this.#withdrawStep?.();
+  }
+
+  #carryOut(actions: readonly PlanAction<Buffer>[]): void {
+    for (const action of actions) {
+      if (action.kind === 'invoke') this.#invoke(action.step, action.payload);
+      else if (action.kind === 'done') this.#end(action.step);
+    }
+  }
+
+  #invoke(step: number, payload: Buffer): void {
+    const { store, dispatch } = this.#common;
+    const { requestId, chain, clientContext, traceId, tail } = this.#request;
+    this.#input = payload;
+    const target = chain.steps[step]!;
+    const fn = store.getVersion(target.functionName, target.version);
+    // It was there when the chain began.
+    if (fn === null) return this.#refuse(step, stepNotFound(chain, step));
+    if (payload.length > LIMITS.payloadBytesMax) return this.#refuse(step, tooLarge(chain, step, payload.length));
+    this.#withdrawStep = null;
+    const request = {
+      requestId: stepRequestId(requestId, step),
+      fn,
+      payload,
+      clientContext,
+      traceId,
+      invokedArn: '',
+      // Any of them may be the one that ends it.
+      tail,
+    };
+    const withdraw = dispatch.invoke(request, (result) => this.#stepEnded(step, named(result, chain, step)));
+    if (this.#run.step === step) this.#withdrawStep = withdraw;
+  }
+
+  #refuse(step: number, error: UserError): void {
+    this.#stepEnded(step, { kind: 'refused', error });
+  }
+
+  #stepEnded(step: number, result: InvokeResult): void {
+    this.#result = result;
+    this.#withdrawStep = null;
+    if (result.kind !== 'refused') {
+      const { record } = result;
+      const betweenUs = record.queuedUs + record.startUs;
+      this.#records.push({ record, betweenUs });
+      this.#common.steps.add();
+      if (step > 0) this.#common.between.record(betweenUs);
+    }
+    const outcome: StepOutcome<Buffer> =
+      result.kind === 'response' ? { kind: 'output', payload: result.payload } : { kind: 'failed' };
+    this.#carryOut(this.#run.stepEnded(step, outcome));
+  }
+
+  #end(step: number): void {
+    this.#isOver = true;
+    const result = this.#result!;
+    this.#common.ended(result.kind);
+    this.#done({ result, step, input: this.#input, records: this.#records });
+  }
+}
+
+/** Which step is refused is part of what its caller is told. */
+function named(result: InvokeResult, chain: ChainProgress, step: number): InvokeResult {
+  if (result.kind !== 'refused') return result;
+  const { code, message, reason } = result.error;
+  const where = `Step ${step + 1} of chain '${chain.chainName}' (${stepText(chain.steps[step]!)})`;
+  return { kind: 'refused', error: new UserError(code, `${where}: ${message}`, reason) };
+}
+
+function tooLarge(chain: ChainProgress, step: number, bytes: number): UserError {
+  const message =
+    `The output of step ${step} of chain '${chain.chainName}' (${stepText(chain.steps[step - 1]!)}) has ${bytes} bytes; ` +
+    `the next step takes at most ${LIMITS.payloadBytesMax}.`;
+  return new UserError('RequestTooLargeException', message);
+}
