@@ -1,7 +1,7 @@
 /** One live instance as the agent sees it: its sandbox, its channel, and what it logs. */
 import { StringDecoder } from 'node:string_decoder';
 import { FRAME_HEADER_BYTES, FrameKind, INVOKE_FIXED_BYTES } from '../../wire/instance-frame.ts';
-import type { ExitReason, Sandbox } from '../sandbox/contract.ts';
+import type { ExitReason, Sandbox, SandboxTasks } from '../sandbox/contract.ts';
 import type { Invocation } from './contract.ts';
 import { FLOOD_BYTES } from './flood.ts';
 import { type FrameLimits, FrameReader } from './frame-reader.ts';
@@ -97,6 +97,7 @@ export class Instance {
   #killed = false;
   /** Where it was pinned last. */
   #cpus = NOWHERE;
+  #isBackground = false;
   #peakBytes = 0;
   #peakReadUs = -Infinity;
 
@@ -124,6 +125,16 @@ export class Instance {
     if (cpus === this.#cpus || cpus.length === 0) return false;
     this.#cpus = this.#sandbox.pin(cpus) ? cpus : NOWHERE;
     return this.#cpus === cpus;
+  }
+
+  background(isBackground: boolean): void {
+    if (isBackground === this.#isBackground) return;
+    this.#isBackground = isBackground;
+    this.#sandbox.background(isBackground);
+  }
+
+  tasks(): SandboxTasks | null {
+    return this.#sandbox.tasks();
   }
 
   freeze(): void {

@@ -114,6 +114,14 @@ export type ExitReason =
   /** It never came to life. The message says why and what to do. */
   | { readonly kind: 'start-failed'; readonly message: string };
 
+/** Where an observer finds what runs in a sandbox. */
+export interface SandboxTasks {
+  /** Folder of the version 2 cgroup in which it is alone; null where it has none. */
+  readonly cgroup: string | null;
+  /** Every process of it, as the platform sees their ids. */
+  processIds(): readonly number[];
+}
+
 export interface Sandbox {
   /** To the instance's descriptor 3. See wire/instance-frame.ts. */
   readonly channel: Writable;
@@ -129,6 +137,8 @@ export interface Sandbox {
    * where the machine cannot put it there and back (`check` says so), or it is dead; what is frozen can be changed too.
    */
   background(isBackground: boolean): boolean;
+  /** Null where there is nothing to be seen. */
+  tasks(): SandboxTasks | null;
   /**
    * Stops every process in it until `thaw`: none of them uses a CPU. It can be pinned and killed meanwhile, and what is
    * written to its channel waits. Nothing happens where the machine has no freezer (`check` says so), or it is dead.

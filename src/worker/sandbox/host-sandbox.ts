@@ -12,7 +12,7 @@ import { descendantProcesses, descendantTasks, Pinner } from './affinity.ts';
 import { Background } from './background.ts';
 import type { Cgroup } from './cgroup/cgroup.ts';
 import { killProcesses } from './cgroup/folder.ts';
-import type { ExitReason, Sandbox } from './contract.ts';
+import type { ExitReason, Sandbox, SandboxTasks } from './contract.ts';
 import { memoryHighWaterBytes } from './memory.ts';
 import { delay, drained, ignore } from './streams.ts';
 
@@ -96,6 +96,12 @@ class HostSandbox implements Sandbox {
 
   background(isBackground: boolean): boolean {
     return !this.#childGone && this.#background.set(isBackground);
+  }
+
+  tasks(): SandboxTasks {
+    const { cgroup } = this.#options;
+    const processIds = (): readonly number[] => cgroup?.processIds() ?? descendantProcesses(this.#processId);
+    return { cgroup: cgroup?.unifiedFolder || null, processIds };
   }
 
   /** Without a cgroup nothing is done: stopping by signals shows, and misses what is being forked. */
@@ -197,6 +203,10 @@ class FailedSandbox implements Sandbox {
 
   background(): boolean {
     return false;
+  }
+
+  tasks(): null {
+    return null;
   }
 
   freeze(): void {}

@@ -20,6 +20,7 @@ import type {
   Sandbox,
   SandboxBackend,
   SandboxSpec,
+  SandboxTasks,
   Zygote,
   ZygoteReport,
 } from './contract.ts';
@@ -162,6 +163,10 @@ class SafeSandbox implements Sandbox {
 
   background(isBackground: boolean): boolean {
     return this.#reason === undefined && !this.#killed && this.#inner?.background(isBackground) === true;
+  }
+
+  tasks(): SandboxTasks | null {
+    return this.#inner?.tasks() ?? null;
   }
 
   freeze(): void {

@@ -99,6 +99,7 @@ export class Runner {
       output: [child.stdout as Readable, child.stderr as Readable],
       pin: () => false,
       background: () => false,
+      tasks: () => null,
       freeze: () => {},
       thaw: () => {},
       kill: this.#kill,

@@ -124,6 +124,7 @@ export function sandboxOf(child: ChildProcess): Sandbox {
     output: [child.stdout as Readable, child.stderr as Readable],
     pin: () => false,
     background: () => false,
+    tasks: () => null,
     freeze: () => {},
     thaw: () => {},
     kill: () => void child.kill('SIGKILL'),

@@ -11,7 +11,7 @@ import { FRAME_HEADER_BYTES, FrameKind } from '../../../wire/instance-frame.ts';
 import { Pinner } from '../affinity.ts';
 import { Background } from '../background.ts';
 import type { Cgroup } from '../cgroup/cgroup.ts';
-import type { ExitReason, Sandbox } from '../contract.ts';
+import type { ExitReason, Sandbox, SandboxTasks } from '../contract.ts';
 import type { DescriptorPassing } from '../descriptor-passing.ts';
 import { reasonOfStatus } from '../exit-status.ts';
 import { delay, drained, ignore } from '../streams.ts';
@@ -104,6 +104,11 @@ export class CopySandbox implements Sandbox {
 
   background(isBackground: boolean): boolean {
     return !this.#ending && this.#background.set(isBackground);
+  }
+
+  tasks(): SandboxTasks {
+    const { cgroup } = this.#options;
+    return { cgroup: cgroup.unifiedFolder || null, processIds: () => cgroup.processIds() };
   }
 
   freeze(): void {

@@ -24,6 +24,8 @@ export interface Cgroup {
   /** Every thread in the group, and where there are several for one slot, in the one that freezes. */
   taskIds(): readonly number[];
   processIds(): readonly number[];
+  /** The version 2 folder with what is in it now; '' where there is none. Another one after a `prepare`, perhaps. */
+  readonly unifiedFolder: string;
   /** Sends SIGKILL to every process in the group; may miss one that is being forked, so repeat until it is empty. */
   killAll(): void;
   /** Stops every task in the group until `thaw`; nothing happens where the tree has no freezer. Kills reach them still. */

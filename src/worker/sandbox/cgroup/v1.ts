@@ -83,6 +83,8 @@ class CgroupV1 implements Cgroup {
   #tasks = '';
   #folders: readonly string[] = [];
   #freezer: Freezer | undefined;
+  /** Of the freezer. */
+  unifiedFolder = '';
   #attach = new OpenFiles([]);
   #memoryLimit = new KeptFile('');
   #memoryAndSwapLimit = new KeptFile('');
@@ -112,6 +114,7 @@ class CgroupV1 implements Cgroup {
     this.#memory = memory;
     this.#pids = pids;
     this.#any = memory || pids;
+    this.unifiedFolder = freezer;
     this.#freezer = freezer === '' ? undefined : new Freezer(freezer);
     this.#folders = [memory, pids, freezer].filter((folder) => folder !== '');
     for (const folder of this.#folders) makeFolder(folder);

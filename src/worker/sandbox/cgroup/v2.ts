@@ -108,6 +108,10 @@ class CgroupV2 implements Cgroup {
     this.#attach = new OpenFiles(this.attachFiles);
   }
 
+  get unifiedFolder(): string {
+    return this.#folder;
+  }
+
   attachDescriptors(): readonly number[] {
     return this.#attach.descriptors();
   }

@@ -107,6 +107,10 @@ export class FakeSandbox implements Sandbox {
     return true;
   }
 
+  tasks(): null {
+    return null;
+  }
+
   background(isBackground: boolean): boolean {
     if (this.ended) return false;
     this.#isBackground = isBackground;
