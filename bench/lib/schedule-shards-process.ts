@@ -43,10 +43,20 @@ interface ThreadOutput {
 
 const NS_PER_US = 1000;
 
-function meet(meeting: Int32Array, threadCount: number): void {
+/** Far more than a batch takes, on a busy machine too. */
+const MEETING_MS_MAX = 60_000;
+/** So often it is looked at the clock. */
+const SPINS = 1 << 16;
+
+/** All go on once all have come. Throws where one does not: it has ended, or makes fewer batches. */
+export function meet(meeting: Int32Array, threadCount: number, msMax: number = MEETING_MS_MAX): void {
   const arrived = Atomics.add(meeting, 0, 1);
   const enough = (Math.floor(arrived / threadCount) + 1) * threadCount;
-  while (Atomics.load(meeting, 0) < enough);
+  const startMs = performance.now();
+  for (let spins = 1; Atomics.load(meeting, 0) < enough; spins++) {
+    if (spins % SPINS === 0 && performance.now() - startMs > msMax)
+      throw new Error(`a thread has not come to a meeting of ${threadCount} in ${msMax} ms`);
+  }
 }
 
 function cpuNs(): number {
