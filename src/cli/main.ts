@@ -26,6 +26,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   gateway: () => import('./commands/gateway.ts'),
   doctor: () => import('./commands/doctor.ts'),
   demo: () => import('./commands/demo.ts'),
+  experiment: () => import('./commands/experiment.ts'),
 };
 
 const HELP_EPILOGUE = `

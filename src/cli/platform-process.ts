@@ -9,10 +9,12 @@ import { CliError, EXIT } from './exit-codes.ts';
 
 export interface PlatformProcess {
   readonly url: string;
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
 const STDERR_KEPT_CHARS = 4000;
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 /** `args` are added to those of `perch up`. Its stderr is kept for the message, should it not come up. */
 export async function startPlatform(args: readonly string[]): Promise<PlatformProcess> {
@@ -22,16 +24,17 @@ export async function startPlatform(args: readonly string[]): Promise<PlatformPr
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const end = (signal: NodeJS.Signals): void =>
+    void stop().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
   const stop = async (): Promise<void> => {
+    for (const signal of SIGNALS) process.off(signal, end);
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
     await exited;
     rmSync(folder, { recursive: true, force: true });
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => void stop().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143)));
-  }
+  for (const signal of SIGNALS) process.once(signal, end);
   try {
-    return { url: await readUrl(child), stop };
+    return { url: await readUrl(child), pid: child.pid ?? 0, stop };
   } catch (error) {
     await stop();
     throw error;

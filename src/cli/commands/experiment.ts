@@ -1,0 +1,126 @@
+/** `perch experiment sleepy`: the second paper's experiment on this machine, on platforms of its own. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { BUILDS, type Build, PIPELINES } from '../../experiment/pipelines.ts';
+import { type Latency, POLICIES, type Policy, SOURCES, type Source } from '../../experiment/policies.ts';
+import { type SleepyOptions, type SleepyResult, runSleepy } from '../../experiment/sleepy.ts';
+import { toCsv } from '../../experiment/report/csv.ts';
+import { toHtml } from '../../experiment/report/html.ts';
+import { FIGURES, toSvg } from '../../experiment/report/figures.ts';
+import { BAR_NOTES, tableOf } from '../../experiment/report/table.ts';
+import { CliError, EXIT } from '../exit-codes.ts';
+import { platformStarter } from '../experiment-platform.ts';
+import { collect, wholeNumber } from '../options.ts';
+import { Progress, formatTable, printJson, printLine, printNote } from '../terminal.ts';
+
+interface SleepyCommandOptions {
+  readonly chains: readonly number[];
+  readonly pipelines: readonly string[];
+  readonly builds: readonly Build[];
+  readonly policies: readonly Policy[];
+  readonly sources: readonly Source[];
+  readonly latency: readonly Latency[];
+  readonly rounds: number;
+  readonly smoke?: boolean;
+  readonly up?: readonly string[];
+  readonly out?: string;
+  readonly json?: boolean;
+}
+
+const CHAINS_MAX = 50;
+const ROUNDS_MAX = 100;
+const LATENCIES = ['local', 'remote'] as const;
+
+const HELP = `
+Chains of functions are triggered at once, on a platform of its own for each way to share the cores; the defaults take some minutes.
+  perch experiment sleepy --smoke                                   does it run here? (seconds)
+  perch experiment sleepy --chains 1,50 --policies dedicated,lend,fair --out results
+
+Lists take commas. What each number means, and what the paper had: docs/EXPERIMENT.md. Settings that this platform does not
+have are left out, and named at the end.`;
+
+export function register(program: Command): void {
+  const command = program.command('experiment').description('repeat an experiment of the papers on this machine');
+  command
+    .command('sleepy')
+    .description('chains of functions that wait, under each way to share the cores')
+    .option('--chains <counts>', `how many at once, 1 to ${CHAINS_MAX}`, numbers, [1, 10, 50])
+    .option('--pipelines <names>', 'image, compile', oneOf(PIPELINES.map(nameOf)), PIPELINES.map(nameOf))
+    .option('--builds <names>', 'functions that wait in the kernel, or poll', oneOf(BUILDS), [...BUILDS])
+    .option('--policies <names>', 'how cores are shared', oneOf(POLICIES), [...POLICIES])
+    .option('--sources <names>', 'where the platform knows from who sleeps', oneOf(SOURCES), [...SOURCES])
+    .option('--latency <names>', 'of the object server: local 0.5 ms, remote 20 ms', oneOf(LATENCIES), [...LATENCIES])
+    .option('--rounds <count>', 'of which medians are reported', wholeNumber(1, ROUNDS_MAX), 3)
+    .option('--up <option>', "an option for every 'perch up', such as --up=--cores=0-1; may be repeated", collect)
+    .option('--smoke', 'small inputs, few chains, one round: does it run?')
+    .option('--out <folder>', 'write results.json, results.csv, the figures and index.html there')
+    .option('--json', 'print JSON')
+    .addHelpText('after', HELP)
+    .action(sleepy);
+}
+
+const SMOKE = { chainCounts: [1, 4], latencies: ['local'], roundCount: 1, smoke: true } as const;
+
+async function sleepy(options: SleepyCommandOptions, command: Command): Promise<void> {
+  const experiment: SleepyOptions = {
+    chainCounts: options.chains,
+    pipelines: options.pipelines,
+    builds: options.builds,
+    latencies: options.latency,
+    settings: options.policies.flatMap((policy) => options.sources.map((source) => ({ policy, source }))),
+    roundCount: options.rounds,
+    smoke: false,
+    ...(options.smoke === true && smokeOf(command)),
+  };
+  const progress = new Progress();
+  const result = await runSleepy(experiment, platformStarter(options.up ?? []), (text) => progress.say(text)).finally(
+    () => progress.clear(),
+  );
+  if (result.rows.length === 0) throw new CliError(EXIT.usage, `nothing was measured: ${result.skipped.join('; ')}`);
+  const machine = `${cpus()[0]?.model ?? 'unknown processor'}, ${result.coreCount} cores, Node ${process.version}`;
+  if (options.out !== undefined) writeAll(options.out, result, machine);
+  if (options.json === true) return printJson({ machine, ...result });
+  printLine(`${machine}; chains led by the ${result.chainsBy}; medians of ${experiment.roundCount} rounds\n`);
+  process.stdout.write(formatTable(tableOf(result.rows), result.rows));
+  for (const note of BAR_NOTES) printLine(note);
+  for (const skipped of result.skipped) printNote(`left out: ${skipped}`);
+  if (options.out !== undefined) printNote(`written: ${join(options.out, 'index.html')} and what it is made of`);
+}
+
+/** What was given by hand stays. */
+function smokeOf(command: Command): Partial<SleepyOptions> {
+  const given = (name: string): boolean => command.getOptionValueSource(name) === 'cli';
+  return {
+    smoke: true,
+    ...(!given('chains') && { chainCounts: SMOKE.chainCounts }),
+    ...(!given('latency') && { latencies: SMOKE.latencies }),
+    ...(!given('rounds') && { roundCount: SMOKE.roundCount }),
+  };
+}
+
+function writeAll(folder: string, result: SleepyResult, machine: string): void {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'results.json'), JSON.stringify({ machine, ...result }, null, 2) + '\n');
+  writeFileSync(join(folder, 'results.csv'), toCsv(result.rows));
+  for (const figure of FIGURES) writeFileSync(join(folder, `${figure.name}.svg`), toSvg(figure, result.rows));
+  writeFileSync(join(folder, 'index.html'), toHtml(result, machine));
+}
+
+function nameOf({ name }: { readonly name: string }): string {
+  return name;
+}
+
+function numbers(text: string): readonly number[] {
+  return text.split(',').map(wholeNumber(1, CHAINS_MAX));
+}
+
+function oneOf<Name extends string>(names: readonly Name[]): (text: string) => readonly Name[] {
+  return (text) =>
+    text.split(',').map((asked) => {
+      const name = names.find((each) => each === asked);
+      if (name === undefined) throw new InvalidArgumentError(`There are ${names.join(', ')}.`);
+      return name;
+    });
+}

@@ -1,0 +1,92 @@
+/** One burst: all chains triggered at once, watched from outside, and every result checked. */
+import { createChains, runChain } from './chain-runner.ts';
+import { between, lookAt } from './counters.ts';
+import { type BurstMetrics, measure } from './metrics.ts';
+import type { ObjectServer } from './object-server/object-server.ts';
+import type { ChainRun } from './records.ts';
+import type { Build, Pipeline, PipelineInput } from './pipelines.ts';
+import type { ExperimentPlatform } from './platform.ts';
+import { LATENCIES_US, type Latency, type Source, functionBuild } from './policies.ts';
+
+export interface Burst {
+  readonly pipeline: Pipeline;
+  readonly build: Build;
+  readonly source: Source;
+  readonly latency: Latency;
+  readonly chainCount: number;
+}
+
+export interface BurstResult {
+  readonly metrics: BurstMetrics;
+  readonly runs: readonly ChainRun[];
+}
+
+const BUCKET = 'sleepy';
+
+export class BurstRunner {
+  readonly #platform: ExperimentPlatform;
+  readonly #objects: ObjectServer;
+  readonly #smoke: boolean;
+
+  constructor(platform: ExperimentPlatform, objects: ObjectServer, smoke: boolean) {
+    this.#platform = platform;
+    this.#objects = objects;
+    this.#smoke = smoke;
+  }
+
+  async prepare(): Promise<void> {
+    if (this.#platform.invokeChain !== null) await createChains(this.#platform);
+  }
+
+  /** Throws where a chain fails, or answers something else than it should. */
+  async run(burst: Burst): Promise<BurstResult> {
+    const inputs = burst.pipeline.inputs(this.#smoke);
+    await this.#objects.ask({ latencyUs: 0, clear: true });
+    for (const { kind, body } of inputs) await this.#objects.put(inputPath(kind), body);
+    await this.#objects.ask({ latencyUs: LATENCIES_US[burst.latency] });
+    const sources = {
+      platformPid: this.#platform.pid,
+      cores: this.#platform.cores,
+      objectServerUs: async () => (await this.#objects.ask({})).cpuUs,
+    };
+    const before = await lookAt(sources);
+    const runs = await Promise.all(
+      Array.from({ length: burst.chainCount }, (_, index) => this.#runOne(burst, inputs, index)),
+    );
+    // One question for both: the log is told once.
+    const { requests, cpuUs } = await this.#objects.ask({ latencyUs: 0 });
+    const after = await lookAt({ ...sources, objectServerUs: () => Promise.resolve(cpuUs) });
+    await this.#check(runs, inputs);
+    return { metrics: measure(runs, requests, between(before, after, this.#platform.cores.length)), runs };
+  }
+
+  #runOne(burst: Burst, inputs: readonly PipelineInput[], index: number): ReturnType<typeof runChain> {
+    const { kind } = inputs[index % inputs.length]!;
+    const payload = {
+      host: '127.0.0.1',
+      port: this.#objects.port,
+      bucket: BUCKET,
+      chain: String(index),
+      key: inputKey(kind),
+      steps: [],
+    };
+    const build = functionBuild(burst.build, burst.source);
+    return runChain(this.#platform, { pipeline: burst.pipeline, build, kind, payload });
+  }
+
+  async #check(runs: readonly Awaited<ReturnType<typeof runChain>>[], inputs: readonly PipelineInput[]): Promise<void> {
+    for (const run of runs) {
+      const { expected } = inputs.find((input) => input.kind === run.kind)!;
+      const found = await this.#objects.get(`/${BUCKET}/${run.key}`);
+      if (!found.equals(expected)) throw new Error(`a chain wrote something else than it should to '${run.key}'`);
+    }
+  }
+}
+
+function inputKey(kind: string): string {
+  return `input-${kind.replaceAll(' ', '-')}`;
+}
+
+function inputPath(kind: string): string {
+  return `/${BUCKET}/${inputKey(kind)}`;
+}

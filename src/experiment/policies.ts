@@ -1,0 +1,39 @@
+/** The settings that the experiment compares, and how `perch up` is told. */
+import type { Build } from './pipelines.ts';
+import type { PlatformStarter } from './platform.ts';
+
+/** How the cores are shared: docs/decisions/012. `dedicated` is what a platform without sharing does. */
+export const POLICIES = ['dedicated', 'lend', 'packed:3', 'packed:6', 'preempt', 'fair'] as const;
+export type Policy = (typeof POLICIES)[number];
+
+/** Where the platform knows from that a function sleeps. `collaborative`: from the function, in its polling build. */
+export const SOURCES = ['none', 'directed', 'collaborative', 'learning'] as const;
+export type Source = (typeof SOURCES)[number];
+
+export const LATENCIES_US = { none: 0, local: 500, remote: 20_000 } as const;
+export type Latency = keyof typeof LATENCIES_US;
+
+const SHARING_OPTION = '--sharing';
+const KNOWLEDGE_OPTION = '--knowledge';
+
+export interface Setting {
+  readonly policy: Policy;
+  readonly source: Source;
+}
+
+/** What `perch up` is started with; an Error that says what it lacks. */
+export function argumentsOf({ policy, source }: Setting, starter: PlatformStarter): readonly string[] | Error {
+  const args: string[] = [];
+  if (starter.takes(SHARING_OPTION)) args.push(SHARING_OPTION, policy);
+  else if (policy !== 'dedicated') return new Error(`policy '${policy}': this platform has no ${SHARING_OPTION}`);
+  if (starter.takes(KNOWLEDGE_OPTION)) args.push(KNOWLEDGE_OPTION, source);
+  else if (source === 'directed' || source === 'learning') {
+    return new Error(`source '${source}': this platform has no ${KNOWLEDGE_OPTION}`);
+  }
+  return args;
+}
+
+/** A function that blocks has nothing to say that the kernel does not know. */
+export function functionBuild(build: Build, source: Source): Build | 'hint' {
+  return build === 'poll' && source === 'collaborative' ? 'hint' : build;
+}

@@ -1,0 +1,58 @@
+/** The columns that are printed, and the numbers that CSV and figures take from the same list. */
+import type { BurstMetrics } from '../metrics.ts';
+import type { SleepyRow } from '../sleepy.ts';
+
+interface TableColumn {
+  readonly title: string;
+  readonly value: (row: SleepyRow) => string;
+  readonly alignRight?: boolean;
+}
+
+export function nameOf(row: SleepyRow): string {
+  return row.source === 'none' ? row.policy : `${row.policy}+${row.source}`;
+}
+
+function ms(us: number): string {
+  const value = us / 1000;
+  return value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0);
+}
+
+function percent(share: number): string {
+  return (share * 100).toFixed(1);
+}
+
+function number(title: string, metric: keyof BurstMetrics, format: (value: number) => string): TableColumn {
+  return { title, value: (row) => format(row.metrics[metric]), alignRight: true };
+}
+
+/** Rows of one experiment only: what does not change from row to row is left out. */
+export function tableOf(rows: readonly SleepyRow[]): readonly TableColumn[] {
+  const naming: readonly TableColumn[] = [
+    { title: 'PIPELINE', value: (row) => row.pipeline },
+    { title: 'BUILD', value: (row) => row.build },
+    { title: 'LATENCY', value: (row) => row.latency },
+    { title: 'CHAINS', value: (row) => String(row.chainCount), alignRight: true },
+    { title: 'POLICY', value: nameOf },
+  ];
+  return [
+    ...naming.filter((column) => column.title === 'POLICY' || new Set(rows.map(column.value)).size > 1),
+    number('TRIG ms', 'trigMeanUs', ms),
+    number('INTER ms', 'interMeanUs', ms),
+    number('INTER p50', 'interP50Us', ms),
+    number('EXEC ms', 'execMeanUs', ms),
+    number('IDLETIME %', 'idleTimeShare', percent),
+    number('WASTE %', 'wasteShare', percent),
+    number('USEFUL %', 'usefulShare', percent),
+    number('OTHERS %', 'overheadShare', percent),
+    number('MAKESPAN ms', 'makespanUs', ms),
+    number('× BOUND', 'makespanOverBound', (value) => value.toFixed(2)),
+  ];
+}
+
+export const BAR_NOTES: readonly string[] = [
+  '',
+  'IDLETIME: CPU time of functions while they waited for a response, over all of theirs (the mean over functions, as in the paper).',
+  'WASTE: cores that were idle or polling while a chain could have used them, over all cores and the whole time.',
+  'OTHERS: what was no function: the platform, the object server, this command, the rest of the machine.',
+  'BOUND: CPU work / cores + the longest chain by itself.',
+];
