@@ -10,11 +10,16 @@ import { outcome, type Outcome, Scheduler } from '../../src/scheduler/machine/sc
 import { isAfter } from '../../src/wire/cluster/sequence.ts';
 
 export interface World {
-  readonly workers: readonly { readonly coreCount: number; readonly memoryMb: number }[];
+  readonly workers: readonly {
+    readonly coreCount: number;
+    readonly memoryMb: number;
+    readonly extraSeatCount?: number;
+  }[];
   readonly versions: readonly {
     readonly functionIndex: number;
     readonly memoryMb: number;
     readonly coreCount?: number;
+    readonly isDedicated?: boolean;
   }[];
   readonly queueMax: number;
   readonly overtakeMax: number;
@@ -50,6 +55,7 @@ export class Model {
   /** In order of service, oldest first. */
   waiting: Waiter[] = [];
   readonly cores: number[] = [];
+  readonly extraSeats: Set<number> = new Set();
   readonly #workerOf: Map<number, number> = new Map();
   readonly #sequences: Map<number, number> = new Map();
   readonly #caps: number[] = [];
@@ -65,7 +71,10 @@ export class Model {
 
   constructor(world: World) {
     this.#world = world;
-    const wordCount = world.workers.reduce((sum, worker) => sum + Math.ceil(worker.coreCount / 32), 0);
+    const wordCount = world.workers.reduce(
+      (sum, { coreCount, extraSeatCount = 0 }) => sum + Math.ceil(coreCount / 32) + Math.ceil(extraSeatCount / 32),
+      0,
+    );
     this.scheduler = new Scheduler({
       epoch: 1,
       coreCountMax: wordCount * 32,
@@ -79,18 +88,23 @@ export class Model {
       firstSequence: world.firstSequence,
       isShared: world.isShared,
     });
-    for (const { coreCount, memoryMb } of world.workers) {
-      const worker = this.scheduler.addWorker(coreCount, memoryMb);
+    for (const { coreCount, memoryMb, extraSeatCount = 0 } of world.workers) {
+      const worker = this.scheduler.addWorker(coreCount, memoryMb, false, extraSeatCount);
       this.#caps[worker] = Infinity;
-      for (let i = 0; i < coreCount; i++) {
-        const core = this.scheduler.firstCore(worker) + i;
+      const firstExtra = this.scheduler.cores.firstExtra(this.scheduler.workers.homeOf(worker));
+      for (let i = 0; i < coreCount + extraSeatCount; i++) {
+        const isExtra = i >= coreCount;
+        const core = isExtra ? firstExtra + i - coreCount : this.scheduler.firstCore(worker) + i;
         this.cores.push(core);
         this.#workerOf.set(core, worker);
         this.#sequences.set(core, world.firstSequence);
+        if (!isExtra) continue;
+        this.extraSeats.add(core);
+        this.withdrawn.add(core);
       }
     }
-    world.versions.forEach(({ functionIndex, memoryMb, coreCount }, i) =>
-      this.scheduler.setVersion(i, functionIndex, memoryMb, coreCount),
+    world.versions.forEach(({ functionIndex, memoryMb, coreCount, isDedicated }, i) =>
+      this.scheduler.setVersion(i, functionIndex, memoryMb, { coreCount, isDedicated }),
     );
     this.tell(0);
     this.check();
@@ -214,6 +228,7 @@ export class Model {
   resume(core: number, request: number, version: number, ahead: number): void {
     const mask = this.#coreCount(version) > 1 ? this.#awayFrom(core, this.#coreCount(version)) : 0;
     if (!this.withdrawn.has(core) || this.#isLeased(core)) return;
+    if (this.extraSeats.has(core) && this.#isDedicated(version)) return;
     // It was granted once.
     const isAble = this.#world.workers.some(
       ({ coreCount, memoryMb }) =>
@@ -323,6 +338,10 @@ export class Model {
     const isFirst = !passed.some((other) => this.#classOf(other.version) === this.#classOf(version));
     assert.ok(isFirst || passes, 'FIFO in its size');
     assert.ok(this.#free(worker) >= this.#memory(version) || passes, `worker ${worker} has the memory`);
+    if (this.extraSeats.has(core)) {
+      assert.ok(!this.#isDedicated(version), `core ${core} is an extra seat`);
+      if (!passes && !wasKept) assert.deepEqual(this.#workersFor(version, true), [], 'a core would have been better');
+    }
     const sequences = cores.map((each) => this.#sequences.get(each)!);
     assert.ok(sequences.some((before) => sequence === (before + 1) % SEQUENCES));
     assert.ok(sequences.every((before) => isAfter(sequence, before)));
@@ -332,7 +351,8 @@ export class Model {
     const couldHold =
       oldest !== undefined &&
       this.#coreCount(oldest.version) === 1 &&
-      this.#capacity(worker) >= this.#memory(oldest.version);
+      this.#capacity(worker) >= this.#memory(oldest.version) &&
+      (!this.#isDedicated(oldest.version) || this.#isInWay(oldest.version, worker, version));
     if (couldHold && !isKept && !passes) {
       oldest.overtaken++;
       assert.ok(oldest.overtaken <= this.#world.overtakeMax, 'overtaken too often');
@@ -354,7 +374,7 @@ export class Model {
     const able = this.#world.workers.some((_, worker) => {
       const words = new Map<number, number>();
       for (const core of this.cores)
-        if (this.#workerOf.get(core) === worker && !this.withdrawn.has(core))
+        if (this.#workerOf.get(core) === worker && !this.withdrawn.has(core) && !this.extraSeats.has(core))
           words.set(core >>> 5, (words.get(core >>> 5) ?? 0) + 1);
       const most = Math.max(0, ...words.values());
       return most >= this.#coreCount(oldest.version) && this.#capacity(worker) >= this.#memory(oldest.version);
@@ -391,6 +411,18 @@ export class Model {
     return this.#world.versions[version]!.coreCount ?? 1;
   }
 
+  #isDedicated(version: number): boolean {
+    return this.#coreCount(version) > 1 || this.#world.versions[version]!.isDedicated === true;
+  }
+
+  /** Would a lease of the version there leave too little memory for one that waits for a core of the worker's own? */
+  #isInWay(waiting: number, worker: number, version: number): boolean {
+    const isOpen = this.cores.some(
+      (core) => this.#workerOf.get(core) === worker && !this.extraSeats.has(core) && !this.withdrawn.has(core),
+    );
+    return isOpen && this.#free(worker) - this.#memory(version) < this.#memory(waiting);
+  }
+
   #end(lease: ModelLease): void {
     this.leases.delete(lease.core);
     this.over.push(lease);
@@ -402,7 +434,8 @@ export class Model {
 
   #classOf(version: number): number {
     const coreCount = this.#coreCount(version);
-    return coreCount > 1 ? -Math.floor(Math.log2(coreCount)) : Math.floor(Math.log2(this.#memory(version)));
+    if (coreCount > 1) return -Math.floor(Math.log2(coreCount));
+    return Math.floor(Math.log2(this.#memory(version))) + (this.#isDedicated(version) ? 100 : 0);
   }
 
   #capacity(worker: number): number {
@@ -429,8 +462,8 @@ export class Model {
     return isKept && this.#unreserved(worker) >= this.#memory(version);
   }
 
-  /** Workers, but the kept one, with the idle cores in a word and the memory. */
-  #workersFor(version: number): number[] {
+  /** Workers, but the kept one, with the idle cores in a word and the memory: extra seats too, where they are good for it. */
+  #workersFor(version: number, isDedicated: boolean = this.#isDedicated(version)): number[] {
     return this.#world.workers
       .map((_, worker) => worker)
       .filter((worker) => this.scheduler.workers.homeOf(worker) !== this.scheduler.overtaking.keptHome)
@@ -438,7 +471,7 @@ export class Model {
       .filter((worker) => {
         const words = new Map<number, number>();
         for (const core of this.cores)
-          if (this.#workerOf.get(core) === worker && this.#isIdle(core))
+          if (this.#workerOf.get(core) === worker && this.#isIdle(core) && !(isDedicated && this.extraSeats.has(core)))
             words.set(core >>> 5, (words.get(core >>> 5) ?? 0) + 1);
         return [...words.values()].some((idle) => idle >= this.#coreCount(version));
       });

@@ -45,7 +45,7 @@ class Cluster {
     this.shards = memory.shards.map((_, shard) => new Scheduler(limits, { memory, shard }));
     const [first] = this.shards;
     for (const coreCount of workers) first!.addWorker(coreCount, 10_000);
-    [1, 4, 2, 32].forEach((coreCount, version) => first!.setVersion(version, version, 10, coreCount));
+    [1, 4, 2, 32].forEach((coreCount, version) => first!.setVersion(version, version, 10, { coreCount }));
     this.settle();
   }
 
@@ -159,7 +159,7 @@ test('refused where no worker has as many cores, or none of those the memory', (
   assert.equal(small.request(0, MANY), outcome.refusedCores);
   const [machine] = small.shards;
   machine!.addWorker(1, 50_000);
-  machine!.setVersion(5, 0, 20_000, 4);
+  machine!.setVersion(5, 0, 20_000, { coreCount: 4 });
   assert.equal(small.request(1, 5), outcome.refusedMemory);
   assert.deepEqual([machine!.count('refusedCores'), machine!.count('refusedMemory')], [1, 1]);
 });

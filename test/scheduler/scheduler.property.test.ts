@@ -10,7 +10,11 @@ const MEMORY_SIZES_MB = [1, 100, 128, 200, 256, 300, 500, 512, 1000, 3000];
 
 const world: fc.Arbitrary<World> = fc.record({
   workers: fc.array(
-    fc.record({ coreCount: fc.constantFrom(...WORKER_SIZES), memoryMb: fc.constantFrom(100, 300, 600, 1000, 2500) }),
+    fc.record({
+      coreCount: fc.constantFrom(...WORKER_SIZES),
+      memoryMb: fc.constantFrom(100, 300, 600, 1000, 2500),
+      extraSeatCount: fc.constantFrom(0, 0, 1, 3, 32, 34),
+    }),
     { minLength: 1, maxLength: 3 },
   ),
   versions: fc.array(
@@ -18,6 +22,7 @@ const world: fc.Arbitrary<World> = fc.record({
       functionIndex: fc.nat(2),
       memoryMb: fc.constantFrom(...MEMORY_SIZES_MB),
       coreCount: fc.constantFrom(1, 1, 1, 2, 3, 5, 32),
+      isDedicated: fc.constantFrom(false, false, true),
     }),
     { minLength: 4, maxLength: 6 },
   ),
@@ -29,7 +34,11 @@ const world: fc.Arbitrary<World> = fc.record({
 
 const small: fc.Arbitrary<World> = world.map((wide) => ({
   ...wide,
-  workers: wide.workers.map(({ memoryMb }, i) => ({ coreCount: (i % 3) + 1, memoryMb })),
+  workers: wide.workers.map(({ memoryMb, extraSeatCount }, i) => ({
+    coreCount: (i % 3) + 1,
+    memoryMb,
+    extraSeatCount: (extraSeatCount ?? 0) % 5,
+  })),
   versions: wide.versions.map((version) => ({
     ...version,
     coreCount: version.coreCount === 32 ? 2 : version.coreCount,
@@ -37,7 +46,7 @@ const small: fc.Arbitrary<World> = world.map((wide) => ({
 }));
 
 type Event = readonly [kind: number, a: number, b: number];
-const events: fc.Arbitrary<Event[]> = fc.array(fc.tuple(fc.nat(30), fc.nat(999), fc.nat(999)), {
+const events: fc.Arbitrary<Event[]> = fc.array(fc.tuple(fc.nat(35), fc.nat(999), fc.nat(999)), {
   maxLength: 200,
   size: 'max',
 });
@@ -46,6 +55,7 @@ function apply(model: Model, [kind, a, b]: Event, versionCount: number, workerCo
   const leases = [...model.leases.values()];
   const lease = leases[a % Math.max(leases.length, 1)];
   const core = model.cores[a % Math.min(model.cores.length, 4)]!;
+  const extraSeat = [...model.extraSeats][a % Math.max(Math.min(model.extraSeats.size, 4), 1)];
   if (kind <= 8) {
     const request = model.freeRequest();
     if (request !== undefined) model.request(request, a % versionCount);
@@ -75,7 +85,10 @@ function apply(model: Model, [kind, a, b]: Event, versionCount: number, workerCo
     model.tell(b % 3);
     if (request !== undefined) model.requestAgain(request, a % versionCount, b % 10);
   } else if (kind === 29) model.forget(a % workerCount);
-  else model.evicted(a % workerCount, b % versionCount);
+  else if (kind >= 31) {
+    if (extraSeat !== undefined && kind >= 33) model.giveBack(extraSeat);
+    else if (extraSeat !== undefined) model.withdraw(extraSeat);
+  } else model.evicted(a % workerCount, b % versionCount);
 }
 
 for (const [name, worlds] of [

@@ -8,7 +8,11 @@
  *   word 0            word 1        word 2
  *   [31 ........... 0][- .... - 32] [- ......... 65 64]     - belongs to no core, is never set
  *
- * A word never spans two workers, so a word tells the worker. Where several shards share the words, claiming a core is
+ * A word never spans two workers, so a word tells the worker. After the words of its cores a worker may have words of *extra* seats: they are
+ * granted, released, withdrawn and returned as cores are, and taken only where no core fits (docs/decisions/012-sharing-cores.md). Unless
+ * something else is said, a core is a seat of either kind here.
+ *
+ * Where several shards share the words, claiming a core is
  * one compare-and-swap of its word and freeing it one atomic or. Where one thread has them to itself, plain loads and
  * stores do: atomics are calls out of compiled code and cost a decision 12 to 20 %.
  *
@@ -19,7 +23,9 @@ import { globalWord, type Place } from './memory.ts';
 import type { SharedInt32 } from './shared.ts';
 import { word, wordCountOf, type Words } from './words.ts';
 
-const { STRIDE_LOG2, IDLE, WITHDRAWN, HOME, WORD_COUNT } = word;
+const { STRIDE_LOG2, IDLE, WITHDRAWN, HOME, WORD_COUNTS } = word;
+const EXTRA_SHIFT = 16;
+const OWN_MASK = 0xffff;
 
 export class Cores {
   /** Size of the core index space, padding of partly used words included. */
@@ -40,26 +46,30 @@ export class Cores {
     this.coreCountMax = this.#wordCountMax * 32;
   }
 
-  /** Takes words for the cores of one more worker, none of them idle yet; answers the worker's home. */
-  addWorker(coreCount: number): number {
-    const wordCount = Math.ceil(coreCount / 32);
+  /** Takes words for the cores of one more worker and for its extra seats, none of them idle yet; answers the worker's home. */
+  addWorker(coreCount: number, extraSeatCount = 0): number {
+    const ownCount = Math.ceil(coreCount / 32);
+    const wordCount = ownCount + Math.ceil(extraSeatCount / 32);
     const home = Atomics.add(this.#globals, globalWord.WORD_COUNT, wordCount);
     assert(home + wordCount <= this.#wordCountMax, `no place for ${coreCount} more cores in ${this.coreCountMax}`);
     for (let i = 0; i < wordCount; i++) {
-      const rest = coreCount - i * 32;
-      const at = (home + i) << STRIDE_LOG2;
+      const rest = i < ownCount ? coreCount - i * 32 : extraSeatCount - (i - ownCount) * 32;
       this.#registered[home + i] = rest >= 32 ? -1 : (1 << rest) - 1;
-      this.#words[at + HOME] = home;
-      this.#words[at + WORD_COUNT] = wordCount;
+      this.#words[((home + i) << STRIDE_LOG2) + HOME] = home;
     }
+    this.#words[(home << STRIDE_LOG2) + WORD_COUNTS] = ((wordCount - ownCount) << EXTRA_SHIFT) | ownCount;
+    Atomics.add(this.#globals, globalWord.EXTRA_COUNT, extraSeatCount);
     return home;
   }
 
-  /** All its cores at once: idle, or wished out. */
+  /** All its cores at once: idle, or wished out. Its extra seats are wished out. */
   open(home: number, isIdle: boolean): void {
     const end = this.endOf(home) >>> 5;
-    for (let index = home; index < end; index++)
-      Atomics.store(this.#words, (index << STRIDE_LOG2) + (isIdle ? IDLE : WITHDRAWN), this.#registered[index]!);
+    const ownEnd = this.#ownEnd(home);
+    for (let index = home; index < end; index++) {
+      const offset = isIdle && index < ownEnd ? IDLE : WITHDRAWN;
+      Atomics.store(this.#words, (index << STRIDE_LOG2) + offset, this.#registered[index]!);
+    }
   }
 
   /** The home of the core's worker. */
@@ -67,9 +77,34 @@ export class Cores {
     return this.#words[((core >>> 5) << STRIDE_LOG2) + HOME]!;
   }
 
-  /** The core after the worker's last, padding included; its first is `home * 32`. */
+  /** The core after the worker's last, padding and extra seats included; its first is `home * 32`. */
   endOf(home: number): number {
-    return (home + this.#words[(home << STRIDE_LOG2) + WORD_COUNT]!) << 5;
+    const counts = this.#words[(home << STRIDE_LOG2) + WORD_COUNTS]!;
+    return (home + (counts & OWN_MASK) + (counts >>> EXTRA_SHIFT)) << 5;
+  }
+
+  /** The first of the worker's extra seats, if it has any. */
+  firstExtra(home: number): number {
+    return this.#ownEnd(home) << 5;
+  }
+
+  /** Has any worker extra seats? */
+  get hasExtras(): boolean {
+    return this.#globals[globalWord.EXTRA_COUNT] !== 0;
+  }
+
+  hasExtrasAt(home: number): boolean {
+    return this.#words[(home << STRIDE_LOG2) + WORD_COUNTS]! >>> EXTRA_SHIFT !== 0;
+  }
+
+  /** Is it an extra seat of the worker? */
+  isExtra(core: number, home: number): boolean {
+    return core >>> 5 !== home && core >>> 5 >= this.#ownEnd(home);
+  }
+
+  /** What a warm hint says of an instance that ran there: a core of the worker's own, this one if it is such. */
+  hintOf(core: number, home: number): number {
+    return this.isExtra(core, home) ? home << 5 : core;
   }
 
   /** The core after the last, padding included. */
@@ -92,10 +127,18 @@ export class Cores {
     return (this.#words[at]! & bit) !== 0 && this.#claimBit(at, bit);
   }
 
-  /** Claims the lowest idle core of the worker; -1 if it has none. As many steps as the worker has words. */
+  /** Claims the lowest idle core of the worker's own; -1 if it has none. As many steps as the worker has words. */
   claimOn(home: number): number {
-    const end = home + this.#words[(home << STRIDE_LOG2) + WORD_COUNT]!;
-    for (let index = home; index < end; index++) {
+    return this.#claimIn(home, this.#ownEnd(home));
+  }
+
+  /** The same of its extra seats. */
+  claimExtraOn(home: number): number {
+    return this.#claimIn(this.#ownEnd(home), this.endOf(home) >>> 5);
+  }
+
+  #claimIn(first: number, end: number): number {
+    for (let index = first; index < end; index++) {
       const bit = this.#claimLowest((index << STRIDE_LOG2) + IDLE);
       if (bit !== 0) return (index << 5) + 31 - Math.clz32(bit);
     }
@@ -119,11 +162,11 @@ export class Cores {
     }
   }
 
-  /** The word of the worker with so many idle cores, that of the core before the others; -1: it has none. */
+  /** The word of the worker's own cores with so many idle, that of the core before the others; -1: it has none. */
   wordWith(home: number, count: number, core: number): number {
     const preferred = core >>> 5;
     if (core >= 0 && this.idleCountIn(preferred) >= count) return preferred;
-    const end = this.endOf(home) >>> 5;
+    const end = this.#ownEnd(home);
     for (let index = home; index < end; index++) if (this.idleCountIn(index) >= count) return index;
     return -1;
   }
@@ -133,17 +176,17 @@ export class Cores {
     return countBits(this.#isShared ? Atomics.load(this.#words, at) : this.#words[at]!);
   }
 
-  /** The most idle cores in a word of the worker. */
+  /** The most idle cores in a word of the worker's own cores. */
   mostIdleCount(home: number): number {
-    const end = this.endOf(home) >>> 5;
+    const end = this.#ownEnd(home);
     let most = 0;
     for (let index = home; index < end; index++) most = Math.max(most, this.idleCountIn(index));
     return most;
   }
 
-  /** The most cores that one word of the worker can come to have idle. */
+  /** The most cores that one word of the worker's own cores can come to have idle. */
   couldIdleCount(home: number): number {
-    const end = this.endOf(home) >>> 5;
+    const end = this.#ownEnd(home);
     let most = 0;
     for (let index = home; index < end; index++)
       most = Math.max(most, countBits(this.#registered[index]! & ~this.#words[(index << STRIDE_LOG2) + WITHDRAWN]!));
@@ -170,12 +213,26 @@ export class Cores {
     else this.#words[at]! |= bit;
   }
 
+  /** Of the worker's own. */
   hasIdle(home: number): boolean {
     const at = home << STRIDE_LOG2;
     if (this.#words[at + IDLE]! !== 0) return true;
-    const wordCount = this.#words[at + WORD_COUNT]!;
-    for (let i = 1; i < wordCount; i++) if (this.#words[at + (i << STRIDE_LOG2) + IDLE]! !== 0) return true;
+    const ownCount = this.#words[at + WORD_COUNTS]! & OWN_MASK;
+    for (let i = 1; i < ownCount; i++) if (this.#words[at + (i << STRIDE_LOG2) + IDLE]! !== 0) return true;
     return false;
+  }
+
+  /** Of the worker's extra seats. */
+  hasIdleExtra(home: number): boolean {
+    const end = this.endOf(home) >>> 5;
+    for (let index = this.#ownEnd(home); index < end; index++)
+      if (this.#words[(index << STRIDE_LOG2) + IDLE]! !== 0) return true;
+    return false;
+  }
+
+  /** Has the worker an idle core for a request that is dedicated, or may have an extra seat? */
+  hasIdleFor(home: number, isDedicated: boolean): boolean {
+    return this.hasIdle(home) || (!isDedicated && this.hasIdleExtra(home));
   }
 
   /** An atomic load: nothing that is read after it is read before it. */
@@ -207,9 +264,9 @@ export class Cores {
     return (Atomics.and(this.#words, ((core >>> 5) << STRIDE_LOG2) + WITHDRAWN, ~bit) & bit) !== 0;
   }
 
-  /** True if no core of the worker can serve a request any more until one is given back. */
-  allWithdrawn(home: number): boolean {
-    const end = this.endOf(home) >>> 5;
+  /** True if no core of the worker can serve a request, which is dedicated or may have an extra seat, any more until one is given back. */
+  allWithdrawn(home: number, isDedicated: boolean): boolean {
+    const end = isDedicated ? this.#ownEnd(home) : this.endOf(home) >>> 5;
     for (let index = home; index < end; index++) {
       if (this.#words[(index << STRIDE_LOG2) + WITHDRAWN]! !== this.#registered[index]!) return false;
     }
@@ -222,6 +279,11 @@ export class Cores {
     let all = 0;
     for (let i = first; i < end; i++) all ^= words[(cores[i]! >>> 5) << STRIDE_LOG2]!;
     return all;
+  }
+
+  /** The word after those of the worker's own cores. */
+  #ownEnd(home: number): number {
+    return home + (this.#words[(home << STRIDE_LOG2) + WORD_COUNTS]! & OWN_MASK);
   }
 
   /** False if another shard was faster. */

@@ -32,6 +32,8 @@ export const counter = {
   /** To a provisioned instance, past others that wait for memory. */
   grantProvisioned: 19,
   refusedCores: 20,
+  /** On an extra seat, where no core fitted. */
+  grantExtra: 21,
 } as const;
 
 export type CounterName = keyof typeof counter;

@@ -19,7 +19,7 @@ import { countWord, type Place } from './memory.ts';
 import type { Overtaking } from './overtaking.ts';
 import type { Placement } from './placement.ts';
 import type { Provisioned } from './provisioned.ts';
-import { type Queue, severalClassOf } from './queue.ts';
+import { classOf, type Queue, severalClassOf } from './queue.ts';
 import type { Rooms } from './rooms.ts';
 import type { SharedInt32 } from './shared.ts';
 import type { Summary } from './summary.ts';
@@ -36,6 +36,7 @@ interface Parts {
   readonly leases: Leases;
   readonly workers: Workers;
   readonly summary: Summary;
+  readonly extras: Summary;
   readonly rooms: Rooms;
   readonly versions: Versions;
   readonly queue: Queue;
@@ -53,6 +54,7 @@ export class Dispatch {
   readonly #leases: Leases;
   readonly #workers: Workers;
   readonly #summary: Summary;
+  readonly #extras: Summary;
   readonly #rooms: Rooms;
   readonly #versions: Versions;
   readonly #queue: Queue;
@@ -78,6 +80,7 @@ export class Dispatch {
     this.#leases = parts.leases;
     this.#workers = parts.workers;
     this.#summary = parts.summary;
+    this.#extras = parts.extras;
     this.#rooms = parts.rooms;
     this.#versions = parts.versions;
     this.#queue = parts.queue;
@@ -98,11 +101,12 @@ export class Dispatch {
 
   /** A claimed core for it, its memory reserved; -1 if it has to wait. */
   findForNew(version: number, memoryMb: number): number {
-    if (this.#summary.hasRoom(memoryMb) && this.#isTurn()) {
-      if (this.#queue.length === 0) return this.#placement.find(version, memoryMb);
-      // Somebody waits, for memory. Who asks about as much may not pass him at all, who asks less only so often.
-      if (!this.#queue.hasClassOf(memoryMb, this.#versions.coreCount(version)))
-        return this.#findBesideWaiting(version, memoryMb);
+    const isOwn = this.#summary.hasRoom(memoryMb);
+    if ((isOwn || this.#hasExtraFor(version, memoryMb)) && this.#isTurn()) {
+      if (this.#queue.length === 0)
+        return isOwn ? this.#placement.find(version, memoryMb) : this.#placement.findExtra(version, memoryMb);
+      // Somebody waits, mostly for memory. Who asks about as much may not pass him at all, who asks less only so often.
+      if (!this.#queue.hasClass(this.#classOf(version))) return this.#findBesideWaiting(version, memoryMb);
     }
     return -1;
   }
@@ -142,8 +146,8 @@ export class Dispatch {
 
   wait(request: number, version: number, memoryMb: number): void {
     const coreCount = this.#versions.coreCount(version);
-    if (coreCount > 1) this.#lookLater(memoryMb, coreCount);
-    this.#queue.pushBack(request, version, memoryMb, coreCount);
+    if (coreCount > 1) this.#lookLater(version);
+    this.#queue.pushBack(request, version, memoryMb, this.#classOf(version));
     if (this.#isShared) this.#raise(version);
   }
 
@@ -163,7 +167,7 @@ export class Dispatch {
 
   /** Before everybody else. No worker is to be kept for another then. */
   waitFirst(request: number, version: number, memoryMb: number): void {
-    this.#queue.pushFront(request, version, memoryMb, this.#versions.coreCount(version));
+    this.#queue.pushFront(request, version, memoryMb, this.#classOf(version));
     this.#looks.gave(EVERYWHERE);
     this.endKept();
     if (this.#isShared) this.#raise(version);
@@ -205,10 +209,15 @@ export class Dispatch {
     if (home === this.#overtaking.homeKept || this.#cores.isWithdrawn(core) || !this.#isTurn()) return false;
     // It may be the last core that an older request of several lacked.
     if (this.#queue.hasSeveral) return false;
-    const entry = this.#queue.oldestWithin(this.#workers.free(home));
+    const isExtra = this.#cores.isExtra(core, home);
+    // It may be memory that was short, and a core is better than an extra seat.
+    if (isExtra && this.#cores.hasIdle(home)) return false;
+    const freeMb = this.#workers.free(home);
+    const entry = this.#queue.oldestWithin(freeMb, isExtra ? -1 : freeMb);
     if (entry < 0) return false;
-    if (entry !== this.#queue.oldest() && !this.#overtaking.mayPassOn(home)) return false;
-    if (!this.#workers.reserve(home, this.#queue.memoryMb(entry))) return false;
+    const memoryMb = this.#queue.memoryMb(entry);
+    if (entry !== this.#queue.oldest() && !this.#overtaking.mayPassOn(home, memoryMb)) return false;
+    if (!this.#workers.reserve(home, memoryMb)) return false;
     const request = this.#queue.request(entry);
     const version = this.#queue.version(entry);
     this.#placement.takeWarmOn(home, version);
@@ -240,7 +249,7 @@ export class Dispatch {
   serveWoken(): void {
     this.#looks.gave(EVERYWHERE);
     this.serveWaiting();
-    if (this.#queue.length === 0 || !this.#turns.isAside || this.#summary.greatest < 0) return;
+    if (this.#queue.length === 0 || !this.#turns.isAside || this.greatest < 0) return;
     if (!this.#overtaking.countLook()) return;
     this.settle(this.#overtaking.keptHome);
     this.serveWaiting();
@@ -256,7 +265,17 @@ export class Dispatch {
     if (this.#rooms.settleSeen(home)) this.owes = true;
   }
 
+  /** The greatest room of all, extra seats too; -1: nothing is idle. */
+  get greatest(): number {
+    return Math.max(this.#summary.greatest, this.#extraGreatest);
+  }
+
   // ---- leaves
+
+  /** Nothing is looked up where there are none. */
+  get #extraGreatest(): number {
+    return this.#cores.hasExtras ? this.#extras.greatest : -1;
+  }
 
   /**
    * What is idle does not suit those who wait here. Other shards have to know before this one goes on with newcomers: each of two shards that
@@ -269,14 +288,32 @@ export class Dispatch {
 
   /** A core for a request that is not the oldest; a worker may become kept for the oldest instead. */
   #findOvertaking(version: number, memoryMb: number, where: number = EVERYWHERE): number {
-    const core = this.#placement.find(version, memoryMb, where);
+    const core = this.#find(version, memoryMb, where);
     if (core < 0) return -1;
     const home = this.#cores.homeOf(core);
     if (this.#overtaking.mayPassOn(home)) return core;
     this.#placement.putBack(core, version, memoryMb);
     this.settle(home);
     // While a worker is kept nobody is counted, so the second place is final.
-    return this.#summary.hasRoom(memoryMb) ? this.#placement.find(version, memoryMb, where) : -1;
+    const isRoom = this.#summary.hasRoom(memoryMb) || this.#hasExtraFor(version, memoryMb);
+    return isRoom ? this.#find(version, memoryMb, where) : -1;
+  }
+
+  /** What `find` finds, or else an extra seat where the version may have one. -1: there is none of either. */
+  #find(version: number, memoryMb: number, where: number): number {
+    const mayFind = this.#versions.coreCount(version) > 1 || this.#summary.hasRoom(memoryMb);
+    const core = mayFind ? this.#placement.find(version, memoryMb, where) : -1;
+    if (core >= 0 || !this.#hasExtraFor(version, memoryMb)) return core;
+    return this.#placement.findExtra(version, memoryMb);
+  }
+
+  #hasExtraFor(version: number, memoryMb: number): boolean {
+    return this.#cores.hasExtras && !this.#versions.isDedicated(version) && this.#extras.hasRoom(memoryMb);
+  }
+
+  #classOf(version: number): number {
+    const versions = this.#versions;
+    return classOf(versions.memoryMb(version), versions.coreCount(version), versions.isDedicated(version));
   }
 
   /** Is it worth a look at what is provisioned? */
@@ -301,10 +338,10 @@ export class Dispatch {
   }
 
   /** One who wants several cores begins to wait: if he is first, he has just looked everywhere; what other shards have given since then they have not told. */
-  #lookLater(memoryMb: number, coreCount: number): void {
-    const several = severalClassOf(coreCount);
+  #lookLater(version: number): void {
     if (this.#isShared) this.#looks.gave(EVERYWHERE);
-    else if (!this.#queue.hasClassOf(memoryMb, coreCount)) this.#looks.looked(several);
+    else if (!this.#queue.hasClass(this.#classOf(version)))
+      this.#looks.looked(severalClassOf(this.#versions.coreCount(version)));
   }
 
   /** The worker has come to have more cores or memory in all. */
@@ -315,10 +352,9 @@ export class Dispatch {
 
   #waitAgain(request: number, version: number, since: number): void {
     const memoryMb = this.#versions.memoryMb(version);
-    const coreCount = this.#versions.coreCount(version);
     const before = this.#queue.oldest();
-    this.#queue.insert({ request, version, memoryMb, coreCount }, since);
-    if (coreCount > 1) this.#looks.gave(EVERYWHERE);
+    this.#queue.insert({ request, version, memoryMb, queueClass: this.#classOf(version) }, since);
+    if (this.#versions.coreCount(version) > 1) this.#looks.gave(EVERYWHERE);
     // No worker is to be kept for one who has waited less.
     if (this.#queue.oldest() !== before) this.endKept();
     if (this.#isShared) this.#raise(version);
@@ -326,7 +362,7 @@ export class Dispatch {
 
   #serveRound(): void {
     if (this.#overtaking.keptHome >= 0) this.#serveKept();
-    if (this.#summary.greatest > 0 || this.#mayPassBy) this.#serveAll();
+    if (this.greatest > 0 || this.#mayPassBy) this.#serveAll();
   }
 
   /** True: a worker is kept from now on for the oldest, who wants several cores and finds nothing. */
@@ -368,7 +404,7 @@ export class Dispatch {
     const memoryMb = this.#queue.memoryMb(entry);
     const core =
       entry === this.#queue.oldest()
-        ? this.#placement.find(version, memoryMb, where)
+        ? this.#find(version, memoryMb, where)
         : this.#findOvertaking(version, memoryMb, where);
     if (core >= 0) this.#serve(entry, core);
     return core >= 0;
@@ -377,7 +413,8 @@ export class Dispatch {
   #serveAll(): void {
     for (;;) {
       if (!this.#isTurn()) return;
-      const entry = this.#queue.oldestWithin(this.#summary.greatest);
+      const ownMb = this.#summary.greatest;
+      const entry = this.#queue.oldestWithin(Math.max(ownMb, this.#extraGreatest), ownMb);
       if (this.#queue.hasSeveral && this.#serveSeveral(entry)) continue;
       if (entry < 0) {
         if (this.#servePassing()) continue;
@@ -417,7 +454,7 @@ export class Dispatch {
 
   /** Cores are idle, and they do not suit who waits here: nobody is to stand back for him. */
   #standAside(): void {
-    if (this.#queue.length === 0 || this.#turns.isAside || this.#summary.greatest < 0) return;
+    if (this.#queue.length === 0 || this.#turns.isAside || this.greatest < 0) return;
     this.#turns.raise(true);
     this.owes = true;
   }

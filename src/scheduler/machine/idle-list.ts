@@ -42,6 +42,11 @@ export class IdleList {
     return core;
   }
 
+  /** For `checkInvariants`. */
+  listed(): SharedInt32 {
+    return this.#stack.subarray(0, this.#length);
+  }
+
   /** For `checkInvariants`: the bits and the stack say the same. */
   agrees(): boolean {
     const listed = new Set(this.#stack.subarray(0, this.#length));

@@ -17,6 +17,7 @@ export function checkInvariants(shards: readonly Scheduler[]): void {
   checkSummary(scheduler);
   for (const shard of shards) {
     assert(shard.idleList.agrees(), 'the idle list and its bits differ');
+    checkExtras(shard);
     checkQueue(shard);
     checkWorkConserving(shard);
     checkProvisioned(shard);
@@ -83,7 +84,7 @@ function checkQueue(scheduler: Scheduler): void {
       assert(queue.isWaiting(request) && queue.entryOf(request) === entry, `request ${request} has lost its entry`);
       const memoryMb = queue.memoryMb(entry);
       const coreCount = scheduler.versions.coreCount(queue.version(entry));
-      const right = classOf(memoryMb, coreCount);
+      const right = classOf(memoryMb, coreCount, scheduler.versions.isDedicated(queue.version(entry)));
       assert(right === queueClass, `request ${request}: ${coreCount} cores, ${memoryMb} MB, is in class ${queueClass}`);
     }
   }
@@ -118,28 +119,50 @@ function checkFunctions(shards: readonly Scheduler[]): void {
   });
 }
 
-function checkSummary(scheduler: Scheduler): void {
-  const { summary, workers, rooms } = scheduler;
-  assert(summary.agrees(), 'a node of the summary is not the greatest of its children');
-  for (let worker = 0; worker < scheduler.workerCount; worker++) {
-    const home = workers.homeOf(worker);
-    const room = rooms.of(home);
-    assert(summary.room(home) === room, `worker ${worker} has room ${room}, the summary says ${summary.room(home)}`);
+function checkSummary({ summary, extras, workers, rooms, workerCount }: Scheduler): void {
+  for (const [of, isExtra] of [
+    [summary, false],
+    [extras, true],
+  ] as const) {
+    assert(of.agrees(), 'a node of the summary is not the greatest of its children');
+    for (let worker = 0; worker < workerCount; worker++) {
+      const home = workers.homeOf(worker);
+      const room = isExtra ? rooms.ofExtras(home) : rooms.of(home);
+      assert(of.room(home) === room, `worker ${worker} has room ${room}, the summary says ${of.room(home)}`);
+    }
   }
 }
 
-/** Nobody who is first of his size class waits while a worker that is not kept has an idle core and the memory. */
+/** Nobody is led to an extra seat by a list or a hint. */
+function checkExtras({ cores, idleList, versions, warm }: Scheduler): void {
+  const isExtra = (core: number): boolean => cores.isExtra(core, cores.homeOf(core));
+  for (const core of idleList.listed()) assert(!isExtra(core), `extra seat ${core} is in the idle list`);
+  for (let version = 0; version < versions.end; version++) {
+    for (let i = 0; i < warm.count(version); i++) {
+      assert(!isExtra(warm.peek(version)), `a hint of version ${version} leads to extra seat ${warm.peek(version)}`);
+      // As often as there are hints: then they are in their order again.
+      warm.sink(version);
+    }
+  }
+}
+
+/** Nobody who is first of his class waits while a worker that is not kept has an idle core that he may have, and the memory. */
 function checkWorkConserving(scheduler: Scheduler): void {
   const { queue, workers, cores, overtaking, versions } = scheduler;
   for (let queueClass = 0; queueClass < queue.classCount; queueClass++) {
     for (const head of queue.inClass(queueClass)) {
       const memoryMb = queue.memoryMb(head);
-      const coreCount = versions.coreCount(queue.version(head));
+      const version = queue.version(head);
       for (let worker = 0; worker < scheduler.workerCount; worker++) {
         const home = workers.homeOf(worker);
         if (home === overtaking.homeKept && head !== overtaking.keptFor) continue;
-        const fits = cores.mostIdleCount(home) >= coreCount && workers.free(home) >= memoryMb;
-        assert(!fits, `request ${queue.request(head)} (${memoryMb} MB) waits, and worker ${worker} could serve it`);
+        const isIdle =
+          cores.mostIdleCount(home) >= versions.coreCount(version) ||
+          (!versions.isDedicated(version) && cores.hasIdleExtra(home));
+        assert(
+          !isIdle || workers.free(home) < memoryMb,
+          `request ${queue.request(head)} (${memoryMb} MB) waits, and worker ${worker} could serve it`,
+        );
       }
       break;
     }

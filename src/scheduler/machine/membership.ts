@@ -5,13 +5,40 @@
 import { assert } from '../../base/assert.ts';
 import { coreCountOf, coresOf } from '../../base/core-mask.ts';
 import { SEQUENCE_MASK } from './leases.ts';
-import { countWord } from './memory.ts';
+import { countWord, globalWord } from './memory.ts';
 import type { Scheduler } from './scheduler.ts';
 
 export interface ResumedLease {
   readonly request: number;
   readonly version: number;
   readonly sequence: number;
+}
+
+export interface WorkerSize {
+  readonly coreCount: number;
+  readonly extraSeatCount: number;
+  readonly memoryMb: number;
+}
+
+/** Its cores are idle from now on, or withdrawn where it is absent, and its extra seats withdrawn. Answers its home. */
+export function enterWorker(machine: Scheduler, size: WorkerSize, isAbsent: boolean): number {
+  const { coreCount, extraSeatCount, memoryMb } = size;
+  const { cores, counts, extras, idleList, leases, summary, workers } = machine;
+  const home = cores.addWorker(coreCount, extraSeatCount);
+  workers.add(home, memoryMb, coreCount);
+  Atomics.add(machine.memory.globals, globalWord.REGISTERED_COUNT, coreCount + extraSeatCount);
+  for (let word = home + 1; word < cores.endOf(home) >>> 5; word++) {
+    summary.setHome(word, home);
+    if (extraSeatCount > 0) extras.setHome(word, home);
+  }
+  // Backwards, so that its first core is on top.
+  for (let i = coreCount - 1; i >= 0; i--) idleList.push((home << 5) + i);
+  for (let i = 0; isAbsent && i < coreCount; i++) leases.goOut((home << 5) + i);
+  for (let i = 0; i < extraSeatCount; i++) leases.goOut(cores.firstExtra(home) + i);
+  counts[isAbsent ? countWord.WITHDRAWN : countWord.IDLE]! += coreCount;
+  counts[countWord.WITHDRAWN]! += extraSeatCount;
+  cores.open(home, !isAbsent);
+  return home;
 }
 
 /**

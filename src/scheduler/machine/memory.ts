@@ -8,6 +8,7 @@
  *   leases       two words for each core (leases.ts)
  *   masks        which cores a lease of several cores has (leases.ts)
  *   rooms        the nodes of the summary (summary.ts)
+ *   extraRooms   the same for extra seats
  *   globals      KEPT, PAUSE, and what grows when a worker is added, each on a line of its own
  *   flags, bells one of each for each shard, on lines of their own (turns.ts, bells.ts)
  *   shards       what one shard alone writes and others may read: its counts, for views and the reaper
@@ -42,6 +43,8 @@ export const globalWord = {
   VERSION_END: (2 << LINE_LOG2) + 6,
   /** + k: the most memory that a worker has in all which has k cores in a word, for k of 0 to 32; 0: none has. */
   MEMORY_MB_MAX_OF: 3 << LINE_LOG2,
+  /** Extra seats of all workers. */
+  EXTRA_COUNT: (2 << LINE_LOG2) + 7,
 } as const;
 const GLOBAL_COUNT = 6 << LINE_LOG2;
 
@@ -68,6 +71,7 @@ export interface SharedMemory {
   /** Cores of each lease of several cores, at its lead. */
   readonly masks: SharedInt32;
   readonly rooms: SharedInt32;
+  readonly extraRooms: SharedInt32;
   /** The home of each worker, and back. */
   readonly homes: SharedInt32;
   readonly workerOfHome: SharedInt32;
@@ -104,6 +108,7 @@ export function makeMemory(limits: SchedulerLimits, shardCount: number): SharedM
     leases,
     masks: sharedInt32(wordCount * 32),
     rooms: sharedInt32(Summary.lengthFor(wordCount), -1),
+    extraRooms: sharedInt32(Summary.lengthFor(wordCount), -1),
     homes: sharedInt32(workerCountMax),
     workerOfHome: sharedInt32(wordCount),
     versions: sharedInt32(versionCountMax * 4),

@@ -66,13 +66,17 @@ export class Overtaking {
     return kept === 0 || shard === this.#shard ? -1 : shard;
   }
 
-  /** May a younger request have a core there? Counts it, or keeps the worker for the oldest; the summary is not told yet. */
-  mayPassOn(home: number): boolean {
+  /**
+   * May a younger request have a core there? Counts it, or keeps the worker for the oldest; the summary is not told yet. `memoryMb`: what
+   * the younger one is still to reserve.
+   */
+  mayPassOn(home: number, memoryMb = 0): boolean {
     if (this.homeKept >= 0) return true;
     const { queue, workers, counters } = this.#parts;
     const oldest = queue.oldest();
     // Whoever wants several cores has a worker kept at once, or there is none that could hold it.
     if (queue.isSeveral(oldest) || workers.capacity(home) < queue.memoryMb(oldest)) return true;
+    if (queue.isDedicated(oldest) && !this.#isInWay(home, memoryMb)) return true;
     if (queue.overtaken(oldest) < this.#overtakeMax) {
       queue.addOvertaken(oldest);
       counters[counter.overtakes]! += 1;
@@ -92,19 +96,19 @@ export class Overtaking {
       counters[counter.overtakes]! += 1;
       return false;
     }
-    const home = this.#search(queue.memoryMb(oldest));
+    const home = this.#search(queue.version(oldest));
     return home >= 0 && this.#keep(home);
   }
 
   /** The oldest wants several cores and found nothing. True: a worker is kept for it from now on; the summary is not told yet. */
   keepForSeveral(): boolean {
-    const { queue, versions } = this.#parts;
+    const { queue } = this.#parts;
     if (this.homeKept >= 0) return false;
     const oldest = queue.oldest();
     // All workers once for each request, so that one is kept at once if one can be; a few at each look after that.
     const isNew = oldest !== this.#searchedFor;
     this.#searchedFor = oldest;
-    const home = this.#searchMostIdle(queue.memoryMb(oldest), versions.coreCount(queue.version(oldest)), isNew);
+    const home = this.#searchMostIdle(queue.version(oldest), isNew);
     return home >= 0 && this.#keep(home);
   }
 
@@ -123,18 +127,18 @@ export class Overtaking {
     this.#searchedFor = -1;
   }
 
-  /** Can the worker come to hold that much? */
-  couldHold(home: number, memoryMb: number, coreCount = 1): boolean {
-    const { cores, workers } = this.#parts;
-    if (workers.capacity(home) < memoryMb) return false;
-    return coreCount > 1 ? cores.couldIdleCount(home) >= coreCount : !cores.allWithdrawn(home);
+  /** Can the worker come to hold a request of the version? */
+  couldHold(home: number, version: number): boolean {
+    const { cores, workers, versions } = this.#parts;
+    if (workers.capacity(home) < versions.memoryMb(version)) return false;
+    const coreCount = versions.coreCount(version);
+    if (coreCount > 1) return cores.couldIdleCount(home) >= coreCount;
+    return !cores.allWithdrawn(home, versions.isDedicated(version));
   }
 
   /** Can the kept worker never come to hold its request, unless somebody gives it memory or cores? */
   isVain(): boolean {
-    const { queue, versions } = this.#parts;
-    const coreCount = versions.coreCount(queue.version(this.keptFor));
-    return !this.couldHold(this.keptHome, queue.memoryMb(this.keptFor), coreCount);
+    return !this.couldHold(this.keptHome, this.#parts.queue.version(this.keptFor));
   }
 
   /** Answers the home of the worker that was kept. */
@@ -156,30 +160,40 @@ export class Overtaking {
     return true;
   }
 
-  #search(memoryMb: number): number {
+  /**
+   * Does who takes that much memory there take something from the oldest, who is dedicated? He may wait for a core of a worker's own alone, and has it
+   * as soon as one is released; who has an extra seat meanwhile is in his way only where the memory beside it is then short.
+   */
+  #isInWay(home: number, memoryMb: number): boolean {
+    const { queue, workers } = this.#parts;
+    const oldest = queue.oldest();
+    return workers.free(home) - memoryMb < queue.memoryMb(oldest) && this.couldHold(home, queue.version(oldest));
+  }
+
+  #search(version: number): number {
     const { workers } = this.#parts;
     const tries = Math.min(workers.count, SEARCH_MAX);
     for (let i = 0; i < tries; i++) {
       this.#next = this.#next + 1 >= workers.count ? 0 : this.#next + 1;
       const home = workers.homeOf(this.#next);
-      if (this.couldHold(home, memoryMb)) return home;
+      if (this.couldHold(home, version)) return home;
     }
     return -1;
   }
 
   /** Of the next workers in turn that could hold it, at most SEARCH_MAX, the one with the most idle cores in a word; -1: none could. */
-  #searchMostIdle(memoryMb: number, coreCount: number, amongAll: boolean): number {
+  #searchMostIdle(version: number, amongAll: boolean): number {
     const { workers, cores } = this.#parts;
     const tries = amongAll ? workers.count : Math.min(workers.count, SEARCH_MAX);
     const grown = this.#grown;
     this.#grown = -1;
-    if (grown >= 0 && this.couldHold(grown, memoryMb, coreCount)) return grown;
+    if (grown >= 0 && this.couldHold(grown, version)) return grown;
     let best = -1;
     let most = -1;
     for (let i = 0, found = 0; i < tries && found < SEARCH_MAX; i++) {
       this.#next = this.#next + 1 >= workers.count ? 0 : this.#next + 1;
       const home = workers.homeOf(this.#next);
-      if (!this.couldHold(home, memoryMb, coreCount)) continue;
+      if (!this.couldHold(home, version)) continue;
       found++;
       const idle = cores.mostIdleCount(home);
       if (idle <= most) continue;

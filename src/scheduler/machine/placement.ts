@@ -3,6 +3,9 @@
  * its last core first; then the core freed last; then wherever the summary says. Each step looks at a fixed number of
  * places, and the last finds what there is, so preference never leaves a request waiting beside an idle core.
  *
+ * Extra seats have a summary of their own, which is asked where that of the cores has nothing (`findExtra`). They are in no list of idle
+ * cores, and no hint leads to one: so where there are none, a decision pays nothing for them.
+ *
  * Memory comes before the core: a reservation that fails changes nothing that other shards see, while a core put back would have to be told of.
  * A shard whose list of idle cores has run out takes references to idle cores from wherever the summary leads it, those beside the core that
  * it claims: references to cores move between the shards, and no work does (Kaffes, Yadwadkar, Kozyrakis, SoCC '19, section 3).
@@ -28,7 +31,8 @@ import type { Withdrawal } from './withdrawal.ts';
 import type { Workers } from './workers.ts';
 
 // Constants of this module are folded into the code, imported ones are not (see words.ts).
-const { grantSummary, staleWarmHints, grantWarmCore, grantWarmWorker, grantIdleList, staleIdleReferences } = counter;
+const { grantSummary, grantExtra, staleWarmHints, grantWarmCore, grantWarmWorker, grantIdleList, staleIdleReferences } =
+  counter;
 const ensure: (condition: boolean, message: string) => void = assert;
 const WARM_TRIES = 4;
 const IDLE_TRIES = 8;
@@ -38,6 +42,7 @@ interface Parts {
   readonly leases: Leases;
   readonly workers: Workers;
   readonly summary: Summary;
+  readonly extras: Summary;
   readonly rooms: Rooms;
   readonly overtaking: Overtaking;
   readonly idleList: IdleList;
@@ -52,6 +57,8 @@ export class Placement {
   readonly #leases: Leases;
   readonly #workers: Workers;
   readonly #summary: Summary;
+  /** Of extra seats. */
+  readonly #extras: Summary;
   readonly #rooms: Rooms;
   readonly #overtaking: Overtaking;
   readonly #idleList: IdleList;
@@ -77,6 +84,7 @@ export class Placement {
     this.#leases = parts.leases;
     this.#workers = parts.workers;
     this.#summary = parts.summary;
+    this.#extras = parts.extras;
     this.#rooms = parts.rooms;
     this.#overtaking = parts.overtaking;
     this.#idleList = parts.idleList;
@@ -107,12 +115,25 @@ export class Placement {
     return core;
   }
 
+  /** As `find`, an extra seat, for one that is not dedicated. */
+  findExtra(version: number, memoryMb: number): number {
+    this.path = grantExtra;
+    for (;;) {
+      const home = this.#seekExtra(version, memoryMb);
+      if (home < 0) return -1;
+      const core = this.#takeExtra(home, memoryMb);
+      if (core >= 0) return core;
+      if (this.#rooms.settle(home)) this.hasGiven = true;
+    }
+  }
+
   /** On the kept worker, for the request that it is kept for; -1: it does not fit yet. */
   claimKept(version: number, memoryMb: number): number {
     const home = this.#overtaking.keptHome;
     if (this.#versions.coreCount(version) > 1) return this.#claimed(this.#several.claim(home, -1, version, memoryMb));
-    if (this.#workers.free(home) < memoryMb || !this.#cores.hasIdle(home)) return -1;
-    return this.#take(home, -1, memoryMb);
+    const isDedicated = this.#versions.isDedicated(version);
+    if (this.#workers.free(home) < memoryMb || !this.#cores.hasIdleFor(home, isDedicated)) return -1;
+    return this.#ownSuits(home, isDedicated) ? this.#take(home, -1, memoryMb) : this.#takeExtra(home, memoryMb);
   }
 
   /** Where an instance is kept for the version: whatever the cap of the worker, and whoever it is kept for. -1: others were faster. */
@@ -121,7 +142,8 @@ export class Placement {
     if (this.#versions.coreCount(version) > 1)
       return this.#claimed(this.#several.claimBeyondCap(hint, version, memoryMb));
     if (!this.#workers.reserveBeyondCap(home, memoryMb)) return -1;
-    return this.#claim(home, hint, memoryMb);
+    const isOwn = this.#ownSuits(home, this.#versions.isDedicated(version));
+    return isOwn ? this.#claim(home, hint, memoryMb) : this.#claimExtra(home, memoryMb);
   }
 
   /** For a request that gets a core which it did not choose: is its worker warm all the same? */
@@ -136,14 +158,14 @@ export class Placement {
     this.#counts[countWord.IDLE]! -= coreCountOf(this.mask);
     this.put(core, this.mask);
     this.mask = 0;
-    if (this.isWarm === 1) this.#warm.push(version, core);
+    if (this.isWarm === 1) this.#warm.push(version, this.#cores.hintOf(core, this.#cores.homeOf(core)));
     this.hasGiven = true;
   }
 
   /** The cores, which are owned, are nobody's from now on. */
   put(lead: number, mask: number): void {
     if (mask === 0) {
-      if (this.#withdrawal.put(lead)) this.#idleList.push(lead);
+      if (this.#withdrawal.put(lead) && !this.#cores.isExtra(lead, this.#cores.homeOf(lead))) this.#idleList.push(lead);
       return;
     }
     const idle = this.#withdrawal.putSeveral(lead, mask);
@@ -231,22 +253,60 @@ export class Placement {
     }
   }
 
+  /** The home of a worker with room on its extra seats: of one with a warm instance, whose hint is forgotten, before others; -1: none has. */
+  #seekExtra(version: number, memoryMb: number): number {
+    const tries = Math.min(this.#warm.count(version), WARM_TRIES);
+    this.isWarm = 1;
+    for (let i = 0; i < tries; i++) {
+      const hint = this.#warm.peek(version);
+      if (this.#extras.roomOfWord(hint >>> 5) >= memoryMb) {
+        this.#warm.drop(version);
+        return this.#cores.homeOf(hint);
+      }
+      this.#counters[staleWarmHints]! += 1;
+      this.#warm.sink(version);
+    }
+    this.isWarm = 0;
+    return this.#extras.seek(memoryMb);
+  }
+
+  /** Is it to be a core of the worker's own? */
+  #ownSuits(home: number, isDedicated: boolean): boolean {
+    return isDedicated || this.#cores.hasIdle(home);
+  }
+
   #stealBeside(core: number): void {
     for (let bits = this.#cores.idleBeside(core); bits !== 0; bits &= bits - 1)
       this.#idleList.push((core & ~31) + 31 - Math.clz32(bits & -bits));
   }
 
   #take(home: number, preferred: number, memoryMb: number): number {
-    if (this.#isShared) {
-      const { homeKept, keptHome } = this.#overtaking;
-      if (home === homeKept && home !== keptHome) return -1;
-    }
+    if (this.#isShared && this.#isOthers(home)) return -1;
     return this.#workers.reserve(home, memoryMb) ? this.#claim(home, preferred, memoryMb) : -1;
+  }
+
+  #takeExtra(home: number, memoryMb: number): number {
+    if (this.#isShared && this.#isOthers(home)) return -1;
+    return this.#workers.reserve(home, memoryMb) ? this.#claimExtra(home, memoryMb) : -1;
+  }
+
+  /** Does another shard keep the worker? */
+  #isOthers(home: number): boolean {
+    const { homeKept, keptHome } = this.#overtaking;
+    return home === homeKept && home !== keptHome;
   }
 
   #claim(home: number, preferred: number, memoryMb: number): number {
     if (preferred >= 0 && this.#cores.claim(preferred)) return preferred;
-    const core = this.#cores.claimOn(home);
+    return this.#claimedOrUndone(home, this.#cores.claimOn(home), memoryMb);
+  }
+
+  #claimExtra(home: number, memoryMb: number): number {
+    return this.#claimedOrUndone(home, this.#cores.claimExtraOn(home), memoryMb);
+  }
+
+  /** The core; -1: it was not there, and the memory is given back. */
+  #claimedOrUndone(home: number, core: number, memoryMb: number): number {
     if (core >= 0) return core;
     // It was hidden from others meanwhile.
     this.#workers.unreserve(home, memoryMb);

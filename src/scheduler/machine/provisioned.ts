@@ -62,7 +62,9 @@ export class Provisioned {
   mayPass(version: number, home: number): boolean {
     const { cores, leases, versions, workers } = this.#parts;
     const coreCount = versions.coreCount(version);
-    if (coreCount > 1 ? cores.mostIdleCount(home) < coreCount : !cores.hasIdle(home)) return false;
+    const isDedicated = versions.isDedicated(version);
+    const isIdle = coreCount > 1 ? cores.mostIdleCount(home) >= coreCount : cores.hasIdleFor(home, isDedicated);
+    if (!isIdle) return false;
     if (workers.unreserved(home) < versions.memoryMb(version) || workers.isPassedOver(home)) return false;
     let rest = versions.provisioned(version);
     const end = cores.endOf(home);

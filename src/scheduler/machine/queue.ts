@@ -8,6 +8,7 @@
  *   512 MB .. 1023    head -> r3 <- tail
  *
  * Requests of several cores have FIFOs of their own, one per power of two of cores: whether one of them fits is not a question of memory alone.
+ * So have those for one core that are dedicated, again one per power of two of memory: what an extra seat could serve does not stand behind them.
  *
  * Within one FIFO nobody passes a head for which the memory is short, even where the next would fit: that is the price
  * of constant work. Rejected: one FIFO (a big request in front stops all), a scan for the first that fits (as long as the queue).
@@ -36,10 +37,11 @@ const MEMORY_MB = 5;
 const OLDER = 6;
 const YOUNGER = 7;
 const SIZE_CLASS_COUNT = 30;
+const FIRST_SEVERAL: number = 2 * SIZE_CLASS_COUNT;
 const INSERT_STEPS_MAX = 1024;
-/** 2 or 3 cores, 4 to 7, 8 to 15, 16 to 31, 32. Their FIFOs come after those by size. */
+/** 2 or 3 cores, 4 to 7, 8 to 15, 16 to 31, 32. Their FIFOs come after those by size, which come after each other: any seat, dedicated. */
 export const SEVERAL_CLASS_COUNT = 5;
-const CLASS_COUNT: number = SIZE_CLASS_COUNT + SEVERAL_CLASS_COUNT;
+const CLASS_COUNT: number = FIRST_SEVERAL + SEVERAL_CLASS_COUNT;
 
 /** Folded into the code, as an imported function is not. */
 const ensure: (condition: boolean, message: string) => void = assert;
@@ -51,7 +53,7 @@ export interface Waiter {
   readonly request: number;
   readonly version: number;
   readonly memoryMb: number;
-  readonly coreCount: number;
+  readonly queueClass: number;
 }
 
 export class Queue {
@@ -64,8 +66,9 @@ export class Queue {
   readonly #tails: SharedInt32 = sharedInt32(CLASS_COUNT, -1);
   /** Of each entry. */
   readonly #classes: Uint8Array;
-  /** A bit for each size class in which somebody waits. */
+  /** A bit for each size class in which somebody waits: for any seat, and dedicated. */
   #sizeClasses = 0;
+  #dedicatedClasses = 0;
   /** Of each entry: when it began to wait, in ticks. */
   readonly #since: Int32Array;
   /** Who was inserted last, and of each class; -1: nobody, or he waits no more and was the first. */
@@ -128,22 +131,26 @@ export class Queue {
 
   /** Does it ask for several cores? */
   isSeveral(entry: number): boolean {
+    return this.#classes[entry]! >= FIRST_SEVERAL;
+  }
+
+  /** Must it have cores of a worker's own? */
+  isDedicated(entry: number): boolean {
     return this.#classes[entry]! >= SIZE_CLASS_COUNT;
   }
 
   /** Of one that asks for several cores: 0 and up. */
   severalClass(entry: number): number {
-    return this.#classes[entry]! - SIZE_CLASS_COUNT;
+    return this.#classes[entry]! - FIRST_SEVERAL;
   }
 
   /** The time, in ticks of whoever tells it: wraps, and does not go back. */
   tick = 0;
 
-  pushBack(request: number, version: number, memoryMb: number, coreCount = 1): void {
+  pushBack(request: number, version: number, memoryMb: number, queueClass: number): void {
     const arrival = (this.#arrival + 1) | 0;
     this.#arrival = arrival;
     const entry = this.#add(request, version, memoryMb, arrival);
-    const queueClass = classOf(memoryMb, coreCount);
     this.#classes[entry] = queueClass;
     const youngest = this.#youngest;
     this.#entries[(entry << STRIDE_LOG2) + OLDER] = youngest;
@@ -156,11 +163,10 @@ export class Queue {
   }
 
   /** Before everybody who waits: it was granted already, and the agent could not take it. */
-  pushFront(request: number, version: number, memoryMb: number, coreCount = 1): void {
+  pushFront(request: number, version: number, memoryMb: number, queueClass: number): void {
     const oldest = this.#oldest;
     const arrival = oldest < 0 ? this.#arrival : (this.#entries[(oldest << STRIDE_LOG2) + ARRIVAL]! - 1) | 0;
     const entry = this.#add(request, version, memoryMb, arrival);
-    const queueClass = classOf(memoryMb, coreCount);
     this.#classes[entry] = queueClass;
     this.#since[entry] = oldest < 0 ? this.tick : this.#since[oldest]!;
     this.#entries[(entry << STRIDE_LOG2) + OLDER] = -1;
@@ -172,12 +178,11 @@ export class Queue {
   }
 
   /** Behind those who have waited as long or longer, since that tick, and before the others. */
-  insert({ request, version, memoryMb, coreCount }: Waiter, since: number): void {
-    const queueClass = classOf(memoryMb, coreCount);
+  insert({ request, version, memoryMb, queueClass }: Waiter, since: number): void {
     const older = this.#lastNotAfter(this.#finger, this.#oldest, YOUNGER, since);
     const younger = older < 0 ? this.#oldest : this.#entries[(older << STRIDE_LOG2) + YOUNGER]!;
     if (younger < 0) {
-      this.pushBack(request, version, memoryMb, coreCount);
+      this.pushBack(request, version, memoryMb, queueClass);
       const last = this.#youngest;
       this.#since[last] = since;
       this.#finger = last;
@@ -229,9 +234,9 @@ export class Queue {
     this.#length -= 1;
   }
 
-  /** Somebody who wants about as much memory waits already, so a new request has to wait behind. */
-  hasClassOf(memoryMb: number, coreCount: number): boolean {
-    return this.#heads[classOf(memoryMb, coreCount)]! >= 0;
+  /** Somebody who wants about as much waits already, so a new request has to wait behind. */
+  hasClass(queueClass: number): boolean {
+    return this.#heads[queueClass]! >= 0;
   }
 
   /** Does anybody wait for several cores? */
@@ -246,19 +251,25 @@ export class Queue {
   oldestSeveral(classes: number, than: number): number {
     let oldest = than;
     for (let rest = this.#severalClasses & classes; rest !== 0; rest &= rest - 1) {
-      const head = this.#heads[SIZE_CLASS_COUNT + 31 - Math.clz32(rest & -rest)]!;
+      const head = this.#heads[FIRST_SEVERAL + 31 - Math.clz32(rest & -rest)]!;
       if (oldest < 0 || this.isOlder(head, oldest)) oldest = head;
     }
     return oldest === than ? -1 : oldest;
   }
 
-  /** Of those that ask for one core, the oldest that asks no more than `memoryMb` and is first in its size class; -1 if there is none. */
-  oldestWithin(memoryMb: number): number {
+  /**
+   * Of those that ask for one core, the oldest that asks no more than `memoryMb`, or than `dedicatedMb` where it is dedicated, and is first in
+   * its size class; -1 if there is none.
+   */
+  oldestWithin(memoryMb: number, dedicatedMb: number): number {
     const oldest = this.#oldest;
     if (oldest < 0) return -1;
-    const isOne = this.#severalClasses === 0 || !this.isSeveral(oldest);
-    if (isOne && this.#entries[(oldest << STRIDE_LOG2) + MEMORY_MB]! <= memoryMb) return oldest;
-    return memoryMb < 1 ? -1 : this.#oldestHeadWithin(memoryMb);
+    const isAny = (this.#severalClasses | this.#dedicatedClasses) === 0 || !this.isDedicated(oldest);
+    if (isAny && this.#entries[(oldest << STRIDE_LOG2) + MEMORY_MB]! <= memoryMb) return oldest;
+    const any = memoryMb < 1 ? -1 : this.#oldestHeadWithin(this.#sizeClasses, 0, memoryMb);
+    if (this.#dedicatedClasses === 0 || dedicatedMb < 1) return any;
+    const dedicated = this.#oldestHeadWithin(this.#dedicatedClasses, SIZE_CLASS_COUNT, dedicatedMb);
+    return any < 0 || (dedicated >= 0 && this.isOlder(dedicated, any)) ? dedicated : any;
   }
 
   /** The oldest of all; -1 if nobody waits. */
@@ -298,11 +309,12 @@ export class Queue {
     return CLASS_COUNT;
   }
 
-  #oldestHeadWithin(memoryMb: number): number {
-    let rest = this.#sizeClasses & ((2 << (31 - Math.clz32(memoryMb))) - 1);
+  /** `classes`: a bit for each of the size classes from `first` on. */
+  #oldestHeadWithin(classes: number, first: number, memoryMb: number): number {
+    let rest = classes & ((2 << (31 - Math.clz32(memoryMb))) - 1);
     let oldest = -1;
     while (rest !== 0) {
-      const head = this.#heads[31 - Math.clz32(rest & -rest)]!;
+      const head = this.#heads[first + 31 - Math.clz32(rest & -rest)]!;
       rest &= rest - 1;
       if (this.#entries[(head << STRIDE_LOG2) + MEMORY_MB]! > memoryMb) continue;
       if (oldest < 0 || this.isOlder(head, oldest)) oldest = head;
@@ -335,7 +347,8 @@ export class Queue {
     if (next < 0) this.#tails[queueClass] = entry;
     else this.#entries[(next << STRIDE_LOG2) + PREVIOUS] = entry;
     if (queueClass < SIZE_CLASS_COUNT) this.#sizeClasses |= 1 << queueClass;
-    else this.#severalClasses |= 1 << (queueClass - SIZE_CLASS_COUNT);
+    else if (queueClass < FIRST_SEVERAL) this.#dedicatedClasses |= 1 << (queueClass - SIZE_CLASS_COUNT);
+    else this.#severalClasses |= 1 << (queueClass - FIRST_SEVERAL);
   }
 
   /** Of the list that `link` leads along, from the finger or the first on, the last that began to wait no later; -1: none. */
@@ -352,13 +365,15 @@ export class Queue {
 
   #close(queueClass: number): void {
     if (queueClass < SIZE_CLASS_COUNT) this.#sizeClasses &= ~(1 << queueClass);
-    else this.#severalClasses &= ~(1 << (queueClass - SIZE_CLASS_COUNT));
+    else if (queueClass < FIRST_SEVERAL) this.#dedicatedClasses &= ~(1 << (queueClass - SIZE_CLASS_COUNT));
+    else this.#severalClasses &= ~(1 << (queueClass - FIRST_SEVERAL));
   }
 }
 
-/** Which FIFO: by memory, or for several cores by cores. */
-export function classOf(memoryMb: number, coreCount: number): number {
-  return coreCount > 1 ? SIZE_CLASS_COUNT + severalClassOf(coreCount) : 31 - Math.clz32(memoryMb);
+/** Which FIFO: by memory, for any seat or dedicated, or for several cores by cores. */
+export function classOf(memoryMb: number, coreCount: number, isDedicated: boolean): number {
+  if (coreCount > 1) return FIRST_SEVERAL + severalClassOf(coreCount);
+  return 31 - Math.clz32(memoryMb) + (isDedicated ? SIZE_CLASS_COUNT : 0);
 }
 
 export function severalClassOf(coreCount: number): number {

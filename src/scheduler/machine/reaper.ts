@@ -30,6 +30,7 @@ export function reap(machine: Scheduler): void {
   addUpRequests(machine);
   for (let worker = 0; worker < machine.workerCount; worker++) machine.rooms.settle(machine.workers.homeOf(worker));
   machine.summary.rebuild();
+  machine.extras.rebuild();
 }
 
 /** Once the others go on. Notified whatever the bells say: who rang them last may have died before he notified. */

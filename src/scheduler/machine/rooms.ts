@@ -6,6 +6,8 @@
  * as long as a worker has a core and memory for everybody, its room stays the same, and a decision writes nothing here; in a cluster that
  * has memory enough, that is nearly every decision.
  *
+ * A worker with extra seats has a room more for these, in a summary of their own: `extra` does for them what this does for cores.
+ *
  * Several shards: the look that decides is made after the store, and begins with an atomic load. What is read plainly after an atomic load is
  * not read before it: to the compiler that load is a call, to the processor an acquire, after all atomic stores of its own thread.
  */
@@ -32,8 +34,11 @@ export class Rooms {
   readonly #overtaking: Overtaking;
   readonly #globals: SharedInt32;
   readonly #isShared: boolean;
+  /** Of extra seats; null: this is it. */
+  readonly #extra: Rooms | null;
 
-  constructor(parts: Parts, { memory, isShared }: Place) {
+  constructor(parts: Parts, { memory, isShared }: Place, extra: Rooms | null) {
+    this.#extra = extra;
     this.#cores = parts.cores;
     this.#workers = parts.workers;
     this.#summary = parts.summary;
@@ -44,7 +49,8 @@ export class Rooms {
 
   /** True: it promises more than before, there or above. Of no use to one thread alone, which is told false. */
   settle(home: number): boolean {
-    if (this.#isShared) return this.#settleShared(home);
+    const isExtraRaised = this.#extra !== null && this.#cores.hasExtrasAt(home) && this.#extra.settle(home);
+    if (this.#isShared) return this.#settleShared(home) || isExtraRaised;
     this.#summary.set(home, this.#seen(home));
     return false;
   }
@@ -54,18 +60,24 @@ export class Rooms {
    * see that there is nothing to say: who takes may leave a promise that is too great, and whoever lowers it looks again.
    */
   settleSeen(home: number): boolean {
+    const isExtraRaised = this.#extra !== null && this.#cores.hasExtrasAt(home) && this.#extra.settleSeen(home);
     if (!this.#isShared) {
       this.#summary.set(home, this.#seen(home));
       return false;
     }
     const room = this.#seen(home);
-    return room !== this.#summary.room(home) && this.#tell(home, room);
+    return (room !== this.#summary.room(home) && this.#tell(home, room)) || isExtraRaised;
   }
 
   /** The memory that a request could get there now; -1: no core is idle, or the worker is kept for somebody. */
   of(home: number): number {
     if (this.#isShared) this.#cores.loadIdle(home);
     return this.#seen(home);
+  }
+
+  /** The same on its extra seats. */
+  ofExtras(home: number): number {
+    return this.#extra?.of(home) ?? -1;
   }
 
   /** A version that asks that much may come. Seldom more than the ones before; else as many steps as there are workers. */
@@ -86,7 +98,8 @@ export class Rooms {
   }
 
   #seen(home: number): number {
-    if (!this.#cores.hasIdle(home) || home === this.#overtaking.homeKept) return -1;
+    const hasIdle = this.#extra === null ? this.#cores.hasIdleExtra(home) : this.#cores.hasIdle(home);
+    if (!hasIdle || home === this.#overtaking.homeKept) return -1;
     return Math.min(this.#workers.free(home), this.#globals[LARGEST_MB]!);
   }
 

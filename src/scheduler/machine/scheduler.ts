@@ -29,7 +29,7 @@ import { Functions } from './functions.ts';
 import { IdleList } from './idle-list.ts';
 import { checkInvariants } from './invariants.ts';
 import { Leases } from './leases.ts';
-import { type ResumedLease, resumeLease } from './membership.ts';
+import { enterWorker, type ResumedLease, resumeLease } from './membership.ts';
 import { assertLimits, type SchedulerLimits } from './limits.ts';
 import { countWord, globalWord, makeMemory, type Place, type SharedMemory, sumCounts } from './memory.ts';
 import { outcome, type Outcome } from './outcome.ts';
@@ -41,7 +41,7 @@ import { Rooms } from './rooms.ts';
 import type { SharedInt32 } from './shared.ts';
 import { Summary } from './summary.ts';
 import { Turns } from './turns.ts';
-import { Versions } from './versions.ts';
+import { type VersionCores, Versions } from './versions.ts';
 import { Warm } from './warm.ts';
 import { Withdrawal } from './withdrawal.ts';
 import { wordCountOf } from './words.ts';
@@ -73,6 +73,8 @@ export class Scheduler {
   readonly leases: Leases;
   readonly workers: Workers;
   readonly summary: Summary;
+  /** The same of extra seats. */
+  readonly extras: Summary;
   readonly rooms: Rooms;
   readonly idleList: IdleList;
   readonly versions: Versions;
@@ -113,7 +115,9 @@ export class Scheduler {
     this.cores = new Cores(place);
     this.leases = new Leases(place);
     this.workers = new Workers(place);
-    this.summary = new Summary(memory.rooms, wordCountOf(memory.words), isShared, place.shard / memory.shards.length);
+    const start = place.shard / memory.shards.length;
+    this.summary = new Summary(memory.rooms, wordCountOf(memory.words), isShared, start);
+    this.extras = new Summary(memory.extraRooms, wordCountOf(memory.words), isShared, start);
     this.idleList = new IdleList(place);
     this.versions = new Versions(place);
     this.functions = new Functions(place);
@@ -125,7 +129,8 @@ export class Scheduler {
     this.bells = new Bells(place);
     // A grant needs a request and a core of its own, and the shell takes all grants after each event.
     this.actions = new Actions(Math.min(limits.requestCountMax, this.cores.coreCountMax) + 1);
-    this.rooms = new Rooms(this, place);
+    const { cores, workers, overtaking } = this;
+    this.rooms = new Rooms(this, place, new Rooms({ cores, workers, overtaking, summary: this.extras }, place, null));
     this.#withdrawal = new Withdrawal(this);
     this.#placement = new Placement(this, this.#withdrawal, isShared);
     this.#dispatch = new Dispatch(this, this.#placement, place);
@@ -133,29 +138,24 @@ export class Scheduler {
 
   // ---- what there is to run on, and to run
 
-  /** Its cores are idle from now on, or withdrawn where it is `absent`. Answers the worker's index: 0, 1, 2, ... */
-  addWorker(coreCount: number, memoryMb: number, absent = false): number {
+  /**
+   * Its cores are idle from now on, or withdrawn where it is `absent`; its extra seats, which begin at `cores.firstExtra`, are withdrawn.
+   * Answers the worker's index: 0, 1, 2, ...
+   */
+  addWorker(coreCount: number, memoryMb: number, absent = false, extraSeatCount = 0): number {
     const { workerCountMax } = this.limits;
     assert(this.workers.count < workerCountMax, `there may be only ${workerCountMax} workers`);
     assert(coreCount >= 1 && memoryMb >= 0, `a worker of ${coreCount} cores and ${memoryMb} MB`);
-    const home = this.cores.addWorker(coreCount);
-    const worker = this.workers.add(home, memoryMb, coreCount);
-    Atomics.add(this.memory.globals, globalWord.REGISTERED_COUNT, coreCount);
-    for (let word = home + 1; word < this.cores.endOf(home) >>> 5; word++) this.summary.setHome(word, home);
-    // Backwards, so that its first core is on top.
-    for (let i = coreCount - 1; i >= 0; i--) this.idleList.push((home << 5) + i);
-    for (let i = 0; absent && i < coreCount; i++) this.leases.goOut((home << 5) + i);
-    this.counts[absent ? WITHDRAWN : IDLE]! += coreCount;
-    this.cores.open(home, !absent);
+    const home = enterWorker(this, { coreCount, extraSeatCount, memoryMb }, absent);
     this.#dispatch.grew(home);
-    return worker;
+    return this.workers.workerOf(home);
   }
 
-  /** Says what the index stands for from now on. `coreCount`: of each of its leases, on one worker, 1 to 32. */
-  setVersion(version: number, functionIndex: number, memoryMb: number, coreCount = 1): void {
+  /** Says what the index stands for from now on. */
+  setVersion(version: number, functionIndex: number, memoryMb: number, cores: VersionCores = {}): void {
     assert(functionIndex >= 0 && functionIndex < this.limits.functionCountMax, `function ${functionIndex}: no such`);
     if (this.rooms.makeRoomFor(memoryMb)) this.#dispatch.owes = true;
-    this.versions.set(version, functionIndex, memoryMb, coreCount);
+    this.versions.set(version, functionIndex, memoryMb, cores);
   }
 
   /** Only once none of its requests waits or holds a core; the index may be used again then. Hints of other shards go stale. */
@@ -249,7 +249,8 @@ export class Scheduler {
     const version = this.leases.version(core);
     this.counters[COUNT.released]! += 1;
     this.#leave(version);
-    if (warm) this.warm.push(version, core);
+    const isExtra = this.cores.isExtra(core, home);
+    if (warm) this.warm.push(version, isExtra ? home << 5 : core);
     this.workers.unreserve(home, this.versions.memoryMb(version));
     if (this.versions.coreCount(version) > 1) {
       this.#placement.endSeveral(core);
@@ -260,7 +261,7 @@ export class Scheduler {
       this.#releaseToWaiting(core, home);
       return true;
     }
-    if (this.#withdrawal.put(core)) this.idleList.push(core);
+    if (this.#withdrawal.put(core) && !isExtra) this.idleList.push(core);
     this.#dispatch.settleSeen(home);
     this.#dispatch.owes = true;
     return true;
@@ -282,7 +283,7 @@ export class Scheduler {
     this.workers.lowerCap(home, memoryMb);
     this.warm.forget(version, home << 5, this.cores.endOf(home));
     if (this.versions.coreCount(version) > 1) this.#placement.endSeveral(core);
-    else if (this.#withdrawal.put(core)) this.idleList.push(core);
+    else this.#placement.put(core, 0);
     this.#dispatch.waitFirst(request, version, memoryMb);
     this.#dispatch.gave(home);
     return true;
@@ -326,7 +327,7 @@ export class Scheduler {
   giveBack(core: number): boolean {
     assert(this.cores.isRegistered(core), `core ${core}: no such`);
     if (!this.cores.clearWithdrawn(core)) return false;
-    if (this.#withdrawal.comeIn(core) && this.#withdrawal.put(core)) this.idleList.push(core);
+    if (this.#withdrawal.comeIn(core)) this.#placement.put(core, 0);
     this.#dispatch.grew(this.cores.homeOf(core));
     return true;
   }
@@ -350,7 +351,7 @@ export class Scheduler {
     const told = this.bells.take();
     this.#dispatch.serveWoken();
     const rest = told & ~(1 << this.shard);
-    if (rest !== 0 && this.summary.greatest >= 0) this.bells.passOn(rest);
+    if (rest !== 0 && this.#dispatch.greatest >= 0) this.bells.passOn(rest);
   }
 
   /**
@@ -458,7 +459,7 @@ export class Scheduler {
 
   /** The core, which is owned, goes to somebody who waits here, or becomes idle and others may go on. */
   #releaseToWaiting(core: number, home: number): void {
-    if (!this.#dispatch.handOver(core, home) && this.#withdrawal.put(core)) this.idleList.push(core);
+    if (!this.#dispatch.handOver(core, home)) this.#placement.put(core, 0);
     this.#dispatch.gave(home);
   }
 
@@ -470,7 +471,7 @@ export class Scheduler {
     if (keeper >= 0) this.bells.ring(keeper, 1 << keeper);
     const raised = this.turns.raised();
     if (this.#dispatch.owesAll) this.#tellAll(raised);
-    else if (raised !== 0 && this.summary.greatest >= 0) this.bells.passOn(raised);
+    else if (raised !== 0 && this.#dispatch.greatest >= 0) this.bells.passOn(raised);
   }
 
   #tellAll(raised: number): void {

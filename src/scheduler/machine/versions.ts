@@ -2,7 +2,9 @@
  * What the scheduler knows of a function version: its function, its memory, and how many requests of it hold a core
  * or wait. As long as there are any, its index stands for it.
  *
- *   [ memory in MB, 0: no version | function | running | cores of each of its leases ]
+ *   [ memory in MB, 0: no version | function | running | dedicated: bit 8, cores of each of its leases: bits 0 to 7 ]
+ *
+ * *Dedicated*: its leases are of cores of a worker's own, never of extra seats. Who asks for several cores is dedicated.
  *
  * Where several shards count, each has two numbers of its own for a version: how many entered there and how many left. A lease may
  * end at another shard than it began, so only the sums mean anything: and as both only grow, whoever adds up what left
@@ -19,11 +21,20 @@ const MEMORY_MB = 0;
 const FUNCTION = 1;
 const RUNNING = 2;
 const CORES = 3;
+const CORES_MASK = 0xff;
+const DEDICATED = 0x100;
 const WORD_CORES = 32;
 
 /** A lease has 16 bits for its version. */
 export const VERSION_COUNT_MAX: number = 1 << 16;
 export const MEMORY_MB_MAX: number = (1 << 30) - 1;
+
+export interface VersionCores {
+  /** Of each of its leases, on one worker, 1 to 32; without it 1. */
+  readonly coreCount?: number | undefined;
+  /** Must it have cores of its own? Who asks for several must. */
+  readonly isDedicated?: boolean | undefined;
+}
 
 export class Versions {
   readonly #words: SharedInt32;
@@ -55,13 +66,14 @@ export class Versions {
   }
 
   /** One thread sets and removes. */
-  set(version: number, functionIndex: number, memoryMb: number, coreCount: number): void {
+  set(version: number, functionIndex: number, memoryMb: number, cores: VersionCores): void {
+    const { coreCount = 1, isDedicated = false } = cores;
     assert(version >= 0 && version < this.#countMax, `version ${version}: no such index`);
     assert(!this.isSet(version), `version ${version} is set already`);
     assert(memoryMb >= 1 && memoryMb <= MEMORY_MB_MAX, `memory ${memoryMb} MB: must be 1 to ${MEMORY_MB_MAX}`);
     assert(coreCount >= 1 && coreCount <= WORD_CORES, `${coreCount} cores: must be 1 to ${WORD_CORES}`);
     this.#words[(version << STRIDE_LOG2) + FUNCTION] = functionIndex;
-    this.#words[(version << STRIDE_LOG2) + CORES] = coreCount;
+    this.#words[(version << STRIDE_LOG2) + CORES] = coreCount | (isDedicated || coreCount > 1 ? DEDICATED : 0);
     Atomics.store(this.#words, (version << STRIDE_LOG2) + MEMORY_MB, memoryMb);
     if (version >= this.end) Atomics.store(this.#globals, globalWord.VERSION_END, version + 1);
   }
@@ -94,7 +106,11 @@ export class Versions {
   }
 
   coreCount(version: number): number {
-    return this.#words[(version << STRIDE_LOG2) + CORES]!;
+    return this.#words[(version << STRIDE_LOG2) + CORES]! & CORES_MASK;
+  }
+
+  isDedicated(version: number): boolean {
+    return this.#words[(version << STRIDE_LOG2) + CORES]! > CORES_MASK;
   }
 
   functionOf(version: number): number {

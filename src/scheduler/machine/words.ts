@@ -2,10 +2,11 @@
  * The record of each word of 32 cores, and of the worker that it belongs to. All that a decision asks of a worker lies
  * in one cache line, because on a large cluster the lines are what a decision costs:
  *
- *   [ idle | withdrawn | listed | home | word count | free | cap | total ]        32 bytes
+ *   [ idle | withdrawn | listed | home | word counts | free | cap | total ]        32 bytes
  *     a bit for each core                 of the worker; only in the record of its home
  *
- * The home of a worker is its first word; the others point to it. Up to 32 cores are one word and one record.
+ * The home of a worker is its first word; the others point to it. Up to 32 cores are one word and one record. The words of its
+ * extra seats, if it has any, come after those of its cores.
  */
 import { sharedInt32, type SharedInt32 } from './shared.ts';
 
@@ -22,7 +23,8 @@ export const word = {
   /** A bit for each core: 1 is in the idle list (see idle-list.ts). */
   LISTED: 2,
   HOME: 3,
-  WORD_COUNT: 4,
+  /** Lower 16 bits: words of its cores; upper 16: words of its extra seats. */
+  WORD_COUNTS: 4,
   /** Memory in MB (see workers.ts). */
   FREE: 5,
   CAP: 6,

@@ -42,7 +42,7 @@ export class LocalScheduler {
     functionIndex: number,
     { memoryMb, coreCount }: { readonly memoryMb: number; readonly coreCount: number },
   ): void {
-    this.machine.setVersion(versionIndex, functionIndex, memoryMb, coreCount);
+    this.machine.setVersion(versionIndex, functionIndex, memoryMb, { coreCount });
   }
 
   removeVersion(versionIndex: number): void {

@@ -14,6 +14,7 @@ const GRANTS = [
   counter.grantHandedOver,
   counter.grantKept,
   counter.grantProvisioned,
+  counter.grantExtra,
 ] as const;
 
 /** By all shards. */
@@ -41,6 +42,7 @@ export function schedulerMetrics(machine: Scheduler, metrics: Metrics): void {
     'handed-over': count(counter.grantHandedOver),
     kept: count(counter.grantKept),
     provisioned: count(counter.grantProvisioned),
+    extra: count(counter.grantExtra),
   }));
   metrics.read('perch_scheduler_stale_hints_total', () => ({
     warm: count(counter.staleWarmHints),

@@ -201,7 +201,7 @@ export class VersionNames {
     const entry: Entry = { version, index, fn, nameCount: 0, keptUntil: 0, quietTurn: 0 };
     this.#byKey.set(version.key, entry);
     this.#byIndex[index] = entry;
-    this.#machine.setVersion(index, fn.index, version.memoryMb, version.coreCount);
+    this.#machine.setVersion(index, fn.index, version.memoryMb, { coreCount: version.coreCount });
     return entry;
   }
 

@@ -324,7 +324,7 @@ export const MUTANTS: readonly (Mutant & { readonly foundBy: string })[] = [
     file: 'machine/scheduler.ts',
     from: `    this.#dispatch.wait(request, version, memoryMb);
     if (!this.isShared && this.versions.coreCount(version) === 1) return ANSWER.queued;`,
-    to: `    this.queue.pushBack(request, version, memoryMb);
+    to: `    this.queue.pushBack(request, version, memoryMb, 31 - Math.clz32(memoryMb));
     this.#dispatch.serveWaiting();
     if (this.queue.isWaiting(request)) this.queue.remove(this.queue.entryOf(request));
     else return ANSWER.granted;
@@ -343,12 +343,12 @@ export const MUTANTS: readonly (Mutant & { readonly foundBy: string })[] = [
   {
     name: 'others are told before the core is given',
     file: 'machine/scheduler.ts',
-    from: `    if (this.#withdrawal.put(core)) this.idleList.push(core);
+    from: `    if (this.#withdrawal.put(core) && !isExtra) this.idleList.push(core);
     this.#dispatch.settleSeen(home);
     this.#dispatch.owes = true;
     return true;`,
     to: `    this.#tell();
-    if (this.#withdrawal.put(core)) this.idleList.push(core);
+    if (this.#withdrawal.put(core) && !isExtra) this.idleList.push(core);
     this.#dispatch.settle(home);
     this.#dispatch.owes = false;
     return true;`,

@@ -53,7 +53,7 @@ class Player {
     const machine = new Scheduler(limits, { memory: this.#memory, shard: 0 });
     for (const [coreCount, memoryMb] of theCase.workers) machine.addWorker(coreCount, memoryMb);
     theCase.versions.forEach((memoryMb, version) =>
-      machine.setVersion(version, 0, memoryMb, theCase.coreCounts?.[version]),
+      machine.setVersion(version, 0, memoryMb, { coreCount: theCase.coreCounts?.[version] }),
     );
     const { shards, ...rest } = this.#memory;
     const arrays = [...Object.values(rest), ...shards.flatMap(({ counters: _, ...own }) => Object.values(own))];

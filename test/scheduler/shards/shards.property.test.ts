@@ -83,7 +83,7 @@ class Cluster {
       for (let core = 0; core < coreCount; core++) this.cores.push(this.#at(i).firstCore(worker) + core);
     });
     world.versions.forEach(({ memoryMb, coreCount }, i) =>
-      this.#at(i).setVersion(i, i % FUNCTION_COUNT, memoryMb, coreCount),
+      this.#at(i).setVersion(i, i % FUNCTION_COUNT, memoryMb, { coreCount }),
     );
   }
 
