@@ -5,6 +5,7 @@ import type { Isolation } from '../store/settings.ts';
 import type { CopyState } from '../worker/agent/contract.ts';
 import type { NetworkPolicy } from '../worker/sandbox/contract.ts';
 import type { Client } from './client.ts';
+import { refusal } from './client.ts';
 
 export async function listCores(client: Client): Promise<readonly CoreView[]> {
   const { cores } = await client.json<{ cores: readonly CoreView[] }>('GET', '/perch/v1/cores');
@@ -38,6 +39,55 @@ export interface FunctionState extends FunctionSettings, CopyState {
 export function getFunctionState(client: Client, name: string, version: string): Promise<FunctionState> {
   const path = `/perch/v1/functions/${encodeURIComponent(name)}/copies`;
   return client.json('GET', `${path}?Qualifier=${encodeURIComponent(version)}`);
+}
+
+export interface Chain {
+  readonly name: string;
+  /** Each as `name`, or `name:version` for a published one. */
+  readonly steps: readonly string[];
+  readonly created: string;
+  readonly lastModified: string;
+}
+
+const CHAINS = '/perch/v1/chains';
+
+function chainPath(name: string): string {
+  return `${CHAINS}/${encodeURIComponent(name)}`;
+}
+
+export function chainInvocationsPath(name: string): string {
+  return `${chainPath(name)}/invocations`;
+}
+
+export async function listChains(client: Client): Promise<readonly Chain[]> {
+  const all: Chain[] = [];
+  for (let marker: string | null = null; ;) {
+    const query: string = marker === null ? '' : `?marker=${encodeURIComponent(marker)}`;
+    const page = await client.json<{ chains: readonly Chain[]; nextMarker: string | null }>('GET', `${CHAINS}${query}`);
+    all.push(...page.chains);
+    marker = page.nextMarker;
+    if (marker === null) return all;
+  }
+}
+
+/** Null where there is no such chain. */
+export async function getChain(client: Client, name: string): Promise<Chain | null> {
+  const answer = await client.send({ method: 'GET', path: chainPath(name) });
+  if (answer.status === 404 && String(answer.headers['x-amzn-errortype']).startsWith('ResourceNotFound')) return null;
+  if (answer.status >= 300) throw refusal(answer);
+  return JSON.parse(answer.body.toString()) as Chain;
+}
+
+export function createChain(client: Client, name: string, steps: readonly string[]): Promise<Chain> {
+  return client.json('POST', CHAINS, { name, steps });
+}
+
+export function updateChain(client: Client, name: string, steps: readonly string[]): Promise<Chain> {
+  return client.json('PUT', chainPath(name), { steps });
+}
+
+export function deleteChain(client: Client, name: string): Promise<void> {
+  return client.json('DELETE', chainPath(name));
 }
 
 export interface PlatformInfo {

@@ -5,6 +5,8 @@ import { type Command, Option } from 'commander';
 import { LIMITS } from '../../base/limits.ts';
 import { CORES_MAX, ISOLATIONS, NETWORKS } from '../../store/settings.ts';
 import { Client } from '../client.ts';
+import type { DeployedChain, PlannedChain } from '../deploy/chains.ts';
+import { uploadChain } from '../deploy/chains.ts';
 import { MANIFEST, nameOf, perchVariables, sourceAt } from '../deploy/plan.ts';
 import type { Plan } from '../deploy/plan.ts';
 import type { Deployed, Packed } from '../deploy/upload.ts';
@@ -13,6 +15,7 @@ import { CliError, EXIT } from '../exit-codes.ts';
 import { invokePath } from '../lambda-api.ts';
 import type { EndpointOptions } from '../options.ts';
 import { collect, wholeNumber, withEndpoint } from '../options.ts';
+import { chainInvocationsPath } from '../perch-api.ts';
 import { Progress, formatTable, printJson } from '../terminal.ts';
 
 interface DeployOptions extends EndpointOptions {
@@ -93,7 +96,7 @@ function parseProvisioned(text: string): number | 'none' {
 
 async function deploy(path: string, options: DeployOptions): Promise<void> {
   const client = new Client(options.endpoint);
-  const plans = await planAll(path, options);
+  const { plans, chains } = await planAll(path, options);
   const progress = new Progress();
   // Everything is packed before anything is uploaded, so that a mistake in one function changes none.
   const packed: Packed[] = [];
@@ -102,7 +105,7 @@ async function deploy(path: string, options: DeployOptions): Promise<void> {
       progress.say(`packing ${plan.name}`);
       packed.push(await pack(plan));
     }
-    await uploadAll(client, packed, options, progress);
+    await uploadAll(client, { packed, chains }, options, progress);
   } finally {
     progress.clear();
   }
@@ -110,7 +113,7 @@ async function deploy(path: string, options: DeployOptions): Promise<void> {
 
 async function uploadAll(
   client: Client,
-  packed: readonly Packed[],
+  { packed, chains }: { readonly packed: readonly Packed[]; readonly chains: readonly PlannedChain[] },
   options: DeployOptions,
   progress: Progress,
 ): Promise<void> {
@@ -126,8 +129,11 @@ async function uploadAll(
       if (error.exitCode === EXIT.unreachable) break;
     }
   }
+  const doneChains: DeployedChain[] = [];
+  // A chain is of functions that are there.
+  if (failed.length === 0) for (const chain of chains) doneChains.push(await uploadChain(client, chain));
   progress.clear();
-  print(client, done, failed, options);
+  print(client, { done, failed, chains: doneChains }, options);
   const [first] = failed;
   if (first === undefined) return;
   const others = failed.length === 1 ? '' : ` (and ${failed.length - 1} more failed)`;
@@ -143,12 +149,14 @@ async function uploadAll(
   );
 }
 
-function print(
-  client: Client,
-  done: readonly Deployed[],
-  failed: readonly { readonly name: string; readonly error: CliError }[],
-  options: DeployOptions,
-): void {
+interface Outcome {
+  readonly done: readonly Deployed[];
+  readonly failed: readonly { readonly name: string; readonly error: CliError }[];
+  readonly chains: readonly DeployedChain[];
+}
+
+function print(client: Client, { done, failed, chains }: Outcome, options: DeployOptions): void {
+  const chainUrl = ({ name }: DeployedChain): string => new URL(chainInvocationsPath(name), client.endpoint).href;
   const url = ({ configuration, provisioned }: Deployed): string => {
     const { FunctionName: name, Version: version } = configuration;
     // Only that version has the instances that are kept ready.
@@ -163,6 +171,7 @@ function print(
         url: url(each),
         codeSha256: each.configuration.CodeSha256,
       })),
+      ...(chains.length > 0 && { chains: chains.map((each) => ({ ...each, url: chainUrl(each) })) }),
       failed: failed.map(({ name, error }) => ({ name, error: error.message })),
     });
   }
@@ -178,15 +187,34 @@ function print(
       done,
     ),
   );
+  if (chains.length === 0) return;
+  process.stdout.write(
+    formatTable<DeployedChain>(
+      [
+        { title: 'CHAIN', value: ({ name }) => name },
+        { title: 'STEPS', value: ({ steps }) => steps.join(' > ') },
+        { title: 'STATUS', value: ({ status }) => status },
+        { title: 'URL', value: chainUrl },
+      ],
+      chains,
+    ),
+  );
 }
 
-async function planAll(path: string, options: DeployOptions): Promise<readonly Plan[]> {
+interface Planned {
+  readonly plans: readonly Plan[];
+  readonly chains: readonly PlannedChain[];
+}
+
+async function planAll(path: string, options: DeployOptions): Promise<Planned> {
   // Joined and resolved it would be the current folder.
   if (path === '') throw new CliError(EXIT.usage, "the path is empty; give a file or a folder to deploy, such as '.'");
   const manifest = join(path, MANIFEST);
-  if (!options.bundle || !existsSync(manifest)) return [override(planOne(path, options), options)];
-  const { readManifest } = await import('../deploy/manifest.ts');
-  const all = readManifest(manifest);
+  if (!options.bundle || !existsSync(manifest))
+    return { plans: [override(planOne(path, options), options)], chains: [] };
+  const { readWholeManifest } = await import('../deploy/manifest.ts');
+  const { plans: all, chains: allChains } = readWholeManifest(manifest);
+  const chains = options.name === undefined ? allChains : [];
   const plans = options.name === undefined ? all : all.filter((plan) => plan.name === options.name);
   if (plans.length === 0) {
     throw new CliError(
@@ -195,7 +223,7 @@ async function planAll(path: string, options: DeployOptions): Promise<readonly P
     );
   }
   const [only] = plans;
-  if (plans.length === 1 && only !== undefined) return [override(only, options)];
+  if (plans.length === 1 && only !== undefined) return { plans: [override(only, options)], chains };
   const setting = (
     [
       'handler',
@@ -218,7 +246,7 @@ async function planAll(path: string, options: DeployOptions): Promise<readonly P
       `${manifest} has ${plans.length} functions; say with --name which one the other options are for`,
     );
   }
-  return plans;
+  return { plans, chains };
 }
 
 function planOne(path: string, options: DeployOptions): Plan {

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { LIMITS } from '../../base/limits.ts';
 import { CORES_MAX, ISOLATIONS, NETWORKS } from '../../store/settings.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
+import type { PlannedChain } from './chains.ts';
 import { layerAt } from './layers.ts';
 import type { Plan } from './plan.ts';
 import { perchVariables, sourceAt } from './plan.ts';
@@ -27,17 +28,35 @@ const functionSchema = z.strictObject({
   bundle: z.boolean().optional(),
 });
 
+const chainSchema = z.strictObject({
+  steps: z.array(z.string().min(1)).min(1).max(LIMITS.chainStepsMax),
+});
+
 const manifestSchema = z.strictObject({
   $schema: z.string().optional(),
   functions: z.record(
     z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'a function name has 1 to 64 letters, digits, - and _'),
     functionSchema,
   ),
+  chains: z
+    .record(z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'a chain name has 1 to 64 letters, digits, - and _'), chainSchema)
+    .optional(),
 });
 
 type FunctionEntry = z.infer<typeof functionSchema>;
 
+export interface Manifest {
+  readonly plans: readonly Plan[];
+  /** In their order; each of functions above, or of some that the platform has already. */
+  readonly chains: readonly PlannedChain[];
+}
+
+/** The functions alone. */
 export function readManifest(file: string): readonly Plan[] {
+  return readWholeManifest(file).plans;
+}
+
+export function readWholeManifest(file: string): Manifest {
   const shown = relative(process.cwd(), file) || file;
   const text = readFileSync(file, 'utf8');
   let json: unknown;
@@ -50,7 +69,8 @@ export function readManifest(file: string): readonly Plan[] {
   if (!parsed.success) throw invalid(shown, text, parsed.error.issues);
   const plans = Object.entries(parsed.data.functions).map(([name, entry]) => toPlan(name, entry, dirname(file)));
   if (plans.length === 0) throw new CliError(EXIT.usage, `${shown} has no functions; add one under "functions"`);
-  return plans;
+  const chains = Object.entries(parsed.data.chains ?? {}).map(([name, { steps }]) => ({ name, steps }));
+  return { plans, chains };
 }
 
 function toPlan(name: string, entry: FunctionEntry, folder: string): Plan {
