@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   up: () => import('./commands/up.ts'),
   deploy: () => import('./commands/deploy.ts'),
   invoke: () => import('./commands/invoke.ts'),
+  chain: () => import('./commands/chain.ts'),
   list: () => import('./commands/list.ts'),
   logs: () => import('./commands/logs.ts'),
   delete: () => import('./commands/delete.ts'),
