@@ -130,6 +130,15 @@ except OSError:
     timeoutS: 20,
   },
   {
+    tried: 'hints: to say without end that it sleeps and wakes',
+    stoppedBy:
+      'a hint counts as a kilobyte, and who sends too much is not listened to until the next tick; the timeout',
+    node: "const { sleeping, awake } = require('perch'); for (;;) { sleeping(); awake(); }",
+    python: 'import perch\nwhile True:\n    perch.sleeping()\n    perch.awake()',
+    ends: /^Sandbox\.Timedout$/,
+    timeoutS: 1,
+  },
+  {
     tried: 'the log, past the runtime: what a child writes to its output without end',
     stoppedBy: 'who sends too much is not listened to until the next tick; the timeout',
     node: "require('node:child_process').spawn('/usr/bin/yes', ['x'.repeat(1000)], { stdio: 'inherit' }); await new Promise(() => setInterval(() => {}, 1000));",
@@ -158,6 +167,26 @@ export const FORGERIES: readonly Exhaustion[] = [
     stoppedBy: 'the reader of frames: a breach ends the instance, and nothing more is read',
     node: FORGE_NODE('for (;;) fs.writeSync(4, Buffer.alloc(1 << 16, 7));'),
     python: FORGE_PYTHON("while True:\n    os.write(4, b'\\x07' * 65536)"),
+    ends: /^Runtime\.InvalidProtocol$/,
+    timeoutS: 5,
+  },
+  {
+    tried: 'say that others sleep and wake: hints by other numbers, and after its own answer',
+    stoppedBy: 'a hint counts on the channel of its own instance only, and for the invocation that it serves',
+    node: FORGE_NODE(
+      "const all = Buffer.concat([0, 2, 3, 1147, 0xffffffff].flatMap((each) => [23, 24].map((kind) => frame(kind, each, '')))); fs.writeSync(4, all); process.nextTick(() => fs.writeSync(4, all)); return 'said';",
+    ),
+    python: FORGE_PYTHON(
+      "os.write(4, b''.join(frame(kind, each, b'') for kind in (23, 24) for each in (0, 2, 3, 1147, 0xffffffff)))\nimport threading\nthreading.Timer(0.05, os.write, (4, frame(23, 1, b''))).start()\nresult = 'said'",
+    ),
+    ends: /^said$/,
+    timeoutS: 5,
+  },
+  {
+    tried: 'say more in a hint than that',
+    stoppedBy: 'the reader of frames: a hint has no body',
+    node: FORGE_NODE("fs.writeSync(4, frame(23, 1, 'x')); await new Promise((resolve) => setTimeout(resolve, 500));"),
+    python: FORGE_PYTHON("os.write(4, frame(23, 1, b'x'))\ntime.sleep(0.5)"),
     ends: /^Runtime\.InvalidProtocol$/,
     timeoutS: 5,
   },
@@ -220,6 +249,14 @@ export const ZYGOTE_EXHAUSTIONS: readonly Exhaustion[] = [
     stoppedBy: 'the reader of its frames: a breach ends the zygote',
     node: FORGE_NODE('fs.writeSync(4, frame(18, 1, \'"forged"\'));'),
     python: FORGE_PYTHON('os.write(4, frame(18, 1, b\'"forged"\'))'),
+    ends: /^Runtime\.\w+$/,
+    timeoutS: 5,
+  },
+  {
+    tried: 'to say from a zygote that it sleeps, before anybody is asked anything',
+    stoppedBy: 'the module says nothing outside of an invocation; the frame is a breach there, which ends the zygote',
+    node: FORGE_NODE("require('perch').sleeping(); fs.writeSync(4, frame(23, 1, ''));"),
+    python: FORGE_PYTHON("import perch\nperch.sleeping()\nos.write(4, frame(23, 1, b''))"),
     ends: /^Runtime\.\w+$/,
     timeoutS: 5,
   },

@@ -136,6 +136,21 @@ test('an external package is packed as it is, with what it depends on', async ()
   );
 });
 
+test('the module of the runtime is left to the runtime, unless there is a package of that name', async () => {
+  const says = "import { sleeping } from 'perch'; export const handler = async () => sleeping();";
+  const folder = project({ 'main.ts': says, 'main.cjs': "exports.handler = async () => require('perch').sleeping();" });
+  const codeOf = async (name: string, file: string): Promise<string> =>
+    (await bundle(join(folder, name), {})).files.get(file)!.bytes.toString();
+  assert.match(await codeOf('main.ts', 'index.mjs'), /from "perch"/);
+  assert.match(await codeOf('main.cjs', 'index.cjs'), /require\("perch"\)/);
+  const installed = project({
+    'main.ts': says,
+    'node_modules/perch/package.json': '{"name":"perch","main":"i.js"}',
+    'node_modules/perch/i.js': "exports.sleeping = () => 'installed';",
+  });
+  assert.equal(await call(join(installed, 'main.ts')), 'installed');
+});
+
 test('a native add-on is copied beside the code', async () => {
   const folder = project({ 'main.cjs': "exports.handler = async () => typeof require('./addon.node');" });
   writeFileSync(join(folder, 'addon.node'), 'not really an add-on');
