@@ -1,0 +1,220 @@
+/**
+ * Sees sleep and wake where they happen: programs in the kernel (sleep.bpf.c) keep a table with a place for each watched
+ * sandbox, which this reads as shared memory at every tick. Needs root, a kernel with BTF (5.18), libbpf, and the object,
+ * which `scripts/bpf.sh` compiles with clang; nothing is compiled at run time.
+ *
+ * What is told are moments of the kernel, to the microsecond; they are told at the next tick. Of several sleeps between two
+ * ticks only the last is told, and one that began and ended between two only if it lasted longer than a tick.
+ *
+ * A place, as 32-bit words: [runnable threads, changes, slept ns (2), woke ns (2), number of the watch, unused].
+ *
+ * Budget: a tick looks at one word for each watched sandbox in which nothing happened, and allocates nothing. `npm run
+ * bench -- sleep` says what a tick costs.
+ */
+import { existsSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { assert } from '../../../base/assert.ts';
+import type { Clock } from '../../../base/clock.ts';
+import type { Observer, ObserverEvents, Watched } from '../contract.ts';
+import { type CpuTime, openCpuTime } from '../cpu-time.ts';
+import { openProc, type Proc } from '../proc.ts';
+import { runnableThreads } from '../threads.ts';
+import { BpfObject, libbpfMissing } from './libbpf.ts';
+
+const INTERVAL_MS = 1;
+const OBJECT_FILE = fileURLToPath(new URL('./sleep.bpf.o', import.meta.url));
+const PROGRAMS = ['on_switch', 'on_wakeup', 'on_wakeup_new', 'on_fork', 'on_exit'] as const;
+const PLACE_WORDS = 8;
+const PLACE_BYTES = PLACE_WORDS * 4;
+/** A place that was left rests while this many others are taken, until what was under way in it is over. */
+const PLACES_RESTING = 64;
+const THREADS_PER_SANDBOX = 128;
+const THREADS_MAX = 1 << 18;
+const US_PER_WORD_OF_NS = 2 ** 32 / 1000;
+
+export interface EbpfOptions {
+  readonly clock: Clock;
+  /** Sandboxes that are watched at once, at most. */
+  readonly watchedMax: number;
+  readonly intervalMs?: number;
+}
+
+/** '' where this machine can, as far as is known without trying; else what is missing. */
+export function ebpfMissing(): string {
+  if (process.platform !== 'linux' || !existsSync('/sys/kernel/btf/vmlinux')) return 'the kernel has no BTF';
+  if (process.getuid?.() !== 0) return 'it needs root';
+  const library = libbpfMissing();
+  if (library !== '') return library;
+  return existsSync(OBJECT_FILE)
+    ? ''
+    : 'sleep.bpf.o has not been compiled: run scripts/bpf.sh, with clang and libbpf-dev';
+}
+
+/** Or why it cannot be. */
+export function openEbpf(events: ObserverEvents, options: EbpfOptions): Observer | string {
+  const missing = ebpfMissing();
+  if (missing !== '') return missing;
+  const placeCount = options.watchedMax + PLACES_RESTING;
+  const threads = Math.min(THREADS_MAX, options.watchedMax * THREADS_PER_SANDBOX);
+  const sizes = { cgroups: options.watchedMax, processes: threads, threads, places: placeCount };
+  const object = BpfObject.load(OBJECT_FILE, sizes);
+  if (typeof object === 'string') return object;
+  const shared = object.share('places', placeCount * PLACE_BYTES);
+  const failure = typeof shared === 'string' ? shared : object.attach(PROGRAMS);
+  if (typeof shared !== 'string' && failure === '') return new EbpfObserver(events, options, object, shared);
+  object.close();
+  return failure;
+}
+
+interface Subject {
+  readonly slot: number;
+  readonly place: number;
+  readonly cpu: CpuTime;
+  /** Keys in the kernel's maps: of its cgroup, or of its processes. */
+  readonly map: 'cgroups' | 'processes';
+  readonly keys: readonly Uint8Array[];
+  /** As it was told last. */
+  isAsleep: boolean;
+  toldUs: number;
+  changes: number;
+  /** The place has a count and moments that do not fit; the next look believes the count. */
+  isOdd: boolean;
+}
+
+class EbpfObserver implements Observer {
+  readonly #events: ObserverEvents;
+  readonly #clock: Clock;
+  readonly #intervalMs: number;
+  readonly #object: BpfObject;
+  readonly #proc: Proc = openProc();
+  readonly #words: Uint32Array;
+  /** The kernel's clock is CLOCK_MONOTONIC; this turns its moments into those of the clock. */
+  readonly #offsetUs: number;
+  readonly #free: number[];
+  readonly #subjects = new Map<number, Subject>();
+  #watchCount = 0;
+  #stop: (() => void) | null = null;
+  #isClosed = false;
+
+  // oxlint-disable-next-line max-params -- made in one place
+  constructor(events: ObserverEvents, options: EbpfOptions, object: BpfObject, shared: ArrayBuffer) {
+    this.#events = events;
+    this.#clock = options.clock;
+    this.#intervalMs = options.intervalMs ?? INTERVAL_MS;
+    this.#object = object;
+    this.#words = new Uint32Array(shared);
+    this.#offsetUs = options.clock.nowUs() - Number(process.hrtime.bigint() / 1000n);
+    this.#free = Array.from({ length: options.watchedMax + PLACES_RESTING }, (_, place) => place);
+  }
+
+  watch(slot: number, watched: Watched): void {
+    assert(!this.#isClosed && !this.#subjects.has(slot), `slot ${slot} cannot be watched, or is already`);
+    const place = this.#free.shift();
+    assert(place !== undefined, 'more sandboxes are watched than there is room for');
+    // Wraps around after four billion, and is never 0, which is nobody's.
+    this.#watchCount = (this.#watchCount % 0xffff_ffff) + 1;
+    const at = place * PLACE_WORDS;
+    this.#words.fill(0, at, at + PLACE_WORDS);
+    this.#words[at + 6] = this.#watchCount;
+    const value = words(place, this.#watchCount);
+    const { cgroup } = watched;
+    const map = cgroup === null ? 'processes' : 'cgroups';
+    const keys = cgroup === null ? watched.processIds().map((id) => words(id)) : [cgroupKey(cgroup)];
+    for (const key of keys) this.#object.update(map, key, value);
+    // Those that run already make no event until they stop.
+    for (const id of runnableThreads(this.#proc, watched)) {
+      this.#object.run('seed', words(id, place, this.#watchCount));
+    }
+    const cpu = openCpuTime(this.#proc, watched);
+    const state = { isAsleep: false, toldUs: this.#clock.nowUs(), changes: -1, isOdd: false };
+    this.#subjects.set(slot, { slot, place, cpu, map, keys, ...state });
+    this.#stop ??= this.#clock.every(this.#intervalMs, () => this.#look());
+  }
+
+  unwatch(slot: number): void {
+    const subject = this.#subjects.get(slot);
+    if (subject === undefined) return;
+    this.#subjects.delete(slot);
+    for (const key of subject.keys) this.#object.remove(subject.map, key);
+    this.#words[subject.place * PLACE_WORDS + 6] = 0;
+    this.#free.push(subject.place);
+    subject.cpu.close();
+    if (this.#subjects.size > 0) return;
+    this.#stop?.();
+    this.#stop = null;
+  }
+
+  cpuUs(slot: number): number {
+    return this.#subjects.get(slot)?.cpu.readUs() ?? 0;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    for (const slot of this.#subjects.keys()) this.unwatch(slot);
+    this.#isClosed = true;
+    this.#object.close();
+  }
+
+  #look(): void {
+    for (const subject of this.#subjects.values()) {
+      const changes = this.#words[subject.place * PLACE_WORDS + 1] as number;
+      if (changes !== subject.changes || subject.isOdd) this.#lookAt(subject, changes);
+    }
+  }
+
+  #lookAt(subject: Subject, changes: number): void {
+    const at = subject.place * PLACE_WORDS;
+    const isAsleep = this.#words[at] === 0;
+    const sleptUs = this.#momentUs(at + 2);
+    const wokeUs = this.#momentUs(at + 4);
+    subject.changes = changes;
+    // Who changes the count writes its moment a little later.
+    const fits = isAsleep ? sleptUs > wokeUs : wokeUs > sleptUs;
+    if (!fits && !subject.isOdd) {
+      subject.isOdd = true;
+      return;
+    }
+    subject.isOdd = false;
+    if (isAsleep) this.#tellAsleep(subject, fits ? sleptUs : subject.toldUs, wokeUs);
+    else this.#tellAwake(subject, fits ? wokeUs : subject.toldUs, sleptUs);
+  }
+
+  #tellAsleep(subject: Subject, sleptUs: number, wokeUs: number): void {
+    if (subject.isAsleep && sleptUs <= subject.toldUs) return;
+    if (subject.isAsleep) this.#tell(subject, false, wokeUs);
+    this.#tell(subject, true, sleptUs);
+  }
+
+  #tellAwake(subject: Subject, wokeUs: number, sleptUs: number): void {
+    if (subject.isAsleep) return this.#tell(subject, false, wokeUs);
+    // It is over already: worth telling only where somebody could have made use of it.
+    if (sleptUs < subject.toldUs || wokeUs - sleptUs < this.#intervalMs * 1000) return;
+    this.#tell(subject, true, sleptUs);
+    this.#tell(subject, false, wokeUs);
+  }
+
+  #tell(subject: Subject, isAsleep: boolean, atUs: number): void {
+    subject.isAsleep = isAsleep;
+    subject.toldUs = Math.max(atUs, subject.toldUs);
+    // Whoever hears may have unwatched it meanwhile.
+    if (this.#subjects.get(subject.slot) !== subject) return;
+    if (isAsleep) this.#events.slept(subject.slot, subject.toldUs);
+    else this.#events.woke(subject.slot, subject.toldUs);
+  }
+
+  /** Beyond 2⁵³ ns, after 104 days, it is right to two nanoseconds instead of to one. */
+  #momentUs(at: number): number {
+    const low = this.#words[at] as number;
+    const high = this.#words[at + 1] as number;
+    return high * US_PER_WORD_OF_NS + low / 1000 + this.#offsetUs;
+  }
+}
+
+function words(...values: readonly number[]): Uint8Array {
+  return new Uint8Array(Uint32Array.from(values).buffer);
+}
+
+/** The kernel names a cgroup by the inode of its folder. */
+function cgroupKey(folder: string): Uint8Array {
+  return new Uint8Array(BigUint64Array.of(statSync(folder, { bigint: true }).ino).buffer);
+}

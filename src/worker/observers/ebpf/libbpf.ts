@@ -1,0 +1,190 @@
+/**
+ * The few calls of libbpf that are needed, through koffi: an object is opened, sized, loaded and attached; its maps are
+ * written by calls, and the table of places is read as memory that the kernel shares.
+ */
+import { type Koffi, type Library, loadLibrary } from '../../sandbox/libc.ts';
+
+const LIBRARY = 'libbpf.so.1';
+const MAP_SHARED = 1;
+const PROT_READ_WRITE = 3;
+const BPF_ANY = 0;
+const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
+
+type Pointer = bigint | null;
+/** struct bpf_test_run_opts; what is after these fields is optional. */
+const RUN_FIELDS = {
+  bytes: 'size_t',
+  input: 'void *',
+  output: 'void *',
+  inputBytes: 'uint32_t',
+  outputBytes: 'uint32_t',
+  context: 'const uint8_t *',
+  contextOut: 'void *',
+  contextBytes: 'uint32_t',
+  contextOutBytes: 'uint32_t',
+} as const;
+const RUN_BYTES = 56;
+const RUN = {
+  bytes: RUN_BYTES,
+  input: null,
+  output: null,
+  inputBytes: 0,
+  outputBytes: 0,
+  contextOut: null,
+  contextOutBytes: 0,
+};
+
+type Call<T> = (...values: unknown[]) => T;
+
+interface Calls {
+  readonly openFile: Call<Pointer>;
+  readonly load: Call<number>;
+  readonly closeObject: Call<void>;
+  readonly findMap: Call<Pointer>;
+  readonly setMaxEntries: Call<number>;
+  readonly mapFd: Call<number>;
+  readonly findProgram: Call<Pointer>;
+  readonly programFd: Call<number>;
+  readonly attach: Call<Pointer>;
+  readonly destroyLink: Call<number>;
+  readonly update: Call<number>;
+  readonly remove: Call<number>;
+  readonly run: Call<number>;
+  readonly mmap: Call<Pointer>;
+  readonly munmap: Call<number>;
+}
+
+interface Bound {
+  readonly koffi: Koffi;
+  readonly calls: Calls;
+}
+
+/** Or why it cannot be used. */
+function bind(): Bound | string {
+  const loaded = loadLibrary();
+  if (loaded === undefined) return 'the koffi package does not load';
+  const { koffi, library } = loaded;
+  let bpf: Library;
+  try {
+    bpf = koffi.load(LIBRARY);
+  } catch {
+    return `${LIBRARY} is not installed`;
+  }
+  const of = <T>(prototype: string, from = bpf): Call<T> => from.func(prototype) as unknown as Call<T>;
+  koffi.struct('PerchRun', RUN_FIELDS);
+  // It prints what the kernel says of programs that do not load; the error number is enough for us.
+  of<Pointer>('void *libbpf_set_print(void *print)')(null);
+  return {
+    koffi,
+    calls: {
+      openFile: of('void *bpf_object__open_file(const char *path, void *options)'),
+      load: of('int bpf_object__load(void *object)'),
+      closeObject: of('void bpf_object__close(void *object)'),
+      findMap: of('void *bpf_object__find_map_by_name(void *object, const char *name)'),
+      setMaxEntries: of('int bpf_map__set_max_entries(void *map, uint32_t count)'),
+      mapFd: of('int bpf_map__fd(void *map)'),
+      findProgram: of('void *bpf_object__find_program_by_name(void *object, const char *name)'),
+      programFd: of('int bpf_program__fd(void *program)'),
+      attach: of('void *bpf_program__attach(void *program)'),
+      destroyLink: of('int bpf_link__destroy(void *link)'),
+      update: of('int bpf_map_update_elem(int map, const uint8_t *key, const uint8_t *value, uint64_t flags)'),
+      remove: of('int bpf_map_delete_elem(int map, const uint8_t *key)'),
+      run: of('int bpf_prog_test_run_opts(int program, PerchRun *options)'),
+      mmap: of('void *mmap(void *address, size_t size, int protection, int flags, int map, long offset)', library),
+      munmap: of('int munmap(void *address, size_t size)', library),
+    },
+  };
+}
+
+let bound: Bound | string | undefined;
+
+/** '' where libbpf can be called, else why not. */
+export function libbpfMissing(): string {
+  bound ??= bind();
+  return typeof bound === 'string' ? bound : '';
+}
+
+export class BpfObject {
+  readonly #calls: Calls;
+  readonly #koffi: Koffi;
+  readonly #object: Pointer;
+  readonly #maps = new Map<string, number>();
+  readonly #programs = new Map<string, number>();
+  readonly #links: Pointer[] = [];
+  #shared: { readonly address: Pointer; readonly bytes: number } | null = null;
+
+  private constructor({ koffi, calls }: Bound, object: Pointer) {
+    this.#koffi = koffi;
+    this.#calls = calls;
+    this.#object = object;
+  }
+
+  /** `sizes`: how many entries each map has. Answers why it does not load, where it does not. */
+  static load(file: string, sizes: Readonly<Record<string, number>>): BpfObject | string {
+    bound ??= bind();
+    if (typeof bound === 'string') return bound;
+    const { calls, koffi } = bound;
+    const opened = calls.openFile(file, null);
+    if (opened === null) return `${file} cannot be opened: error ${koffi.errno()}`;
+    for (const [name, count] of Object.entries(sizes)) calls.setMaxEntries(calls.findMap(opened, name), count);
+    const result = calls.load(opened);
+    if (result !== 0) {
+      calls.closeObject(opened);
+      return `the kernel does not load ${file}: error ${-result}`;
+    }
+    return new BpfObject(bound, opened);
+  }
+
+  /** '' or why one of them does not attach. */
+  attach(programs: readonly string[]): string {
+    for (const name of programs) {
+      const link = this.#calls.attach(this.#calls.findProgram(this.#object, name));
+      if (link === null) return `${name} does not attach: error ${this.#koffi.errno()}`;
+      this.#links.push(link);
+    }
+    return '';
+  }
+
+  /** False where the map is full, or the kernel refuses. */
+  update(map: string, key: Uint8Array, value: Uint8Array): boolean {
+    return this.#calls.update(this.#map(map), key, value, BPF_ANY) === 0;
+  }
+
+  remove(map: string, key: Uint8Array): void {
+    this.#calls.remove(this.#map(map), key);
+  }
+
+  /** Runs a program of the type syscall. */
+  run(program: string, context: Uint8Array): boolean {
+    let descriptor = this.#programs.get(program);
+    if (descriptor === undefined) {
+      descriptor = this.#calls.programFd(this.#calls.findProgram(this.#object, program));
+      this.#programs.set(program, descriptor);
+    }
+    return this.#calls.run(descriptor, { ...RUN, context, contextBytes: context.length }) === 0;
+  }
+
+  /** The entries of an array map that can be mapped, once. What is read there is what the kernel has now. */
+  share(map: string, bytes: number): ArrayBuffer | string {
+    const address = this.#calls.mmap(null, bytes, PROT_READ_WRITE, MAP_SHARED, this.#map(map), 0);
+    if (address === null || address === MAP_FAILED) return `${map} cannot be mapped: error ${this.#koffi.errno()}`;
+    this.#shared = { address, bytes };
+    return this.#koffi.view(address, bytes);
+  }
+
+  /** Nobody may look at what was shared any more. */
+  close(): void {
+    for (const link of this.#links) this.#calls.destroyLink(link);
+    if (this.#shared !== null) this.#calls.munmap(this.#shared.address, this.#shared.bytes);
+    this.#calls.closeObject(this.#object);
+  }
+
+  #map(name: string): number {
+    let descriptor = this.#maps.get(name);
+    if (descriptor === undefined) {
+      descriptor = this.#calls.mapFd(this.#calls.findMap(this.#object, name));
+      this.#maps.set(name, descriptor);
+    }
+    return descriptor;
+  }
+}

@@ -1,0 +1,206 @@
+/*
+ * Counts, for each sandbox that is watched, the threads that can run, and notes when the count came to nothing and when it
+ * left it. The platform reads the table of these places through shared memory; nothing is sent.
+ *
+ * A ring buffer of transitions was rejected: a function that blocks a hundred thousand times a second fills it, and what
+ * is lost then is lost for good. A place is always right, whoever looks at it and however seldom.
+ *
+ * - A thread is found by its cgroup (version 2), or by its process where a sandbox has no cgroup. Whatever it waits for
+ *   when it leaves its CPU unasked counts as sleep: a lock, a socket, a disk, the freezer.
+ * - `threads` has what is known of each. Events of one thread come one after the other (the kernel holds its locks), so
+ *   only the counts are atomic.
+ * - Threads that could run before they were watched make no event. `seed` is told of them.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+/* Of the kernel's structures only what is read; the loader looks up where it is. */
+struct kernfs_node {
+  __u64 id;
+} __attribute__((preserve_access_index));
+struct cgroup {
+  struct kernfs_node *kn;
+} __attribute__((preserve_access_index));
+struct css_set {
+  struct cgroup *dfl_cgrp;
+} __attribute__((preserve_access_index));
+struct task_struct {
+  int pid;
+  int tgid;
+  struct css_set *cgroups;
+} __attribute__((preserve_access_index));
+
+#define STATE_DEAD 0x80
+#define ONE_CHANGE (1ULL << 32)
+
+struct watch {
+  __u32 place;
+  /* Counts up, so that what is known of a thread from an earlier watch counts for nothing. */
+  __u32 number;
+};
+
+/* Sizes are set when it is loaded. */
+struct place {
+  /* Threads that can run in the lower half, changes of that in the upper one. */
+  __u64 word;
+  __u64 slept_ns;
+  __u64 woke_ns;
+  /* Of the watch that it is for, 0 for none: what belongs to an earlier one changes nothing. */
+  __u32 number;
+  __u32 unused;
+};
+
+struct thread {
+  struct watch watch;
+  __u32 runnable;
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 1);
+  __type(key, __u64);
+  __type(value, struct watch);
+} cgroups SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct watch);
+} processes SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct thread);
+} threads SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct place);
+} places SEC(".maps");
+
+static __always_inline struct watch *watch_of(struct task_struct *task) {
+  __u64 id = task->cgroups->dfl_cgrp->kn->id;
+  struct watch *watch = bpf_map_lookup_elem(&cgroups, &id);
+  if (watch) return watch;
+  __u32 process = task->tgid;
+  return bpf_map_lookup_elem(&processes, &process);
+}
+
+static __always_inline void add(struct watch *watch, __u64 change) {
+  __u32 index = watch->place;
+  struct place *place = bpf_map_lookup_elem(&places, &index);
+  if (!place || place->number != watch->number) return;
+  __u64 now = bpf_ktime_get_ns();
+  __u64 before = __sync_fetch_and_add(&place->word, change);
+  __u32 count = (__u32)before;
+  if (change == ONE_CHANGE + 1) {
+    if (count == 0 && now > place->woke_ns) place->woke_ns = now;
+  } else if (count == 1 && now > place->slept_ns) {
+    place->slept_ns = now;
+  }
+}
+
+static __always_inline void runs(__u32 id, struct watch *watch) {
+  struct thread *known = bpf_map_lookup_elem(&threads, &id);
+  if (known && known->watch.number == watch->number) {
+    if (known->runnable) return;
+    known->runnable = 1;
+  } else {
+    struct thread thread = {.watch = *watch, .runnable = 1};
+    /* Full: it is as if it slept, which costs its sandbox the foreground and nobody else anything. */
+    if (bpf_map_update_elem(&threads, &id, &thread, BPF_ANY)) return;
+  }
+  add(watch, ONE_CHANGE + 1);
+}
+
+static __always_inline void stops(__u32 id, struct watch *watch) {
+  struct thread *known = bpf_map_lookup_elem(&threads, &id);
+  if (known && known->watch.number == watch->number) {
+    if (!known->runnable) return;
+    known->runnable = 0;
+    add(watch, ONE_CHANGE - 1);
+  } else {
+    /* So that `seed`, which may have looked before, leaves it alone. */
+    struct thread thread = {.watch = *watch, .runnable = 0};
+    bpf_map_update_elem(&threads, &id, &thread, BPF_ANY);
+  }
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(on_switch, _Bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int state) {
+  if (preempt || state == 0) return 0;
+  struct watch *watch = watch_of(prev);
+  if (!watch) return 0;
+  __u32 id = prev->pid;
+  stops(id, watch);
+  if (state & STATE_DEAD) bpf_map_delete_elem(&threads, &id);
+  return 0;
+}
+
+SEC("tp_btf/sched_wakeup")
+int BPF_PROG(on_wakeup, struct task_struct *task) {
+  struct watch *watch = watch_of(task);
+  if (watch) runs(task->pid, watch);
+  return 0;
+}
+
+SEC("tp_btf/sched_wakeup_new")
+int BPF_PROG(on_wakeup_new, struct task_struct *task) {
+  struct watch *watch = watch_of(task);
+  if (watch) runs(task->pid, watch);
+  return 0;
+}
+
+/* Children of processes that are watched by their ids are watched too. */
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child) {
+  __u32 process = parent->tgid;
+  struct watch *watch = bpf_map_lookup_elem(&processes, &process);
+  __u32 made = child->tgid;
+  if (watch && made != process) {
+    struct watch copy = *watch;
+    bpf_map_update_elem(&processes, &made, &copy, BPF_ANY);
+  }
+  return 0;
+}
+
+/* What is known of a thread goes with it, also where it is not watched any more. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task) {
+  __u32 id = task->pid;
+  struct thread *known = bpf_map_lookup_elem(&threads, &id);
+  if (known) {
+    struct watch *watch = watch_of(task);
+    if (watch) stops(id, watch);
+    bpf_map_delete_elem(&threads, &id);
+  }
+  __u32 process = task->tgid;
+  if (process == id) bpf_map_delete_elem(&processes, &process);
+  return 0;
+}
+
+struct seed {
+  __u32 thread;
+  struct watch watch;
+};
+
+/* A thread that was seen running after its sandbox was watched, and of which nothing had been heard when it was looked up. */
+SEC("syscall")
+int seed(struct seed *seed) {
+  __u32 id = seed->thread;
+  struct thread *known = bpf_map_lookup_elem(&threads, &id);
+  if (known && known->watch.number == seed->watch.number) return 0;
+  struct watch watch = seed->watch;
+  runs(id, &watch);
+  return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,125 @@
+/** A real process that sleeps and burns by a known script, in a cgroup of its own where one can be made. */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { realClock } from '../../../src/base/clock.ts';
+import type { ObserverEvents, Watched } from '../../../src/worker/observers/contract.ts';
+import { descendantProcesses } from '../../../src/worker/sandbox/affinity.ts';
+import { readHierarchies } from '../../../src/worker/sandbox/cgroup/mounts.ts';
+import { makeFolder, removeFolder, tryWrite } from '../../../src/worker/sandbox/cgroup/folder.ts';
+import { until } from '../sandbox/harness.ts';
+
+const SLEEPER = fileURLToPath(new URL('./fixtures/sleeper.cjs', import.meta.url));
+
+/** Of the platform's clock. */
+export function usOf(monotonicNs: string): number {
+  const offsetUs = realClock.nowUs() - Number(process.hrtime.bigint()) / 1000;
+  return Number(monotonicNs) / 1000 + offsetUs;
+}
+
+let groupCount = 0;
+
+/** A version 2 cgroup of its own; null where this user cannot make one. */
+function makeCgroup(): string | null {
+  const own = readHierarchies().v2?.own;
+  const folder = `${own}/perch-test-${process.pid}-${groupCount++}`;
+  return own !== undefined && makeFolder(folder) ? folder : null;
+}
+
+export class Sleeper implements Watched {
+  readonly cgroup: string | null;
+  readonly lines: string[] = [];
+  readonly ended: Promise<void>;
+  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #folder: string;
+
+  /** `isGrouped`: whether it shall have a cgroup. */
+  static async start(isGrouped: boolean, args: readonly string[] = []): Promise<Sleeper> {
+    const sleeper = new Sleeper(isGrouped, args);
+    await until(() => sleeper.lines.includes('ready'));
+    if (sleeper.cgroup !== null) {
+      tryWrite(sleeper.cgroup, 'cgroup.procs', String(sleeper.#child.pid));
+    }
+    return sleeper;
+  }
+
+  private constructor(isGrouped: boolean, args: readonly string[]) {
+    this.cgroup = isGrouped ? makeCgroup() : null;
+    this.#folder = mkdtempSync(path.join(os.tmpdir(), 'perch-sleeper-'));
+    writeFileSync(this.#orders, '');
+    const mode = args.length > 0 ? ['script', ...args] : ['obey', this.#orders];
+    this.#child = spawn(process.execPath, [SLEEPER, ...mode]);
+    this.#child.stderr.pipe(process.stderr);
+    createInterface({ input: this.#child.stdout }).on('line', (line) => this.lines.push(line));
+    this.ended = new Promise((resolve) => this.#child.once('close', () => resolve()));
+  }
+
+  get #orders(): string {
+    return path.join(this.#folder, 'orders');
+  }
+
+  processIds(): readonly number[] {
+    return descendantProcesses(this.#child.pid!);
+  }
+
+  /** It burns from then on, or begins its script. */
+  wake(): void {
+    this.#child.stdin.write('x');
+  }
+
+  /** It sleeps from then on. */
+  lull(): void {
+    appendFileSync(this.#orders, 'x');
+  }
+
+  async stop(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.ended;
+    if (this.cgroup !== null) while (!removeFolder(this.cgroup)) await new Promise((resolve) => setTimeout(resolve, 5));
+    rmSync(this.#folder, { recursive: true });
+  }
+}
+
+export interface Told {
+  readonly isAsleep: boolean;
+  readonly atUs: number;
+}
+
+/** Hears what an observer says, and that it keeps to its contract. */
+export class Hearer implements ObserverEvents {
+  readonly told = new Map<number, Told[]>();
+
+  slept(slot: number, atUs: number): void {
+    this.#hear(slot, { isAsleep: true, atUs });
+  }
+
+  woke(slot: number, atUs: number): void {
+    this.#hear(slot, { isAsleep: false, atUs });
+  }
+
+  of(slot: number): readonly Told[] {
+    return this.told.get(slot) ?? [];
+  }
+
+  /** It is watched anew, and so taken for awake. */
+  forget(slot: number): void {
+    this.told.delete(slot);
+  }
+
+  isAsleep(slot: number): boolean {
+    return this.of(slot).at(-1)?.isAsleep ?? false;
+  }
+
+  #hear(slot: number, event: Told): void {
+    const told = this.told.get(slot) ?? [];
+    this.told.set(slot, told);
+    const last = told.at(-1) ?? { isAsleep: false, atUs: -Infinity };
+    if (last.isAsleep === event.isAsleep)
+      throw new Error(`slot ${slot}: ${JSON.stringify([last, event])} do not alternate`);
+    if (event.atUs < last.atUs) throw new Error(`slot ${slot}: ${JSON.stringify([last, event])} go back`);
+    told.push(event);
+  }
+}
