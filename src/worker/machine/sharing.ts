@@ -247,12 +247,12 @@ export class Sharing {
     if (this.#isFair) {
       residents.core[seat] = NONE;
       this.actions.place(seat, NONE, Level.foreground);
-      return;
+    } else {
+      if (residents.isFixed[seat] === 0) this.#order.add(seat);
+      this.#settle(seat, seat, nowUs);
     }
-    if (residents.isFixed[seat] === 0) this.#order.add(seat);
-    this.#settle(seat, seat, nowUs);
-    // Cores that are one resident's own are not counted where several are admitted for each core.
-    if (residents.isAlone[seat] === 1) this.#seats.adjust(NONE);
+    // A grant that was on its way, or a core that is one resident's alone, leaves less for others.
+    if (!residents.isOwn(seat) || residents.isAlone[seat] === 1) this.#seats.adjust(NONE);
   }
 
   /** After a change of one resident. */
@@ -275,7 +275,7 @@ export class Sharing {
   #setYields(seat: number, nowUs: number, yields: boolean): void {
     if ((this.#residents.yields[seat] === 1) === yields) return;
     this.#residents.yields[seat] = yields ? 1 : 0;
-    if (this.#order.count > 0) this.#settleAll(NONE, nowUs);
+    this.#settle(seat, NONE, nowUs);
   }
 
   #leaveCores(seat: number): void {

@@ -191,7 +191,6 @@ export class SharingShell {
         assert.ok(resident, `seat ${seat} is placed and has nobody`);
         assert.ok(resident.core !== core || resident.level !== level || !this.isOwn(seat), 'placed where it was');
         Object.assign(resident, { core, level });
-        if (this.limits.policy !== 'fair') this.#checkExclusive();
       },
       openSeat: (seat) => {
         this.last.push(`open ${seat}`);
@@ -223,14 +222,6 @@ export class SharingShell {
     }
     for (let seat = this.limits.coreCount; seat < this.seatCount; seat++) {
       assert.equal(this.machine.isOpen(seat), this.open.has(seat));
-    }
-  }
-
-  /** Holds between two actions of one event too. */
-  #checkExclusive(): void {
-    for (const core of this.#cores) {
-      const seats = this.seatsWhere((each) => each.core === core && each.level === Level.foreground && !each.isAsleep);
-      assert.ok(seats.length < 2, `exclusive: ${seats.join(' and ')} on core ${core}`);
     }
   }
 }

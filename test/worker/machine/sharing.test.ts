@@ -133,15 +133,15 @@ test('preempt: who comes goes to the foreground, and the one that has run longes
   shell.tick();
   shell.began(2);
   assert.equal(shell.picture, '0:0b 1:1f 2:0f');
-  shell.used(2, 3999);
+  shell.used(2, 7999);
   shell.wait(2000);
-  assert.equal(shell.picture, '0:0b 1:1f 2:0f', 'less than a quantum behind seat 1 is no difference');
-  shell.used(2, 5000);
+  assert.equal(shell.picture, '0:0b 1:1f 2:0f', 'less than a whole quantum of difference to seat 0 is none');
+  shell.used(2, 2);
   shell.wait(2000);
-  assert.equal(shell.picture, '0:0b 1:1f 2:0f', 'who came first wins among equals, and both have a core');
-  shell.used(1, 9000);
+  assert.equal(shell.picture, '0:0f 1:1f 2:0b', 'as many quanta, and seat 0 came first');
+  shell.used(1, 5000);
   shell.wait(2000);
-  assert.equal(shell.picture, '0:1f 1:1b 2:0f', 'the least attained service resumes');
+  assert.equal(shell.picture, '0:0f 1:1b 2:1f', 'the least attained service resumes');
 });
 
 test('fair: everybody has all cores, with one priority', () => {

@@ -83,13 +83,14 @@ export class Places {
 
   /** What changed is one resident with a core of its own, and nobody is without. Constant work. */
   settleOwner(core: number): void {
-    const { level } = this.#residents;
+    const { level, isAsleep, yields } = this.#residents;
     const owner = this.#residents.ownerOf(core);
-    this.front[core] = owner !== NONE && this.#residents.isAwake(owner) ? owner : NONE;
-    if (owner !== NONE && this.front[core] === owner && level[owner] !== Level.foreground) {
-      this.#place(owner, core, Level.foreground);
-    }
-    this.top[core] = owner !== NONE && level[owner] === Level.foreground ? owner : NONE;
+    this.front[core] = NONE;
+    this.top[core] = NONE;
+    if (owner === NONE) return;
+    if (isAsleep[owner] === 0) this.front[core] = owner;
+    if (level[owner] !== Level.foreground && yields[owner] === 0) this.#place(owner, core, Level.foreground);
+    if (level[owner] === Level.foreground) this.top[core] = owner;
   }
 
   /** `newcomer`: who has just come, and has no place to keep; -1: nobody. */
@@ -105,7 +106,7 @@ export class Places {
     this.#findCores();
     this.#placeOthers(newcomer);
     for (let core = 0; core < this.top.length; core++) this.top[core] = this.#topOf(core);
-    // Who goes to the background goes first: never two of the foreground on one core, not even between two calls.
+    // Who goes to the background goes first, so that no core has two of the foreground for the time of a few calls.
     this.#tell(Level.background);
     this.#tell(Level.foreground);
   }
