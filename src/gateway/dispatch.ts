@@ -145,7 +145,7 @@ export class Dispatcher implements Dispatch {
   /** `done` is called exactly once, perhaps before this returns. The function returned withdraws what still waits. */
   invoke(request: InvokeRequest, done: (result: InvokeResult) => void): () => void {
     const nowUs = this.#doors.clock.nowUs();
-    this.#line.comes(nowUs, this.#giveUp);
+    if (request.goesOn !== true) this.#line.comes(nowUs, this.#giveUp);
     if (this.#freeIndexes.length === 0) return this.#refusals.refuse(done, 'queue-full');
     const entry = this.#versions.entryOf(request.fn);
     if (entry instanceof UserError) return this.#refusals.version(done, entry);
@@ -336,7 +336,8 @@ export class Dispatcher implements Dispatch {
 
   #waits(pending: Pending): void {
     pending.waited = true;
-    if (!pending.granted && this.#pending[pending.index] === pending) this.#line.add(pending);
+    const waits = !pending.granted && this.#pending[pending.index] === pending;
+    if (waits && pending.request.goesOn !== true) this.#line.add(pending);
   }
 
   readonly #giveUp = (pending: Pending): void => {

@@ -16,6 +16,8 @@ export interface InvokeRequest {
   /** The ARN that the client named, with its qualifier; '' for the plain one, which the instance knows. */
   readonly invokedArn: string;
   readonly tail: boolean;
+  /** A later step of a chain: nobody new, so nobody is refused for it, and it is not refused for those who come. */
+  readonly goesOn?: boolean;
 }
 
 export type InvokeResult =

@@ -126,6 +126,7 @@ class RunningChain {
       invokedArn: '',
       // Any of them may be the one that ends it.
       tail,
+      goesOn: step > 0,
     };
     const withdraw = dispatch.invoke(request, (result) => this.#stepEnded(step, named(result, chain, step)));
     if (this.#run.step === step) this.#withdrawStep = withdraw;

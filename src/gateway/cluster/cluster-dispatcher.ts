@@ -185,7 +185,7 @@ export class ClusterDispatcher implements Dispatch {
 
   invoke(request: InvokeRequest, done: (result: InvokeResult) => void): () => void {
     const acceptedUs = this.#doors.clock.nowUs();
-    this.#line.comes(acceptedUs, this.#giveUp);
+    if (request.goesOn !== true) this.#line.comes(acceptedUs, this.#giveUp);
     const entry = this.#versions.entryOf(request.fn);
     if (entry instanceof UserError) return this.#refusals.version(done, entry);
     const number = this.#machine.accept(entry.index);
@@ -207,7 +207,7 @@ export class ClusterDispatcher implements Dispatch {
     };
     this.#pending[number] = pending;
     this.#versions.use(entry);
-    this.#line.add(pending);
+    if (request.goesOn !== true) this.#line.add(pending);
     this.#machine.begin(number);
     return () => void this.#withdraw(pending);
   }
