@@ -75,8 +75,8 @@ export const API_ERRORS = {
   ResourceNotFoundException: {
     status: 404,
     messageKey: 'Message',
-    meaning: 'The function or version that the request names does not exist.',
-    action: 'Check the name; `perch list` shows what there is.',
+    meaning: 'The function, version or chain that the request names does not exist.',
+    action: 'Check the name; `perch list` and `perch chain list` show what there is.',
   },
   ProvisionedConcurrencyConfigNotFoundException: {
     status: 404,

@@ -135,7 +135,15 @@ test('chains are made, listed, changed and deleted', async () => {
   await functions.json('POST', '/2015-03-31/functions/add/versions', {});
   const created = await functions.json('POST', CHAINS, { name: 'one', steps: ['add:1', 'double'] });
   assert.deepEqual([created.name, created.steps], ['one', ['add:1', 'double']]);
-  assert.deepEqual(await functions.json('GET', `${CHAINS}/one`), created);
+  const { sleepPlans, ...shown } = await functions.json('GET', `${CHAINS}/one`);
+  assert.deepEqual(shown, created);
+  assert.deepEqual(
+    sleepPlans.map(({ before, next }: { before: unknown; next: unknown }) => [before, next]),
+    [
+      [null, 1],
+      [{ kind: 'output', steps: [0], mayWait: false }, null],
+    ],
+  );
   const refused = async (method: string, suffix: string, body?: unknown): Promise<string> => {
     const answer = await functions.request(method, CHAINS + suffix, body);
     const { message, Message } = (await answer.json()) as { message?: string; Message?: string };

@@ -3,6 +3,7 @@ import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { chainNotFound, stepText } from '../../store/chains.ts';
 import type { Chain, ChainStep } from '../../store/store.ts';
+import { sleepPlansOf } from '../../workflow/sleep-plans.ts';
 import { parseFields } from '../lambda/body.ts';
 import { checkQueryInteger } from '../lambda/constraints.ts';
 import { type Account, LATEST, parseFunctionRef } from '../lambda/names.ts';
@@ -43,7 +44,8 @@ function list({ context, query }: ApiRequest): Answer {
 function get({ context, params }: ApiRequest): Answer {
   const name = params['ChainName'] ?? '';
   const chain = context.platform.store.getChain(name);
-  return chain === null ? chainNotFound(name) : { status: 200, json: shownChain(chain) };
+  if (chain === null) return chainNotFound(name);
+  return { status: 200, json: { ...shownChain(chain), sleepPlans: sleepPlansOf(chain) } };
 }
 
 async function create({ context, body }: ApiRequest): Promise<Answer> {
