@@ -15,6 +15,7 @@ import { runtimeOf } from '../runtimes/index.ts';
 import type { ExitReason } from '../sandbox/contract.ts';
 import { BusyCores } from './busy-cores.ts';
 import type { Cell, CellEvents } from './cell.ts';
+import { CoreSharing } from './core-sharing.ts';
 import type {
   CopyState,
   Invocation,
@@ -52,6 +53,7 @@ export class Agent implements Provisioner {
   readonly #platformCpus: PlatformCpus;
   readonly #residents: (Resident | null)[];
   readonly #busy: BusyCores;
+  readonly #sharing: CoreSharing;
   readonly #metrics: AgentMetrics;
   /** Results that the current actions came to, each beside its receiver; see #drain. */
   readonly #receivers: Invocation[] = [];
@@ -105,9 +107,17 @@ export class Agent implements Provisioner {
     this.#launcher = new Launcher(doors.backend, { account, responseBytesMax, cellMemoryMb });
     this.#book = new VersionBook(limits.versionCount, doors.codes, limits.slotCount);
     this.#residents = new Array<Resident | null>(limits.slotCount).fill(null);
-    this.#busy = new BusyCores(topology.cores.length);
+    this.#sharing = new CoreSharing(setting, doors, {
+      servantOf: (seat) => this.#servantOf(seat),
+      seatOf: (slot) => this.#machine.coreOf(slot),
+      startedUs: (seat) => this.#busy.at(seat)?.startedUs ?? 0,
+      openSeat: (seat) => events.openSeat?.(seat),
+      closeSeat: (seat) => events.closeSeat?.(seat),
+      released: (seat, sequence, warm) => this.#released(seat, sequence, warm),
+    });
+    this.#busy = new BusyCores(this.#sharing.seatCount);
     this.#machine = new WorkerMachine({
-      coreCount: topology.cores.length,
+      coreCount: this.#sharing.seatCount,
       slotCount: limits.slotCount,
       versionCount: limits.versionCount,
       memoryMb: limits.memoryMb,
@@ -131,12 +141,14 @@ export class Agent implements Provisioner {
         code: (slot, isHere) => this.#machine.code(slot, isHere, doors.clock.nowUs()),
         coreOf: (slot) => this.#machine.coreOf(slot),
         maskOf: (core) => this.#machine.maskOf(core),
+        cpusOf: (seat) => this.#sharing.cpusOf(seat),
       },
     );
   }
 
   /** Makes the first stem cells. */
   start(): void {
+    this.#sharing.start();
     this.#tick();
   }
 
@@ -177,6 +189,7 @@ export class Agent implements Provisioner {
     }
     const slot = this.#machine.slotOf(lease.core);
     if (this.#machine.stateOf(slot) === SlotState.awaiting) running.start = 'cold';
+    this.#sharing.began(lease, false);
     this.#drain();
   }
 
@@ -224,13 +237,15 @@ export class Agent implements Provisioner {
     if (this.#machine.residentCount > 0) await empty;
     this.#ticking?.();
     this.#ticking = null;
+    this.#sharing.close();
   }
 
   /** For tests: everything that must hold between two events. */
   checkInvariants(): void {
     this.#machine.checkInvariants();
+    this.#sharing.checkInvariants();
     assert(this.#receivers.length === 0 && this.#machine.actions.count === 0, 'something was left to do');
-    this.#busy.checkInvariants((core) => this.#machine.slotOf(core) >= 0);
+    this.#busy.checkInvariants((core) => this.#machine.slotOf(core) >= 0 || this.#sharing.isKept(core));
     const isTimed = this.#ticking !== null || this.#stopping;
     assert(isTimed || !this.#needsTicks, 'something runs or is to be frozen, and nobody looks at the time');
     for (const [slot, resident] of this.#residents.entries()) {
@@ -277,6 +292,7 @@ export class Agent implements Provisioner {
     for (const resident of this.#residents) resident?.tick();
     const nowUs = this.#doors.clock.nowUs();
     this.#machine.tick(nowUs);
+    this.#sharing.tick(nowUs);
     this.#drain();
     this.#platformCpus.update((core) => nowUs - (this.#busy.at(core)?.grantedUs ?? nowUs));
     if (this.#needsTicks) return;
@@ -321,6 +337,7 @@ export class Agent implements Provisioner {
     const instance = this.#residents[slot] as Instance;
     const { clock } = this.#doors;
     this.#starter.pin(instance, core);
+    instance.background(this.#sharing.isBackground(core));
     running.startedUs = clock.nowUs();
     running.log.start();
     instance.invoke(running.invocation, clock.wallMs() + running.invocation.fn.config.timeoutS * 1000);
@@ -334,6 +351,7 @@ export class Agent implements Provisioner {
   }
 
   #complete(core: number, slot: number, ending: Ending): void {
+    this.#sharing.leaves(slot);
     const running = this.#busy.on(core);
     const { clock } = this.#doors;
     const moment = { nowUs: clock.nowUs(), wallMs: clock.wallMs(), initTimeoutMs: this.#limits.initTimeoutMs };
@@ -344,8 +362,19 @@ export class Agent implements Provisioner {
   }
 
   #release(core: number, sequence: number, warm: boolean): void {
+    this.#sharing.ended(core, sequence, warm);
+  }
+
+  #released(core: number, sequence: number, warm: boolean): void {
     this.#busy.end(this.#busy.on(core));
     this.#events.released(core, sequence, warm);
+  }
+
+  /** Null: what the seat's invocation runs in is not there yet, or ends. */
+  #servantOf(seat: number): Instance | null {
+    const slot = this.#machine.slotOf(seat);
+    const resident = slot < 0 ? null : this.#residents[slot]!;
+    return resident instanceof Instance ? resident : null;
   }
 
   #kill(slot: number, why: Kill): void {

@@ -4,8 +4,10 @@ import type { Clock } from '../../base/clock.ts';
 import type { LogStore } from '../../store/logs.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
+import type { Observer, ObserverEvents } from '../observers/contract.ts';
 import type { SandboxBackend } from '../sandbox/contract.ts';
 import type { CodeSupply } from './contract.ts';
+import type { SharingSetting } from './core-sharing.ts';
 import type { Topology } from './topology.ts';
 
 export interface AgentLimits {
@@ -28,6 +30,8 @@ export interface AgentSetting {
   readonly topology: Topology;
   readonly limits: AgentLimits;
   readonly account: Account;
+  /** Absent: every core is its holder's, awake or asleep. */
+  readonly sharing?: SharingSetting;
 }
 
 export interface AgentDoors {
@@ -38,11 +42,17 @@ export interface AgentDoors {
   readonly logs: LogStore;
   readonly metrics: Metrics;
   readonly log: Log;
+  /** Sees who sleeps; absent: nobody does. */
+  readonly observe?: (events: ObserverEvents) => Observer;
 }
 
 /** What the agent tells the scheduler. */
 export interface AgentEvents {
   released(core: number, sequence: number, warm: boolean): void;
+  /** The scheduler may grant this extra seat from now on; they come after those of the cores. */
+  openSeat?(seat: number): void;
+  /** No longer; a grant that is on its way is taken. */
+  closeSeat?(seat: number): void;
   /** A provisioned instance of the version is ready. */
   warmed(versionIndex: number): void;
   /** Neither an idle instance nor a zygote of the version is left. */

@@ -44,6 +44,8 @@ export interface StarterEvents {
   readonly coreOf: (slot: number) => number;
   /** The cores of the lease that the core leads; 0: it alone. */
   readonly maskOf: (core: number) => number;
+  /** Of the resident of a seat that has not several cores. */
+  readonly cpusOf: (seat: number) => readonly number[];
   /** The code for the slot is on its way, or here. */
   readonly code: (slot: number, isHere: boolean) => void;
 }
@@ -183,7 +185,7 @@ export class Starter {
     const { topology } = this.#setting;
     if (core === NONE) return topology.known ? topology.platformCpus : NO_CPUS;
     const mask = this.#events.maskOf(core);
-    return mask === 0 ? topology.cores[core]! : this.#cpusOfSeveral(core, mask);
+    return mask === 0 ? this.#events.cpusOf(core) : this.#cpusOfSeveral(core, mask);
   }
 
   #cpusOfSeveral(lead: number, mask: number): readonly number[] {

@@ -1,0 +1,188 @@
+/**
+ * The shell of the sharing machine (machine/sharing.ts): pins residents where they have a place, puts them into the
+ * background, tells the scheduler which extra seats are open, and when a lease is over.
+ *
+ * A lease's `core` is a seat: below `coreCount` a core's own, above an extra one.
+ */
+import { normalMask } from '../../base/core-mask.ts';
+import type { Clock } from '../../base/clock.ts';
+import { Level, Sharing, type SharingActionHandler, type SharingPolicy } from '../machine/sharing.ts';
+import type { Lease } from './contract.ts';
+import type { Instance } from './instance.ts';
+import type { AgentDoors, AgentSetting } from './setting.ts';
+import { SleepWatch } from './sleep-watch.ts';
+import type { Topology } from './topology.ts';
+
+export interface SharingSetting {
+  readonly policy: SharingPolicy;
+  /** How many invocations are admitted for each core; with `lend` at most, while others sleep. */
+  readonly perCore: number;
+}
+
+/** Every core is its holder's, awake or asleep. */
+export const NO_SHARING: SharingSetting = { policy: 'dedicated', perCore: 1 };
+
+/** So long a holder sleeps before its core is lent: less would cost two switches for what is over by then. */
+const LEND_AFTER_US = 1000;
+const TICK_MS = 1;
+/** CPU time that makes a difference between two who both want a core. */
+const QUANTUM_US = 20_000;
+
+export interface SharingEvents {
+  /** What the seat's invocation runs in. Null: nothing is there yet; `cpusOf` and `isBackground` say where it begins. */
+  servantOf(seat: number): Instance | null;
+  /** Of the invocation that the instance in the slot serves; -1: none. */
+  seatOf(slot: number): number;
+  /** When the seat's invocation began to run; 0: it has not. */
+  startedUs(seat: number): number;
+  openSeat(seat: number): void;
+  closeSeat(seat: number): void;
+  released(seat: number, sequence: number, warm: boolean): void;
+}
+
+/** How many seats there are beside the cores' own. */
+export function extraSeatCountOf({ policy, perCore }: SharingSetting, coreCount: number): number {
+  return policy === 'dedicated' ? 0 : (perCore - 1) * coreCount;
+}
+
+export class CoreSharing {
+  readonly seatCount: number;
+  /** Whether cores change hands at all. */
+  readonly #isShared: boolean;
+  readonly #watch: SleepWatch;
+  readonly #machine: Sharing;
+  readonly #topology: Topology;
+  readonly #everywhere: readonly number[];
+  readonly #clock: Clock;
+  readonly #events: SharingEvents;
+  /** By seat, of a lease that is over and may be kept a while. */
+  readonly #sequences: Uint32Array;
+  readonly #isWarm: Uint8Array;
+  #stopTicking: (() => void) | null = null;
+  readonly #carryOut: SharingActionHandler = {
+    place: (seat, core, level) => this.#place(seat, core, level),
+    openSeat: (seat) => this.#events.openSeat(seat),
+    closeSeat: (seat) => this.#events.closeSeat(seat),
+    release: (seat) => this.#events.released(seat, this.#sequences[seat]!, this.#isWarm[seat] === 1),
+  };
+
+  constructor({ topology, limits, sharing = NO_SHARING }: AgentSetting, doors: AgentDoors, events: SharingEvents) {
+    const coreCount = topology.cores.length;
+    const extraSeatCount = extraSeatCountOf(sharing, coreCount);
+    this.seatCount = coreCount + extraSeatCount;
+    this.#isShared = sharing.policy !== 'dedicated';
+    this.#topology = topology;
+    this.#everywhere = topology.cores.flat();
+    this.#clock = doors.clock;
+    this.#events = events;
+    this.#watch = new SleepWatch(limits.slotCount, this.#isShared ? (doors.observe ?? null) : null, {
+      slept: (slot) => this.#slept(events.seatOf(slot), false),
+      woke: (slot) => this.#woke(events.seatOf(slot)),
+    });
+    this.#sequences = new Uint32Array(this.seatCount);
+    this.#isWarm = new Uint8Array(this.seatCount);
+    const times = { lendAfterUs: LEND_AFTER_US, quantumUs: QUANTUM_US };
+    this.#machine = new Sharing({ ...sharing, ...times, coreCount, extraSeatCount });
+  }
+
+  /** Seats may be open from now on. */
+  start(): void {
+    this.#drain();
+  }
+
+  began({ core, mask = 0 }: Lease, isDedicated: boolean): void {
+    const nowUs = this.#clock.nowUs();
+    const several = normalMask(mask);
+    if (several === 0) this.#machine.began(core, nowUs, isDedicated);
+    else this.#machine.beganSeveral(core, several, nowUs);
+    this.#drain();
+  }
+
+  /** Its `released` follows, now or later. */
+  ended(seat: number, sequence: number, warm: boolean): void {
+    this.#sequences[seat] = sequence;
+    this.#isWarm[seat] = warm ? 1 : 0;
+    this.#machine.ended(seat, this.#clock.nowUs());
+    this.#drain();
+  }
+
+  /** The instance in the slot has answered, or is gone. */
+  leaves(slot: number): void {
+    this.#watch.leave(slot);
+  }
+
+  tick(nowUs: number): void {
+    if (!this.#isShared) return;
+    for (let seat = 0; seat < this.seatCount; seat++) this.#follow(seat, nowUs);
+    this.#lookAgain(nowUs);
+  }
+
+  close(): void {
+    this.#stopTicking?.();
+    this.#stopTicking = null;
+    this.#watch.close();
+  }
+
+  /** The CPUs of the seat's resident; the same array for the same core. */
+  cpusOf(seat: number): readonly number[] {
+    if (!this.#machine.isHeld(seat)) return this.#topology.cores[seat] ?? this.#everywhere;
+    const core = this.#machine.coreOf(seat);
+    return core < 0 ? this.#everywhere : this.#topology.cores[core]!;
+  }
+
+  isBackground(seat: number): boolean {
+    return this.#machine.isHeld(seat) && this.#machine.levelOf(seat) === Level.background;
+  }
+
+  /** Its invocation has its result, and its lease is not over. */
+  isKept(seat: number): boolean {
+    return this.#machine.isKept(seat);
+  }
+
+  checkInvariants(): void {
+    this.#machine.checkInvariants();
+  }
+
+  #follow(seat: number, nowUs: number): void {
+    const startedUs = this.#events.startedUs(seat);
+    const servant = startedUs === 0 ? null : this.#events.servantOf(seat);
+    if (servant === null || !this.#machine.isHeld(seat)) return;
+    this.#machine.used(seat, this.#watch.follow(servant, nowUs - startedUs), nowUs);
+  }
+
+  /** `yields`: its threads may want the core all the same. */
+  #slept(seat: number, yields: boolean): void {
+    if (seat < 0) return;
+    this.#machine.slept(seat, this.#clock.nowUs(), yields);
+    this.#drain();
+  }
+
+  #woke(seat: number): void {
+    if (seat < 0) return;
+    this.#machine.woke(seat, this.#clock.nowUs());
+    this.#drain();
+  }
+
+  #lookAgain(nowUs: number): void {
+    if (this.#machine.nextTickUs <= nowUs) this.#machine.tick(nowUs);
+    this.#drain();
+  }
+
+  /** What it wants to be ticked for comes sooner than the agent's own ticks. */
+  #drain(): void {
+    this.#machine.actions.drain(this.#carryOut);
+    const wantsTicks = this.#machine.nextTickUs !== Infinity;
+    if (wantsTicks === (this.#stopTicking !== null)) return;
+    this.#stopTicking?.();
+    this.#stopTicking = wantsTicks ? this.#clock.every(TICK_MS, () => this.#lookAgain(this.#clock.nowUs())) : null;
+  }
+
+  /** Who goes into the background does so before it is moved: where it comes, it disturbs nobody. */
+  #place(seat: number, core: number, level: Level): void {
+    const resident = this.#events.servantOf(seat);
+    if (resident === null) return;
+    if (level === Level.background) resident.background(true);
+    resident.pin(core < 0 ? this.#everywhere : this.#topology.cores[core]!);
+    if (level === Level.foreground) resident.background(false);
+  }
+}
