@@ -2,9 +2,12 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LIMITS } from '../base/limits.ts';
 import type { Log } from '../telemetry/log.ts';
+import type { ObserverKind } from '../worker/observers/contract.ts';
 import { parseCpuList } from '../worker/agent/topology.ts';
+import type { SharingSetting } from '../worker/agent/core-sharing.ts';
 import type { WorkerOptions } from './compose/worker-parts.ts';
 import { CliError, EXIT } from './exit-codes.ts';
+import { DEDICATED } from './sharing-option.ts';
 import { dataFolderDefault, hostNetworkOption, regionOption, wholeNumber } from './options.ts';
 
 export interface WorkerCommandOptions {
@@ -13,6 +16,9 @@ export interface WorkerCommandOptions {
   readonly sandbox: 'bubblewrap' | 'none';
   readonly memory?: number;
   readonly codeCacheMb: number;
+  /** Absent: every core is its holder's. */
+  readonly sharing?: SharingSetting;
+  readonly observer?: ObserverKind;
   readonly allowHostNetwork?: boolean;
   readonly region: string;
 }
@@ -61,6 +67,8 @@ export async function workerOptionsOf(options: WorkerCommandOptions, log: Log): 
     sandbox: options.sandbox,
     memoryMb: options.memory ?? defaultMemoryMb(),
     codeCacheMb: options.codeCacheMb,
+    sharing: options.sharing ?? DEDICATED,
+    observer: options.observer ?? 'none',
     log,
   };
 }

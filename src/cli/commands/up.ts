@@ -6,6 +6,7 @@ import { EXIT } from '../exit-codes.ts';
 import { type GatewayCommandOptions, KEYS_HELP, packageVersion, readKeys, withGateway } from '../gateway-options.ts';
 import { logLevelOption } from '../options.ts';
 import { startError } from '../start-error.ts';
+import { observerOption, sharingOption } from '../sharing-option.ts';
 import { endAtNextSignal, stopSignal } from '../stop-signal.ts';
 import { type WorkerCommandOptions, withWorker, workerOptionsOf } from '../worker-options.ts';
 
@@ -17,11 +18,17 @@ interface UpOptions extends WorkerCommandOptions, GatewayCommandOptions {
 const HELP = `
 Functions run on every core of the machine; where it has 4 or more, the first is left to Perch itself.
 --cores takes the kernel's CPU numbers; hardware threads of one physical core make one core.
+
+--sharing dedicated: every invocation has a core of its own until it ends. lend: while it sleeps another one may have it, and it has it
+back at once when it wakes. packed:N admits N invocations for each core, and who came first goes first; preempt:N lets go first who has used least;
+fair:N leaves it all to the kernel, as a comparison. See docs/SHARING.md.
 ${KEYS_HELP}`;
 
 export function register(program: Command): void {
   const command = program.command('up').description('start the platform on this machine');
   withGateway(withWorker(command, 'functions, code and logs are kept'))
+    .addOption(sharingOption())
+    .addOption(observerOption())
     .addOption(logLevelOption())
     .option('--json', 'print one JSON line when ready')
     .addHelpText('after', HELP)

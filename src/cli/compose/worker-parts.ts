@@ -12,8 +12,11 @@ import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { Agent } from '../../worker/agent/agent.ts';
 import type { CodeSupply } from '../../worker/agent/contract.ts';
+import type { SharingSetting } from '../../worker/agent/core-sharing.ts';
 import type { AgentEvents } from '../../worker/agent/setting.ts';
 import type { Topology } from '../../worker/agent/topology.ts';
+import type { Observer, ObserverEvents, ObserverKind } from '../../worker/observers/contract.ts';
+import { openObserver } from '../../worker/observers/open.ts';
 import { CodeCache } from '../../worker/code/code-cache.ts';
 import type { SandboxBackend } from '../../worker/sandbox/contract.ts';
 import { createBackend } from '../../worker/sandbox/index.ts';
@@ -29,6 +32,8 @@ export interface WorkerOptions {
   readonly memoryMb: number;
   /** Disk for unpacked code, MB. */
   readonly codeCacheMb: number;
+  readonly sharing: SharingSetting;
+  readonly observer: ObserverKind;
   readonly log: Log;
 }
 
@@ -89,6 +94,11 @@ export function makeAgent(options: WorkerOptions, needs: AgentNeeds, events: Age
     cellMemoryMb: LIMITS.stemCellMemoryMb,
     copiesAheadMax: LIMITS.copiesAheadMax,
   };
-  const setting = { topology: options.topology, limits, account: needs.account };
-  return new Agent(setting, { ...needs, clock: realClock, log: options.log }, events);
+  const { topology, sharing, observer, log } = options;
+  const report = (message: string): void => log.info(message);
+  const watching = { clock: realClock, watchedMax: LIMITS.instanceCountMax, report };
+  const doors = { ...needs, clock: realClock, log };
+  if (observer === 'none') return new Agent({ topology, limits, account: needs.account, sharing }, doors, events);
+  const observe = (heard: ObserverEvents): Observer => openObserver(observer, heard, watching);
+  return new Agent({ topology, limits, account: needs.account, sharing }, { ...doors, observe }, events);
 }

@@ -31,3 +31,7 @@ export interface Observer {
   cpuUs(slot: number): number;
   close(): void;
 }
+
+/** `auto`: in the kernel where that can be, else by sampling. */
+export const OBSERVERS = ['auto', 'ebpf', 'sampling', 'none'] as const;
+export type ObserverKind = (typeof OBSERVERS)[number];

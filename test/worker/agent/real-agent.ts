@@ -42,7 +42,9 @@ export class RealAgent {
 
   constructor(topology: Topology, sandbox: SandboxKind) {
     const log = createLog('error');
-    this.#options = { dataDir: this.#dataDir, topology, sandbox, memoryMb: 2048, codeCacheMb: 64, log };
+    const sharing = { policy: 'dedicated', perCore: 1 } as const;
+    const limits = { memoryMb: 2048, codeCacheMb: 64, sharing, observer: 'none' } as const;
+    this.#options = { dataDir: this.#dataDir, topology, sandbox, ...limits, log };
     mkdirSync(path.join(this.#dataDir, 'code'));
     this.#backend = makeBackend(this.#options);
   }

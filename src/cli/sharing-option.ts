@@ -1,0 +1,42 @@
+/** `--sharing`: who may have a core while its holder sleeps, and how many are admitted for each. */
+import { InvalidArgumentError, Option } from 'commander';
+import type { SharingSetting } from '../worker/agent/core-sharing.ts';
+import { OBSERVERS } from '../worker/observers/contract.ts';
+
+const PER_CORE_MAX = 16;
+/** Where nothing is said. `lend`: one guest for each core; `preempt`: what memory allows, as a rule, is less. */
+const PER_CORE = { dedicated: 1, lend: 2, packed: 3, preempt: 4, fair: 3 } as const;
+const FORM =
+  'It has to be dedicated, lend, packed:N, preempt:N or fair:N, where N invocations are admitted for each core (2 to 16).';
+
+/** Every core is its holder's, awake or asleep. */
+export const DEDICATED: SharingSetting = { policy: 'dedicated', perCore: 1 };
+
+export function observerOption(): Option {
+  return new Option('--observer <kind>', 'how it is seen which functions sleep, where cores are shared')
+    .choices(OBSERVERS)
+    .default('auto');
+}
+
+export function sharingOption(): Option {
+  return new Option(
+    '--sharing <policy>',
+    'who has a core while its holder sleeps: dedicated, lend, packed:N, preempt:N, fair:N',
+  )
+    .argParser(parseSharing)
+    .default(DEDICATED, 'dedicated');
+}
+
+export function parseSharing(text: string): SharingSetting {
+  const [, name = '', count] = /^([a-z]+)(?::(\d{1,2}))?$/.exec(text) ?? [];
+  if (!isPolicy(name)) throw new InvalidArgumentError(FORM);
+  const perCore = count === undefined ? PER_CORE[name] : Number(count);
+  const isCounted = name !== 'dedicated' && name !== 'lend';
+  if (count !== undefined && (!isCounted || perCore < 2 || perCore > PER_CORE_MAX))
+    throw new InvalidArgumentError(FORM);
+  return { policy: name, perCore };
+}
+
+function isPolicy(name: string): name is keyof typeof PER_CORE {
+  return Object.hasOwn(PER_CORE, name);
+}
