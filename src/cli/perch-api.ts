@@ -7,9 +7,19 @@ import type { NetworkPolicy } from '../worker/sandbox/contract.ts';
 import type { Client } from './client.ts';
 import { refusal } from './client.ts';
 
+interface CoresPage {
+  readonly cores: readonly CoreView[];
+  readonly nextMarker: string | null;
+}
+
 export async function listCores(client: Client): Promise<readonly CoreView[]> {
-  const { cores } = await client.json<{ cores: readonly CoreView[] }>('GET', '/perch/v1/cores');
-  return cores;
+  const all: CoreView[] = [];
+  for (let query = ''; ;) {
+    const { cores, nextMarker }: CoresPage = await client.json('GET', `/perch/v1/cores${query}`);
+    for (const core of cores) all.push(core);
+    if (nextMarker === null) return all;
+    query = `?marker=${nextMarker}`;
+  }
 }
 
 export function getOverview(client: Client): Promise<Overview> {

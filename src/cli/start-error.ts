@@ -3,10 +3,17 @@ import type { Address } from '../cluster/node/connect.ts';
 import { CliError, EXIT } from './exit-codes.ts';
 import { cannotListen } from './node-options.ts';
 
+type NetworkError = NodeJS.ErrnoException & { readonly hostname?: string };
+
 /** To be thrown; a bug of ours stays what it is. `listen`: where other nodes were to reach it. Loads what it takes only now. */
 export async function startError(error: unknown, listen?: Address): Promise<unknown> {
-  if (listen !== undefined && (error as NodeJS.ErrnoException).syscall === 'listen') return cannotListen(listen, error);
+  if (listen !== undefined && isOfListening(error as NetworkError, listen)) return cannotListen(listen, error);
   const { operatorMessage } = await import('./compose/platform.ts');
   const message = operatorMessage(error);
   return message === null ? error : new CliError(EXIT.refused, message);
+}
+
+/** The name of another host may be unknown as well, and that is another error. */
+function isOfListening({ syscall, hostname }: NetworkError, { host }: Address): boolean {
+  return syscall === 'listen' || (syscall === 'getaddrinfo' && hostname === host);
 }

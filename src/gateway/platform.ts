@@ -105,7 +105,8 @@ export interface Platform {
   invokeAsync(request: InvokeRequest): Promise<UserError | null>;
   /** Of all workers that there are. */
   coreCount(): number;
-  cores(): readonly CoreView[];
+  /** In order of their numbers: those after `after`, `max` at most. */
+  cores(after: number, max: number): readonly CoreView[];
   /** What may be provisioned, all together. */
   readonly capacity: { readonly memoryMb: number; readonly instanceCount: number };
   /** How far the agent is with the provisioned concurrency that the store has for a version. */

@@ -76,6 +76,21 @@ for (const shards of ['1', '2'])
     assert.match(said, new RegExp(`Cannot listen on 127\\.0\\.0\\.1:${taken}: EADDRINUSE`));
   });
 
+for (const shards of ['1', '2'])
+  test(`a scheduler that is to listen where it cannot, --shards ${shards}`, async () => {
+    const { code, said } = await run(
+      'scheduler',
+      '--join',
+      schedulerFile,
+      '--listen',
+      '192.0.2.1:0',
+      '--shards',
+      shards,
+    );
+    assert.equal(code, 4, said);
+    assert.match(said, /Cannot listen on 192\.0\.2\.1:0: EADDRNOTAVAIL/);
+  });
+
 test('a worker that is to be reached where its certificate does not say', async () => {
   const { code, said } = await run(...WORKER, '--advertise', '10.0.0.8', '--data', temporaryFolder());
   assert.equal(code, 2, said);

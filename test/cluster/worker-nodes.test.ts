@@ -48,6 +48,34 @@ test('metrics are there for every node of the cluster', async () => {
   agent.destroy();
 });
 
+test('code is for workers and gateways, and not for whoever else is of the cluster', async () => {
+  const cluster = await workerCluster();
+  const { port } = await (await cluster.worker()).ready();
+  const stored = await versionIn(cluster.store, ONE);
+  const gateway = await cluster.gateway(port);
+  const version = await gateway.name(stored);
+  gateway.runs.assign(await gateway.grant(version, 1), {});
+  assert.equal((await gateway.runs.result(1)).result, 'response');
+  const path = `/code/${stored.fn.code.sha256}`;
+  for (const [role, status] of [
+    ['scheduler', 403],
+    ['worker', 200],
+    ['gateway', 200],
+  ] as const) {
+    const identity = await cluster.cluster.identity(`asking-${role}`, [role]);
+    const agent = nodeAgent({ identity, roles: ['worker'], revoked: () => new Set(), clock: realClock });
+    const question = { method: 'GET', path, answerBytesMax: 1e6, timeoutMs: 5000 } as const;
+    const answer = await ask(agent, { host: '127.0.0.1', port }, realClock, question);
+    assert.ok(!(answer instanceof NoAnswer), JSON.stringify(answer));
+    assert.equal(answer.status, status, role);
+    if (status === 403)
+      assert.match(answer.body.toString(), /^Code is for a worker or a gateway; your certificate says scheduler/);
+    const metrics = await ask(agent, { host: '127.0.0.1', port }, realClock, { ...question, path: '/metrics' });
+    assert.ok(!(metrics instanceof NoAnswer) && metrics.status === 200);
+    agent.destroy();
+  }
+});
+
 test('code comes from another worker that has it, while the store is away', async () => {
   const cluster = await workerCluster();
   const first = await (await cluster.worker({ name: 'w1' })).ready();

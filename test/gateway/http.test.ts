@@ -108,6 +108,19 @@ test("Perch's own API", async () => {
   assert.match(String((await json('/perch/v1/info'))['version']), /^\d+\.\d+\.\d+/);
   const { cores } = await json('/perch/v1/cores');
   assert.ok(Array.isArray(cores) && cores.length > 0);
+  const numbers: unknown[] = [];
+  let marker: string | null = '';
+  while (marker !== null) {
+    const page = await json(`/perch/v1/cores?limit=1&marker=${marker}`);
+    numbers.push(...(page['cores'] as { core: number }[]).map(({ core }) => core));
+    marker = page['nextMarker'] as string | null;
+  }
+  assert.deepEqual(
+    numbers,
+    cores.map(({ core }: { core: number }) => core),
+  );
+  for (const wrong of ['limit=0', 'limit=10001', 'marker=x'])
+    assert.equal((await fetch(`${platform.url}/perch/v1/cores?${wrong}`)).status, 400, wrong);
   const metrics = await fetch(`${platform.url}/metrics`);
   assert.match(metrics.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/);
   assert.match(await metrics.text(), /^# TYPE perch_/m);

@@ -3,8 +3,9 @@ import type { Command } from 'commander';
 import { realClock } from '../../base/clock.ts';
 import { EXIT } from '../exit-codes.ts';
 import { listenOption, wholeNumber } from '../options.ts';
+import { startError } from '../start-error.ts';
 import { stopSignal } from '../stop-signal.ts';
-import { cannotListen, type NodeOptions, openNode, startOn, withNode } from '../node-options.ts';
+import { type NodeOptions, openNode, startOn, withNode } from '../node-options.ts';
 
 interface SchedulerCommandOptions extends NodeOptions {
   readonly listen: { readonly host: string; readonly port: number };
@@ -48,8 +49,8 @@ async function run(options: SchedulerCommandOptions): Promise<void> {
         process.exit(EXIT.internal);
       },
     }),
-  ).catch((error: unknown) => {
-    throw cannotListen(options.listen, error);
+  ).catch(async (error: unknown) => {
+    throw await startError(error, options.listen);
   });
   node.onRevoked((revoked) => running.dismiss(revoked));
   const ready = { host, port: running.port, epoch: running.epoch, pid: process.pid };

@@ -101,7 +101,7 @@ async function open(options: GatewayNodeOptions, closers: Closers): Promise<Omit
     dispatch,
     chains,
     view: () => getJson<ClusterView>(schedulerAgent, options.scheduler, '/perch/v1/cluster'),
-    cores: () => dispatch.coreViews(),
+    cores: (after, max) => dispatch.coreViews(after, max),
     coreCount: () => dispatch.coreCount,
     capacity: { memoryMb: NO_BOUND, instanceCount: NO_BOUND },
     enqueued: () => runner?.wake(),

@@ -90,7 +90,8 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
   const sinceMs = realClock.wallMs();
   const chains = makeChainRunner(dispatcher, { store, metrics });
   const runner = makeAsyncRunner({ dispatch: dispatcher, chains }, { store, metrics, log });
-  const cores = (): readonly CoreView[] => coreViews(scheduler, dispatcher, topology);
+  const cores = (after: number, max: number): readonly CoreView[] =>
+    coreViews(scheduler, dispatcher, topology).slice(after + 1, after + 1 + max);
   const platform = makePlatform({
     store,
     logs,

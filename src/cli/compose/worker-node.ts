@@ -116,7 +116,7 @@ async function open(options: WorkerNodeOptions, closers: Closers): Promise<Omit<
     clock: realClock,
     log,
     frames: (socket, peer) => server.accept(socket, peer),
-    http: (request, response) => http.answer(request, response),
+    http: (request, response, peer) => http.answer(request, response, peer.roles),
   });
   port = listener.port;
   const stopTicking = realClock.every(TICK_MS, () => node.tick());

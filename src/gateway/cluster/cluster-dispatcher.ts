@@ -246,30 +246,33 @@ export class ClusterDispatcher implements Dispatch {
     return count;
   }
 
-  /** The cores of the workers that there are, and what of this gateway's runs on them. */
-  coreViews(): CoreView[] {
-    const nowUs = this.#doors.clock.nowUs();
+  /** The cores of the workers that there are, and what of this gateway's runs on them: those after `after`, `max` at most. */
+  coreViews(after: number, max: number): CoreView[] {
     const running = new Map<number, Pending>();
     for (const [number, pending] of this.#pending.entries())
       if (pending !== null && this.#machine.assignedTo(number) >= 0)
         for (const core of coresOfLease(pending.core, pending.mask)) running.set(core, pending);
     const views: CoreView[] = [];
-    for (const { told, firstCore, coreCount } of this.#machine.workers()) {
-      if (!told) continue;
-      for (let core = firstCore; core < firstCore + coreCount; core++) {
-        const fn = running.get(core)?.entry.fn;
-        views.push({
-          core,
-          cpus: [],
-          state: fn === undefined ? 'idle' : 'leased',
-          functionName: fn === undefined ? '' : `${fn.functionName}:${fn.version}`,
-          requestId: running.get(core)?.request.requestId ?? '',
-          sinceUs: nowUs - this.#coreUses.sinceUs(core),
-          invocationCount: this.#coreUses.count(core),
-        });
-      }
+    const workers = [...this.#machine.workers()].filter(({ told }) => told);
+    for (const { firstCore, coreCount } of workers.sort((a, b) => a.firstCore - b.firstCore)) {
+      const end = firstCore + coreCount;
+      for (let core = Math.max(firstCore, after + 1); core < end && views.length < max; core++)
+        views.push(this.#coreView(core, running.get(core)));
     }
-    return views.sort((a, b) => a.core - b.core);
+    return views;
+  }
+
+  #coreView(core: number, pending: Pending | undefined): CoreView {
+    const fn = pending?.entry.fn;
+    return {
+      core,
+      cpus: [],
+      state: fn === undefined ? 'idle' : 'leased',
+      functionName: fn === undefined ? '' : `${fn.functionName}:${fn.version}`,
+      requestId: pending?.request.requestId ?? '',
+      sinceUs: this.#doors.clock.nowUs() - this.#coreUses.sinceUs(core),
+      invocationCount: this.#coreUses.count(core),
+    };
   }
 
   /** For tests: everything that must hold between two events. */

@@ -1,5 +1,6 @@
 /** Perch's own API: what the command line and Prometheus ask for. */
 import { UserError } from '../../base/errors.ts';
+import { LIMITS } from '../../base/limits.ts';
 import { checkQueryInteger } from '../lambda/constraints.ts';
 import { findVersion } from '../lambda/functions.ts';
 import type { Answer, ApiRequest, Route } from '../route.ts';
@@ -12,6 +13,8 @@ import { streamLogs } from './logs.ts';
 
 const LINES = 100;
 const LINES_MAX = 10_000;
+/** About a megabyte of JSON. */
+const CORES_PAGE_MAX = 10_000;
 
 function health(): Answer {
   return { status: 200, json: { status: 'ok' } };
@@ -22,8 +25,17 @@ function metrics(request: ApiRequest): Answer {
   return { status: 200, contentType: 'text/plain; version=0.0.4; charset=utf-8', bytes };
 }
 
-function cores(request: ApiRequest): Answer {
-  return { status: 200, json: { cores: request.context.platform.cores() } };
+/** By pages, since a cluster may have 640,000; the marker is the number of the last core of the page before. */
+function cores({ query, context }: ApiRequest): Answer {
+  const max = checkQueryInteger(query.get('limit'), 'limit', { min: 1, max: CORES_PAGE_MAX });
+  if (max instanceof UserError) return max;
+  const after = checkQueryInteger(query.get('marker'), 'marker', { min: 0, max: LIMITS.clusterCoreEnd });
+  if (after instanceof UserError) return after;
+  const limit = max ?? CORES_PAGE_MAX;
+  const found = context.platform.cores(after ?? -1, limit + 1);
+  const page = found.slice(0, limit);
+  const nextMarker = found.length > limit ? String(page.at(-1)!.core) : null;
+  return { status: 200, json: { cores: page, nextMarker } };
 }
 
 async function overview(request: ApiRequest): Promise<Answer> {

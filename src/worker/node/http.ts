@@ -8,6 +8,8 @@ import type { CopyState } from '../agent/contract.ts';
 import type { ZipShelf } from '../code/zip-shelf.ts';
 
 const COPIES = /^\/copies\/([0-9a-f]{32})$/;
+/** Who may have code. */
+const READERS: readonly string[] = ['worker', 'gateway'];
 const CODE = /^\/code\/([0-9a-f]{64})$/;
 
 export interface WorkerHttpDoors {
@@ -27,7 +29,7 @@ export class WorkerHttp {
     this.#doors = doors;
   }
 
-  answer(request: IncomingMessage, response: ServerResponse): void {
+  answer(request: IncomingMessage, response: ServerResponse, roles: readonly string[]): void {
     response.on('error', () => undefined);
     // Nothing here has a body.
     request.resume();
@@ -37,6 +39,7 @@ export class WorkerHttp {
     if (key !== undefined) return this.#sayCopyState(response, key);
     const sha256 = CODE.exec(request.url ?? '')?.[1];
     if (sha256 === undefined) end(response, 404, 'There is nothing of this name.\n');
+    else if (!READERS.some((role) => roles.includes(role))) this.#refuse(response, roles);
     else void this.#zips.run(() => this.#sendZip(response, sha256));
   }
 
@@ -44,6 +47,10 @@ export class WorkerHttp {
     const state = this.#doors.copyState(key);
     if (state === null) end(response, 404, 'There is no such version here.\n');
     else end(response, 200, JSON.stringify(state), 'application/json');
+  }
+
+  #refuse(response: ServerResponse, roles: readonly string[]): void {
+    end(response, 403, `Code is for a ${READERS.join(' or a ')}; your certificate says ${roles.join(', ')}.\n`);
   }
 
   async #sendZip(response: ServerResponse, sha256: string): Promise<void> {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
 import { folderWith } from '../perch.ts';
+import { readManifest } from '../../../src/cli/deploy/manifest.ts';
 import { packPlan } from '../../../src/cli/deploy/pack.ts';
 import { nameOf, sourceAt } from '../../../src/cli/deploy/plan.ts';
 import { pythonHandler, pythonNames } from '../../../src/cli/deploy/python.ts';
@@ -165,4 +166,13 @@ test('a WebAssembly module: a command, a handler, or neither', async () => {
   assert.match((await handlerOf(module('run'))) ?? '', /neither a WASI command.*'handle'; it exports 'run'/);
   assert.match((await handlerOf(module('run'), 'walk')) ?? '', /no export 'walk'/);
   assert.match((await handlerOf('no wasm')) ?? '', /is no WebAssembly module/);
+});
+
+test('the runtime of the examples is deployed with its handler, as a folder', async () => {
+  const folder = path.resolve(import.meta.dirname, '../../../examples/own-runtime');
+  const [plan, ...others] = readManifest(path.join(folder, 'perch.json'));
+  assert.equal(others.length, 0);
+  const { settings } = await packPlan(plan!);
+  assert.equal(settings.Handler, 'shout.shout');
+  assert.equal(settings.Runtime, 'provided.al2023');
 });

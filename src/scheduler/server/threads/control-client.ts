@@ -8,7 +8,7 @@ import type { CloseReason } from '../../../wire/cluster-frame.ts';
 import type { Announcement, Place, ProvisionedSum, WorkerView } from '../ports.ts';
 import type { Greeting, Joined, NameCounts, ShardReport } from '../shard-ports.ts';
 import type { NamedVersion } from '../version-names.ts';
-import type { Call, MainPort, ThreadData, ToMain } from './messages.ts';
+import type { Call, ListenFailure, MainPort, ThreadData, ToMain } from './messages.ts';
 
 export class ControlClient implements MainPort {
   readonly #port: MessagePort;
@@ -129,8 +129,8 @@ export class ControlClient implements MainPort {
     this.#tell(['listening', [port]]);
   }
 
-  notListening(code: string, message: string): void {
-    this.#tell(['notListening', [code, message]]);
+  notListening(error: ListenFailure): void {
+    this.#tell(['notListening', [error]]);
   }
 
   reportIs(id: number, report: ShardReport): void {

@@ -5,11 +5,19 @@ import type { SharedMemory } from '../../machine/memory.ts';
 import type { PeerPort } from '../mail.ts';
 import type { ControlPort, ShardPort, ShardReport } from '../shard-ports.ts';
 
+/** Of an error of Node's, what a message can carry and whoever reports it needs. */
+export interface ListenFailure {
+  readonly message: string;
+  readonly code?: string | undefined;
+  readonly syscall?: string | undefined;
+  readonly hostname?: string | undefined;
+}
+
 /** What a thread tells the main one, beside what its shard tells the control. */
 export interface MainPort extends ControlPort {
   /** It takes connections at this port; or what listening throws. */
   listening(port: number): void;
-  notListening(code: string, message: string): void;
+  notListening(error: ListenFailure): void;
   /** The answer to `report`. */
   reportIs(id: number, report: ShardReport): void;
   /** Somebody has asked over HTTP; answered with `answered`. */

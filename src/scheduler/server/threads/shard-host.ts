@@ -18,7 +18,7 @@ import type { HttpAnswers } from '../http.ts';
 import type { PeerPort } from '../mail.ts';
 import { Shard } from '../shard.ts';
 import { ControlClient } from './control-client.ts';
-import { call, type ThreadData, type ThreadPort, type ToPeer, type ToThread } from './messages.ts';
+import { call, type ListenFailure, type ThreadData, type ThreadPort, type ToPeer, type ToThread } from './messages.ts';
 
 /** What listens for the shard, and for how long. */
 export interface ShardDoor {
@@ -70,7 +70,8 @@ export async function hostShard(data: ThreadData, door: ShardDoor): Promise<void
     listener = await door.listen(server, wanted);
     control.listening(listener.port);
   } catch (error) {
-    control.notListening((error as NodeJS.ErrnoException).code ?? '', (error as Error).message);
+    const { message, code, syscall, hostname } = error as ListenFailure;
+    control.notListening({ message, code, syscall, hostname });
   }
 }
 

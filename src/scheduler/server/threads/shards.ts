@@ -184,7 +184,7 @@ export class Shards {
   #eventsOf(shard: number, resolve: (port: number) => void, reject: (error: Error) => void): ThreadEvents {
     return {
       listening: resolve,
-      notListening: (code, message) => reject(Object.assign(new Error(message), { code })),
+      notListening: ({ message, ...more }) => reject(Object.assign(new Error(message), more)),
       reportIs: (id, report) => this.#gathering.add(shard, id, report),
       wanted: (id, what) => {
         void this.#gathering.ask(this.#living()).then((reports) => {
