@@ -121,6 +121,25 @@ test('a part of a benchmark can be run alone; one that is not there is refused',
   await assert.rejects(run(process.execPath, [RUN, 'start', '--only', 'nonsense']), { code: 2 });
 });
 
+test('sleep, in small', { skip: tooFew }, async () => {
+  const report = await smoke('sleep');
+  for (const { name, value } of report.figures) assert.ok(Number.isFinite(value) && value >= 0, name);
+  // What cannot be measured here says so.
+  for (const [part, figure] of [
+    ['actuators', 'SCHED_IDLE, away'],
+    ['round-trip', 'SCHED_IDLE neighbour, p50'],
+    ['look', 'sampling, a look at one asleep'],
+    ['switch', 'a switch, nothing attached'],
+  ]) {
+    const isSkipped = report.notes.includes(`${part}: CANNOT BE MEASURED HERE`);
+    assert.equal(
+      report.figures.some(({ name }) => name === figure),
+      !isSkipped,
+      part,
+    );
+  }
+});
+
 test('keep-alive, in small', async () => {
   const report = await smoke('keep-alive');
   const rules = new Set(report.figures.map(({ name }) => name.split(', ').at(-2)));

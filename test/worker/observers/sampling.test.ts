@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { SimulatedClock } from '../../../src/base/clock.ts';
 import type { Watched } from '../../../src/worker/observers/contract.ts';
 import { FakeProc } from '../../../src/worker/observers/fake/proc.ts';
-import { SamplingObserver } from '../../../src/worker/observers/sampling.ts';
+import { SamplingObserver, type SamplingOptions } from '../../../src/worker/observers/sampling.ts';
 import { Hearer } from './sleeper.ts';
 
 const INTERVAL_MS = 4;
@@ -22,8 +22,11 @@ class World implements Watched {
   constructor(cgroup: string | null) {
     this.cgroup = cgroup;
     this.set(10, 'S');
-    // Its name is that of a hostile function.
     this.set(11, 'S');
+  }
+
+  get options(): SamplingOptions {
+    return { clock: this.clock, proc: this.proc, intervalMs: INTERVAL_MS };
   }
 
   processIds(): readonly number[] {
@@ -79,7 +82,7 @@ for (const cgroup of ['/sys/fs/cgroup/slot', null]) {
   test(`it tells a sleep after two looks, with the moment of the first, and the wake after it, ${how}`, () => {
     const world = new World(cgroup);
     const hearer = new Hearer();
-    const observer = new SamplingObserver(hearer, { ...world, intervalMs: INTERVAL_MS });
+    const observer = new SamplingObserver(hearer, world.options);
     world.set(10, 'R');
     observer.watch(3, world);
     world.pass(40_000);
@@ -98,7 +101,7 @@ for (const cgroup of ['/sys/fs/cgroup/slot', null]) {
   test(`who could run but gets no CPU is awake, who waits for a disk too, ${how}`, () => {
     const world = new World(cgroup);
     const hearer = new Hearer();
-    const observer = new SamplingObserver(hearer, { ...world, intervalMs: INTERVAL_MS });
+    const observer = new SamplingObserver(hearer, world.options);
     for (const state of ['R', 'D']) {
       world.set(11, state);
       observer.watch(0, world);
@@ -131,7 +134,7 @@ for (const cgroup of ['/sys/fs/cgroup/slot', null]) {
       fc.property(steps, (list) => {
         const world = new World(cgroup);
         const hearer = new Hearer();
-        const observer = new SamplingObserver(hearer, { ...world, intervalMs: INTERVAL_MS });
+        const observer = new SamplingObserver(hearer, world.options);
         observer.watch(0, world);
         let sleptUs = 0;
         for (const [id, state, ms, runs] of list) {
@@ -152,7 +155,7 @@ for (const cgroup of ['/sys/fs/cgroup/slot', null]) {
 
 test('of a sleeper next to nothing is read, and of nobody nothing', () => {
   const world = new World('/sys/fs/cgroup/slot');
-  const observer = new SamplingObserver(new Hearer(), { ...world, intervalMs: INTERVAL_MS });
+  const observer = new SamplingObserver(new Hearer(), world.options);
   observer.watch(0, world);
   world.pass(40_000);
   const before = world.proc.readCount;
@@ -170,7 +173,7 @@ test('of a sleeper next to nothing is read, and of nobody nothing', () => {
 test('what is gone, or was never there, sleeps', () => {
   const world = new World('/sys/fs/cgroup/slot');
   const hearer = new Hearer();
-  const observer = new SamplingObserver(hearer, { ...world, intervalMs: INTERVAL_MS });
+  const observer = new SamplingObserver(hearer, world.options);
   world.set(10, 'R');
   observer.watch(0, world);
   observer.watch(1, { cgroup: '/sys/fs/cgroup/absent', processIds: () => [99] });

@@ -50,7 +50,7 @@ export class Sleeper implements Watched {
     this.cgroup = isGrouped ? makeCgroup() : null;
     this.#folder = mkdtempSync(path.join(os.tmpdir(), 'perch-sleeper-'));
     writeFileSync(this.#orders, '');
-    const mode = args.length > 0 ? ['script', ...args] : ['obey', this.#orders];
+    const mode = args.length > 0 ? args : ['obey', this.#orders];
     this.#child = spawn(process.execPath, [SLEEPER, ...mode]);
     this.#child.stderr.pipe(process.stderr);
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.lines.push(line));

@@ -1,0 +1,36 @@
+/** Chooses the observer: `auto` is eBPF where it loads, else sampling. */
+import type { Clock } from '../../base/clock.ts';
+import type { Observer, ObserverEvents } from './contract.ts';
+import { openEbpf } from './ebpf/index.ts';
+import { SamplingObserver } from './sampling.ts';
+
+export const OBSERVER_NAMES = ['auto', 'ebpf', 'sampling'] as const;
+export type ObserverName = (typeof OBSERVER_NAMES)[number];
+
+export interface ObserverOptions {
+  readonly clock: Clock;
+  /** Sandboxes that are watched at once, at most. */
+  readonly watchedMax: number;
+}
+
+export interface OpenedObserver {
+  readonly name: 'ebpf' | 'sampling';
+  readonly observer: Observer;
+  /** Why it is not eBPF; '' where it is, or nobody asked. */
+  readonly reason: string;
+}
+
+/** Why there is none, where `ebpf` was asked for and cannot be. */
+export function openObserver(
+  name: ObserverName,
+  events: ObserverEvents,
+  options: ObserverOptions,
+): OpenedObserver | string {
+  if (name !== 'sampling') {
+    const opened = openEbpf(events, options);
+    if (typeof opened !== 'string') return { name: 'ebpf', observer: opened, reason: '' };
+    if (name === 'ebpf') return opened;
+    return { name: 'sampling', observer: new SamplingObserver(events, options), reason: opened };
+  }
+  return { name, observer: new SamplingObserver(events, options), reason: '' };
+}

@@ -1,0 +1,61 @@
+/** The count in the kernel never drifts: whatever threads and children do, who sleeps is asleep and who burns awake. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { realClock } from '../../../src/base/clock.ts';
+import { openObserver } from '../../../src/worker/observers/index.ts';
+import { ebpfMissing } from '../../../src/worker/observers/ebpf/index.ts';
+import { until } from '../sandbox/harness.ts';
+import { Hearer, Sleeper } from './sleeper.ts';
+
+const missing = ebpfMissing();
+const skip = missing !== '' && `NO eBPF HERE: ${missing}`;
+const ROUNDS = 4;
+
+for (const isGrouped of [true, false]) {
+  const how = isGrouped ? 'by cgroup' : 'by process';
+
+  test(
+    `threads that wake each other, begin and end, and children: no count is left over, ${how}`,
+    { skip },
+    async () => {
+      const hearer = new Hearer();
+      const opened = openObserver('ebpf', hearer, { clock: realClock, watchedMax: 2 });
+      assert.ok(typeof opened !== 'string', String(opened));
+      const sleeper = await Sleeper.start(isGrouped, ['churn', String(ROUNDS)]);
+      try {
+        // Half of the rounds begin while it is not watched, and it runs when the watch begins.
+        for (let round = 0; round < ROUNDS; round++) {
+          if (round % 2 === 0) opened.observer.watch(1, sleeper);
+          sleeper.wake();
+          await until(() => sleeper.lines.filter((line) => line === 'churning').length > round);
+          if (round % 2 === 1) opened.observer.watch(1, sleeper);
+          await until(() => sleeper.lines.filter((line) => line === 'idle').length > round);
+          await until(() => hearer.isAsleep(1));
+          opened.observer.unwatch(1);
+          hearer.forget(1);
+        }
+        opened.observer.watch(1, sleeper);
+        await until(() => hearer.isAsleep(1));
+        // It burns for ever.
+        sleeper.wake();
+        await until(() => !hearer.isAsleep(1));
+      } finally {
+        opened.observer.close();
+        await sleeper.stop();
+      }
+    },
+  );
+}
+
+test('what is asked for by name is there or says why not; the choice of its own always is', () => {
+  const options = { clock: realClock, watchedMax: 1 };
+  const sampling = openObserver('sampling', new Hearer(), options);
+  assert.ok(typeof sampling !== 'string' && sampling.name === 'sampling' && sampling.reason === '');
+  const auto = openObserver('auto', new Hearer(), options);
+  assert.ok(typeof auto !== 'string');
+  assert.equal(auto.name, missing === '' ? 'ebpf' : 'sampling');
+  assert.equal(auto.reason, missing);
+  const ebpf = openObserver('ebpf', new Hearer(), options);
+  if (missing !== '') assert.equal(ebpf, missing);
+  for (const each of [sampling, auto, ebpf]) if (typeof each !== 'string') each.observer.close();
+});
