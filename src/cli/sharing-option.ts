@@ -1,6 +1,7 @@
 /** `--sharing`: who may have a core while its holder sleeps, and how many are admitted for each. */
 import { InvalidArgumentError, Option } from 'commander';
 import type { SharingSetting } from '../worker/agent/core-sharing.ts';
+import { Source } from '../worker/machine/knowledge.ts';
 import { OBSERVERS } from '../worker/observers/contract.ts';
 
 const PER_CORE_MAX = 16;
@@ -11,6 +12,25 @@ const FORM =
 
 /** Every core is its holder's, awake or asleep. */
 export const DEDICATED: SharingSetting = { policy: 'dedicated', perCore: 1 };
+
+const SOURCES = ['directed', 'learning', 'collaborative'] as const satisfies readonly (keyof typeof Source)[];
+
+/** As bits. */
+export function knowledgeOption(): Option {
+  return new Option(
+    '--knowledge <sources>',
+    'whose word counts on who sleeps: directed, learning, collaborative, or none',
+  )
+    .argParser(parseSources)
+    .default(parseSources(SOURCES.join(',')), SOURCES.join(','));
+}
+
+export function parseSources(text: string): number {
+  const names = text === 'none' ? [] : text.split(',');
+  const sources = SOURCES.filter((source) => names.includes(source));
+  if (sources.length === names.length) return sources.reduce((bits, source) => bits | Source[source], 0);
+  throw new InvalidArgumentError(`It has to be none, or of ${SOURCES.join(', ')}, with commas between them.`);
+}
 
 export function observerOption(): Option {
   return new Option('--observer <kind>', 'how it is seen which functions sleep, where cores are shared')

@@ -19,6 +19,8 @@ export interface WorkerCommandOptions {
   /** Absent: every core is its holder's. */
   readonly sharing?: SharingSetting;
   readonly observer?: ObserverKind;
+  /** Whose word counts on who sleeps: `Source`, bits. */
+  readonly knowledge?: number;
   readonly allowHostNetwork?: boolean;
   readonly region: string;
 }
@@ -67,7 +69,7 @@ export async function workerOptionsOf(options: WorkerCommandOptions, log: Log): 
     sandbox: options.sandbox,
     memoryMb: options.memory ?? defaultMemoryMb(),
     codeCacheMb: options.codeCacheMb,
-    sharing: options.sharing ?? DEDICATED,
+    sharing: { ...(options.sharing ?? DEDICATED), sources: options.knowledge ?? 0 },
     observer: options.observer ?? 'none',
     log,
   };

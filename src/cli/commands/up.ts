@@ -6,7 +6,7 @@ import { EXIT } from '../exit-codes.ts';
 import { type GatewayCommandOptions, KEYS_HELP, packageVersion, readKeys, withGateway } from '../gateway-options.ts';
 import { logLevelOption } from '../options.ts';
 import { startError } from '../start-error.ts';
-import { observerOption, sharingOption } from '../sharing-option.ts';
+import { knowledgeOption, observerOption, sharingOption } from '../sharing-option.ts';
 import { endAtNextSignal, stopSignal } from '../stop-signal.ts';
 import { type WorkerCommandOptions, withWorker, workerOptionsOf } from '../worker-options.ts';
 
@@ -29,6 +29,7 @@ export function register(program: Command): void {
   withGateway(withWorker(command, 'functions, code and logs are kept'))
     .addOption(sharingOption())
     .addOption(observerOption())
+    .addOption(knowledgeOption())
     .addOption(logLevelOption())
     .option('--json', 'print one JSON line when ready')
     .addHelpText('after', HELP)

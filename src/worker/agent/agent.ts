@@ -83,6 +83,7 @@ export class Agent implements Provisioner {
     ready: (instance) => this.#onReady(instance),
     answer: (instance, answer) => this.#onAnswer(instance, answer),
     log: (instance, text, bytes) => this.#onLog(instance, this.#machine.coreOf(instance.slot), text, bytes),
+    hint: (instance, hint) => this.#sharing.hint(this.#machine.coreOf(instance.slot), hint),
     lost: (instance) => this.#feed(() => this.#machine.lost(instance.slot)),
     broke: (instance, message) => this.#onBroke(instance, message),
     exited: (instance, reason) => this.#onExited(instance, reason),

@@ -6,6 +6,7 @@
  */
 import { normalMask } from '../../base/core-mask.ts';
 import type { Clock } from '../../base/clock.ts';
+import { Belief, type Hint, Knowledge, KNOWLEDGE_LIMITS, Source } from '../machine/knowledge.ts';
 import { Level, Sharing, type SharingActionHandler, type SharingPolicy } from '../machine/sharing.ts';
 import type { Lease } from './contract.ts';
 import type { Instance } from './instance.ts';
@@ -17,11 +18,14 @@ export interface SharingSetting {
   readonly policy: SharingPolicy;
   /** How many invocations are admitted for each core; with `lend` at most, while others sleep. */
   readonly perCore: number;
+  /** Whose word counts on who sleeps (`Source`, bits); absent: everybody's. */
+  readonly sources?: number;
 }
 
 /** Every core is its holder's, awake or asleep. */
 export const NO_SHARING: SharingSetting = { policy: 'dedicated', perCore: 1 };
 
+const EVERY_SOURCE = Source.directed | Source.learning | Source.collaborative;
 /** So long a holder sleeps before its core is lent: less would cost two switches for what is over by then. */
 const LEND_AFTER_US = 1000;
 const TICK_MS = 1;
@@ -58,6 +62,11 @@ export class CoreSharing {
   /** By seat, of a lease that is over and may be kept a while. */
   readonly #sequences: Uint32Array;
   readonly #isWarm: Uint8Array;
+  readonly #knowledge: Knowledge;
+  readonly #sources: number;
+  /** By seat: the CPU time that its invocation was last seen to have used, and when. */
+  readonly #cpuUs: Float64Array;
+  readonly #seenUs: Float64Array;
   #stopTicking: (() => void) | null = null;
   readonly #carryOut: SharingActionHandler = {
     place: (seat, core, level) => this.#place(seat, core, level),
@@ -76,13 +85,17 @@ export class CoreSharing {
     this.#clock = doors.clock;
     this.#events = events;
     this.#watch = new SleepWatch(limits.slotCount, this.#isShared ? (doors.observe ?? null) : null, {
-      slept: (slot) => this.#slept(events.seatOf(slot), false),
-      woke: (slot) => this.#woke(events.seatOf(slot)),
+      slept: (slot) => this.#observed(events.seatOf(slot), Belief.blocked),
+      woke: (slot) => this.#observed(events.seatOf(slot), Belief.awake),
     });
+    this.#sources = sharing.sources ?? EVERY_SOURCE;
+    this.#cpuUs = new Float64Array(this.seatCount);
+    this.#seenUs = new Float64Array(this.seatCount);
     this.#sequences = new Uint32Array(this.seatCount);
     this.#isWarm = new Uint8Array(this.seatCount);
     const times = { lendAfterUs: LEND_AFTER_US, quantumUs: QUANTUM_US };
     this.#machine = new Sharing({ ...sharing, ...times, coreCount, extraSeatCount });
+    this.#knowledge = new Knowledge({ ...KNOWLEDGE_LIMITS, seatCount: this.seatCount }, this.#machine);
   }
 
   /** Seats may be open from now on. */
@@ -95,6 +108,9 @@ export class CoreSharing {
     const several = normalMask(mask);
     if (several === 0) this.#machine.began(core, nowUs, isDedicated);
     else this.#machine.beganSeveral(core, several, nowUs);
+    this.#knowledge.began(core, this.#isShared ? this.#sources : 0);
+    this.#cpuUs[core] = 0;
+    this.#seenUs[core] = nowUs;
     this.#drain();
   }
 
@@ -102,7 +118,15 @@ export class CoreSharing {
   ended(seat: number, sequence: number, warm: boolean): void {
     this.#sequences[seat] = sequence;
     this.#isWarm[seat] = warm ? 1 : 0;
+    this.#knowledge.ended(seat);
     this.#machine.ended(seat, this.#clock.nowUs());
+    this.#drain();
+  }
+
+  /** What the function on the seat says of itself. */
+  hint(seat: number, hint: Hint): void {
+    if (seat < 0) return;
+    this.#knowledge.hint(seat, hint, this.#clock.nowUs());
     this.#drain();
   }
 
@@ -147,19 +171,16 @@ export class CoreSharing {
     const startedUs = this.#events.startedUs(seat);
     const servant = startedUs === 0 ? null : this.#events.servantOf(seat);
     if (servant === null || !this.#machine.isHeld(seat)) return;
-    this.#machine.used(seat, this.#watch.follow(servant, nowUs - startedUs), nowUs);
+    const cpuUs = this.#watch.follow(servant, nowUs - startedUs);
+    this.#machine.used(seat, cpuUs, nowUs);
+    this.#knowledge.usage(seat, cpuUs - this.#cpuUs[seat]!, nowUs - this.#seenUs[seat]!, nowUs);
+    this.#cpuUs[seat] = cpuUs;
+    this.#seenUs[seat] = nowUs;
   }
 
-  /** `yields`: its threads may want the core all the same. */
-  #slept(seat: number, yields: boolean): void {
+  #observed(seat: number, belief: Belief): void {
     if (seat < 0) return;
-    this.#machine.slept(seat, this.#clock.nowUs(), yields);
-    this.#drain();
-  }
-
-  #woke(seat: number): void {
-    if (seat < 0) return;
-    this.#machine.woke(seat, this.#clock.nowUs());
+    this.#knowledge.observed(seat, belief, this.#clock.nowUs());
     this.#drain();
   }
 
