@@ -43,6 +43,11 @@ export class Line {
     return parse(await this.#ask(postBytes(path, body), httpLength));
   }
 
+  /** A server closes one on which nothing is asked for a while. */
+  get isClosed(): boolean {
+    return this.#socket.destroyed || this.#socket.readableEnded;
+  }
+
   close(): void {
     this.#socket.destroy();
   }
@@ -50,6 +55,8 @@ export class Line {
   #ask(bytes: Buffer, length: Length): Promise<Buffer> {
     this.#length = length;
     return new Promise((resolve, reject) => {
+      // Nothing more is heard of a socket that has closed, whatever is written to it.
+      if (this.isClosed) return reject(new Error('the connection was closed before it was asked'));
       this.#answered = resolve;
       this.#failed = reject;
       this.#socket.write(bytes);
