@@ -96,6 +96,8 @@ if [ "$(uname -s)" = Linux ]; then
     want libc6-dev /usr/include/stdio.h 'the headers for that'
     command -v tc >/dev/null || want iproute2 /usr/sbin/tc 'the hosts of the cluster tests: network namespaces and slow links'
     command -v nft >/dev/null || want nftables /usr/sbin/nft 'the same: what is cut between them'
+    command -v clang >/dev/null || want clang /usr/bin/clang 'compiles what watches sleep and wake in the kernel'
+    want libbpf-dev /usr/include/bpf/bpf_helpers.h 'the same: its headers, and the library that loads it'
     command -v faketime >/dev/null || want faketime /usr/bin/faketime 'the same: clocks that disagree'
   fi
   case $mode in
@@ -120,4 +122,11 @@ if [ -n "$wanted" ]; then
     esac
   fi
 fi
+
+# --- what runs in the kernel ------------------------------------------------------------------------------------------
+
+case $mode in
+  demo) [ ! -e scripts/bpf.sh ] || ! command -v clang >/dev/null || sh scripts/bpf.sh ;;
+  test | bench) sh scripts/bpf.sh ;;
+esac
 exit 0

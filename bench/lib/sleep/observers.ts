@@ -50,12 +50,11 @@ export async function lookCosts({ smoke }: { readonly smoke: boolean }): Promise
     ['burning', await started(BURNING_SCRIPT, 1)],
   ] as const;
   try {
+    const cases = kinds.flatMap(([kind, subjects]) => NAMES.map((name) => ({ kind, subjects, name })));
     for (let round = 0; round < (smoke ? 1 : 5); round++) {
-      for (const [kind, subjects] of kinds) {
-        for (const name of NAMES) {
-          const us = lookUs(name, subjects, looks);
-          if (us !== null) samples.add(`${name}, a look at one ${kind}`, us);
-        }
+      for (const { kind, subjects, name } of cases) {
+        const us = lookUs(name, subjects, looks);
+        if (us !== null) samples.add(`${name}, a look at one ${kind}`, us);
       }
     }
   } finally {

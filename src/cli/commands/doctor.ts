@@ -30,18 +30,20 @@ export function register(program: Command): void {
 }
 
 async function doctor(options: DoctorOptions): Promise<void> {
-  const [{ findSandbox }, { findRuntimes }] = await Promise.all([
+  const [{ findSandbox }, { findRuntimes }, { ebpfFinding }] = await Promise.all([
     import('../doctor/sandbox.ts'),
     import('../doctor/runtimes.ts'),
+    import('../../worker/observers/ebpf/index.ts'),
   ]);
   const diagnoses: readonly Diagnosis[] = [
     findNode(),
     ...(await findSandbox()),
+    ebpfFinding(),
     ...findRuntimes(),
     findCores(),
     findMemory(),
     findDataFolder(options.data),
-    findProgram('clang', 'watching sleep and wake with eBPF (to come)'),
+    findProgram('clang', 'compiling what watches sleep and wake in the kernel (apt-get install clang libbpf-dev)'),
   ];
   const ready = diagnoses.every((each) => each.ok || !each.required);
   if (options.json === true) printJson({ ready, findings: diagnoses });

@@ -20,7 +20,7 @@ for (const isGrouped of [true, false]) {
     async () => {
       const hearer = new Hearer();
       const opened = openObserver('ebpf', hearer, { clock: realClock, watchedMax: 2 });
-      assert.ok(typeof opened !== 'string', String(opened));
+      if (typeof opened === 'string') assert.fail(opened);
       const sleeper = await Sleeper.start(isGrouped, ['churn', String(ROUNDS)]);
       try {
         // Half of the rounds begin while it is not watched, and it runs when the watch begins.

@@ -15,6 +15,7 @@ import { existsSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { assert } from '../../../base/assert.ts';
 import type { Clock } from '../../../base/clock.ts';
+import type { Finding } from '../../sandbox/contract.ts';
 import type { Observer, ObserverEvents, Watched } from '../contract.ts';
 import { type CpuTime, openCpuTime } from '../cpu-time.ts';
 import { openProc, type Proc } from '../proc.ts';
@@ -48,6 +49,17 @@ export function ebpfMissing(): string {
   return existsSync(OBJECT_FILE)
     ? ''
     : 'sleep.bpf.o has not been compiled: run scripts/bpf.sh, with clang and libbpf-dev';
+}
+
+/** What `perch doctor` says: whether sleep and wake are seen in the kernel, or by looking. */
+export function ebpfFinding(): Finding & { readonly required: boolean } {
+  const missing = ebpfMissing();
+  const found = { topic: 'eBPF', required: false };
+  if (missing === '') return { ...found, ok: true, detail: 'sleep and wake are seen in the kernel', fix: '' };
+  const fix =
+    'Optional: run as root on Linux 5.18 or later with CONFIG_DEBUG_INFO_BTF; apt-get install libbpf1, ' +
+    'and to compile the program clang and libbpf-dev, then sh scripts/bpf.sh.';
+  return { ...found, ok: false, detail: `sleep and wake are seen by looking at /proc: ${missing}`, fix };
 }
 
 /** Or why it cannot be. */

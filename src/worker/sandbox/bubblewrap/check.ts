@@ -99,7 +99,6 @@ export async function checkMachine(): Promise<readonly Checked[]> {
     ...(await cgroupFindings()),
     pinningFinding(),
     backgroundFinding(),
-    bpfFinding(),
   ];
 }
 
@@ -208,20 +207,6 @@ function pinningFinding(): Checked {
   const ok = libc !== undefined;
   const detail = ok ? 'sched_setaffinity' : 'the koffi package does not load';
   return { topic: 'pinning', ok, required: false, detail, fix: ok ? '' : 'Reinstall the dependencies: npm install.' };
-}
-
-/** Only told: the sandbox does not use it; watching sleep and wake will. */
-function bpfFinding(): Checked {
-  const types = existsSync('/sys/kernel/btf/vmlinux');
-  const ok = types && process.getuid?.() === 0;
-  const detail = types ? (ok ? 'available' : 'needs root') : 'the kernel has no BTF';
-  return {
-    topic: 'eBPF',
-    ok,
-    required: false,
-    detail,
-    fix: ok ? '' : 'Optional: run as root on a kernel with CONFIG_DEBUG_INFO_BTF.',
-  };
 }
 
 function readTrimmed(file: string): string {
