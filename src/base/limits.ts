@@ -16,6 +16,8 @@ export const LIMITS = {
   listItemsMax: 50,
   listVersionsItemsMax: 50,
   chainStepsMax: 32,
+  /** Steps of a chain that go before requests which came after it; then the chain goes behind those that wait. */
+  chainStepsInRowMax: 8,
   /** Synchronous payloads: Lambda's 6 MB; a response may be slightly larger (its own figure). */
   payloadBytesMax: 6 * 1024 * 1024,
   responseBytesMax: 6_291_556,

@@ -45,6 +45,9 @@ export interface CoreUse {
   requestId: string;
   sinceUs: number;
   invocationCount: number;
+  /** Its invocation's result has not been told, and another step follows: the scheduler hears of its release after that. */
+  isKept: boolean;
+  release: { readonly sequence: number; readonly warm: boolean } | null;
 }
 
 export interface DispatcherOptions {
@@ -91,6 +94,8 @@ export class Dispatcher implements Dispatch {
       requestId: '',
       sinceUs: 0,
       invocationCount: 0,
+      isKept: false,
+      release: null,
     }));
     this.#masks = new Int32Array(options.coreCount);
     this.#versions = new VersionTable(store, options.versionCountMax, {
@@ -164,7 +169,7 @@ export class Dispatcher implements Dispatch {
     };
     this.#pending[index] = pending;
     this.#versions.use(entry);
-    const answer = this.#doors.scheduler.request(index, entry.index);
+    const answer = this.#ask(pending);
     if (answer !== outcome.granted && answer !== outcome.queued) {
       this.#leave(index);
       this.#versions.unuse(entry);
@@ -181,6 +186,12 @@ export class Dispatcher implements Dispatch {
 
   /** The agent says that a lease is over; of several cores it names the lead. */
   released(core: number, sequence: number, warm: boolean): void {
+    const use = this.#coreUse[core]!;
+    if (use.isKept) use.release = { sequence, warm };
+    else this.#release(core, sequence, warm);
+  }
+
+  #release(core: number, sequence: number, warm: boolean): void {
     const { entry } = this.#coreUse[core]!;
     assert(entry !== null, `core ${core} was released and held by nobody`);
     this.#ended(core, this.#doors.clock.nowUs());
@@ -307,9 +318,31 @@ export class Dispatcher implements Dispatch {
     noteResult(pending.entry, 'record' in result ? result.record.runUs : 0);
     this.#versions.unuse(pending.entry);
     if (this.#line.isStanding) this.#line.ends(this.#doors.clock.nowUs(), this.#giveUp);
-    if (result.kind === 'not-started') return void this.#refusals.version(pending.done, result.error);
-    if (result.kind === 'bad-payload') return refuseBadPayload(pending.done, result.message);
-    pending.done(result);
+    if (result.kind === 'not-started') this.#refusals.version(pending.done, result.error);
+    else if (result.kind === 'bad-payload') refuseBadPayload(pending.done, result.message);
+    else pending.done(result);
+    // What comes next has been asked for by now, and goes before those who came later.
+    if (pending.request.hasNext === true) this.#letGo(core);
+  }
+
+  #letGo(core: number): void {
+    const use = this.#coreUse[core]!;
+    const { release } = use;
+    use.isKept = false;
+    use.release = null;
+    if (release !== null) this.#release(core, release.sequence, release.warm);
+  }
+
+  /** A step of a chain that has begun has waited since the chain was accepted: else the chains of a burst would all end at its end. */
+  #ask({ index, entry, request }: Pending): Outcome {
+    const { scheduler, clock, store } = this.#doors;
+    const nowUs = clock.nowUs();
+    scheduler.tellTime(nowUs);
+    const { sinceUs, fn } = request;
+    // Who comes again is not counted against a reserved concurrency.
+    const isReserved = (): boolean => store.getFunction(fn.functionName)?.reservedConcurrency !== null;
+    if (sinceUs === undefined || isReserved()) return scheduler.request(index, entry.index);
+    return scheduler.requestAgain(index, entry.index, nowUs - sinceUs);
   }
 
   /** The agent did not take the lease. */
@@ -372,10 +405,13 @@ function useBy(use: CoreUse, { entry, request }: Pending, nowUs: number): void {
   use.requestId = request.requestId;
   use.sinceUs = nowUs;
   use.invocationCount++;
+  use.isKept = request.hasNext === true;
 }
 
 function unuse(use: CoreUse, nowUs: number): void {
   use.entry = null;
   use.requestId = '';
+  use.isKept = false;
+  use.release = null;
   use.sinceUs = nowUs;
 }

@@ -18,6 +18,10 @@ export interface InvokeRequest {
   readonly tail: boolean;
   /** A later step of a chain: nobody new, so nobody is refused for it, and it is not refused for those who come. */
   readonly goesOn?: boolean;
+  /** Of such a step: since when it counts as waiting, clock microseconds. It goes before those who came later. */
+  readonly sinceUs?: number;
+  /** Another step is asked for as its result is told: its core is not given to others before that. */
+  readonly hasNext?: boolean;
 }
 
 export type InvokeResult =

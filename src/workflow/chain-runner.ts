@@ -4,9 +4,17 @@
  * So a step waits, is refused, times out and loses its worker as an invocation does, and whatever ends it ends the chain. What has run is
  * not undone, and not run again: an asynchronous chain that is put back goes on with the step that ended it.
  */
+import type { Clock } from '../base/clock.ts';
 import { UserError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
-import type { ChainRequest, ChainResult, Dispatch, InvokeResult, StepRecord } from '../gateway/platform.ts';
+import type {
+  ChainRequest,
+  ChainResult,
+  Dispatch,
+  InvokeRequest,
+  InvokeResult,
+  StepRecord,
+} from '../gateway/platform.ts';
 import { missingStep, stepNotFound, stepText } from '../store/chains.ts';
 import type { ChainProgress, Store } from '../store/store.ts';
 import type { Counter, Metrics } from '../telemetry/metrics.ts';
@@ -16,6 +24,7 @@ import { stepRequestId } from './request-id.ts';
 export interface ChainDoors {
   readonly store: Pick<Store, 'getVersion'>;
   readonly dispatch: Pick<Dispatch, 'invoke'>;
+  readonly clock: Clock;
   readonly metrics: Metrics;
 }
 
@@ -76,6 +85,9 @@ class RunningChain {
   /** Of the step that ended last. */
   #result: InvokeResult | null = null;
   #withdrawStep: (() => void) | null = null;
+  /** Since when it counts as waiting: its acceptance, or when it went behind the others. */
+  #sinceUs: number;
+  #inRow = 0;
   #isWithdrawn = false;
   #isOver = false;
 
@@ -84,6 +96,7 @@ class RunningChain {
     this.#request = request;
     this.#done = done;
     this.#input = request.payload;
+    this.#sinceUs = common.clock.nowUs();
     this.#run = new PlanRun(chainPlan(request.chain.steps));
   }
 
@@ -126,10 +139,22 @@ class RunningChain {
       invokedArn: '',
       // Any of them may be the one that ends it.
       tail,
-      goesOn: step > 0,
+      ...this.#place(step),
     };
     const withdraw = dispatch.invoke(request, (result) => this.#stepEnded(step, named(result, chain, step)));
     if (this.#run.step === step) this.#withdrawStep = withdraw;
+  }
+
+  /** Where a step goes among those who wait for a core. */
+  #place(step: number): Pick<InvokeRequest, 'goesOn' | 'sinceUs' | 'hasNext'> {
+    const { at, steps } = this.#request.chain;
+    const hasNext = step + 1 < steps.length;
+    if (step === at) return { goesOn: step > 0, hasNext };
+    if (++this.#inRow > LIMITS.chainStepsInRowMax) {
+      this.#inRow = 0;
+      this.#sinceUs = this.#common.clock.nowUs();
+    }
+    return { goesOn: true, sinceUs: this.#sinceUs, hasNext };
   }
 
   #refuse(step: number, error: UserError): void {

@@ -84,7 +84,7 @@ function enqueuedNow({
 }
 
 export function makeChainRunner(dispatch: Dispatch, doors: { store: Store; metrics: Metrics }): ChainRunner {
-  return new ChainRunner({ ...doors, dispatch });
+  return new ChainRunner({ ...doors, dispatch, clock: realClock });
 }
 
 export function makeFace(

@@ -15,6 +15,8 @@ export type GrantListener = (requestIndex: number, core: number, sequence: numbe
 /** The worker's index where there is only one. */
 const WORKER = 0;
 const TAKEN_STRIDE = 4;
+/** Wide enough for the queue's ticks to tell a wait of 38 hours, narrow enough to tell the requests of a burst apart. */
+const TICK_US = 64;
 
 export class LocalScheduler {
   readonly machine: Scheduler;
@@ -57,6 +59,18 @@ export class LocalScheduler {
 
   request(requestIndex: number, versionIndex: number): Outcome {
     const outcome = this.machine.request(requestIndex, versionIndex);
+    this.#drain();
+    return outcome;
+  }
+
+  /** The time, for those who come again. */
+  tellTime(nowUs: number): void {
+    this.machine.tellTime(nowUs / TICK_US);
+  }
+
+  /** As `request`, of one that has waited so long elsewhere: it goes before those who have waited less, or as long, and counts against no reserved concurrency. */
+  requestAgain(requestIndex: number, versionIndex: number, waitedUs: number): Outcome {
+    const outcome = this.machine.requestAgain(requestIndex, versionIndex, Math.ceil(waitedUs / TICK_US) + 1);
     this.#drain();
     return outcome;
   }
