@@ -48,6 +48,9 @@ export class Places {
   readonly #frontBefore: Int32Array;
   readonly #awakeCount: Int32Array;
   readonly #isChosen: Uint8Array;
+  /** The chosen that have no core yet, and where in the order they end. */
+  #unplacedCount = 0;
+  #chosenEnd = 0;
   readonly #toCore: Int32Array;
 
   constructor(residents: Residents, order: Order, actions: SharingActions) {
@@ -107,8 +110,8 @@ export class Places {
     this.#placeOthers(newcomer);
     for (let core = 0; core < this.top.length; core++) this.top[core] = this.#topOf(core);
     // Who goes to the background goes first, so that no core has two of the foreground for the time of a few calls.
-    this.#tell(Level.background);
-    this.#tell(Level.foreground);
+    this.#tellBackground();
+    this.#tellForeground();
   }
 
   /** With every core withdrawn, who is still here is somewhere all the same. */
@@ -139,19 +142,26 @@ export class Places {
   #choose(coreCount: number): void {
     let leftCount = coreCount;
     this.waitingCount = 0;
+    this.#unplacedCount = 0;
+    this.#chosenEnd = 0;
     for (let at = 0; at < this.#order.count; at++) {
       const seat = this.#order.seats[at]!;
       this.#toCore[seat] = NONE;
       this.#isChosen[seat] = 0;
       if (this.#residents.isAsleep[seat] === 1) continue;
-      if (leftCount-- > 0) this.#isChosen[seat] = 1;
-      else this.waitingCount++;
+      if (leftCount-- > 0) {
+        this.#isChosen[seat] = 1;
+        this.#unplacedCount++;
+        this.#chosenEnd = at + 1;
+      } else {
+        this.waitingCount++;
+      }
     }
   }
 
   #claim(claim: Claim, newcomer: number): void {
     const { core, level } = this.#residents;
-    for (let at = 0; at < this.#order.count; at++) {
+    for (let at = 0; at < this.#chosenEnd && this.#unplacedCount > 0; at++) {
       const seat = this.#order.seats[at]!;
       const here = core[seat]!;
       if (this.#isChosen[seat] === 0 || this.#toCore[seat] !== NONE || here === NONE) continue;
@@ -160,6 +170,7 @@ export class Places {
       if (claim === Claim.top && level[seat] !== Level.foreground) continue;
       if (claim === Claim.front && this.#frontBefore[here] !== seat) continue;
       this.#setFront(here, seat);
+      this.#unplacedCount--;
     }
   }
 
@@ -170,11 +181,12 @@ export class Places {
   #findCores(): void {
     const coreCount = this.front.length;
     let cursor = 0;
-    for (let at = 0; at < this.#order.count; at++) {
+    for (let at = 0; at < this.#chosenEnd && this.#unplacedCount > 0; at++) {
       const seat = this.#order.seats[at]!;
       if (this.#isChosen[seat] === 0 || this.#toCore[seat] !== NONE) continue;
       while (!this.#isFree(cursor % coreCount, Math.floor(cursor / coreCount))) cursor++;
       this.#setFront(cursor % coreCount, seat);
+      this.#unplacedCount--;
     }
   }
 
@@ -230,18 +242,26 @@ export class Places {
     return givesWay ? front : before;
   }
 
-  #tell(level: Level): void {
+  #tellBackground(): void {
     for (let core = 0; core < this.front.length; core++) {
       const owner = this.#residents.ownerOf(core);
-      if (owner !== NONE) this.#tellOf(owner, level);
+      if (owner !== NONE && this.top[core] !== owner) this.#tell(owner, core, Level.background);
     }
-    for (let at = 0; at < this.#order.count; at++) this.#tellOf(this.#order.seats[at]!, level);
+    for (let at = 0; at < this.#order.count; at++) {
+      const seat = this.#order.seats[at]!;
+      const core = this.#toCore[seat]!;
+      if (this.top[core] !== seat) this.#tell(seat, core, Level.background);
+    }
   }
 
-  #tellOf(seat: number, level: Level): void {
-    const core = this.#toCore[seat]!;
-    const toLevel = this.top[core] === seat ? Level.foreground : Level.background;
-    if (toLevel !== level) return;
+  #tellForeground(): void {
+    for (let core = 0; core < this.front.length; core++) {
+      const top = this.top[core]!;
+      if (top !== NONE) this.#tell(top, core, Level.foreground);
+    }
+  }
+
+  #tell(seat: number, core: number, level: Level): void {
     if (this.#residents.core[seat] !== core || this.#residents.level[seat] !== level) this.#place(seat, core, level);
   }
 
