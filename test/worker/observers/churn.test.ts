@@ -1,5 +1,6 @@
 /** The count in the kernel never drifts: whatever threads and children do, who sleeps is asleep and who burns awake. */
 import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { realClock } from '../../../src/base/clock.ts';
 import { openObserver } from '../../../src/worker/observers/index.ts';
@@ -9,6 +10,7 @@ import { Hearer, Sleeper } from './sleeper.ts';
 
 const missing = ebpfMissing();
 const skip = missing !== '' && `NO eBPF HERE: ${missing}`;
+const noPython = spawnSync('python3', ['-V']).status !== 0 && 'SKIPPED: needs python3';
 const ROUNDS = 4;
 
 for (const isGrouped of [true, false]) {
@@ -46,6 +48,32 @@ for (const isGrouped of [true, false]) {
     },
   );
 }
+
+test('a thread that becomes its process leaves no count behind', { skip: skip || noPython }, async () => {
+  const hearer = new Hearer();
+  const opened = openObserver('ebpf', hearer, { clock: realClock, watchedMax: 2 });
+  if (typeof opened === 'string') assert.fail(opened);
+  // The second thread runs another program, in place of all of them; it then reads until it is told to end.
+  const program = `
+import os, sys, threading
+sys.stdin.read(1)
+threading.Thread(target=lambda: os.execv('/bin/sh', ['sh', '-c', 'echo became; read line; while :; do :; done'])).start()
+threading.Event().wait()`;
+  const child = spawn('python3', ['-c', program]);
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  try {
+    opened.observer.watch(0, { cgroup: null, processIds: () => [child.pid!] });
+    child.stdin.write('x');
+    await until(() => output.includes('became'));
+    await until(() => hearer.isAsleep(0));
+    child.stdin.write('x\n');
+    await until(() => !hearer.isAsleep(0));
+  } finally {
+    opened.observer.close();
+    child.kill('SIGKILL');
+  }
+});
 
 test('what is asked for by name is there or says why not; the choice of its own always is', () => {
   const options = { clock: realClock, watchedMax: 1 };

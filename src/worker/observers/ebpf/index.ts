@@ -24,7 +24,7 @@ import { BpfObject, libbpfMissing } from './libbpf.ts';
 
 const INTERVAL_MS = 1;
 const OBJECT_FILE = fileURLToPath(new URL('./sleep.bpf.o', import.meta.url));
-const PROGRAMS = ['on_switch', 'on_wakeup', 'on_wakeup_new', 'on_fork', 'on_exit'] as const;
+const PROGRAMS = ['on_switch', 'on_wakeup', 'on_wakeup_new', 'on_fork', 'on_exit', 'on_exec'] as const;
 const PLACE_WORDS = 8;
 const PLACE_BYTES = PLACE_WORDS * 4;
 /** A place that was left rests while this many others are taken, until what was under way in it is over. */

@@ -26,9 +26,16 @@ struct cgroup {
 struct css_set {
   struct cgroup *dfl_cgrp;
 } __attribute__((preserve_access_index));
+typedef struct {
+  int counter;
+} atomic_t;
+struct signal_struct {
+  atomic_t live;
+} __attribute__((preserve_access_index));
 struct task_struct {
   int pid;
   int tgid;
+  struct signal_struct *signal;
   struct css_set *cgroups;
 } __attribute__((preserve_access_index));
 
@@ -183,7 +190,23 @@ int BPF_PROG(on_exit, struct task_struct *task) {
     bpf_map_delete_elem(&threads, &id);
   }
   __u32 process = task->tgid;
-  if (process == id) bpf_map_delete_elem(&processes, &process);
+  /* Its last thread, which need not be its first. */
+  if (task->signal->live.counter == 0) bpf_map_delete_elem(&processes, &process);
+  return 0;
+}
+
+/* A thread that is not the first of its process, and runs another program, takes the first one's number. */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, int old) {
+  __u32 before = old;
+  __u32 after = task->pid;
+  if (before == after) return 0;
+  struct watch *watch = watch_of(task);
+  if (watch) {
+    runs(after, watch);
+    stops(before, watch);
+  }
+  bpf_map_delete_elem(&threads, &before);
   return 0;
 }
 
