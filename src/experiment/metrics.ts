@@ -46,6 +46,8 @@ export interface BurstMetrics {
   readonly platformShare: number;
   readonly objectServerShare: number;
   readonly harnessShare: number;
+  /** Of the overhead, what is none of the three: sandboxes that start, and whatever else ran on the machine. */
+  readonly strangersShare: number;
   readonly usefulShare: number;
   readonly makespanUs: number;
   readonly boundUs: number;
@@ -93,6 +95,7 @@ export function measure(
     platformShare: counters.platformUs / all,
     objectServerShare: counters.objectServerUs / all,
     harnessShare: counters.harnessUs / all,
+    strangersShare: Math.max(0, overhead - counters.platformUs - counters.objectServerUs - counters.harnessUs) / all,
     usefulShare: useful / all,
     makespanUs,
     boundUs: bound,

@@ -2,9 +2,28 @@
 import type { Build } from './pipelines.ts';
 import type { PlatformStarter } from './platform.ts';
 
-/** How the cores are shared: docs/decisions/012. `dedicated` is what a platform without sharing does. */
-export const POLICIES = ['dedicated', 'lend', 'packed:3', 'packed:6', 'preempt', 'fair'] as const;
-export type Policy = (typeof POLICIES)[number];
+/**
+ * How the cores are shared, as `perch up --sharing` has it. `dedicated` is what a platform without sharing does; `fair` leaves it all to the
+ * kernel. The number is that of the functions admitted for each core.
+ */
+export const POLICIES = ['dedicated', 'lend', 'packed:3', 'packed:6', 'preempt:6', 'fair:6'] as const;
+export type Policy = string;
+
+export function isPolicy(text: string): boolean {
+  return /^(?:dedicated|lend|(?:packed|preempt|fair)(?::\d{1,2})?)$/.test(text);
+}
+
+/** Under these nobody asks who sleeps. */
+function needsNoSource(policy: Policy): boolean {
+  return policy === 'dedicated' || policy.startsWith('fair');
+}
+
+/** Each policy with each source that can make a difference. */
+export function settingsOf(policies: readonly Policy[], sources: readonly Source[]): readonly Setting[] {
+  return policies.flatMap((policy) =>
+    (needsNoSource(policy) ? (['none'] as const) : sources).map((source) => ({ policy, source })),
+  );
+}
 
 /** Where the platform knows from that a function sleeps. `collaborative`: from the function, in its polling build. */
 export const SOURCES = ['none', 'directed', 'collaborative', 'learning'] as const;

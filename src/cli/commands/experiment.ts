@@ -4,12 +4,20 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { BUILDS, type Build, PIPELINES } from '../../experiment/pipelines.ts';
-import { type Latency, POLICIES, type Policy, SOURCES, type Source } from '../../experiment/policies.ts';
+import {
+  type Latency,
+  POLICIES,
+  type Policy,
+  SOURCES,
+  type Source,
+  isPolicy,
+  settingsOf,
+} from '../../experiment/policies.ts';
 import { type SleepyOptions, type SleepyResult, runSleepy } from '../../experiment/sleepy.ts';
 import { toCsv } from '../../experiment/report/csv.ts';
 import { toHtml } from '../../experiment/report/html.ts';
 import { FIGURES, toSvg } from '../../experiment/report/figures.ts';
-import { BAR_NOTES, tableOf } from '../../experiment/report/table.ts';
+import { BAR_NOTES, disturbance, tableOf } from '../../experiment/report/table.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { platformStarter } from '../experiment-platform.ts';
 import { collect, wholeNumber } from '../options.ts';
@@ -49,7 +57,7 @@ export function register(program: Command): void {
     .option('--chains <counts>', `how many at once, 1 to ${CHAINS_MAX}`, numbers, [1, 10, 50])
     .option('--pipelines <names>', 'image, compile', oneOf(PIPELINES.map(nameOf)), PIPELINES.map(nameOf))
     .option('--builds <names>', 'functions that wait in the kernel, or poll', oneOf(BUILDS), [...BUILDS])
-    .option('--policies <names>', 'how cores are shared', oneOf(POLICIES), [...POLICIES])
+    .option('--policies <names>', "as for 'perch up --sharing'", policies, [...POLICIES])
     .option('--sources <names>', 'where the platform knows from who sleeps', oneOf(SOURCES), [...SOURCES])
     .option('--latency <names>', 'of the object server: local 0.5 ms, remote 20 ms', oneOf(LATENCIES), [...LATENCIES])
     .option('--rounds <count>', 'of which medians are reported', wholeNumber(1, ROUNDS_MAX), 3)
@@ -69,7 +77,7 @@ async function sleepy(options: SleepyCommandOptions, command: Command): Promise<
     pipelines: options.pipelines,
     builds: options.builds,
     latencies: options.latency,
-    settings: options.policies.flatMap((policy) => options.sources.map((source) => ({ policy, source }))),
+    settings: settingsOf(options.policies, options.sources),
     roundCount: options.rounds,
     smoke: false,
     ...(options.smoke === true && smokeOf(command)),
@@ -85,6 +93,8 @@ async function sleepy(options: SleepyCommandOptions, command: Command): Promise<
   printLine(`${machine}; chains led by the ${result.chainsBy}; medians of ${experiment.roundCount} rounds\n`);
   process.stdout.write(formatTable(tableOf(result.rows), result.rows));
   for (const note of BAR_NOTES) printLine(note);
+  const disturbed = disturbance(result.rows);
+  if (disturbed !== null) printNote(disturbed);
   for (const skipped of result.skipped) printNote(`left out: ${skipped}`);
   if (options.out !== undefined) printNote(`written: ${join(options.out, 'index.html')} and what it is made of`);
 }
@@ -114,6 +124,12 @@ function nameOf({ name }: { readonly name: string }): string {
 
 function numbers(text: string): readonly number[] {
   return text.split(',').map(wholeNumber(1, CHAINS_MAX));
+}
+
+function policies(text: string): readonly Policy[] {
+  const wrong = text.split(',').find((each) => !isPolicy(each));
+  if (wrong !== undefined) throw new InvalidArgumentError(`'${wrong}' is none; there are ${POLICIES.join(', ')}.`);
+  return text.split(',');
 }
 
 function oneOf<Name extends string>(names: readonly Name[]): (text: string) => readonly Name[] {

@@ -56,8 +56,9 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
 }
 
 function handle(request: IncomingMessage, body: Buffer): [number, Record<string, string>, Buffer] {
-  const key = decodeURIComponent((request.url ?? '/').split('?')[0]!);
-  if (!/^\/[^/]+\/.+$/.test(key)) return fault(400, 'InvalidRequest', 'Address an object, as /bucket/key.');
+  const key = decodedPath(request.url ?? '/');
+  if (key === null || !/^\/[^/]+\/.+$/.test(key))
+    return fault(400, 'InvalidRequest', 'Address an object, as /bucket/key.');
   const object = objects.get(key);
   switch (request.method) {
     case 'PUT':
@@ -72,6 +73,15 @@ function handle(request: IncomingMessage, body: Buffer): [number, Record<string,
       return [200, { etag: etag(object), 'content-type': 'application/octet-stream' }, object];
     default:
       return fault(405, 'MethodNotAllowed', 'There are GET, PUT, HEAD and DELETE of objects.');
+  }
+}
+
+/** Null where an escape in it is none. */
+function decodedPath(url: string): string | null {
+  try {
+    return decodeURIComponent(url.split('?')[0]!);
+  } catch {
+    return null;
   }
 }
 

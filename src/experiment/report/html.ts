@@ -3,7 +3,7 @@ import type { SleepyResult } from '../sleepy.ts';
 import { FIGURES, toSvg } from './figures.ts';
 import { escapeText } from './panel.ts';
 import { CITATION } from './paper.ts';
-import { BAR_NOTES, tableOf } from './table.ts';
+import { BAR_NOTES, disturbance, tableOf } from './table.ts';
 
 const STYLE =
   'body{font:14px/1.5 sans-serif;margin:2em;color:#222}table{border-collapse:collapse;font-size:12px}' +
@@ -26,6 +26,7 @@ export function toHtml(result: SleepyResult, machine: string): string {
     ...FIGURES.map((figure) => `<div>${toSvg(figure, result.rows)}</div>`),
     `<h2>Numbers</h2><div><table><tr>${head}</tr>${body.join('\n')}</table></div>`,
     ...BAR_NOTES.filter((note) => note !== '').map((note) => `<p>${escapeText(note)}</p>`),
+    `<p>${escapeText(disturbance(result.rows) ?? '')}</p>`,
     ...result.skipped.map((skipped) => `<p>Left out: ${escapeText(skipped)}</p>`),
     '</html>',
     '',

@@ -43,7 +43,8 @@ export function tableOf(rows: readonly SleepyRow[]): readonly TableColumn[] {
     number('IDLETIME %', 'idleTimeShare', percent),
     number('WASTE %', 'wasteShare', percent),
     number('USEFUL %', 'usefulShare', percent),
-    number('OTHERS %', 'overheadShare', percent),
+    number('PLATFORM %', 'platformShare', percent),
+    number('OTHERS %', 'strangersShare', percent),
     number('MAKESPAN ms', 'makespanUs', ms),
     number('× BOUND', 'makespanOverBound', (value) => value.toFixed(2)),
   ];
@@ -53,6 +54,15 @@ export const BAR_NOTES: readonly string[] = [
   '',
   'IDLETIME: CPU time of functions while they waited for a response, over all of theirs (the mean over functions, as in the paper).',
   'WASTE: cores that were idle or polling while a chain could have used them, over all cores and the whole time.',
-  'OTHERS: what was no function: the platform, the object server, this command, the rest of the machine.',
+  'PLATFORM: gateway, scheduler and agent. OTHERS: what was no function, platform, object server or this command.',
   'BOUND: CPU work / cores + the longest chain by itself.',
 ];
+
+const STRANGERS_SHARE_MAX = 0.1;
+
+/** Null where the machine was quiet enough for the numbers to mean something. */
+export function disturbance(rows: readonly SleepyRow[]): string | null {
+  const disturbed = rows.filter(({ metrics }) => metrics.strangersShare > STRANGERS_SHARE_MAX).length;
+  if (disturbed === 0) return null;
+  return `In ${disturbed} of ${rows.length} rows others had more than ${STRANGERS_SHARE_MAX * 100} % of the cores: times are longer than they would be, and waste is underrated.`;
+}
