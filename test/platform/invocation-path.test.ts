@@ -27,6 +27,7 @@ interface Step {
 
 const STEPS: Readonly<Record<string, (platform: SmallPlatform, step: Step) => void>> = {
   invoke: (platform, { a }) => void platform.invoke(NAMES[a % NAMES.length]!),
+  chain: (platform, { a, b }) => platform.invokeChain([a, b, a + b, b + 1].map((each) => NAMES[each % NAMES.length]!)),
   withdraw: (platform, { a }) => {
     const ask = platform.asks.at(-1 - (a % 6));
     if (ask === undefined) return;
@@ -132,6 +133,7 @@ function initialises(platform: SmallPlatform, index: number): CellPlay | undefin
 /** Beside one of each of the others. */
 const OFTEN: Readonly<Record<string, number>> = {
   invoke: 36,
+  chain: 6,
   boot: 24,
   answer: 30,
   time: 4,
@@ -256,6 +258,29 @@ test('what runs and what waits is finished before the end, and not longer than i
   await platform.agent.stop();
   checkEmpty(platform);
   assert.equal(platform.asks.filter((ask) => ask.results[0]?.kind === 'response').length, 3);
+});
+
+test('a step of a chain goes before those who came after the chain, on the core of its predecessor', async () => {
+  const platform = new SmallPlatform({ coreCount: 1, slotCount: 8, memoryMb: 1000, queueMax: 10 });
+  await platform.open();
+  for (const name of ['a', 'b', 'c']) platform.store.put(name, 128);
+  platform.invokeChain(['a', 'b', 'a']);
+  for (let count = 0; count < 3; count++) platform.invoke('c');
+  const runs: string[] = [];
+  for (let turn = 0; turn < 20 && !platform.dispatcher.isIdle; turn++) {
+    await platform.settle();
+    for (const play of platform.plays) if (!play.ready) play.boot();
+    await platform.settle();
+    platform.clock.advanceUs(1000);
+    const running = pick(platform, 0, isRunning)!;
+    runs.push(NAMES.find((name) => platform.store.getVersion(name)?.revisionId === running.revision) ?? 'c');
+    for (const play of platform.plays) play.answer();
+    await platform.settle();
+    platform.check();
+  }
+  assert.equal(runs.join(''), 'abaccc');
+  platform.checkResults();
+  await platform.agent.stop();
 });
 
 test('an instance that sends nothing, endlessly, is listened to once a tick', async () => {

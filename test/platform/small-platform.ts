@@ -8,7 +8,7 @@ import { DEFAULT_ACCOUNT } from '../../src/base/arn.ts';
 import { SimulatedClock } from '../../src/base/clock.ts';
 import { Admission } from '../../src/gateway/admission.ts';
 import { Dispatcher } from '../../src/gateway/dispatch.ts';
-import type { InvokeResult } from '../../src/gateway/platform.ts';
+import type { InvokeRequest, InvokeResult } from '../../src/gateway/platform.ts';
 import { LocalScheduler } from '../../src/scheduler/server/local.ts';
 import type { FunctionVersion, Store } from '../../src/store/store.ts';
 import { createLog } from '../../src/telemetry/log.ts';
@@ -120,7 +120,23 @@ export class SmallPlatform {
     return fn === null ? null : this.invokeVersion(fn);
   }
 
-  invokeVersion(fn: FunctionVersion): Ask {
+  /** Functions in order, each asked for as the result of the one before is told, as a chain does; one that is not there, or fails, ends it. */
+  invokeChain(functionNames: readonly string[], sinceUs?: number): void {
+    const [functionName, ...rest] = functionNames;
+    const fn = functionName === undefined ? null : this.store.getVersion(functionName);
+    if (fn === null) return;
+    const acceptedUs = sinceUs ?? this.clock.nowUs();
+    const place = sinceUs === undefined ? {} : { goesOn: true, sinceUs };
+    this.invokeVersion(fn, { ...place, hasNext: rest.length > 0 }, (result) => {
+      if (result.kind === 'response') this.invokeChain(rest, acceptedUs);
+    });
+  }
+
+  invokeVersion(
+    fn: FunctionVersion,
+    more: Partial<InvokeRequest> = {},
+    onResult?: (result: InvokeResult) => void,
+  ): Ask {
     const ask: Ask = {
       requestId: randomUUID(),
       revision: fn.revisionId,
@@ -140,6 +156,7 @@ export class SmallPlatform {
       traceId: '',
       invokedArn: '',
       tail: true,
+      ...more,
     };
     ask.withdraw = this.dispatcher.invoke(request, (result) => {
       assert.equal(ask.results.length, 0, 'a second result');
@@ -151,6 +168,7 @@ export class SmallPlatform {
           'answered by another revision or for another request',
         );
       ask.results.push(result);
+      onResult?.(result);
     });
     return ask;
   }
