@@ -220,6 +220,11 @@ export class Sharing {
     return this.#places.front[core]!;
   }
 
+  /** How long its resident has been awake without a core so far: what its timeout does not count. */
+  waitedUs(seat: number, nowUs: number): number {
+    return this.#places.waitedUs(seat, nowUs);
+  }
+
   /** How many are awake and wait for a core. */
   get waitingCount(): number {
     return this.#places.waitingCount;
@@ -244,6 +249,7 @@ export class Sharing {
 
   #enter(seat: number, nowUs: number): void {
     const residents = this.#residents;
+    this.#places.began(seat);
     if (this.#isFair) {
       residents.core[seat] = NONE;
       this.actions.place(seat, NONE, Level.foreground);
@@ -265,7 +271,7 @@ export class Sharing {
   #settleAll(newcomer: number, nowUs: number): void {
     if (this.#isFair) return;
     this.#isOrderNew = false;
-    this.#places.settle(newcomer);
+    this.#places.settle(newcomer, nowUs);
     if (this.#limits.policy !== 'preempt') return;
     if (this.#places.waitingCount === 0) this.#lookUs = Infinity;
     else if (this.#lookUs === Infinity) this.#lookUs = nowUs + this.#limits.quantumUs;

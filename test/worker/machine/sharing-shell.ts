@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { Level, Sharing, type SharingLimits, type SharingPolicy } from '../../../src/worker/machine/sharing.ts';
 
-export const ALL_CORES = -1;
+const ALL_CORES = -1;
 
 export interface Resident {
   core: number;
@@ -16,6 +16,7 @@ export interface Resident {
   readonly cores: readonly number[];
   readonly cameAt: number;
   cpuUs: number;
+  waitedUs: number;
 }
 
 export const LIMITS: SharingLimits = {
@@ -115,6 +116,9 @@ export class SharingShell {
   }
 
   wait(us: number): void {
+    for (const [seat, one] of this.residents) {
+      if (!one.isAsleep && one.core !== ALL_CORES && this.machine.frontOf(one.core) !== seat) one.waitedUs += us;
+    }
     this.nowUs += us;
     this.tick();
   }
@@ -176,6 +180,7 @@ export class SharingShell {
       cores,
       cameAt: this.beganCount++,
       cpuUs: 0,
+      waitedUs: 0,
     });
     this.#leaseCores.set(seat, cores.length > 0 ? cores : [seat]);
   }
@@ -219,6 +224,7 @@ export class SharingShell {
         [this.machine.coreOf(seat), this.machine.levelOf(seat), this.machine.isAsleep(seat)],
         [each.core, each.level, each.isAsleep],
       );
+      assert.equal(this.machine.waitedUs(seat, this.nowUs), each.waitedUs, `seat ${seat} has waited`);
     }
     for (let seat = this.limits.coreCount; seat < this.seatCount; seat++) {
       assert.equal(this.machine.isOpen(seat), this.open.has(seat));

@@ -45,6 +45,9 @@ export class Places {
   /** The cores that several may be on; their count. */
   readonly #isShared: Uint8Array;
   #sharedCount = 0;
+  readonly #waitedUs: Float64Array;
+  /** Since when it waits; -1: it does not. */
+  readonly #waitsSinceUs: Float64Array;
   readonly #frontBefore: Int32Array;
   readonly #awakeCount: Int32Array;
   readonly #isChosen: Uint8Array;
@@ -67,6 +70,14 @@ export class Places {
     this.#awakeCount = new Int32Array(coreCount);
     this.#isChosen = new Uint8Array(seatCount);
     this.#toCore = new Int32Array(seatCount);
+    this.#waitedUs = new Float64Array(seatCount);
+    this.#waitsSinceUs = new Float64Array(seatCount).fill(NONE);
+  }
+
+  /** How long it has been awake with no core, since it began. */
+  waitedUs(seat: number, nowUs: number): number {
+    const sinceUs = this.#waitsSinceUs[seat]!;
+    return this.#waitedUs[seat]! + (sinceUs === NONE ? 0 : nowUs - sinceUs);
   }
 
   /** Cores that are not withdrawn and are no single resident's. */
@@ -76,6 +87,12 @@ export class Places {
       if (this.isTaken[core] === 0 && this.isOut[core] === 0) count++;
     }
     return count;
+  }
+
+  /** Somebody new is on the seat. */
+  began(seat: number): void {
+    this.#waitedUs[seat] = 0;
+    this.#waitsSinceUs[seat] = NONE;
   }
 
   /** Nobody is on the seat any more. */
@@ -97,12 +114,12 @@ export class Places {
   }
 
   /** `newcomer`: who has just come, and has no place to keep; -1: nobody. */
-  settle(newcomer: number): void {
+  settle(newcomer: number, nowUs: number): void {
     this.#frontBefore.set(this.front);
     this.front.fill(NONE);
     this.#awakeCount.fill(0);
     this.#countShared();
-    this.#choose(this.#sharedCount - this.#setOwners());
+    this.#choose(this.#sharedCount - this.#setOwners(), nowUs);
     this.#claim(Claim.top, newcomer);
     this.#claim(Claim.front, newcomer);
     this.#claim(Claim.any, newcomer);
@@ -139,7 +156,7 @@ export class Places {
     return usedCount;
   }
 
-  #choose(coreCount: number): void {
+  #choose(coreCount: number, nowUs: number): void {
     let leftCount = coreCount;
     this.waitingCount = 0;
     this.#unplacedCount = 0;
@@ -148,7 +165,10 @@ export class Places {
       const seat = this.#order.seats[at]!;
       this.#toCore[seat] = NONE;
       this.#isChosen[seat] = 0;
-      if (this.#residents.isAsleep[seat] === 1) continue;
+      const isAwake = this.#residents.isAsleep[seat] === 0;
+      const waits = isAwake && leftCount <= 0;
+      if (waits !== (this.#waitsSinceUs[seat] !== NONE)) this.#setWaits(seat, waits, nowUs);
+      if (!isAwake) continue;
       if (leftCount-- > 0) {
         this.#isChosen[seat] = 1;
         this.#unplacedCount++;
@@ -157,6 +177,11 @@ export class Places {
         this.waitingCount++;
       }
     }
+  }
+
+  #setWaits(seat: number, waits: boolean, nowUs: number): void {
+    this.#waitedUs[seat] = this.waitedUs(seat, nowUs);
+    this.#waitsSinceUs[seat] = waits ? nowUs : NONE;
   }
 
   #claim(claim: Claim, newcomer: number): void {
