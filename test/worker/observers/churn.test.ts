@@ -57,7 +57,7 @@ test('a thread that becomes its process leaves no count behind', { skip: skip ||
   const program = `
 import os, sys, threading
 sys.stdin.read(1)
-threading.Thread(target=lambda: os.execv('/bin/sh', ['sh', '-c', 'echo became; read line; while :; do :; done'])).start()
+threading.Thread(target=lambda: os.execv('/bin/sh', ['sh', '-c', 'echo became; read line || exit; while :; do :; done'])).start()
 threading.Event().wait()`;
   const child = spawn('python3', ['-c', program]);
   let output = '';

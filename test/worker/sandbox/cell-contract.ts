@@ -187,6 +187,25 @@ export function cellContractSuite(subject: Subject): void {
       await cell.stop();
     });
 
+    test('a copy goes into the background and back by itself', async () => {
+      const cell = await zygoteOf('echo');
+      const copy = fork(cell, 1);
+      const other = fork(cell, 2);
+      await Promise.all([copy.ready, other.ready]);
+      const can = copy.sandbox.background(false);
+      assert.equal(copy.sandbox.background(true), can);
+      if (can && subject.real) {
+        // Field 41, counted from the one after the name.
+        const policy = `return require('fs').readFileSync('/proc/self/stat', 'latin1').split(') ').at(-1).split(' ')[38]`;
+        assert.equal(await copy.run(policy), '5');
+        assert.equal(await other.run(policy), '0');
+        assert.ok(copy.sandbox.background(false));
+        assert.equal(await copy.run(policy), '0');
+      }
+      await cell.stop();
+      assert.equal(copy.sandbox.background(true), false);
+    });
+
     test('a copy that retires and is frozen ends all the same', async (t) => {
       if (subject.real && !subject.freezes) return t.skip('NO FREEZER here');
       const cell = await zygoteOf('echo');
