@@ -4,6 +4,7 @@
  * - Of each kind so many cells boot or wait as `cellTargets` says; new ones boot when no lease waits for its instance.
  * - A fresh version that has had an invocation keeps 1 + (its leases) instances waiting, at least 2, up to
  *   `copiesAheadMax`: each invocation uses one up, and the next is made when it is over.
+ * - A version whose invocations are about to come, as the next steps of chains, has so many waiting, up to `copiesAheadMax`.
  * - A provisioned version keeps its count of instances, waiting or not.
  *
  * Copies use only what is free; provisioned instances may evict as a lease does. A missing cell takes the place of what is
@@ -21,7 +22,7 @@
  */
 import { type Actions, SlotState } from './actions.ts';
 import { Fit, type Room } from './room.ts';
-import type { Slots } from './slots.ts';
+import { Rest, type Slots } from './slots.ts';
 import { backoffTicks, type Versions } from './versions.ts';
 import type { Zygotes } from './zygotes.ts';
 
@@ -143,14 +144,31 @@ export class Ahead {
     if (this.#versions.ahead[version] === 0) this.fillVersion(version, nowUs);
   }
 
-  /** Copies ahead of the version's next invocations. */
+  /** So many invocations of the version are about to come. What rests frozen is awake again for them. */
+  want(version: number, count: number, nowUs: number): void {
+    const { wanted, dropped } = this.#versions;
+    if (dropped[version] === 1 || this.#stopping) return;
+    const isMore = count > wanted[version]!;
+    wanted[version] = count;
+    if (!isMore) return;
+    const slot = this.#slots.idle.head(version);
+    if (slot !== NONE && this.#slots.rest[slot] === Rest.frozen) this.#slots.stir(slot, NONE);
+    this.fillVersion(version, nowUs);
+  }
+
+  /** Instances ahead of the version's next invocations. */
   fillVersion(version: number, nowUs: number): void {
-    const { fresh, invoked, aheadFailed, dropped, live, ahead } = this.#versions;
-    if (this.#stopping || this.#isPaused || dropped[version] === 1) return;
-    if (fresh[version] === 0 || invoked[version] === 0 || aheadFailed[version] === 1) return;
-    const leases = live[version]! - ahead[version]!;
-    const target = Math.min(this.#limits.copiesAheadMax, Math.max(2, 1 + leases));
+    const { aheadFailed, dropped, ahead } = this.#versions;
+    if (this.#stopping || this.#isPaused || dropped[version] === 1 || aheadFailed[version] === 1) return;
+    const target = this.#aheadTarget(version);
     while (ahead[version]! < target && this.#makeOne(version, false, nowUs));
+  }
+
+  #aheadTarget(version: number): number {
+    const { fresh, invoked, live, ahead, wanted } = this.#versions;
+    const leases = live[version]! - ahead[version]!;
+    const copies = fresh[version] === 1 && invoked[version] === 1 ? Math.max(2, 1 + leases) : 0;
+    return Math.min(this.#limits.copiesAheadMax, Math.max(copies, wanted[version]!));
   }
 
   /** An instance or zygote of the version failed to initialise. */

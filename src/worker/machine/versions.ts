@@ -44,6 +44,8 @@ export class Versions {
   /** How many instances are to be kept ready, and how many of those there are slots for. */
   readonly asked: Int32Array;
   readonly provisioned: Int32Array;
+  /** How many should wait for what is about to come, the next steps of chains: a wish, for which nothing goes. */
+  readonly wanted: Int32Array;
   readonly provisionFailures: Int32Array;
   /** Tick before which no provisioned instance is tried again. */
   readonly provisionTick: Float64Array;
@@ -70,6 +72,7 @@ export class Versions {
     this.slots = new Int32Array(count);
     this.asked = new Int32Array(count);
     this.provisioned = new Int32Array(count);
+    this.wanted = new Int32Array(count);
     this.provisionFailures = new Int32Array(count);
     this.provisionTick = new Float64Array(count);
     this.#provisionedList = new Int32Array(count);
@@ -85,6 +88,7 @@ export class Versions {
     this.plainOnly[version] = 0;
     this.invoked[version] = 0;
     this.aheadFailed[version] = 0;
+    this.wanted[version] = 0;
     this.provisionFailures[version] = 0;
     this.provisionTick[version] = 0;
   }

@@ -98,6 +98,7 @@ export class WorkerMachine {
     const zygote = this.#versions.zygote[versionIndex]!;
     this.#versions.dropped[versionIndex] = 1;
     this.#versions.provision(versionIndex, 0, this.#provisionedMax);
+    this.#versions.wanted[versionIndex] = 0;
     this.#versions.zygote[versionIndex] = NONE;
     for (let slot = 0; slot < slots.count; slot++) {
       if (slots.version[slot] !== versionIndex || slots.state[slot] === SlotState.dying) continue;
@@ -123,12 +124,17 @@ export class WorkerMachine {
     return versions.provisioned[versionIndex]!;
   }
 
+  /** So many invocations of the version are about to come: instances for them are made ahead where there is room, and give way to leases. */
+  want(versionIndex: number, count: number, nowUs: number): void {
+    this.#ahead.want(versionIndex, count, nowUs);
+  }
+
   /** How many it tries to keep. */
   provisionedCount(versionIndex: number): number {
     return this.#versions.provisioned[versionIndex]!;
   }
 
-  /** How many instances of the version are initialised: idle or busy. */
+  /** Instances of the version that are initialised: idle or busy. */
   provisionedReady(versionIndex: number): number {
     return this.#slots.readyCount(versionIndex);
   }
@@ -223,7 +229,10 @@ export class WorkerMachine {
     const slots = this.#slots;
     const state = slots.state[slot]!;
     if (state === SlotState.dying) return;
-    if (state !== SlotState.busy) return this.#initAnswered(slot);
+    if (state !== SlotState.busy) {
+      assert(state === SlotState.starting || state === SlotState.readying, `slot ${slot} answered in state ${state}`);
+      return this.#endNow(slot, Ending.answered, Kill.ended);
+    }
     const core = slots.core[slot]!;
     this.#leases.complete(core, slot, Ending.answered);
     if (last) return slots.kill(slot, Kill.ended);
@@ -450,13 +459,6 @@ export class WorkerMachine {
     this.#slots.state[slot] = SlotState.busy;
     this.#slots.deadlineUs[slot] = nowUs + this.#slots.timeoutUs[slot]!;
     this.actions.run(slot, core);
-  }
-
-  /** The instance said that it failed to initialise. */
-  #initAnswered(slot: number): void {
-    const state = this.#slots.state[slot]!;
-    assert(state === SlotState.starting || state === SlotState.readying, `slot ${slot} answered in state ${state}`);
-    this.#endNow(slot, Ending.answered, Kill.ended);
   }
 
   /** Kills whatever is in the slot; its lease, or those that await it, end so. */

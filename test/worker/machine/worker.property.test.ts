@@ -11,7 +11,7 @@ import { Ending, Shell, SlotState, VERSIONS } from './shell.ts';
 /** What goes on, what goes wrong, and what is asked for; more often what comes first. */
 const ON = ['assign', 'assign', 'booted', 'initialised', 'ready', 'ready', 'answer'] as const;
 const WRONG = ['last', 'initFailed', 'uncopyable', 'broke', 'lost', 'exit', 'exitAlone', 'wait', 'tick'] as const;
-const KINDS = [...ON, ...ON, ...WRONG, 'exit', 'wait', 'provision', 'drop'] as const;
+const KINDS = [...ON, ...ON, ...WRONG, 'exit', 'wait', 'provision', 'want', 'drop'] as const;
 
 interface Event {
   readonly kind: (typeof KINDS)[number];
@@ -71,6 +71,8 @@ function apply(shell: Shell, { kind, a, b, mask }: Event): void {
       return shell.tick(b);
     case 'provision':
       return void machine.provision(a % VERSIONS.length, b % 4);
+    case 'want':
+      return machine.want(a % VERSIONS.length, b % 4, shell.nowUs);
     case 'drop':
       return drop(shell, a % VERSIONS.length, b % VERSIONS.length);
   }
