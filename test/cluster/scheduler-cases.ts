@@ -107,6 +107,26 @@ export function testScheduler(shards: number): void {
     assert.notEqual((await grantOf(gateway)).core, third.core);
   });
 
+  test('what could not be sent to a worker goes to another one', async () => {
+    const cluster = await makeCluster();
+    const scheduler = await schedulerOf(cluster);
+    const { gateway, version } = await pair(cluster, scheduler);
+    const other = await workerOf(cluster, scheduler, 'w2');
+    other.announce();
+    await gateway.hear('worker');
+    const isElsewhere: boolean[] = [];
+    for (let request = 1; request <= 5; request++) {
+      gateway.say('request', { request, version });
+      const first = await grantOf(gateway);
+      gateway.unstarted({ ...first, version, why: UnstartedWhy.unreachable });
+      const second = await grantOf(gateway);
+      isElsewhere.push(second.core >> 5 !== first.core >> 5);
+      gateway.unstarted({ ...second, version, why: UnstartedWhy.cancelled });
+    }
+    // Not each time: the tick that ends it may come just then.
+    assert.ok(isElsewhere.includes(true));
+  });
+
   test('a worker that is gone takes its cores along; when it is back, what it still runs is not granted again', async () => {
     const cluster = await makeCluster();
     const scheduler = await schedulerOf(cluster);
