@@ -230,6 +230,14 @@ export class Gateway {
     this.session.unstarted(grant.request, lease, worker === undefined ? 'unsent' : 'refused');
   }
 
+  /** It says that it cannot reach the worker of its oldest grant, whether that is so or not. */
+  giveBack(): void {
+    const grant = this.grants.shift();
+    if (grant === undefined) return;
+    this.waiting.set(grant.request, { version: grant.version, again: true });
+    this.session?.unstarted(grant.request, { ...grant, version: this.indexes[grant.version]! }, 'unsent');
+  }
+
   name_(version: number): void {
     if (this.session !== null && this.indexes[version] === -1)
       this.indexes[version] = this.session.name(VERSIONS[version]!);

@@ -20,6 +20,7 @@ interface AnyScheduler {
   deliver(nth: number): boolean;
   turn(at: number): void;
   sweep(at: number): void;
+  tick(): void;
   /** Until nothing moves any more. */
   quiet(): void;
   checkInvariants(): void;
@@ -50,6 +51,10 @@ class OneShard implements AnyScheduler {
 
   sweep(): void {
     this.#scheduler.sweep();
+  }
+
+  tick(): void {
+    this.#scheduler.tick();
   }
 
   quiet(): void {}
@@ -148,8 +153,8 @@ class Cluster {
       22: () => worker.session?.warmed(b % 3),
       23: () => gateway.session?.setConcurrency(`f${b % 2}`, (b % 4) - 1),
       24: () => worker.answerProbes(),
-      25: () => worker.withdraw(b % 8),
-      26: () => scheduler.turn(b),
+      25: () => (b % 3 === 0 ? gateway.giveBack() : worker.withdraw(b % 8)),
+      26: () => (b % 2 === 0 ? scheduler.turn(b) : scheduler.tick()),
       27: () => scheduler.sweep(b),
       28: () => gateway.unname(b % 3),
       29: () => gateway.name_(b % 3),
@@ -186,6 +191,7 @@ class Cluster {
     for (const worker of this.workers) worker.withdraw(0);
     for (const gateway of this.gateways) for (const name of ['f0', 'f1']) gateway.session!.setConcurrency(name, -1);
     for (let round = 0; round < 100; round++) {
+      scheduler.tick();
       for (let shard = 0; shard < this.#shardCount; shard++) scheduler.turn(shard);
       scheduler.quiet();
       for (const gateway of this.gateways) while (gateway.grants.length > 0) gateway.start(this.workers);

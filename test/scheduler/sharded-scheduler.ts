@@ -72,8 +72,11 @@ export class ShardedScheduler {
 
   sweep(at: number): void {
     if (at % 2 === 0) this.control.sweep();
-    if (at % 2 === 0) this.control.tick();
     else this.shards[at % this.shards.length]!.sweep();
+  }
+
+  tick(): void {
+    this.control.tick();
   }
 
   /** Until nothing moves any more. */
