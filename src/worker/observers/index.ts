@@ -11,6 +11,8 @@ export interface ObserverOptions {
   readonly clock: Clock;
   /** Sandboxes that are watched at once, at most. */
   readonly watchedMax: number;
+  /** Between two looks; each observer has its own where it is not given. */
+  readonly intervalMs?: number;
 }
 
 export interface OpenedObserver {

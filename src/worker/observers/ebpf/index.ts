@@ -15,6 +15,7 @@ import { existsSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { assert } from '../../../base/assert.ts';
 import type { Clock } from '../../../base/clock.ts';
+import { LIMITS } from '../../../base/limits.ts';
 import type { Finding } from '../../sandbox/contract.ts';
 import type { Observer, ObserverEvents, Watched } from '../contract.ts';
 import { type CpuTime, openCpuTime } from '../cpu-time.ts';
@@ -29,7 +30,9 @@ const PLACE_WORDS = 8;
 const PLACE_BYTES = PLACE_WORDS * 4;
 /** A place that was left rests while this many others are taken, until what was under way in it is over. */
 const PLACES_RESTING = 64;
-const THREADS_PER_SANDBOX = 128;
+/** No sandbox may take the room of another: so many threads it can have, and a few that start it. */
+const THREADS_PER_SANDBOX = LIMITS.processesPerInstanceMax + 32;
+/** About 20 MB of the kernel's memory. */
 const THREADS_MAX = 1 << 18;
 const US_PER_WORD_OF_NS = 2 ** 32 / 1000;
 
