@@ -112,6 +112,7 @@ export class Agent implements Provisioner {
       servantOf: (seat) => this.#servantOf(seat),
       seatOf: (slot) => this.#machine.coreOf(slot),
       startedUs: (seat) => this.#busy.at(seat)?.startedUs ?? 0,
+      waited: (slot, us) => this.#machine.waited(slot, us),
       openSeat: (seat) => events.openSeat?.(seat),
       closeSeat: (seat) => events.closeSeat?.(seat),
       released: (seat, sequence, warm) => this.#released(seat, sequence, warm),
@@ -202,6 +203,10 @@ export class Agent implements Provisioner {
     this.#book.provision(versionIndex, count);
     this.#machine.provision(versionIndex, count);
     this.#drain();
+  }
+
+  want(versionIndex: number, count: number): void {
+    this.#feed(() => this.#machine.want(versionIndex, count, this.#doors.clock.nowUs()));
   }
 
   provisionedState(versionIndex: number): ProvisionedState {

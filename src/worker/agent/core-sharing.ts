@@ -39,6 +39,8 @@ export interface SharingEvents {
   seatOf(slot: number): number;
   /** When the seat's invocation began to run; 0: it has not. */
   startedUs(seat: number): number;
+  /** The instance in the slot had no core for so long, though it wanted one. */
+  waited(slot: number, us: number): void;
   openSeat(seat: number): void;
   closeSeat(seat: number): void;
   released(seat: number, sequence: number, warm: boolean): void;
@@ -67,6 +69,8 @@ export class CoreSharing {
   /** By seat: the CPU time that its invocation was last seen to have used, and when. */
   readonly #cpuUs: Float64Array;
   readonly #seenUs: Float64Array;
+  /** By seat: what the timeout of its invocation was told of. */
+  readonly #waitedUs: Float64Array;
   #stopTicking: (() => void) | null = null;
   readonly #carryOut: SharingActionHandler = {
     place: (seat, core, level) => this.#place(seat, core, level),
@@ -91,6 +95,7 @@ export class CoreSharing {
     this.#sources = sharing.sources ?? EVERY_SOURCE;
     this.#cpuUs = new Float64Array(this.seatCount);
     this.#seenUs = new Float64Array(this.seatCount);
+    this.#waitedUs = new Float64Array(this.seatCount);
     this.#sequences = new Uint32Array(this.seatCount);
     this.#isWarm = new Uint8Array(this.seatCount);
     const times = { lendAfterUs: LEND_AFTER_US, quantumUs: QUANTUM_US };
@@ -110,6 +115,7 @@ export class CoreSharing {
     else this.#machine.beganSeveral(core, several, nowUs);
     this.#knowledge.began(core, this.#isShared ? this.#sources : 0);
     this.#cpuUs[core] = 0;
+    this.#waitedUs[core] = 0;
     this.#seenUs[core] = nowUs;
     this.#drain();
   }
@@ -176,6 +182,9 @@ export class CoreSharing {
     this.#knowledge.usage(seat, cpuUs - this.#cpuUs[seat]!, nowUs - this.#seenUs[seat]!, nowUs);
     this.#cpuUs[seat] = cpuUs;
     this.#seenUs[seat] = nowUs;
+    const waitedUs = this.#machine.waitedUs(seat, nowUs);
+    this.#events.waited(servant.slot, waitedUs - this.#waitedUs[seat]!);
+    this.#waitedUs[seat] = waitedUs;
   }
 
   #observed(seat: number, belief: Belief): void {

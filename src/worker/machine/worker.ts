@@ -242,6 +242,11 @@ export class WorkerMachine {
     this.#leases.release(core, slots.version[slot]!);
   }
 
+  /** Its invocation had no core for so long, though it wanted one: that counts against no timeout of its. */
+  waited(slot: number, us: number): void {
+    if (this.#slots.state[slot] === SlotState.busy) this.#slots.deadlineUs[slot]! += us;
+  }
+
   /** Whatever is in the slot broke its protocol, or its channel failed. */
   broke(slot: number): void {
     this.#endNow(slot, Ending.broke, Kill.broke);
