@@ -35,6 +35,8 @@ interface Pending extends Waiter {
   readonly done: (result: InvokeResult) => void;
   readonly acceptedUs: number;
   granted: boolean;
+  /** The version that comes next, while this runs. */
+  readied: VersionEntry | null;
   /** No core was free when it was asked for. */
   waited: boolean;
 }
@@ -161,6 +163,7 @@ export class Dispatcher implements Dispatch {
       done,
       acceptedUs: nowUs,
       granted: false,
+      readied: null,
       waited: false,
       index,
       older: null,
@@ -232,6 +235,7 @@ export class Dispatcher implements Dispatch {
       assert((pending === null) === free.has(index), `request ${index} is neither free nor in use, or both`);
       if (pending === null) continue;
       count(pending.entry);
+      if (pending.readied !== null) count(pending.readied);
       const waits = machine.queue.isWaiting(index);
       assert(waits === !pending.granted, `request ${index}: the scheduler and the gateway disagree`);
     }
@@ -273,6 +277,7 @@ export class Dispatcher implements Dispatch {
     const { request, entry, acceptedUs } = pending;
     this.#begun(core, mask, pending);
     this.#versions.use(entry);
+    if (request.next !== undefined) this.#ready(pending, request.next);
     this.#agent!.assign(
       { epoch: this.#epoch, core, sequence, mask },
       {
@@ -313,6 +318,7 @@ export class Dispatcher implements Dispatch {
   #onResult(index: number, core: number, sequence: number, result: InvocationResult): void {
     const pending = this.#pending[index] ?? null;
     assert(pending !== null && pending.granted, `request ${index} has a result and does not run`);
+    if (pending.readied !== null) this.#unready(pending, pending.readied);
     if (result.kind === 'refused') return this.#onRefused(index, core, sequence, result.why);
     this.#leave(index);
     noteResult(pending.entry, 'record' in result ? result.record.runUs : 0);
@@ -322,7 +328,7 @@ export class Dispatcher implements Dispatch {
     else if (result.kind === 'bad-payload') refuseBadPayload(pending.done, result.message);
     else pending.done(result);
     // What comes next has been asked for by now, and goes before those who came later.
-    if (pending.request.hasNext === true) this.#letGo(core);
+    if (pending.request.next !== undefined) this.#letGo(core);
   }
 
   #letGo(core: number): void {
@@ -343,6 +349,22 @@ export class Dispatcher implements Dispatch {
     const isReserved = (): boolean => store.getFunction(fn.functionName)?.reservedConcurrency !== null;
     if (sinceUs === undefined || isReserved()) return scheduler.request(index, entry.index);
     return scheduler.requestAgain(index, entry.index, nowUs - sinceUs);
+  }
+
+  /** An instance of what comes next may be made while this runs. */
+  #ready(pending: Pending, next: FunctionVersion): void {
+    const entry = this.#versions.entryOf(next);
+    // Its own request will say why not.
+    if (entry instanceof UserError) return;
+    pending.readied = entry;
+    this.#versions.use(entry);
+    this.#agent!.want(entry.index, ++entry.wantedCount);
+  }
+
+  #unready(pending: Pending, entry: VersionEntry): void {
+    pending.readied = null;
+    this.#agent!.want(entry.index, --entry.wantedCount);
+    this.#versions.unuse(entry);
   }
 
   /** The agent did not take the lease. */
@@ -405,7 +427,7 @@ function useBy(use: CoreUse, { entry, request }: Pending, nowUs: number): void {
   use.requestId = request.requestId;
   use.sinceUs = nowUs;
   use.invocationCount++;
-  use.isKept = request.hasNext === true;
+  use.isKept = request.next !== undefined;
 }
 
 function unuse(use: CoreUse, nowUs: number): void {

@@ -20,8 +20,10 @@ export interface InvokeRequest {
   readonly goesOn?: boolean;
   /** Of such a step: since when it counts as waiting, clock microseconds. It goes before those who came later. */
   readonly sinceUs?: number;
-  /** Another step is asked for as its result is told: its core is not given to others before that. */
-  readonly hasNext?: boolean;
+  /**
+   * What is asked for as its result is told: an instance of it may be made while this runs, and the core is given to nobody else before that.
+   */
+  readonly next?: FunctionVersion;
 }
 
 export type InvokeResult =

@@ -20,6 +20,8 @@ export interface VersionEntry {
   readonly isolation: Isolation;
   /** Requests that wait, leases that are not over, and one where the version is provisioned. */
   userCount: number;
+  /** Invocations of it that are about to come, each a user too. */
+  wantedCount: number;
   /** Invocations of it that have had their results. */
   resultCount: number;
   /** What they took lately, microseconds: a moving mean. */
@@ -136,6 +138,7 @@ export class VersionTable {
       fn,
       isolation: this.#isolationOf(fn),
       userCount: 0,
+      wantedCount: 0,
       resultCount: 0,
       runUs: 0,
       outdated: current !== fn,

@@ -114,13 +114,15 @@ class RunningChain {
   }
 
   #carryOut(actions: readonly PlanAction<Buffer>[]): void {
+    const ready = actions.find((action) => action.kind === 'ready');
     for (const action of actions) {
-      if (action.kind === 'invoke') this.#invoke(action.step, action.payload);
+      if (action.kind === 'invoke') this.#invoke(action.step, action.payload, ready?.step ?? null);
       else if (action.kind === 'done') this.#end(action.step);
     }
   }
 
-  #invoke(step: number, payload: Buffer): void {
+  /** `next`: the step to be readied while this one runs. */
+  #invoke(step: number, payload: Buffer, next: number | null): void {
     const { store, dispatch } = this.#common;
     const { requestId, chain, clientContext, traceId, tail } = this.#request;
     this.#input = payload;
@@ -140,21 +142,27 @@ class RunningChain {
       // Any of them may be the one that ends it.
       tail,
       ...this.#place(step),
+      ...this.#next(next),
     };
     const withdraw = dispatch.invoke(request, (result) => this.#stepEnded(step, named(result, chain, step)));
     if (this.#run.step === step) this.#withdrawStep = withdraw;
   }
 
   /** Where a step goes among those who wait for a core. */
-  #place(step: number): Pick<InvokeRequest, 'goesOn' | 'sinceUs' | 'hasNext'> {
-    const { at, steps } = this.#request.chain;
-    const hasNext = step + 1 < steps.length;
-    if (step === at) return { goesOn: step > 0, hasNext };
+  #place(step: number): Pick<InvokeRequest, 'goesOn' | 'sinceUs'> {
+    if (step === this.#request.chain.at) return { goesOn: step > 0 };
     if (++this.#inRow > LIMITS.chainStepsInRowMax) {
       this.#inRow = 0;
       this.#sinceUs = this.#common.clock.nowUs();
     }
-    return { goesOn: true, sinceUs: this.#sinceUs, hasNext };
+    return { goesOn: true, sinceUs: this.#sinceUs };
+  }
+
+  #next(step: number | null): Pick<InvokeRequest, 'next'> {
+    if (step === null) return {};
+    const { functionName, version } = this.#request.chain.steps[step]!;
+    const next = this.#common.store.getVersion(functionName, version);
+    return next === null ? {} : { next };
   }
 
   #refuse(step: number, error: UserError): void {

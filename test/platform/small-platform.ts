@@ -127,7 +127,8 @@ export class SmallPlatform {
     if (fn === null) return;
     const acceptedUs = sinceUs ?? this.clock.nowUs();
     const place = sinceUs === undefined ? {} : { goesOn: true, sinceUs };
-    this.invokeVersion(fn, { ...place, hasNext: rest.length > 0 }, (result) => {
+    const next = rest[0] === undefined ? null : this.store.getVersion(rest[0]);
+    this.invokeVersion(fn, { ...place, ...(next !== null && { next }) }, (result) => {
       if (result.kind === 'response') this.invokeChain(rest, acceptedUs);
     });
   }
