@@ -171,8 +171,21 @@ export class Ahead {
     return Math.min(this.#limits.copiesAheadMax, Math.max(copies, wanted[version]!));
   }
 
+  /** What ended in this state did not become what it should have, if it was to become something. */
+  failed(state: SlotState, cellKind: number, version: number): void {
+    switch (state) {
+      case SlotState.booting:
+      case SlotState.cell:
+        return this.#cellFailed(cellKind);
+      case SlotState.starting:
+      case SlotState.readying:
+      case SlotState.initialising:
+        return this.#versionFailed(version);
+    }
+  }
+
   /** An instance or zygote of the version failed to initialise. */
-  versionFailed(version: number): void {
+  #versionFailed(version: number): void {
     const { aheadFailed, provisioned, provisionFailures, provisionTick } = this.#versions;
     aheadFailed[version] = 1;
     if (provisioned[version] === 0) return;
@@ -186,7 +199,7 @@ export class Ahead {
   }
 
   /** A cell did not boot, or ended by itself. */
-  cellFailed(kind: number): void {
+  #cellFailed(kind: number): void {
     this.#cellFailures[kind]! += 1;
     this.#cellTick[kind] = this.#tickCount + backoffTicks(this.#cellFailures[kind]!);
   }

@@ -492,14 +492,6 @@ export class WorkerMachine {
     const { state, version, cellKind, after } = this.#slots;
     // Its version was dropped: the index may be another's.
     if (after[slot] === After.dropped) return;
-    switch (state[slot]) {
-      case SlotState.booting:
-      case SlotState.cell:
-        return this.#ahead.cellFailed(cellKind[slot]!);
-      case SlotState.starting:
-      case SlotState.readying:
-      case SlotState.initialising:
-        return this.#ahead.versionFailed(version[slot]!);
-    }
+    this.#ahead.failed(state[slot]! as SlotState, cellKind[slot]!, version[slot]!);
   }
 }
