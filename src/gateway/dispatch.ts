@@ -41,8 +41,8 @@ interface Pending extends Waiter {
   waited: boolean;
 }
 
-/** What a core does now, for views. */
-export interface CoreUse {
+/** What a seat does now, for views. */
+export interface SeatUse {
   entry: VersionEntry | null;
   requestId: string;
   sinceUs: number;
@@ -53,7 +53,8 @@ export interface CoreUse {
 }
 
 export interface DispatcherOptions {
-  readonly coreCount: number;
+  /** Of the cores and, after them, the extra seats. */
+  readonly seatCount: number;
   readonly requestCountMax: number;
   readonly versionCountMax: number;
   readonly epoch: number;
@@ -76,7 +77,7 @@ export class Dispatcher implements Dispatch {
   readonly #versions: VersionTable;
   readonly #pending: (Pending | null)[];
   readonly #freeIndexes: number[];
-  readonly #coreUse: CoreUse[];
+  readonly #seatUse: SeatUse[];
   /** By lead of a lease that there is: all its cores, as bits of the lead's word; 0: the lead alone. */
   readonly #masks: Int32Array;
   readonly #refusals: Refusals;
@@ -91,7 +92,7 @@ export class Dispatcher implements Dispatch {
     this.#memoryMb = options.memoryMb;
     this.#pending = new Array<Pending | null>(options.requestCountMax).fill(null);
     this.#freeIndexes = Array.from({ length: options.requestCountMax }, (_, index) => index);
-    this.#coreUse = Array.from({ length: options.coreCount }, () => ({
+    this.#seatUse = Array.from({ length: options.seatCount }, () => ({
       entry: null,
       requestId: '',
       sinceUs: 0,
@@ -99,7 +100,7 @@ export class Dispatcher implements Dispatch {
       isKept: false,
       release: null,
     }));
-    this.#masks = new Int32Array(options.coreCount);
+    this.#masks = new Int32Array(options.seatCount);
     this.#versions = new VersionTable(store, options.versionCountMax, {
       refuse: (fn) => doors.admission.refuseVersion(fn),
       added: (entry) => {
@@ -115,7 +116,7 @@ export class Dispatcher implements Dispatch {
       concurrency: (functionIndex, max) => scheduler.setConcurrency(functionIndex, max ?? -1),
     });
     this.#refusals = new Refusals(metrics);
-    scheduler.onGrant((requestIndex, core, sequence, mask) => this.#granted(requestIndex, core, sequence, mask));
+    scheduler.onGrant((requestIndex, seat, sequence, mask) => this.#granted(requestIndex, seat, sequence, mask));
   }
 
   /** The agent is made after the dispatcher, since each tells the other something. */
@@ -188,23 +189,23 @@ export class Dispatcher implements Dispatch {
   }
 
   /** The agent says that a lease is over; of several cores it names the lead. */
-  released(core: number, sequence: number, warm: boolean): void {
-    const use = this.#coreUse[core]!;
+  released(seat: number, sequence: number, warm: boolean): void {
+    const use = this.#seatUse[seat]!;
     if (use.isKept) use.release = { sequence, warm };
-    else this.#release(core, sequence, warm);
+    else this.#release(seat, sequence, warm);
   }
 
-  #release(core: number, sequence: number, warm: boolean): void {
-    const { entry } = this.#coreUse[core]!;
-    assert(entry !== null, `core ${core} was released and held by nobody`);
-    this.#ended(core, this.#doors.clock.nowUs());
-    const known = this.#doors.scheduler.release(core, sequence, warm);
-    assert(known, `the scheduler does not know the lease ${sequence} of core ${core}`);
+  #release(seat: number, sequence: number, warm: boolean): void {
+    const { entry } = this.#seatUse[seat]!;
+    assert(entry !== null, `seat ${seat} was released and held by nobody`);
+    this.#ended(seat, this.#doors.clock.nowUs());
+    const known = this.#doors.scheduler.release(seat, sequence, warm);
+    assert(known, `the scheduler does not know the lease ${sequence} of seat ${seat}`);
     this.#versions.unuse(entry);
   }
 
-  coreUse(core: number): Readonly<CoreUse> {
-    return this.#coreUse[core]!;
+  seatUse(seat: number): Readonly<SeatUse> {
+    return this.#seatUse[seat]!;
   }
 
   uses(): FunctionUse[] {
@@ -216,7 +217,7 @@ export class Dispatcher implements Dispatch {
 
   /** Nothing waits or runs. */
   get isIdle(): boolean {
-    return this.#freeIndexes.length === this.#pending.length && this.#coreUse.every((use) => use.entry === null);
+    return this.#freeIndexes.length === this.#pending.length && this.#seatUse.every((use) => use.entry === null);
   }
 
   get versionCount(): number {
@@ -242,44 +243,43 @@ export class Dispatcher implements Dispatch {
     assert(free.size === this.#freeIndexes.length, 'a request index is free twice');
     for (const waiter of this.#line.waiters())
       assert(this.#pending[waiter.index] === waiter && !waiter.granted, 'one that does not wait is in the line');
-    this.#checkCores(count);
+    this.#checkSeats(count);
     for (const entry of this.#provisioning?.entries() ?? []) count(entry);
     this.#versions.checkInvariants((entry) => userCounts.get(entry) ?? 0);
   }
 
   /** Calls `count` for each lease. */
-  #checkCores(count: (entry: VersionEntry) => void): void {
-    const { machine } = this.#doors.scheduler;
+  #checkSeats(count: (entry: VersionEntry) => void): void {
     const others = new Set<number>();
     for (const [lead, mask] of this.#masks.entries()) {
-      const { entry, requestId } = this.#coreUse[lead]!;
+      const { entry, requestId } = this.#seatUse[lead]!;
       assert(mask === 0 || entry !== null, `core ${lead} leads others and is held by nobody`);
       for (let rest = withoutLowest(mask); rest !== 0; rest = withoutLowest(rest)) {
         const core = lowestCore(lead, rest);
-        const use = this.#coreUse[core]!;
+        const use = this.#seatUse[core]!;
         assert(use.entry === entry && use.requestId === requestId, `core ${core} is not of the lease of ${lead}`);
         assert(!others.has(core) && this.#masks[core] === 0, `core ${core} is of two leases`);
         others.add(core);
       }
     }
-    for (const [core, { entry }] of this.#coreUse.entries()) {
-      const isLeased = machine.stateOf(core) === 'leased';
-      assert(isLeased === (entry !== null), `core ${core}: the scheduler and the gateway disagree`);
-      if (entry !== null && !others.has(core)) count(entry);
+    for (const [seat, { entry }] of this.#seatUse.entries()) {
+      const isLeased = this.#doors.scheduler.stateOf(seat) === 'leased';
+      assert(isLeased === (entry !== null), `seat ${seat}: the scheduler and the gateway disagree`);
+      if (entry !== null && !others.has(seat)) count(entry);
     }
   }
 
-  #granted(index: number, core: number, sequence: number, mask: number): void {
+  #granted(index: number, seat: number, sequence: number, mask: number): void {
     const pending = this.#pending[index] ?? null;
-    assert(pending !== null && !pending.granted, `request ${index} was granted a core and does not wait`);
+    assert(pending !== null && !pending.granted, `request ${index} was granted a seat and does not wait`);
     pending.granted = true;
     this.#line.remove(pending);
     const { request, entry, acceptedUs } = pending;
-    this.#begun(core, mask, pending);
+    this.#begun(seat, mask, pending);
     this.#versions.use(entry);
     if (request.next !== undefined) this.#ready(pending, request.next);
     this.#agent!.assign(
-      { epoch: this.#epoch, core, sequence, mask },
+      { epoch: this.#epoch, core: seat, sequence, mask },
       {
         requestId: request.requestId,
         versionIndex: entry.index,
@@ -291,7 +291,7 @@ export class Dispatcher implements Dispatch {
         tail: request.tail,
         queuedAt: pending.waited ? SHARD : -1,
         acceptedUs,
-        done: (result) => this.#onResult(index, core, sequence, result),
+        done: (result) => this.#onResult(index, seat, sequence, result),
       },
     );
   }
@@ -299,27 +299,27 @@ export class Dispatcher implements Dispatch {
   /** All cores of the lease are its request's. */
   #begun(lead: number, mask: number, pending: Pending): void {
     const nowUs = this.#doors.clock.nowUs();
-    useBy(this.#coreUse[lead]!, pending, nowUs);
+    useBy(this.#seatUse[lead]!, pending, nowUs);
     if (mask === 0) return;
     this.#masks[lead] = mask;
     for (let rest = withoutLowest(mask); rest !== 0; rest = withoutLowest(rest))
-      useBy(this.#coreUse[lowestCore(lead, rest)]!, pending, nowUs);
+      useBy(this.#seatUse[lowestCore(lead, rest)]!, pending, nowUs);
   }
 
   #ended(lead: number, nowUs: number): void {
-    unuse(this.#coreUse[lead]!, nowUs);
+    unuse(this.#seatUse[lead]!, nowUs);
     const mask = this.#masks[lead]!;
     if (mask === 0) return;
     this.#masks[lead] = 0;
     for (let rest = withoutLowest(mask); rest !== 0; rest = withoutLowest(rest))
-      unuse(this.#coreUse[lowestCore(lead, rest)]!, nowUs);
+      unuse(this.#seatUse[lowestCore(lead, rest)]!, nowUs);
   }
 
-  #onResult(index: number, core: number, sequence: number, result: InvocationResult): void {
+  #onResult(index: number, seat: number, sequence: number, result: InvocationResult): void {
     const pending = this.#pending[index] ?? null;
     assert(pending !== null && pending.granted, `request ${index} has a result and does not run`);
     if (pending.readied !== null) this.#unready(pending, pending.readied);
-    if (result.kind === 'refused') return this.#onRefused(index, core, sequence, result.why);
+    if (result.kind === 'refused') return this.#onRefused(index, seat, sequence, result.why);
     this.#leave(index);
     noteResult(pending.entry, 'record' in result ? result.record.runUs : 0);
     this.#versions.unuse(pending.entry);
@@ -328,15 +328,15 @@ export class Dispatcher implements Dispatch {
     else if (result.kind === 'bad-payload') refuseBadPayload(pending.done, result.message);
     else pending.done(result);
     // What comes next has been asked for by now, and goes before those who came later.
-    if (pending.request.next !== undefined) this.#letGo(core);
+    if (pending.request.next !== undefined) this.#letGo(seat);
   }
 
-  #letGo(core: number): void {
-    const use = this.#coreUse[core]!;
+  #letGo(seat: number): void {
+    const use = this.#seatUse[seat]!;
     const { release } = use;
     use.isKept = false;
     use.release = null;
-    if (release !== null) this.#release(core, release.sequence, release.warm);
+    if (release !== null) this.#release(seat, release.sequence, release.warm);
   }
 
   /** A step of a chain that has begun has waited since the chain was accepted: else the chains of a burst would all end at its end. */
@@ -368,16 +368,16 @@ export class Dispatcher implements Dispatch {
   }
 
   /** The agent did not take the lease. */
-  #onRefused(index: number, core: number, sequence: number, why: 'no-memory' | 'stale-lease' | 'stopping'): void {
+  #onRefused(index: number, seat: number, sequence: number, why: 'no-memory' | 'stale-lease' | 'stopping'): void {
     const { scheduler } = this.#doors;
     const pending = this.#pending[index]!;
-    this.#ended(core, this.#doors.clock.nowUs());
+    this.#ended(seat, this.#doors.clock.nowUs());
     this.#versions.unuse(pending.entry);
-    assert(why !== 'stale-lease', `core ${core} was granted while it was busy`);
+    assert(why !== 'stale-lease', `seat ${seat} was granted while it was busy`);
     pending.granted = false;
     pending.waited = true;
-    if (why === 'no-memory' && this.#mayFit(pending.entry)) return scheduler.noMemory(core, sequence);
-    scheduler.release(core, sequence, false);
+    if (why === 'no-memory' && this.#mayFit(pending.entry)) return scheduler.noMemory(seat, sequence);
+    scheduler.release(seat, sequence, false);
     this.#leave(index);
     this.#versions.unuse(pending.entry);
     this.#refusals.refuse(pending.done, why === 'no-memory' ? 'provisioned-memory' : 'stopping');
@@ -422,7 +422,7 @@ export class Dispatcher implements Dispatch {
   }
 }
 
-function useBy(use: CoreUse, { entry, request }: Pending, nowUs: number): void {
+function useBy(use: SeatUse, { entry, request }: Pending, nowUs: number): void {
   use.entry = entry;
   use.requestId = request.requestId;
   use.sinceUs = nowUs;
@@ -430,7 +430,7 @@ function useBy(use: CoreUse, { entry, request }: Pending, nowUs: number): void {
   use.isKept = request.next !== undefined;
 }
 
-function unuse(use: CoreUse, nowUs: number): void {
+function unuse(use: SeatUse, nowUs: number): void {
   use.entry = null;
   use.requestId = '';
   use.isKept = false;

@@ -90,7 +90,7 @@ export class SmallPlatform {
     );
     this.dispatcher = new Dispatcher(
       {
-        coreCount: limits.coreCount,
+        seatCount: this.scheduler.seatCount,
         requestCountMax,
         versionCountMax: limits.versionCountMax,
         epoch: 1,

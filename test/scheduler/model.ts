@@ -420,7 +420,7 @@ export class Model {
     const isOpen = this.cores.some(
       (core) => this.#workerOf.get(core) === worker && !this.extraSeats.has(core) && !this.withdrawn.has(core),
     );
-    return isOpen && this.#free(worker) - this.#memory(version) < this.#memory(waiting);
+    return isOpen && this.#unreserved(worker) - this.#memory(version) < this.#memory(waiting);
   }
 
   #end(lease: ModelLease): void {

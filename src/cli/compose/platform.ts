@@ -10,7 +10,7 @@ import type { AsyncRunner } from '../../gateway/async-runner.ts';
 import { Dispatcher } from '../../gateway/dispatch.ts';
 import { type Gateway, ListenError } from '../../gateway/gateway.ts';
 import type { CoreView } from '../../gateway/platform.ts';
-import { LocalScheduler } from '../../scheduler/server/local.ts';
+import { LocalScheduler, seatSpaceOf } from '../../scheduler/server/local.ts';
 import { localView } from '../../scheduler/server/local-view.ts';
 import { schedulerMetrics } from '../../scheduler/server/scheduler-metrics.ts';
 import { openEmbeddedStore } from '../../store/embedded/embedded-store.ts';
@@ -18,6 +18,7 @@ import { LogFiles } from '../../store/log-files.ts';
 import { StoreError } from '../../store/store.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import type { Agent } from '../../worker/agent/agent.ts';
+import { extraSeatCountOf } from '../../worker/agent/core-sharing.ts';
 import type { Topology } from '../../worker/agent/topology.ts';
 import { codeCacheMetrics } from '../../worker/code/code-cache-metrics.ts';
 import { findRuntime } from '../../worker/runtimes/index.ts';
@@ -67,8 +68,8 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
   const scheduler = makeScheduler(options, metrics);
   const dispatcher = new Dispatcher(
     {
-      coreCount: topology.cores.length,
-      requestCountMax: requestCountMax(topology),
+      seatCount: scheduler.seatCount,
+      requestCountMax: requestCountMax(options),
       versionCountMax: LIMITS.functionVersionCountMax,
       epoch: scheduler.machine.epoch,
       memoryMb: options.memoryMb,
@@ -83,6 +84,8 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
       warmed: (versionIndex) => scheduler.warmed(versionIndex),
       evicted: (versionIndex) => scheduler.evicted(versionIndex),
       memoryAvailable: () => scheduler.memoryAvailable(),
+      openSeat: (seat) => void scheduler.openSeat(seat),
+      closeSeat: (seat) => void scheduler.closeSeat(seat),
     },
   );
   dispatcher.attach(agent);
@@ -101,8 +104,7 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
     coreCount: () => topology.cores.length,
     dispatch: dispatcher,
     chains,
-    view: () =>
-      localView(scheduler.machine, { sinceMs, memoryMb: options.memoryMb, versionCount: dispatcher.versionCount }),
+    view: () => localView(scheduler, { sinceMs, memoryMb: options.memoryMb, versionCount: dispatcher.versionCount }),
     enqueued: () => runner.wake(),
     // A slot stays for a lease on each core.
     capacity: { memoryMb: options.memoryMb, instanceCount: LIMITS.instanceCountMax - topology.cores.length },
@@ -132,34 +134,37 @@ async function endInvocations(gateway: Gateway, runner: AsyncRunner, agent: Agen
 }
 
 function makeScheduler(options: PlatformOptions, metrics: Metrics): LocalScheduler {
+  const { memoryMb } = options;
   const coreCount = options.topology.cores.length;
+  const extraSeatCount = extraSeatCountOf(options.sharing, coreCount);
   const limits = {
     // One life of the process is one life of the scheduler: leases of an earlier one died with it.
     epoch: Math.floor(Date.now() / 1000) >>> 0,
-    coreCountMax: Math.ceil(coreCount / 32) * 32,
+    coreCountMax: seatSpaceOf(coreCount, extraSeatCount),
     workerCountMax: 1,
     functionCountMax: LIMITS.functionVersionCountMax,
     versionCountMax: LIMITS.functionVersionCountMax,
-    requestCountMax: requestCountMax(options.topology),
+    requestCountMax: requestCountMax(options),
     queueMax: LIMITS.requestQueueMax,
     overtakeMax: LIMITS.overtakeMax,
     warmHintMax: LIMITS.warmHintMax,
   };
-  const scheduler = new LocalScheduler(limits, { coreCount, memoryMb: options.memoryMb });
+  const scheduler = new LocalScheduler(limits, { coreCount, memoryMb, extraSeatCount });
   schedulerMetrics(scheduler.machine, metrics);
   return scheduler;
 }
 
 /** What waits, and what runs. */
-function requestCountMax(topology: Topology): number {
-  return LIMITS.requestQueueMax + 2 * topology.cores.length;
+function requestCountMax({ topology, sharing }: PlatformOptions): number {
+  const coreCount = topology.cores.length;
+  return LIMITS.requestQueueMax + 2 * (coreCount + extraSeatCountOf(sharing, coreCount));
 }
 
 function coreViews(scheduler: LocalScheduler, dispatcher: Dispatcher, topology: Topology): CoreView[] {
   const nowUs = realClock.nowUs();
   return topology.cores.map((cpus, core) => {
-    const use = dispatcher.coreUse(core);
-    const state = scheduler.machine.stateOf(core);
+    const use = dispatcher.seatUse(core);
+    const state = scheduler.stateOf(core);
     return {
       core,
       cpus,

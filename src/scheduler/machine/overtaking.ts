@@ -167,7 +167,7 @@ export class Overtaking {
   #isInWay(home: number, memoryMb: number): boolean {
     const { queue, workers } = this.#parts;
     const oldest = queue.oldest();
-    return workers.free(home) - memoryMb < queue.memoryMb(oldest) && this.couldHold(home, queue.version(oldest));
+    return workers.unreserved(home) - memoryMb < queue.memoryMb(oldest) && this.couldHold(home, queue.version(oldest));
   }
 
   #search(version: number): number {

@@ -265,7 +265,9 @@ export class Queue {
     const oldest = this.#oldest;
     if (oldest < 0) return -1;
     const isAny = (this.#severalClasses | this.#dedicatedClasses) === 0 || !this.isDedicated(oldest);
-    if (isAny && this.#entries[(oldest << STRIDE_LOG2) + MEMORY_MB]! <= memoryMb) return oldest;
+    const withinMb = isAny ? memoryMb : this.isSeveral(oldest) ? -1 : dedicatedMb;
+    // Before all, also before one of another class who has waited exactly as long.
+    if (this.#entries[(oldest << STRIDE_LOG2) + MEMORY_MB]! <= withinMb) return oldest;
     const any = memoryMb < 1 ? -1 : this.#oldestHeadWithin(this.#sizeClasses, 0, memoryMb);
     if (this.#dedicatedClasses === 0 || dedicatedMb < 1) return any;
     const dedicated = this.#oldestHeadWithin(this.#dedicatedClasses, SIZE_CLASS_COUNT, dedicatedMb);

@@ -1,7 +1,7 @@
 /** The scheduler of one machine as that of a cluster would be seen: one worker, one gateway. */
 import { hostname } from 'node:os';
 import { COUNTER_NAMES } from '../machine/counters.ts';
-import type { Scheduler } from '../machine/scheduler.ts';
+import type { LocalScheduler } from './local.ts';
 import type { ClusterView } from './view.ts';
 
 const GRANTS = COUNTER_NAMES.filter((name) => name.startsWith('grant'));
@@ -13,9 +13,11 @@ interface Local {
   readonly versionCount: number;
 }
 
-export function localView(machine: Scheduler, { sinceMs, memoryMb, versionCount }: Local): ClusterView {
-  const { idleCount: idle, leasedCount: leased, withdrawnCount: withdrawn, registeredCount } = machine;
-  const cores = { idle, leased, withdrawn, absent: 0 };
+/** Of its cores; the extra seats are not shown. */
+export function localView(scheduler: LocalScheduler, { sinceMs, memoryMb, versionCount }: Local): ClusterView {
+  const { machine, coreCount } = scheduler;
+  const cores = { idle: 0, leased: 0, withdrawn: 0, absent: 0 };
+  for (let core = 0; core < coreCount; core++) cores[scheduler.stateOf(core)]++;
   const memoryFreeMb = machine.workers.unreserved(machine.workers.homeOf(0));
   const waiting = machine.queue.length;
   return {
@@ -32,14 +34,14 @@ export function localView(machine: Scheduler, { sinceMs, memoryMb, versionCount 
         host: '',
         port: 0,
         firstCore: 0,
-        coreCount: registeredCount,
+        coreCount,
         cores,
         memoryMb,
         memoryFreeMb,
         sinceMs,
       },
     ],
-    gateways: [{ name: hostname(), waiting, running: leased, sinceMs }],
+    gateways: [{ name: hostname(), waiting, running: machine.leasedCount, sinceMs }],
     provisioned: [],
   };
 }

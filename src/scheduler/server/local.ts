@@ -2,15 +2,39 @@
  * The scheduler on one machine: the frames between gateway, scheduler and agent are calls, and every event is
  * followed by the grants that it caused. A grant may lead to the next event at once (a refused lease, an answer);
  * what that grants is carried out in turn by the same loop, never inside another grant.
+ *
+ * What is granted is a *seat*, and callers know no other number: those from 0 up are the cores, as many as there are, and the extra seats
+ * come after them. An extra seat is closed until it is opened (docs/decisions/012-sharing-cores.md).
  */
+import { assert } from '../../base/assert.ts';
 import { Grant } from '../machine/actions.ts';
-import { type Outcome, Scheduler } from '../machine/scheduler.ts';
 import type { SchedulerLimits } from '../machine/limits.ts';
+import { type CoreState, type Outcome, Scheduler } from '../machine/scheduler.ts';
 
 export { outcome, type Outcome } from '../machine/scheduler.ts';
 
-/** `mask`: all cores of the lease, as bits of the word of `core`, their lead; 0: that core alone. */
-export type GrantListener = (requestIndex: number, core: number, sequence: number, mask: number) => void;
+/** `mask`: all cores of the lease, as bits of the word of the seat, which is their lead; 0: that seat alone, as of each extra seat. */
+export type GrantListener = (requestIndex: number, seat: number, sequence: number, mask: number) => void;
+
+export interface LocalWorker {
+  readonly coreCount: number;
+  readonly memoryMb: number;
+  readonly extraSeatCount?: number;
+}
+
+export interface LocalVersion {
+  readonly memoryMb: number;
+  readonly coreCount: number;
+  /** Has it cores only, and no extra seat? */
+  readonly isDedicated?: boolean;
+}
+
+/** The core indices that a scheduler of so many cores and extra seats needs: `coreCountMax` of its limits. */
+export function seatSpaceOf(coreCount: number, extraSeatCount: number): number {
+  return (Math.ceil(coreCount / WORD_SEATS) + Math.ceil(extraSeatCount / WORD_SEATS)) * WORD_SEATS;
+}
+
+const WORD_SEATS = 32;
 
 /** The worker's index where there is only one. */
 const WORKER = 0;
@@ -20,31 +44,36 @@ const TICK_US = 64;
 
 export class LocalScheduler {
   readonly machine: Scheduler;
+  readonly coreCount: number;
+  readonly seatCount: number;
+  /** What the machine calls the first extra seat. */
+  readonly #firstExtra: number;
   readonly #grant = new Grant();
-  /** Grants that were taken from the machine and are being carried out: request, core, sequence and mask of each. */
+  /** Grants that were taken from the machine and are being carried out: request, seat, sequence and mask of each. */
   readonly #taken: Int32Array;
   #listener: GrantListener = () => {
     throw new Error('a grant, and nobody listens');
   };
   #draining = false;
 
-  constructor(limits: SchedulerLimits, worker: { readonly coreCount: number; readonly memoryMb: number }) {
+  constructor(limits: SchedulerLimits, { coreCount, memoryMb, extraSeatCount = 0 }: LocalWorker) {
     this.machine = new Scheduler(limits);
-    // Each has a core of its own.
-    this.#taken = new Int32Array(worker.coreCount * TAKEN_STRIDE);
-    this.machine.addWorker(worker.coreCount, worker.memoryMb);
+    this.coreCount = coreCount;
+    this.seatCount = coreCount + extraSeatCount;
+    // Each has a seat of its own.
+    this.#taken = new Int32Array(this.seatCount * TAKEN_STRIDE);
+    this.machine.addWorker(coreCount, memoryMb, false, extraSeatCount);
+    const { cores, workers } = this.machine;
+    assert(workers.homeOf(WORKER) === 0, 'the cores of the only worker are not the first');
+    this.#firstExtra = cores.firstExtra(workers.homeOf(WORKER));
   }
 
   onGrant(listener: GrantListener): void {
     this.#listener = listener;
   }
 
-  setVersion(
-    versionIndex: number,
-    functionIndex: number,
-    { memoryMb, coreCount }: { readonly memoryMb: number; readonly coreCount: number },
-  ): void {
-    this.machine.setVersion(versionIndex, functionIndex, memoryMb, { coreCount });
+  setVersion(versionIndex: number, functionIndex: number, { memoryMb, ...cores }: LocalVersion): void {
+    this.machine.setVersion(versionIndex, functionIndex, memoryMb, cores);
   }
 
   removeVersion(versionIndex: number): void {
@@ -82,15 +111,33 @@ export class LocalScheduler {
   }
 
   /** False: no such lease; nothing changed. */
-  release(core: number, sequence: number, warm: boolean): boolean {
-    const released = this.machine.release(core, sequence | 0, warm);
+  release(seat: number, sequence: number, warm: boolean): boolean {
+    const released = this.machine.release(this.#coreOf(seat), sequence | 0, warm);
     this.#drain();
     return released;
   }
 
-  noMemory(core: number, sequence: number): void {
-    this.machine.noMemory(core, sequence | 0);
+  noMemory(seat: number, sequence: number): void {
+    this.machine.noMemory(this.#coreOf(seat), sequence | 0);
     this.#drain();
+  }
+
+  /** There is a use for the seat from now on; false: there was already, and nothing changed. Grants may come before this returns. */
+  openSeat(seat: number): boolean {
+    const opened = this.machine.giveBack(this.#coreOf(seat));
+    this.#drain();
+    return opened;
+  }
+
+  /** Nobody comes to the seat any more; whoever has it keeps it. False: it was closed already. */
+  closeSeat(seat: number): boolean {
+    const closed = this.machine.withdraw(this.#coreOf(seat)) !== 'already';
+    this.#drain();
+    return closed;
+  }
+
+  stateOf(seat: number): CoreState {
+    return this.machine.stateOf(this.#coreOf(seat));
   }
 
   memoryAvailable(): void {
@@ -113,11 +160,20 @@ export class LocalScheduler {
     this.machine.evicted(WORKER, versionIndex);
   }
 
+  /** What the machine calls the seat: the extra ones begin at a word of their own. */
+  #coreOf(seat: number): number {
+    return seat < this.coreCount ? seat : this.#firstExtra + seat - this.coreCount;
+  }
+
+  #seatOf(core: number): number {
+    return core < this.#firstExtra ? core : core - this.#firstExtra + this.coreCount;
+  }
+
   #drain(): void {
     if (this.#draining) return;
     this.#draining = true;
     const taken = this.#taken;
-    // The machine has room for one grant of each core until all are taken, and those that are carried out here may
+    // The machine has room for one grant of each seat until all are taken, and those that are carried out here may
     // bring any number of others: so all are taken before the first is carried out.
     for (let end = this.#take(); end > 0; end = this.#take()) {
       for (let at = 0; at < end; at += TAKEN_STRIDE)
@@ -132,7 +188,7 @@ export class LocalScheduler {
     let at = 0;
     for (; this.machine.takeGrant(grant); at += TAKEN_STRIDE) {
       this.#taken[at] = grant.request;
-      this.#taken[at + 1] = grant.core;
+      this.#taken[at + 1] = this.#seatOf(grant.core);
       this.#taken[at + 2] = grant.sequence;
       this.#taken[at + 3] = grant.mask;
     }
