@@ -73,6 +73,19 @@ export const METRICS = {
     type: 'counter',
     help: 'Unpacked packages and merged layers that went to make room.',
   },
+  perch_sharing_guests_total: {
+    type: 'counter',
+    help: 'Invocations that began beside others on a core: while its holder slept, or as more are admitted.',
+  },
+  perch_sharing_places_total: {
+    type: 'counter',
+    help: 'Times a running invocation was given another core or priority, by priority.',
+    label: 'level',
+  },
+  perch_sharing_waited_seconds_total: {
+    type: 'counter',
+    help: 'Time that running invocations wanted a core and had none, seconds.',
+  },
   perch_pins_total: { type: 'counter', help: 'Times an instance was moved to another core.' },
   perch_log_bytes_total: { type: 'counter', help: 'Log output of functions, bytes.' },
   perch_log_dropped_bytes_total: { type: 'counter', help: 'Log output of functions beyond its limit, bytes.' },

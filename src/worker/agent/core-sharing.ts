@@ -5,6 +5,7 @@
  * A lease's `core` is a seat: below `coreCount` a core's own, above an extra one.
  */
 import { normalMask } from '../../base/core-mask.ts';
+import type { Counter } from '../../telemetry/metrics.ts';
 import type { Clock } from '../../base/clock.ts';
 import { Belief, type Hint, Knowledge, KNOWLEDGE_LIMITS, Source } from '../machine/knowledge.ts';
 import { Level, Sharing, type SharingActionHandler, type SharingPolicy } from '../machine/sharing.ts';
@@ -60,6 +61,7 @@ export class CoreSharing {
   readonly #topology: Topology;
   readonly #everywhere: readonly number[];
   readonly #clock: Clock;
+  readonly #metrics: Record<'guests' | 'foreground' | 'background' | 'waitedS', Counter>;
   readonly #events: SharingEvents;
   /** By seat, of a lease that is over and may be kept a while. */
   readonly #sequences: Uint32Array;
@@ -87,6 +89,12 @@ export class CoreSharing {
     this.#topology = topology;
     this.#everywhere = topology.cores.flat();
     this.#clock = doors.clock;
+    this.#metrics = {
+      guests: doors.metrics.counter('perch_sharing_guests_total'),
+      foreground: doors.metrics.counter('perch_sharing_places_total', 'foreground'),
+      background: doors.metrics.counter('perch_sharing_places_total', 'background'),
+      waitedS: doors.metrics.counter('perch_sharing_waited_seconds_total'),
+    };
     this.#events = events;
     this.#watch = new SleepWatch(limits.slotCount, this.#isShared ? (doors.observe ?? null) : null, {
       slept: (slot) => this.#observed(events.seatOf(slot), Belief.blocked),
@@ -113,6 +121,7 @@ export class CoreSharing {
     const several = normalMask(mask);
     if (several === 0) this.#machine.began(core, nowUs, isDedicated);
     else this.#machine.beganSeveral(core, several, nowUs);
+    if (core >= this.#topology.cores.length) this.#metrics.guests.add();
     this.#knowledge.began(core, this.#isShared ? this.#sources : 0);
     this.#cpuUs[core] = 0;
     this.#waitedUs[core] = 0;
@@ -183,8 +192,11 @@ export class CoreSharing {
     this.#cpuUs[seat] = cpuUs;
     this.#seenUs[seat] = nowUs;
     const waitedUs = this.#machine.waitedUs(seat, nowUs);
-    this.#events.waited(servant.slot, waitedUs - this.#waitedUs[seat]!);
+    const moreUs = waitedUs - this.#waitedUs[seat]!;
     this.#waitedUs[seat] = waitedUs;
+    if (moreUs <= 0) return;
+    this.#events.waited(servant.slot, moreUs);
+    this.#metrics.waitedS.add(moreUs / 1e6);
   }
 
   #observed(seat: number, belief: Belief): void {
@@ -211,6 +223,7 @@ export class CoreSharing {
   #place(seat: number, core: number, level: Level): void {
     const resident = this.#events.servantOf(seat);
     if (resident === null) return;
+    this.#metrics[level === Level.background ? 'background' : 'foreground'].add();
     if (level === Level.background) resident.background(true);
     resident.pin(core < 0 ? this.#everywhere : this.#topology.cores[core]!);
     if (level === Level.foreground) resident.background(false);
