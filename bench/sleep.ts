@@ -2,6 +2,7 @@
 import { actuatorCosts } from './lib/sleep/actuators.ts';
 import { lookCosts, switchCosts, tellingLatency } from './lib/sleep/observers.ts';
 import { roundTrips } from './lib/sleep/round-trip.ts';
+import { programCosts } from './lib/sleep/programs.ts';
 import type { BenchOptions, Figure, Part, Report } from './lib/report.ts';
 import { ungroupSessions } from '../src/worker/sandbox/background.ts';
 
@@ -36,6 +37,13 @@ const PARTS: readonly Part[] = [
       'switch: two processes on one CPU that hand a byte to each other, time over switches; what the programs in the kernel add.',
     ],
     run: switchCosts,
+  },
+  {
+    name: 'programs',
+    notes: [
+      "programs: the kernel's own count of their time over their runs, its counting included; two threads that wake each other.",
+    ],
+    run: programCosts,
   },
 ];
 

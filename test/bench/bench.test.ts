@@ -121,7 +121,7 @@ test('a part of a benchmark can be run alone; one that is not there is refused',
   await assert.rejects(run(process.execPath, [RUN, 'start', '--only', 'nonsense']), { code: 2 });
 });
 
-test('sleep, in small', { skip: tooFew }, async () => {
+test('sleep, in small', { skip: tooFew || missing('python3') }, async () => {
   const report = await smoke('sleep');
   for (const { name, value } of report.figures) assert.ok(Number.isFinite(value) && value >= 0, name);
   // What cannot be measured here says so.
@@ -130,6 +130,7 @@ test('sleep, in small', { skip: tooFew }, async () => {
     ['round-trip', 'SCHED_IDLE neighbour, p50'],
     ['look', 'sampling, a look at one asleep'],
     ['switch', 'a switch, nothing attached'],
+    ['programs', 'the program at a switch, of others'],
   ]) {
     const isSkipped = report.notes.includes(`${part}: CANNOT BE MEASURED HERE`);
     assert.equal(
