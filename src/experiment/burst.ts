@@ -1,11 +1,12 @@
 /** One burst: all chains triggered at once, watched from outside, and every result checked. */
 import { createChains, runChain } from './chain-runner.ts';
 import { between, lookAt } from './counters.ts';
-import { type BurstMetrics, measure } from './metrics.ts';
+import { type ChainMetrics, measure } from './metrics.ts';
 import type { ObjectServer } from './object-server/object-server.ts';
 import type { ChainRun } from './records.ts';
 import type { Build, Pipeline, PipelineInput } from './pipelines.ts';
 import type { ExperimentPlatform } from './platform.ts';
+import { type ShortCalls, callShort } from './short-calls.ts';
 import { LATENCIES_US, type Latency, type Source, functionBuild } from './policies.ts';
 
 export interface Burst {
@@ -14,7 +15,11 @@ export interface Burst {
   readonly source: Source;
   readonly latency: Latency;
   readonly chainCount: number;
+  /** Calls of a short function beside it. */
+  readonly shortPerSecond: number;
 }
+
+export type BurstMetrics = ChainMetrics & ShortCalls;
 
 export interface BurstResult {
   readonly metrics: BurstMetrics;
@@ -50,14 +55,17 @@ export class BurstRunner {
       objectServerUs: async () => (await this.#objects.ask({})).cpuUs,
     };
     const before = await lookAt(sources);
+    let isOver = false;
+    const short = callShort(this.#platform, burst.shortPerSecond, () => isOver);
     const runs = await Promise.all(
       Array.from({ length: burst.chainCount }, (_, index) => this.#runOne(burst, inputs, index)),
-    );
+    ).finally(() => (isOver = true));
     // One question for both: the log is told once.
     const { requests, cpuUs } = await this.#objects.ask({ latencyUs: 0 });
     const after = await lookAt({ ...sources, objectServerUs: () => Promise.resolve(cpuUs) });
     await this.#check(runs, inputs);
-    return { metrics: measure(runs, requests, between(before, after, this.#platform.cores.length)), runs };
+    const metrics = measure(runs, requests, between(before, after, this.#platform.cores.length));
+    return { metrics: { ...metrics, ...(await short) }, runs };
   }
 
   #runOne(burst: Burst, inputs: readonly PipelineInput[], index: number): ReturnType<typeof runChain> {

@@ -24,7 +24,7 @@ export interface BurstCounters {
 }
 
 /** Times in microseconds; shares are of all core-seconds of the burst: cores × makespan. */
-export interface BurstMetrics {
+export interface ChainMetrics {
   readonly chainCount: number;
   readonly trigMeanUs: number;
   readonly interMeanUs: number;
@@ -49,6 +49,8 @@ export interface BurstMetrics {
   /** Of the overhead, what is none of the three: sandboxes that start, and whatever else ran on the machine. */
   readonly strangersShare: number;
   readonly usefulShare: number;
+  /** Of the step that takes longest by itself (its CPU time and waits): how many times as long it took. */
+  readonly longestSlowdown: number;
   readonly makespanUs: number;
   readonly boundUs: number;
   readonly makespanOverBound: number;
@@ -58,7 +60,7 @@ export function measure(
   runs: readonly ChainRun[],
   log: readonly ObjectRequest[],
   counters: BurstCounters,
-): BurstMetrics {
+): ChainMetrics {
   const requests = new Map(log.map((request) => [request.id, request]));
   const steps = runs.flatMap((run) => run.steps);
   const beganUs = Math.min(...runs.map((run) => run.triggerUs));
@@ -97,6 +99,7 @@ export function measure(
     harnessShare: counters.harnessUs / all,
     strangersShare: Math.max(0, overhead - counters.platformUs - counters.objectServerUs - counters.harnessUs) / all,
     usefulShare: useful / all,
+    longestSlowdown: longestSlowdown(steps, requests),
     makespanUs,
     boundUs: bound,
     makespanOverBound: makespanUs / bound,
@@ -164,14 +167,19 @@ export function wantedUs(chains: readonly (readonly Span[])[], coreCount: number
 /** How long a chain takes on an empty machine: its CPU time and its waits. Of the longest kind, the median of its chains. */
 function criticalPathUs(runs: readonly ChainRun[], requests: ReadonlyMap<string, ObjectRequest>): number {
   const kinds = Map.groupBy(runs, (run) => run.kind);
-  const pathUs = (run: ChainRun): number =>
-    sum(
-      run.steps.map((step) => {
-        const waits = step.waits.map((wait) => respondedUs(wait, requests) - wait.sentUs);
-        return cpuUs(step) - spunUs(step) + sum(waits);
-      }),
-    );
+  const pathUs = (run: ChainRun): number => sum(run.steps.map((step) => aloneUs(step, requests)));
   return Math.max(...[...kinds.values()].map((chains) => quantile(chains.map(pathUs), 0.5)));
+}
+
+function aloneUs(step: StepRecord, requests: ReadonlyMap<string, ObjectRequest>): number {
+  const waits = step.waits.map((wait) => respondedUs(wait, requests) - wait.sentUs);
+  return cpuUs(step) - spunUs(step) + sum(waits);
+}
+
+function longestSlowdown(steps: readonly StepRecord[], requests: ReadonlyMap<string, ObjectRequest>): number {
+  const alone = steps.map((step) => aloneUs(step, requests));
+  const longest = alone.indexOf(Math.max(...alone));
+  return (steps[longest]!.endUs - steps[longest]!.startUs) / alone[longest]!;
 }
 
 /** Index floor(n × share) of the sorted values; NaN where there are none. */

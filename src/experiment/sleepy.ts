@@ -5,8 +5,8 @@
  * Rounds are interleaved: each round has every setting once, in an order that the next round turns by one, on a platform of its own. What
  * is reported of a setting is the median of its rounds, number by number.
  */
-import { BurstRunner } from './burst.ts';
-import { type BurstMetrics, median } from './metrics.ts';
+import { type BurstMetrics, BurstRunner } from './burst.ts';
+import { median } from './metrics.ts';
 import { ObjectServer } from './object-server/object-server.ts';
 import { type Build, PIPELINES } from './pipelines.ts';
 import type { PlatformStarter } from './platform.ts';
@@ -19,6 +19,8 @@ export interface SleepyOptions {
   readonly latencies: readonly Latency[];
   readonly settings: readonly Setting[];
   readonly roundCount: number;
+  /** Calls of a short function a second, beside every burst; 0: none. */
+  readonly shortPerSecond: number;
   /** Small inputs: does it run? Its figures mean nothing. */
   readonly smoke: boolean;
 }
@@ -100,7 +102,14 @@ class Session {
       const runner = new BurstRunner(platform, this.#objects, this.#options.smoke);
       await runner.prepare();
       for (const [pipeline, build] of product(this.#options.pipelines, this.#options.builds)) {
-        const warm = { pipeline: pipelineOf(pipeline), build, source: setting.source, latency: 'none' } as const;
+        const { shortPerSecond } = this.#options;
+        const warm = {
+          pipeline: pipelineOf(pipeline),
+          build,
+          source: setting.source,
+          latency: 'none',
+          shortPerSecond,
+        } as const;
         say(`${name}: warming ${pipeline}, ${build}`);
         const chainCount = Math.min(WARM_CHAINS_PER_CORE * this.#coreCount, Math.max(...this.#options.chainCounts));
         await runner.run({ ...warm, chainCount });

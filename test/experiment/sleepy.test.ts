@@ -50,7 +50,7 @@ test('programs: compiled, linked and run in a sandbox', { skip: noCompiler() }, 
   assert.equal(rows.length, 2 * 2);
 });
 
-test('functions that say when they sleep', async () => {
+test('functions that say when they sleep, and short ones beside them', async () => {
   const rows = await run([
     '--pipelines',
     'image',
@@ -60,8 +60,11 @@ test('functions that say when they sleep', async () => {
     'lend',
     '--sources',
     'collaborative',
+    '--short',
+    '20',
   ]);
   assert.equal(rows.length, 2);
+  for (const { metrics } of rows) assert.ok(metrics['shortCount']! + metrics['shortRefusedCount']! > 0);
 });
 
 test('what there is not is refused before anything starts', async () => {

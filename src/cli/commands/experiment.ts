@@ -31,6 +31,7 @@ interface SleepyCommandOptions {
   readonly sources: readonly Source[];
   readonly latency: readonly Latency[];
   readonly rounds: number;
+  readonly short: number;
   readonly smoke?: boolean;
   readonly up?: readonly string[];
   readonly out?: string;
@@ -39,6 +40,7 @@ interface SleepyCommandOptions {
 
 const CHAINS_MAX = 50;
 const ROUNDS_MAX = 100;
+const SHORT_RATE_MAX = 1000;
 const LATENCIES = ['local', 'remote'] as const;
 
 const HELP = `
@@ -61,6 +63,7 @@ export function register(program: Command): void {
     .option('--sources <names>', 'where the platform knows from who sleeps', oneOf(SOURCES), [...SOURCES])
     .option('--latency <names>', 'of the object server: local 0.5 ms, remote 20 ms', oneOf(LATENCIES), [...LATENCIES])
     .option('--rounds <count>', 'of which medians are reported', wholeNumber(1, ROUNDS_MAX), 3)
+    .option('--short <rate>', 'calls a second of a short function beside the chains', wholeNumber(0, SHORT_RATE_MAX), 0)
     .option('--up <option>', "an option for every 'perch up', such as --up=--cores=0-1; may be repeated", collect)
     .option('--smoke', 'small inputs, few chains, one round: does it run?')
     .option('--out <folder>', 'write results.json, results.csv, the figures and index.html there')
@@ -79,6 +82,7 @@ async function sleepy(options: SleepyCommandOptions, command: Command): Promise<
     latencies: options.latency,
     settings: settingsOf(options.policies, options.sources),
     roundCount: options.rounds,
+    shortPerSecond: options.short,
     smoke: false,
     ...(options.smoke === true && smokeOf(command)),
   };

@@ -8,7 +8,7 @@ const BLUR_SIGMA = 3;
 const BLUR_RADIUS = 8;
 /** How strongly the edge step draws edges into the image. */
 const EDGE_SHARE = 0.4;
-const THUMBNAIL_SIDE = 128;
+const THUMBNAIL_SIDE = 256;
 const GAMMA = 1.8;
 
 /** A Gaussian blur: one pass along the rows, one along the columns, edges repeated. */

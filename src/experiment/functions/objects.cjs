@@ -10,10 +10,9 @@
  * - `hint` is `poll`, and tells the platform with `sleeping()` and `awake()` of its module `perch`.
  */
 'use strict';
-const http = require('node:http');
+const net = require('node:net');
 
-/** One connection for each instance, kept open: whoever comes next on it is the next invocation. */
-const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+const HEAD_END = Buffer.from('\r\n\r\n');
 
 const monotonicUs = () => Number(process.hrtime.bigint()) / 1000;
 
@@ -55,28 +54,96 @@ class Objects {
 
   async send(method, key, body) {
     const { host, port, bucket } = this.payload;
-    const id = `${this.payload.chain}/${this.record.name}/${this.record.waits.length}`;
-    const headers = { 'x-amz-meta-request': id, 'content-length': String(body === null ? 0 : body.length) };
-    const request = http.request({ agent, host, port, method, path: `/${bucket}/${key}`, headers });
-    const wait = { id };
-    // From here on there is nothing to do: the request is with the kernel.
-    request.on('finish', () => Object.assign(wait, { sentUs: monotonicUs(), cpuSentUs: cpuUs() }));
-    const answered = new Promise((resolve, reject) => {
-      request.on('error', reject);
-      request.on('response', (response) => {
-        wait.heardUs = monotonicUs();
-        wait.cpuHeardUs = cpuUs();
-        const chunks = [];
-        response.on('data', (chunk) => chunks.push(chunk));
-        response.on('error', reject);
-        response.on('end', () => resolve({ status: response.statusCode, body: Buffer.concat(chunks) }));
-      });
-    });
-    request.end(body ?? undefined);
-    const answer = await waitFor(answered, this.build);
+    const wait = { id: `${this.payload.chain}/${this.record.name}/${this.record.waits.length}` };
+    const head = [
+      `${method} /${bucket}/${key} HTTP/1.1`,
+      `host: ${host}:${port}`,
+      `x-amz-meta-request: ${wait.id}`,
+      `content-length: ${body === null ? 0 : body.length}`,
+    ];
+    const bytes = Buffer.from(`${head.join('\r\n')}\r\n\r\n`);
+    const connection = await Connection.to(host, port);
+    const request = body === null ? bytes : Buffer.concat([bytes, body]);
+    const answer = await waitFor(connection.exchange(request, wait), this.build);
     this.record.waits.push(wait);
     if (answer.status !== 200) throw new Error(`${method} ${key}: the object server answered ${answer.status}`);
     return answer.body;
+  }
+}
+
+/**
+ * HTTP over one connection for each instance, kept open; only what an object server needs, answers with a length. Node's own client would
+ * do, but its parser takes the bytes from the socket by itself, so that nobody could say when the first of them came.
+ */
+class Connection {
+  static #open = null;
+
+  static async to(host, port) {
+    const open = Connection.#open;
+    if (open !== null && open.port === port && !open.isClosed) return open;
+    const connection = new Connection(host, port);
+    await connection.connected;
+    Connection.#open = connection;
+    return connection;
+  }
+
+  constructor(host, port) {
+    this.port = port;
+    this.isClosed = false;
+    this.exchanging = null;
+    this.chunks = [];
+    this.missing = -1;
+    const { promise, resolve, reject } = Promise.withResolvers();
+    this.connected = promise;
+    this.socket = net.connect({ host, port, noDelay: true }, resolve);
+    this.socket.on('data', (chunk) => this.read(chunk));
+    this.socket.on('error', reject);
+    this.socket.on('close', () => {
+      this.isClosed = true;
+      this.exchanging?.reject(new Error('the object server closed the connection'));
+    });
+  }
+
+  /** One at a time. `wait` gets the moment when all of the request was with the kernel, and the one when the first of the answer came. */
+  exchange(request, wait) {
+    const { promise, resolve, reject } = Promise.withResolvers();
+    this.exchanging = { wait, resolve, reject };
+    this.chunks = [];
+    this.missing = -1;
+    this.socket.write(request, () => {
+      wait.sentUs ??= monotonicUs();
+      wait.cpuSentUs ??= cpuUs();
+    });
+    return promise;
+  }
+
+  read(chunk) {
+    if (this.exchanging === null) return;
+    const { wait, resolve } = this.exchanging;
+    wait.heardUs ??= monotonicUs();
+    wait.cpuHeardUs ??= cpuUs();
+    // An answer can be quicker than the news that its request is gone.
+    wait.sentUs ??= wait.heardUs;
+    wait.cpuSentUs ??= wait.cpuHeardUs;
+    this.chunks.push(chunk);
+    if (this.missing >= 0) this.missing -= chunk.length;
+    else if (!this.readHead()) return;
+    if (this.missing > 0) return;
+    this.exchanging = null;
+    resolve({ status: this.status, body: Buffer.concat(this.chunks) });
+  }
+
+  /** False: there is more of the head to come. */
+  readHead() {
+    const bytes = Buffer.concat(this.chunks);
+    const end = bytes.indexOf(HEAD_END);
+    if (end === -1) return false;
+    const head = bytes.toString('latin1', 0, end);
+    this.status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1]);
+    const body = bytes.subarray(end + HEAD_END.length);
+    this.chunks = [body];
+    this.missing = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0) - body.length;
+    return true;
   }
 }
 

@@ -1,5 +1,5 @@
 /** One line for each round of each setting, and one for their median. */
-import type { BurstMetrics } from '../metrics.ts';
+import type { BurstMetrics } from '../burst.ts';
 import type { SleepyRow } from '../sleepy.ts';
 
 const NAMING = ['pipeline', 'build', 'latency', 'chainCount', 'policy', 'source'] as const;

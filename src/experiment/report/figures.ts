@@ -2,7 +2,7 @@
  * The paper's figures 2 and 3, ours beside what the text of the paper says of its own. A column for the paper, then one for each
  * pipeline, build and latency that was measured; a row for each metric; a colour for each policy.
  */
-import type { BurstMetrics } from '../metrics.ts';
+import type { BurstMetrics } from '../burst.ts';
 import type { SleepyRow } from '../sleepy.ts';
 import { PANEL_HEIGHT, PANEL_WIDTH, type Panel, type Range, type Series, drawPanel, escapeText } from './panel.ts';
 import { EXEC_SECONDS, IDLE_SHARES, type PaperValue, SINGLE_CHAIN_IDLE } from './paper.ts';
@@ -92,13 +92,16 @@ const COLORS = [
   '#5b8c5a',
 ];
 const LEGEND_LINE = 16;
-const HEAD = 30;
+const HEAD = 48;
 
 export function toSvg(figure: Figure, rows: readonly SleepyRow[]): string {
   const settings = [...new Set(rows.map(nameOf))];
   const columns = [...Map.groupBy(rows, (row) => `${row.pipeline}, ${row.build}, ${row.latency}`)];
+  const titles = ['the paper', ...columns.map(([title]) => title)].map(
+    (title, column) => `<text x="${column * PANEL_WIDTH + 46}" y="38" class="title">${escapeText(title)}</text>`,
+  );
   const panels = figure.rows.flatMap((row, line) =>
-    [paperPanel(row), ...columns.map(([title, own]) => ourPanel(figure, row, { title, rows: own, settings }))].map(
+    [paperPanel(row), ...columns.map(([, own]) => ourPanel(figure, row, { rows: own, all: rows, settings }))].map(
       (panel, column) =>
         `<g transform="translate(${column * PANEL_WIDTH},${HEAD + line * PANEL_HEIGHT})">${drawPanel(panel)}</g>`,
     ),
@@ -115,6 +118,7 @@ export function toSvg(figure: Figure, rows: readonly SleepyRow[]): string {
     '<style>text{font:11px sans-serif;fill:#222}.small{font-size:9px;fill:#555}.title{font-weight:bold}.grid{stroke:#ddd}</style>',
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
     `<text x="46" y="18" style="font-size:14px">${escapeText(figure.title)}</text>`,
+    ...titles,
     ...panels,
     ...legend,
     '</svg>',
@@ -129,28 +133,39 @@ function colorOf(index: number): string {
 function paperPanel(row: FigureRow): Panel {
   const yMax = niceMax(Math.max(0, ...row.paper.map(({ high }) => high)));
   const unit = row.paperUnit ?? row.unit;
-  return { title: `${row.title}: the paper`, unit, kind: 'ranges', series: [], ranges: row.paper, yMax };
+  return { title: row.title, unit, kind: 'ranges', series: [], ranges: row.paper, yMax };
 }
 
 interface Column {
-  readonly title: string;
   readonly rows: readonly SleepyRow[];
+  readonly all: readonly SleepyRow[];
   readonly settings: readonly string[];
 }
 
-function ourPanel(figure: Figure, row: FigureRow, { title, rows, settings }: Column): Panel {
-  const fewest = Math.min(...rows.map(({ chainCount }) => chainCount));
-  const shown = figure.kind === 'bars' ? rows.filter(({ chainCount }) => chainCount === fewest) : rows;
+/** Builds and latencies of a pipeline have one scale, so that they can be compared. */
+function ourPanel(figure: Figure, row: FigureRow, { rows, all, settings }: Column): Panel {
+  const of = ({ metrics }: SleepyRow): number => metrics[row.metric] * row.scale;
+  const shown = shownIn(figure, rows);
   const series: Series[] = settings.map((name, index) => ({
     name,
     color: colorOf(index),
     points: shown
       .filter((each) => nameOf(each) === name)
-      .map(({ chainCount, metrics }) => [chainCount, metrics[row.metric] * row.scale] as const)
+      .map((each) => [each.chainCount, of(each)] as const)
       .sort((a, b) => a[0] - b[0]),
   }));
-  const yMax = niceMax(Math.max(0, ...series.flatMap(({ points }) => points.map(([, y]) => y))));
-  return { title: `${row.title}: ${title}`, unit: row.unit, kind: figure.kind, series, ranges: [], yMax };
+  const alike = shownIn(
+    figure,
+    all.filter(({ pipeline }) => pipeline === rows[0]?.pipeline),
+  );
+  const yMax = niceMax(Math.max(0, ...alike.map(of)));
+  return { title: row.title, unit: row.unit, kind: figure.kind, series, ranges: [], yMax };
+}
+
+/** Bars are of the fewest chains, as the paper's figure 2 is of one. */
+function shownIn({ kind }: Figure, rows: readonly SleepyRow[]): readonly SleepyRow[] {
+  const fewest = Math.min(...rows.map(({ chainCount }) => chainCount));
+  return kind === 'bars' ? rows.filter(({ chainCount }) => chainCount === fewest) : rows;
 }
 
 /** The next of 1, 2, 4, 5, 8 × 10ⁿ. */

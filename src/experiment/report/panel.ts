@@ -91,11 +91,7 @@ function drawBars({ series, yMax }: Panel): string[] {
 
 /** What the text of the paper gives: from its lowest to its highest value, one beside the other. */
 function drawRanges({ ranges, yMax }: Panel): string[] {
-  if (ranges.length === 0) {
-    return [
-      `<text x="${LEFT + 8}" y="${TOP + 40}" class="small">only drawn there,</text><text x="${LEFT + 8}" y="${TOP + 52}" class="small">no number in its text</text>`,
-    ];
-  }
+  if (ranges.length === 0) return [`<text x="${LEFT + 8}" y="${TOP + 40}" class="small">no number in its text</text>`];
   const width = PLOT_WIDTH / ranges.length;
   return ranges.flatMap(({ name, low, high }, index) => {
     const x = LEFT + (index + 0.5) * width;

@@ -1,5 +1,5 @@
 /** The columns that are printed, and the numbers that CSV and figures take from the same list. */
-import type { BurstMetrics } from '../metrics.ts';
+import type { BurstMetrics } from '../burst.ts';
 import type { SleepyRow } from '../sleepy.ts';
 
 interface TableColumn {
@@ -25,6 +25,13 @@ function number(title: string, metric: keyof BurstMetrics, format: (value: numbe
   return { title, value: (row) => format(row.metrics[metric]), alignRight: true };
 }
 
+const SHORT_COLUMNS: readonly TableColumn[] = [
+  number('SHORT p50', 'shortP50Us', ms),
+  number('SHORT p99', 'shortP99Us', ms),
+  number('REFUSED', 'shortRefusedCount', String),
+  number('LONGEST ×', 'longestSlowdown', (value) => value.toFixed(2)),
+];
+
 /** Rows of one experiment only: what does not change from row to row is left out. */
 export function tableOf(rows: readonly SleepyRow[]): readonly TableColumn[] {
   const naming: readonly TableColumn[] = [
@@ -41,18 +48,20 @@ export function tableOf(rows: readonly SleepyRow[]): readonly TableColumn[] {
     number('INTER p50', 'interP50Us', ms),
     number('EXEC ms', 'execMeanUs', ms),
     number('IDLETIME %', 'idleTimeShare', percent),
+    number('OF ALL %', 'idleTimeShareOfAll', percent),
     number('WASTE %', 'wasteShare', percent),
     number('USEFUL %', 'usefulShare', percent),
     number('PLATFORM %', 'platformShare', percent),
     number('OTHERS %', 'strangersShare', percent),
     number('MAKESPAN ms', 'makespanUs', ms),
     number('× BOUND', 'makespanOverBound', (value) => value.toFixed(2)),
+    ...(rows.some(({ metrics }) => metrics.shortCount > 0) ? SHORT_COLUMNS : []),
   ];
 }
 
 export const BAR_NOTES: readonly string[] = [
   '',
-  'IDLETIME: CPU time of functions while they waited for a response, over all of theirs (the mean over functions, as in the paper).',
+  'IDLETIME: CPU time of functions while they waited for a response, over all of theirs (the mean over functions, as in the paper); OF ALL: of all together.',
   'WASTE: cores that were idle or polling while a chain could have used them, over all cores and the whole time.',
   'PLATFORM: gateway, scheduler and agent. OTHERS: what was no function, platform, object server or this command.',
   'BOUND: CPU work / cores + the longest chain by itself.',
