@@ -12,11 +12,20 @@ import { forgetWorker } from '../../../src/scheduler/machine/membership.ts';
 import type { SchedulerLimits } from '../../../src/scheduler/machine/limits.ts';
 import { makeMemory } from '../../../src/scheduler/machine/memory.ts';
 import { outcome, Scheduler } from '../../../src/scheduler/machine/scheduler.ts';
+import { seatSpaceOf } from '../../../src/scheduler/server/local.ts';
 
 interface World {
   readonly shardCount: number;
-  readonly workers: readonly { readonly coreCount: number; readonly memoryMb: number }[];
-  readonly versions: readonly { readonly memoryMb: number; readonly coreCount: number }[];
+  readonly workers: readonly {
+    readonly coreCount: number;
+    readonly memoryMb: number;
+    readonly extraSeatCount: number;
+  }[];
+  readonly versions: readonly {
+    readonly memoryMb: number;
+    readonly coreCount: number;
+    readonly isDedicated: boolean;
+  }[];
   readonly queueMax: number;
   readonly overtakeMax: number;
 }
@@ -24,13 +33,18 @@ interface World {
 const worlds: fc.Arbitrary<World> = fc.record({
   shardCount: fc.integer({ min: 1, max: 4 }),
   workers: fc.array(
-    fc.record({ coreCount: fc.constantFrom(1, 2, 3, 4, 33), memoryMb: fc.constantFrom(100, 300, 600, 1000) }),
+    fc.record({
+      coreCount: fc.constantFrom(1, 2, 3, 4, 33),
+      memoryMb: fc.constantFrom(100, 300, 600, 1000),
+      extraSeatCount: fc.constantFrom(0, 0, 1, 3, 33),
+    }),
     { minLength: 1, maxLength: 3 },
   ),
   versions: fc.array(
     fc.record({
       memoryMb: fc.constantFrom(1, 100, 200, 256, 300, 700),
       coreCount: fc.constantFrom(1, 1, 1, 2, 3, 4),
+      isDedicated: fc.constantFrom(false, false, true),
     }),
     { minLength: 2, maxLength: 4 },
   ),
@@ -60,12 +74,16 @@ class Cluster {
   readonly leases: Map<number, Lease> = new Map();
   readonly waiting: Map<number, Scheduler> = new Map();
   readonly cores: number[] = [];
+  readonly extraSeats: number[] = [];
   readonly #limitOf = new Map<number, number>();
 
   constructor(world: World) {
     const limits: SchedulerLimits = {
       epoch: 1,
-      coreCountMax: world.workers.reduce((sum, { coreCount }) => sum + Math.ceil(coreCount / 32), 0) * 32,
+      coreCountMax: world.workers.reduce(
+        (sum, { coreCount, extraSeatCount }) => sum + seatSpaceOf(coreCount, extraSeatCount),
+        0,
+      ),
       workerCountMax: world.workers.length,
       functionCountMax: FUNCTION_COUNT,
       versionCountMax: world.versions.length,
@@ -78,18 +96,26 @@ class Cluster {
     const memory = makeMemory(limits, world.shardCount);
     this.shards = memory.shards.map((_, shard) => new Scheduler(limits, { memory, shard }));
     // Versions may come after the workers, and grow.
-    world.workers.forEach(({ coreCount, memoryMb }, i) => {
-      const worker = this.#at(i).addWorker(coreCount, memoryMb);
-      for (let core = 0; core < coreCount; core++) this.cores.push(this.#at(i).firstCore(worker) + core);
+    world.workers.forEach(({ coreCount, memoryMb, extraSeatCount }, i) => {
+      const machine = this.#at(i);
+      const worker = machine.addWorker(coreCount, memoryMb, false, extraSeatCount);
+      const firstExtra = machine.cores.firstExtra(machine.workers.homeOf(worker));
+      for (let core = 0; core < coreCount; core++) this.cores.push(machine.firstCore(worker) + core);
+      for (let seat = 0; seat < extraSeatCount; seat++) {
+        this.extraSeats.push(firstExtra + seat);
+        // Some are opened by the events only.
+        if (seat % 3 < 2) machine.giveBack(firstExtra + seat);
+      }
     });
-    world.versions.forEach(({ memoryMb, coreCount }, i) =>
-      this.#at(i).setVersion(i, i % FUNCTION_COUNT, memoryMb, { coreCount }),
+    world.versions.forEach(({ memoryMb, coreCount, isDedicated }, i) =>
+      this.#at(i).setVersion(i, i % FUNCTION_COUNT, memoryMb, { coreCount, isDedicated }),
     );
   }
 
   apply([shard, kind, a, b]: Event, world: World): void {
     const machine = this.#at(shard);
-    const core = this.cores[a % this.cores.length]!;
+    const seats = b % 2 === 0 ? this.extraSeats : [];
+    const core = seats[a % Math.max(seats.length, 1)] ?? this.cores[a % this.cores.length]!;
     const leases = [...this.leases.values()];
     const lease = leases[a % Math.max(leases.length, 1)];
     if (kind <= 7) this.#request(machine, a % world.versions.length);
@@ -116,6 +142,8 @@ class Cluster {
       while (machine.takeGrant(this.#grant)) {
         const { core, mask, sequence, request } = this.#grant;
         for (const each of coresOf(core, mask)) assert.ok(!this.#isHeld(each), `core ${each} is granted twice`);
+        const isDedicated = machine.versions.isDedicated(machine.leases.version(core));
+        assert.ok(!isDedicated || !this.extraSeats.includes(core), `core ${core} is an extra seat`);
         this.leases.set(core, { core, mask, sequence, request });
         this.waiting.delete(request);
       }
@@ -141,7 +169,7 @@ class Cluster {
 
   finish(workerCount: number): void {
     for (let worker = 0; worker < workerCount; worker++) this.#at(worker).memoryAvailable(worker);
-    for (const core of this.cores) this.#at(core).giveBack(core);
+    for (const core of [...this.cores, ...this.extraSeats]) this.#at(core).giveBack(core);
     this.takeGrants();
     for (let round = 0; round <= REQUEST_COUNT && this.leases.size + this.waiting.size > 0; round++) {
       for (const lease of this.leases.values()) this.#end(this.#at(lease.core), lease, true);
@@ -149,7 +177,7 @@ class Cluster {
       this.settle();
     }
     assert.equal(this.waiting.size, 0, 'everything accepted has been served');
-    assert.equal(this.shards[0]!.idleCount, this.cores.length);
+    assert.equal(this.shards[0]!.idleCount, this.cores.length + this.extraSeats.length);
   }
 
   #isHeld(core: number): boolean {
