@@ -1,0 +1,100 @@
+/** Cores that change hands while their holders sleep: real functions on one core of this machine. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { Functions, until } from '../lib/functions.ts';
+import { startTestPlatform } from '../lib/platform.ts';
+import { noBubblewrap, ROOT_ONLY } from '../worker/sandbox/harness.ts';
+
+const skip = noBubblewrap || ROOT_ONLY;
+
+/** Sleeps, then uses its core, as it is told; answers when it did what, on one clock for all processes. */
+const STEPS = {
+  'index.mjs': `import { readFileSync } from 'node:fs';
+const now = () => Number(process.hrtime.bigint() / 1000n);
+export const handler = async ({ sleepMs = 0, burnMs = 0 }) => {
+  const startedUs = now();
+  if (sleepMs > 0) await new Promise((resolve) => setTimeout(resolve, sleepMs));
+  const wokeUs = now();
+  const used = process.cpuUsage();
+  const usedUs = () => { const { user, system } = process.cpuUsage(used); return user + system; };
+  while (usedUs() < burnMs * 1000);
+  return { startedUs, wokeUs, endedUs: now() };
+};`,
+};
+
+async function platformWith(t: TestContext, ...args: string[]): Promise<Functions> {
+  const platform = await startTestPlatform({ args: ['--cores', '0', ...args] });
+  t.after(() => platform.stop());
+  const functions = new Functions(platform);
+  await functions.deploy('steps', { files: STEPS });
+  // Both instances are there before anything is looked at.
+  await functions.invoke('steps', {});
+  return functions;
+}
+
+interface Times {
+  readonly startedUs: number;
+  readonly wokeUs: number;
+  readonly endedUs: number;
+}
+
+async function times(functions: Functions, event: object): Promise<Times> {
+  const { status, functionError, value } = await functions.invoke('steps', event);
+  assert.deepEqual([status, functionError], [200, null], JSON.stringify(value));
+  return value as Times;
+}
+
+/** Resolves when it runs, as the core says. */
+async function running(functions: Functions, event: object): Promise<{ done: Promise<Times> }> {
+  const done = times(functions, event);
+  await until('it runs', async () => {
+    const { cores } = await functions.json('GET', '/perch/v1/cores');
+    return cores[0].state === 'leased';
+  });
+  return { done };
+}
+
+for (const observer of ['sampling', 'auto']) {
+  test(`lend: a core whose holder sleeps runs another invocation, seen by ${observer}`, { skip }, async (t) => {
+    const functions = await platformWith(t, '--sharing', 'lend', '--observer', observer);
+    const holder = await running(functions, { sleepMs: 3000 });
+    const guest = await times(functions, { burnMs: 20 });
+    const held = await holder.done;
+    assert.ok(guest.startedUs > held.startedUs && guest.endedUs < held.wokeUs, 'it ran while the holder slept');
+  });
+}
+
+test('dedicated: it waits until the holder has ended', { skip }, async (t) => {
+  const functions = await platformWith(t, '--sharing', 'dedicated');
+  const holder = await running(functions, { sleepMs: 500 });
+  const guest = await times(functions, { burnMs: 1 });
+  assert.ok(guest.startedUs >= (await holder.done).endedUs);
+});
+
+test('lend: a holder that wakes has its core, and the borrower goes on when that has ended', { skip }, async (t) => {
+  const functions = await platformWith(t, '--sharing', 'lend');
+  // Sharing alike, the guest would end first: when the holder wakes, it has half of its work behind it.
+  const holder = await running(functions, { sleepMs: 300, burnMs: 400 });
+  const guest = await times(functions, { burnMs: 500 });
+  const held = await holder.done;
+  assert.ok(guest.startedUs < held.wokeUs, 'it ran while the holder slept');
+  assert.ok(held.endedUs < guest.endedUs, 'the holder ended first');
+  assert.equal((await functions.invoke('steps', {})).status, 200, 'the core is there for others');
+});
+
+test('packed: as many as are admitted run while they sleep, and all end', { skip }, async (t) => {
+  const functions = await platformWith(t, '--sharing', 'packed:3');
+  const all = await Promise.all([1, 2, 3].map(() => times(functions, { sleepMs: 2000, burnMs: 5 })));
+  const lastStart = Math.max(...all.map((each) => each.startedUs));
+  assert.ok(
+    all.every((each) => each.wokeUs > lastStart),
+    'all three slept at once',
+  );
+});
+
+test('preempt: who comes runs before who has run for long', { skip }, async (t) => {
+  const functions = await platformWith(t, '--sharing', 'preempt:2');
+  const long = await running(functions, { burnMs: 4000 });
+  const short = await times(functions, { burnMs: 30 });
+  assert.ok(short.endedUs < (await long.done).endedUs);
+});
