@@ -58,7 +58,7 @@ test('an extra seat is closed until it is opened, comes after the cores, and is 
   for (const seat of [2, 3, 4]) assert.equal(scheduler.stateOf(seat), 'withdrawn');
   assert.ok(scheduler.openSeat(3));
   assert.ok(!scheduler.openSeat(3), 'once');
-  assert.deepEqual([world.ask(0, 0), world.ask(1, 0)].toSorted(), [0, 1]);
+  assert.deepEqual(new Set([world.ask(0, 0), world.ask(1, 0)]), new Set([0, 1]));
   assert.equal(world.ask(2, 0), 3);
   assert.equal(world.ask(3, 0), -1);
   scheduler.openSeat(4);

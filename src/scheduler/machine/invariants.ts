@@ -98,6 +98,9 @@ function checkQueue(scheduler: Scheduler): void {
   const { keptFor, keptHome } = scheduler.overtaking;
   const isKept = keptFor >= 0 && seen.has(queue.request(keptFor));
   assert(isKept === keptHome >= 0, `the worker at ${keptHome} is kept for nobody`);
+  // Beside other shards it is seen at the next look.
+  const isVain = !scheduler.isShared && isKept && scheduler.overtaking.isVain();
+  assert(!isVain, `the worker at ${keptHome} is kept and can never hold it`);
 }
 
 /** What functions and versions count as running or waiting does. */
