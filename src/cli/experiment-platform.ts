@@ -9,6 +9,8 @@ import { listCores } from './perch-api.ts';
 import { startPlatform } from './platform-process.ts';
 
 const MANIFEST = new URL('../experiment/functions/perch.json', import.meta.url);
+/** HTTP's status for it. */
+const BUSY = 429;
 const CHAINS_PATH = '/perch/v1/chains';
 
 /** `args` are added to every `perch up`. */
@@ -50,6 +52,7 @@ async function deployFunctions(client: Client): Promise<void> {
 
 async function call(client: Client, path: string, payload: unknown): Promise<unknown> {
   const answer = await client.send({ method: 'POST', path, body: Buffer.from(JSON.stringify(payload)) });
+  if (answer.status === BUSY) return null;
   if (answer.status !== 200) throw refusal(answer);
   const text = answer.body.toString();
   if (answer.headers['x-amz-function-error'] !== undefined) {

@@ -26,6 +26,8 @@ export interface BurstCounters {
 /** Times in microseconds; shares are of all core-seconds of the burst: cores × makespan. */
 export interface ChainMetrics {
   readonly chainCount: number;
+  /** Of triggers, which were tried again. */
+  readonly refusedCount: number;
   readonly trigMeanUs: number;
   readonly interMeanUs: number;
   readonly interP50Us: number;
@@ -81,6 +83,7 @@ export function measure(
   const bound = useful / counters.coreCount + criticalPathUs(runs, requests);
   return {
     chainCount: runs.length,
+    refusedCount: sum(runs.map((run) => run.refusedCount)),
     trigMeanUs: mean(runs.map((run) => run.steps[0]!.startUs - run.triggerUs)),
     interMeanUs: mean(inters),
     interP50Us: quantile(inters, 0.5),

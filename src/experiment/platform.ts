@@ -4,7 +4,7 @@ export interface ExperimentPlatform {
   readonly pid: number;
   /** The kernel's CPU numbers of each core. */
   readonly cores: readonly (readonly number[])[];
-  /** The response of a function; throws where it failed. */
+  /** The response of a function; null where the platform refused it as too busy. Throws where the function failed. */
   invoke(name: string, payload: unknown): Promise<unknown>;
   /** Null where the platform has no chains: then the harness calls one function after the other. */
   readonly invokeChain: ((name: string, payload: unknown) => Promise<unknown>) | null;

@@ -1,7 +1,7 @@
 /** What a chain tells of itself. All times are microseconds on the one monotonic clock that the processes of a machine share. */
 
 /** A request to the object server, as the function saw it. */
-export interface Wait {
+interface Wait {
   /** Also the object server's name for it. */
   readonly id: string;
   readonly sentUs: number;
@@ -43,5 +43,7 @@ export interface ChainRun {
   readonly triggerUs: number;
   /** The answer was here. */
   readonly answeredUs: number;
+  /** How often the platform refused it as too busy before. */
+  readonly refusedCount: number;
   readonly steps: readonly StepRecord[];
 }

@@ -31,6 +31,7 @@ test('one chain by itself: every metric by hand', () => {
   const run: ChainRun = {
     kind: 'only',
     triggerUs: 0,
+    refusedCount: 0,
     answeredUs: 250,
     steps: [step(10, 60, 'a'), step(130, 30, 'b')],
   };
@@ -50,7 +51,7 @@ test('one chain by itself: every metric by hand', () => {
 });
 
 test('what others took is no waste', () => {
-  const run: ChainRun = { kind: 'only', triggerUs: 0, answeredUs: 110, steps: [step(0, 0, 'a')] };
+  const run: ChainRun = { kind: 'only', triggerUs: 0, refusedCount: 0, answeredUs: 110, steps: [step(0, 0, 'a')] };
   const alone = measure([run], respondedAt(run), { ...QUIET, busyUs: 40 });
   assert.equal(alone.wasteShare, 10 / 100);
   const beside = measure([run], respondedAt(run), { ...QUIET, busyUs: 100 });
@@ -60,7 +61,13 @@ test('what others took is no waste', () => {
 });
 
 test('of two chains that take turns on one core nothing is wasted', () => {
-  const first: ChainRun = { kind: 'only', triggerUs: 0, answeredUs: 0, steps: [{ ...step(0, 0, 'a'), waits: [] }] };
+  const first: ChainRun = {
+    kind: 'only',
+    triggerUs: 0,
+    refusedCount: 0,
+    answeredUs: 0,
+    steps: [{ ...step(0, 0, 'a'), waits: [] }],
+  };
   const work = { ...first.steps[0]!, cpuStartUs: 0, cpuEndUs: 100 };
   const runs = [
     { ...first, steps: [work] },
@@ -73,7 +80,7 @@ test('of two chains that take turns on one core nothing is wasted', () => {
 });
 
 test('a wait ends when the response was sent, and never outside of what the function saw', () => {
-  const run: ChainRun = { kind: 'only', triggerUs: 0, answeredUs: 0, steps: [step(0, 0, 'a')] };
+  const run: ChainRun = { kind: 'only', triggerUs: 0, refusedCount: 0, answeredUs: 0, steps: [step(0, 0, 'a')] };
   const spans = (respondedUs: number): unknown =>
     wantingSpans(run, new Map([['a', { id: 'a', receivedUs: 0, respondedUs }]]));
   const around = (fromUs: number): unknown => [

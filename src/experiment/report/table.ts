@@ -28,7 +28,8 @@ function number(title: string, metric: keyof BurstMetrics, format: (value: numbe
 const SHORT_COLUMNS: readonly TableColumn[] = [
   number('SHORT p50', 'shortP50Us', ms),
   number('SHORT p99', 'shortP99Us', ms),
-  number('REFUSED', 'shortRefusedCount', String),
+  number('SHORT 429', 'shortRefusedCount', String),
+  number('CHAIN 429', 'refusedCount', String),
   number('LONGEST ×', 'longestSlowdown', (value) => value.toFixed(2)),
 ];
 
