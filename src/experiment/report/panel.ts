@@ -35,7 +35,7 @@ export function drawPanel(panel: Panel): string {
   const parts = [
     `<text x="${LEFT}" y="12" class="title">${escapeText(panel.title)}</text>`,
     `<text x="${LEFT}" y="22" class="small">${escapeText(panel.unit)}</text>`,
-    ...drawAxis(panel.yMax),
+    ...(panel.kind === 'ranges' && panel.ranges.length === 0 ? [] : drawAxis(panel.yMax)),
   ];
   if (panel.kind === 'lines') parts.push(...drawLines(panel));
   else if (panel.kind === 'bars') parts.push(...drawBars(panel));
