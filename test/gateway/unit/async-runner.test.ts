@@ -146,6 +146,7 @@ class Setting {
   }
 
   async restart(): Promise<void> {
+    this.runner.stop();
     await this.store.close();
     await this.start();
     this.runner.wake();
@@ -266,4 +267,76 @@ test('a second try runs the code of then; what belongs to a deleted function is 
   assert.equal(again!.request.fn, setting.store.getVersion('f', '$LATEST'));
   await setting.answer(result('response'));
   assert.equal(setting.store.asyncQueueLength(), 0);
+});
+
+/** A chain in the queue; its steps are of function f. */
+async function enqueueChain(setting: Setting, stepCount: number): Promise<string> {
+  const step = { functionName: 'f', version: '$LATEST' };
+  const steps = Array.from({ length: stepCount }, () => step);
+  assert.ok(!((await setting.store.createChain({ chainName: 'c', steps })) instanceof UserError));
+  const id = randomUUID();
+  const nowMs = setting.clock.wallMs();
+  const kept = { id, functionName: '', version: '', clientContext: '', acceptedMs: nowMs, attempts: 0, dueMs: nowMs };
+  const chain = { chainName: 'c', steps, at: 0 };
+  assert.equal(await setting.store.enqueue({ ...kept, chain, payload: Buffer.from('0') }), null);
+  setting.runner.wake();
+  return id;
+}
+
+function endChain(setting: Setting, of: InvokeResult, step: number, input: string): ChainRequest {
+  const { request, done } = setting.chains.shift()!;
+  done({ result: of, step, input: Buffer.from(input), records: [] });
+  return request;
+}
+
+test('a chain that is put back goes on with the step that ended it, also after a restart', async (context) => {
+  const setting = await Setting.make(context);
+  await setting.create('f', '');
+  const id = await enqueueChain(setting, 3);
+  const seen: string[] = [];
+  const see = ({ requestId, chain, payload }: ChainRequest): void => {
+    assert.equal(requestId, id);
+    seen.push(`${chain.at} ${payload}`);
+  };
+  see(endChain(setting, result('error'), 1, '"one"'));
+  await setting.settle();
+  await setting.pass(LIMITS.asyncRetryDelaysMs[0]!);
+  see(endChain(setting, REFUSED, 2, '"two"'));
+  await setting.settle();
+  await setting.restart();
+  await setting.pass(LIMITS.asyncRefusedDelayMaxMs);
+  see(endChain(setting, result('response'), 2, '"two"'));
+  await setting.settle();
+  assert.deepEqual(seen, ['0 0', '1 "one"', '2 "two"']);
+  assert.equal(setting.store.asyncQueueLength(), 0);
+});
+
+test('a chain has the retries of one invocation, whichever of its steps fails', async (context) => {
+  const setting = await Setting.make(context);
+  await setting.create('f', '');
+  await enqueueChain(setting, 3);
+  for (const [index, delayMs] of LIMITS.asyncRetryDelaysMs.entries()) {
+    endChain(setting, result('error'), index, '0');
+    await setting.settle();
+    await setting.pass(delayMs);
+  }
+  endChain(setting, result('error'), 2, '0');
+  await setting.settle();
+  assert.equal(setting.store.asyncQueueLength(), 0);
+  assert.match(setting.metrics.text(), /perch_async_dropped_total\{reason="retries-exhausted"\} 1/);
+});
+
+test('a chain whose function was deleted is given up', async (context) => {
+  const setting = await Setting.make(context);
+  await setting.create('f', '');
+  await setting.create('g', '');
+  await enqueueChain(setting, 2);
+  endChain(setting, result('error'), 1, '0');
+  await setting.settle();
+  await setting.store.deleteFunction('f', null);
+  await setting.pass(LIMITS.asyncRetryDelaysMs[0]!);
+  assert.equal(setting.chains.length, 0);
+  for (let turn = 0; turn < 100 && setting.store.asyncQueueLength() > 0; turn++) await sleep(5);
+  assert.equal(setting.store.asyncQueueLength(), 0);
+  assert.match(setting.metrics.text(), /perch_async_dropped_total\{reason="function-deleted"\} 1/);
 });
