@@ -21,7 +21,7 @@ step types node_modules/.bin/tsc -p .
 
 # The rooms whose tests need no sandbox, no root and no other program.
 set -- test/tidy.test.ts
-for folder in base wire telemetry scheduler worker/machine worker/node sim cli/unit gateway/unit gateway/cluster; do
+for folder in base wire telemetry scheduler workflow worker/machine worker/node sim cli/unit gateway/unit gateway/cluster; do
   for file in test/$folder/*.test.ts; do
     [ ! -e "$file" ] || set -- "$@" "$file"
   done

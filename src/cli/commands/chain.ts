@@ -118,7 +118,7 @@ async function invoke(name: string, options: InvokeOptions): Promise<void> {
 }
 
 function failedStep(name: string, { headers }: Answer): string {
-  return `function '${headers['x-perch-step']}', step ${headers['x-perch-step-number']} of chain '${name}',`;
+  return `function '${String(headers['x-perch-step'])}', step ${String(headers['x-perch-step-number'])} of chain '${name}',`;
 }
 
 function chainLine({ name, steps }: Chain): string {

@@ -296,7 +296,7 @@ test('a chain that is put back goes on with the step that ended it, also after a
   const seen: string[] = [];
   const see = ({ requestId, chain, payload }: ChainRequest): void => {
     assert.equal(requestId, id);
-    seen.push(`${chain.at} ${payload}`);
+    seen.push(`${chain.at} ${payload.toString()}`);
   };
   see(endChain(setting, result('error'), 1, '"one"'));
   await setting.settle();
