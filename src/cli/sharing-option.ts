@@ -1,7 +1,6 @@
 /** `--sharing`: who may have a core while its holder sleeps, and how many are admitted for each. */
 import { InvalidArgumentError, Option } from 'commander';
-import type { SharingSetting } from '../worker/agent/core-sharing.ts';
-import { Source } from '../worker/machine/knowledge.ts';
+import { NO_SHARING, SOURCE_NAMES, type SharingSetting, type SourceName } from '../worker/agent/sharing-setting.ts';
 import { OBSERVERS } from '../worker/observers/contract.ts';
 
 const PER_CORE_MAX = 16;
@@ -10,26 +9,20 @@ const PER_CORE = { dedicated: 1, lend: 2, packed: 3, preempt: 4, fair: 3 } as co
 const FORM =
   'It has to be dedicated, lend, packed:N, preempt:N or fair:N, where N invocations are admitted for each core (2 to 16).';
 
-/** Every core is its holder's, awake or asleep. */
-export const DEDICATED: SharingSetting = { policy: 'dedicated', perCore: 1 };
-
-const SOURCES = ['directed', 'learning', 'collaborative'] as const satisfies readonly (keyof typeof Source)[];
-
-/** As bits. */
 export function knowledgeOption(): Option {
   return new Option(
     '--knowledge <sources>',
     'whose word counts on who sleeps: directed, learning, collaborative, or none',
   )
     .argParser(parseSources)
-    .default(parseSources(SOURCES.join(',')), SOURCES.join(','));
+    .default(SOURCE_NAMES, SOURCE_NAMES.join(','));
 }
 
-export function parseSources(text: string): number {
+export function parseSources(text: string): readonly SourceName[] {
   const names = text === 'none' ? [] : text.split(',');
-  const sources = SOURCES.filter((source) => names.includes(source));
-  if (sources.length === names.length) return sources.reduce((bits, source) => bits | Source[source], 0);
-  throw new InvalidArgumentError(`It has to be none, or of ${SOURCES.join(', ')}, with commas between them.`);
+  const sources = SOURCE_NAMES.filter((source) => names.includes(source));
+  if (sources.length === names.length) return sources;
+  throw new InvalidArgumentError(`It has to be none, or of ${SOURCE_NAMES.join(', ')}, with commas between them.`);
 }
 
 export function observerOption(): Option {
@@ -44,7 +37,7 @@ export function sharingOption(): Option {
     'who has a core while its holder sleeps: dedicated, lend, packed:N, preempt:N, fair:N',
   )
     .argParser(parseSharing)
-    .default(DEDICATED, 'dedicated');
+    .default(NO_SHARING, 'dedicated');
 }
 
 export function parseSharing(text: string): SharingSetting {

@@ -4,10 +4,9 @@ import { LIMITS } from '../base/limits.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { ObserverKind } from '../worker/observers/contract.ts';
 import { parseCpuList } from '../worker/agent/topology.ts';
-import type { SharingSetting } from '../worker/agent/core-sharing.ts';
+import { NO_SHARING, type SharingSetting, type SourceName } from '../worker/agent/sharing-setting.ts';
 import type { WorkerOptions } from './compose/worker-parts.ts';
 import { CliError, EXIT } from './exit-codes.ts';
-import { DEDICATED } from './sharing-option.ts';
 import { dataFolderDefault, hostNetworkOption, regionOption, wholeNumber } from './options.ts';
 
 export interface WorkerCommandOptions {
@@ -19,8 +18,8 @@ export interface WorkerCommandOptions {
   /** Absent: every core is its holder's. */
   readonly sharing?: SharingSetting;
   readonly observer?: ObserverKind;
-  /** Whose word counts on who sleeps: `Source`, bits. */
-  readonly knowledge?: number;
+  /** Whose word counts on who sleeps. */
+  readonly knowledge?: readonly SourceName[];
   readonly allowHostNetwork?: boolean;
   readonly region: string;
 }
@@ -69,7 +68,7 @@ export async function workerOptionsOf(options: WorkerCommandOptions, log: Log): 
     sandbox: options.sandbox,
     memoryMb: options.memory ?? defaultMemoryMb(),
     codeCacheMb: options.codeCacheMb,
-    sharing: { ...(options.sharing ?? DEDICATED), sources: options.knowledge ?? 0 },
+    sharing: { ...(options.sharing ?? NO_SHARING), sources: options.knowledge ?? [] },
     observer: options.observer ?? 'none',
     log,
   };

@@ -18,7 +18,7 @@ import { LogFiles } from '../../store/log-files.ts';
 import { StoreError } from '../../store/store.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import type { Agent } from '../../worker/agent/agent.ts';
-import { extraSeatCountOf } from '../../worker/agent/core-sharing.ts';
+import { extraSeatCountOf } from '../../worker/agent/sharing-setting.ts';
 import type { Topology } from '../../worker/agent/topology.ts';
 import { codeCacheMetrics } from '../../worker/code/code-cache-metrics.ts';
 import { findRuntime } from '../../worker/runtimes/index.ts';

@@ -12,14 +12,14 @@ import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { Agent } from '../../worker/agent/agent.ts';
 import type { CodeSupply } from '../../worker/agent/contract.ts';
-import type { SharingSetting } from '../../worker/agent/core-sharing.ts';
+import type { SharingSetting } from '../../worker/agent/sharing-setting.ts';
 import type { AgentEvents } from '../../worker/agent/setting.ts';
 import type { Topology } from '../../worker/agent/topology.ts';
-import type { Observer, ObserverEvents, ObserverKind } from '../../worker/observers/contract.ts';
-import { openObserver } from '../../worker/observers/open.ts';
+import type { Observer, ObserverEvents } from '../../worker/observers/contract.ts';
+import { type ObserverName, openObserver } from '../../worker/observers/index.ts';
 import { CodeCache } from '../../worker/code/code-cache.ts';
 import type { SandboxBackend } from '../../worker/sandbox/contract.ts';
-import { createBackend } from '../../worker/sandbox/index.ts';
+import { createBackend, SandboxError } from '../../worker/sandbox/index.ts';
 import type { Closers } from './closers.ts';
 
 export type SandboxKind = 'bubblewrap' | 'none';
@@ -33,7 +33,7 @@ export interface WorkerOptions {
   /** Disk for unpacked code, MB. */
   readonly codeCacheMb: number;
   readonly sharing: SharingSetting;
-  readonly observer: ObserverKind;
+  readonly observer: ObserverName | 'none';
   readonly log: Log;
 }
 
@@ -95,10 +95,17 @@ export function makeAgent(options: WorkerOptions, needs: AgentNeeds, events: Age
     copiesAheadMax: LIMITS.copiesAheadMax,
   };
   const { topology, sharing, observer, log } = options;
-  const report = (message: string): void => log.info(message);
-  const watching = { clock: realClock, watchedMax: LIMITS.instanceCountMax, report };
+  const setting = { topology, limits, account: needs.account, sharing };
   const doors = { ...needs, clock: realClock, log };
-  if (observer === 'none') return new Agent({ topology, limits, account: needs.account, sharing }, doors, events);
-  const observe = (heard: ObserverEvents): Observer => openObserver(observer, heard, watching);
-  return new Agent({ topology, limits, account: needs.account, sharing }, { ...doors, observe }, events);
+  if (observer === 'none') return new Agent(setting, doors, events);
+  return new Agent(setting, { ...doors, observe: (heard) => observe(observer, heard, log) }, events);
+}
+
+/** Throws where `ebpf` is asked for and cannot be. */
+function observe(name: ObserverName, heard: ObserverEvents, log: Log): Observer {
+  const opened = openObserver(name, heard, { clock: realClock, watchedMax: LIMITS.instanceCountMax });
+  if (typeof opened === 'string') throw new SandboxError(`sleep and wake cannot be seen by eBPF: ${opened}`);
+  if (opened.reason !== '')
+    log.info({ reason: opened.reason }, 'who sleeps is seen by sampling, every few milliseconds');
+  return opened.observer;
 }

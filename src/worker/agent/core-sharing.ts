@@ -7,26 +7,15 @@
 import { normalMask } from '../../base/core-mask.ts';
 import type { Counter } from '../../telemetry/metrics.ts';
 import type { Clock } from '../../base/clock.ts';
-import { Belief, type Hint, Knowledge, KNOWLEDGE_LIMITS, Source } from '../machine/knowledge.ts';
-import { Level, Sharing, type SharingActionHandler, type SharingPolicy } from '../machine/sharing.ts';
+import { Belief, type Hint, Knowledge, KNOWLEDGE_LIMITS } from '../machine/knowledge.ts';
+import { Level, Sharing, type SharingActionHandler } from '../machine/sharing.ts';
 import type { Lease } from './contract.ts';
 import type { Instance } from './instance.ts';
 import type { AgentDoors, AgentSetting } from './setting.ts';
+import { extraSeatCountOf, NO_SHARING, sourcesOf } from './sharing-setting.ts';
 import { SleepWatch } from './sleep-watch.ts';
 import type { Topology } from './topology.ts';
 
-export interface SharingSetting {
-  readonly policy: SharingPolicy;
-  /** How many invocations are admitted for each core; with `lend` at most, while others sleep. */
-  readonly perCore: number;
-  /** Whose word counts on who sleeps (`Source`, bits); absent: everybody's. */
-  readonly sources?: number;
-}
-
-/** Every core is its holder's, awake or asleep. */
-export const NO_SHARING: SharingSetting = { policy: 'dedicated', perCore: 1 };
-
-const EVERY_SOURCE = Source.directed | Source.learning | Source.collaborative;
 /** So long a holder sleeps before its core is lent: less would cost two switches for what is over by then. */
 const LEND_AFTER_US = 1000;
 const TICK_MS = 1;
@@ -45,11 +34,6 @@ export interface SharingEvents {
   openSeat(seat: number): void;
   closeSeat(seat: number): void;
   released(seat: number, sequence: number, warm: boolean): void;
-}
-
-/** How many seats there are beside the cores' own. */
-export function extraSeatCountOf({ policy, perCore }: SharingSetting, coreCount: number): number {
-  return policy === 'dedicated' ? 0 : (perCore - 1) * coreCount;
 }
 
 export class CoreSharing {
@@ -100,7 +84,7 @@ export class CoreSharing {
       slept: (slot) => this.#observed(events.seatOf(slot), Belief.blocked),
       woke: (slot) => this.#observed(events.seatOf(slot), Belief.awake),
     });
-    this.#sources = sharing.sources ?? EVERY_SOURCE;
+    this.#sources = sourcesOf(sharing);
     this.#cpuUs = new Float64Array(this.seatCount);
     this.#seenUs = new Float64Array(this.seatCount);
     this.#waitedUs = new Float64Array(this.seatCount);

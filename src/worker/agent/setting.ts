@@ -7,7 +7,7 @@ import type { Metrics } from '../../telemetry/metrics.ts';
 import type { Observer, ObserverEvents } from '../observers/contract.ts';
 import type { SandboxBackend } from '../sandbox/contract.ts';
 import type { CodeSupply } from './contract.ts';
-import type { SharingSetting } from './core-sharing.ts';
+import type { SharingSetting } from './sharing-setting.ts';
 import type { Topology } from './topology.ts';
 
 export interface AgentLimits {

@@ -1,11 +1,10 @@
 /** Chooses the observer: `auto` is eBPF where it loads, else sampling. */
 import type { Clock } from '../../base/clock.ts';
-import type { Observer, ObserverEvents } from './contract.ts';
+import type { Observer, ObserverEvents, ObserverKind } from './contract.ts';
 import { openEbpf } from './ebpf/index.ts';
 import { SamplingObserver } from './sampling.ts';
 
-export const OBSERVER_NAMES = ['auto', 'ebpf', 'sampling'] as const;
-export type ObserverName = (typeof OBSERVER_NAMES)[number];
+export type ObserverName = Exclude<ObserverKind, 'none'>;
 
 export interface ObserverOptions {
   readonly clock: Clock;

@@ -1,0 +1,33 @@
+/** How the cores of a worker are shared, as it is told when it starts. */
+import { Source } from '../machine/knowledge.ts';
+import type { SharingPolicy } from '../machine/sharing.ts';
+
+export type { SharingPolicy } from '../machine/sharing.ts';
+
+export const SOURCE_NAMES = [
+  'directed',
+  'learning',
+  'collaborative',
+] as const satisfies readonly (keyof typeof Source)[];
+export type SourceName = (typeof SOURCE_NAMES)[number];
+
+export interface SharingSetting {
+  readonly policy: SharingPolicy;
+  /** How many invocations are admitted for each core; with `lend` at most, while others sleep. */
+  readonly perCore: number;
+  /** Whose word counts on who sleeps; absent: everybody's. */
+  readonly sources?: readonly SourceName[];
+}
+
+/** Every core is its holder's, awake or asleep. */
+export const NO_SHARING: SharingSetting = { policy: 'dedicated', perCore: 1 };
+
+/** How many seats there are beside the cores' own. */
+export function extraSeatCountOf({ policy, perCore }: SharingSetting, coreCount: number): number {
+  return policy === 'dedicated' ? 0 : (perCore - 1) * coreCount;
+}
+
+/** As bits. */
+export function sourcesOf({ sources = SOURCE_NAMES }: SharingSetting): number {
+  return sources.reduce((bits, name) => bits | Source[name], 0);
+}
