@@ -344,8 +344,9 @@ export class Dispatch {
       this.#looks.looked(severalClassOf(this.#versions.coreCount(version)));
   }
 
-  /** The worker has come to have more cores or memory in all. */
+  /** The worker has come to have more cores or memory in all, or is passed over from now on. */
   grew(home: number): void {
+    if (home === this.#overtaking.keptHome && this.#overtaking.isVain()) this.endKept();
     this.#overtaking.grew(home);
     this.gave(home);
   }
