@@ -277,7 +277,6 @@ export class Dispatcher implements Dispatch {
     const { request, entry, acceptedUs } = pending;
     this.#begun(seat, mask, pending);
     this.#versions.use(entry);
-    if (request.next !== undefined) this.#ready(pending, request.next);
     this.#agent!.assign(
       { epoch: this.#epoch, core: seat, sequence, mask },
       {
@@ -294,6 +293,10 @@ export class Dispatcher implements Dispatch {
         done: (result) => this.#onResult(index, seat, sequence, result),
       },
     );
+    // Not before: it would take the room that this one needs, and where this one is refused it would be made, dropped and
+    // made again without end. It may have been refused, and granted another seat, by now.
+    const runs = this.#pending[index] === pending && pending.granted && pending.readied === null;
+    if (runs && request.next !== undefined) this.#ready(pending, request.next);
   }
 
   /** All cores of the lease are its request's. */

@@ -283,6 +283,25 @@ test('a step of a chain goes before those who came after the chain, on the core 
   await platform.agent.stop();
 });
 
+test('a step that has to wait for room does not make and drop its deleted successor without end', async () => {
+  const platform = new SmallPlatform({ coreCount: 2, slotCount: 2, versionCountMax: 4 });
+  await platform.open();
+  for (const name of ['a', 'b', 'step', 'next']) platform.store.put(name, 64);
+  const [step, next] = ['step', 'next'].map((name) => platform.store.getVersion(name)!);
+  platform.store.delete('next');
+  for (const name of ['a', 'b']) platform.invoke(name);
+  await platform.settle();
+  await platform.answerAll();
+  const ask = platform.invokeVersion(step!, { next: next! });
+  platform.check();
+  assert.equal(platform.scheduler.machine.queue.length, 1, 'both slots are taken until one of the idle is gone');
+  await platform.settle();
+  await platform.answerAll();
+  assert.equal(ask.runCount, 1);
+  platform.checkResults();
+  await platform.agent.stop();
+});
+
 test('an instance that sends nothing, endlessly, is listened to once a tick', async () => {
   const platform = new SmallPlatform();
   await platform.open();

@@ -64,7 +64,8 @@ export class WorkerMachine {
     // With a slot for each core, a lease is refused for slots only while something is on its way out.
     assert(limits.slotCount >= limits.coreCount, `${limits.slotCount} slots for ${limits.coreCount} cores`);
     this.#limits = limits;
-    // A tick or the end can touch every slot, with a few actions for each; assignments re-enter while they are carried out.
+    // A slot: freeze or thaw, kill with a thaw, cold, start or fork with a thaw. A core: complete, release, room, and the assignment
+    // that re-enters then. Who is refused hears of room once, and to be refused makes none (`dropVersion`): that ends.
     const actions = new Actions(limits.slotCount * 6 + limits.coreCount * 8 + 64);
     const versions = new Versions(limits.versionCount);
     const slots = new Slots(limits.slotCount, limits.cellTargets.length, versions, actions);
@@ -96,6 +97,7 @@ export class WorkerMachine {
   dropVersion(versionIndex: number): void {
     const slots = this.#slots;
     const zygote = this.#versions.zygote[versionIndex]!;
+    const tookRoom = this.#versions.slots[versionIndex]! + this.#versions.provisioned[versionIndex]! > 0;
     this.#versions.dropped[versionIndex] = 1;
     this.#versions.provision(versionIndex, 0, this.#provisionedMax);
     this.#versions.wanted[versionIndex] = 0;
@@ -108,7 +110,8 @@ export class WorkerMachine {
     }
     if (zygote !== NONE) this.#zygotes.endIfUnused(zygote);
     this.#leases.noteCold(versionIndex);
-    this.#leases.noteRoom();
+    // Else who is refused, and drops a version for it, would be told to try again for ever.
+    if (tookRoom) this.#leases.noteRoom();
   }
 
   /**
