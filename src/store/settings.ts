@@ -27,7 +27,20 @@ export const CORES_DEFAULT = 1;
 /** Those of one lease are bits of one word. */
 export const CORES_MAX = 32;
 
-export const SETTING_VARIABLES: readonly string[] = [ISOLATION_VARIABLE, NETWORK_VARIABLE, CORES_VARIABLE];
+export const SHARINGS = ['shared', 'dedicated'] as const;
+/**
+ * `shared`: its cores are shared as the worker shares them. `dedicated`: each invocation has a core of its own from its start to its end,
+ * asleep or awake.
+ */
+export type FunctionSharing = (typeof SHARINGS)[number];
+export const SHARING_VARIABLE = 'PERCH_SHARING';
+
+export const SETTING_VARIABLES: readonly string[] = [
+  ISOLATION_VARIABLE,
+  NETWORK_VARIABLE,
+  CORES_VARIABLE,
+  SHARING_VARIABLE,
+];
 
 const SHOWN_LENGTH = 64;
 
@@ -49,6 +62,10 @@ export function networkOf(config: Environment): NetworkPolicy {
   return NETWORKS.find((value) => value === asked) ?? NETWORK_DEFAULT;
 }
 
+export function isDedicated(config: Environment): boolean {
+  return config.environment[SHARING_VARIABLE] === 'dedicated';
+}
+
 /** How many cores each invocation gets, all at once: 1 to 32. */
 export function coresOf(config: Environment): number {
   return coreCountIn(config.environment[CORES_VARIABLE]) ?? CORES_DEFAULT;
@@ -66,7 +83,8 @@ export function settingsFault(environment: Texts): string | null {
   return (
     fault(`environment variable ${ISOLATION_VARIABLE}`, environment[ISOLATION_VARIABLE], ISOLATIONS) ??
     fault(`environment variable ${NETWORK_VARIABLE}`, environment[NETWORK_VARIABLE], NETWORKS) ??
-    coresFault(environment[CORES_VARIABLE])
+    coresFault(environment[CORES_VARIABLE]) ??
+    fault(`environment variable ${SHARING_VARIABLE}`, environment[SHARING_VARIABLE], SHARINGS)
   );
 }
 

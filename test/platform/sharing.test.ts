@@ -38,15 +38,15 @@ interface Times {
   readonly endedUs: number;
 }
 
-async function times(functions: Functions, event: object): Promise<Times> {
-  const { status, functionError, value } = await functions.invoke('steps', event);
+async function times(functions: Functions, event: object, name = 'steps'): Promise<Times> {
+  const { status, functionError, value } = await functions.invoke(name, event);
   assert.deepEqual([status, functionError], [200, null], JSON.stringify(value));
   return value as Times;
 }
 
 /** Resolves when it runs, as the core says. */
-async function running(functions: Functions, event: object): Promise<{ done: Promise<Times> }> {
-  const done = times(functions, event);
+async function running(functions: Functions, event: object, name = 'steps'): Promise<{ done: Promise<Times> }> {
+  const done = times(functions, event, name);
   await until('it runs', async () => {
     const { cores } = await functions.json('GET', '/perch/v1/cores');
     return cores[0].state === 'leased';
@@ -81,6 +81,22 @@ test('lend: a holder that wakes has its core, and the borrower goes on when that
   assert.ok(held.endedUs < guest.endedUs, 'the holder ended first');
   assert.equal((await functions.invoke('steps', {})).status, 200, 'the core is there for others');
 });
+
+test(
+  'lend: a dedicated function keeps its core while it sleeps, and never has one that is lent',
+  { skip },
+  async (t) => {
+    const functions = await platformWith(t, '--sharing', 'lend');
+    await functions.deploy('own', { files: STEPS, environment: { PERCH_SHARING: 'dedicated' } });
+    await functions.invoke('own', {});
+    const own = await running(functions, { sleepMs: 500 }, 'own');
+    const guest = await times(functions, { burnMs: 1 });
+    assert.ok(guest.startedUs >= (await own.done).endedUs, 'its core was not lent');
+    const holder = await running(functions, { sleepMs: 500 });
+    const second = await times(functions, { burnMs: 1 }, 'own');
+    assert.ok(second.startedUs >= (await holder.done).endedUs, 'it waited for a core of its own');
+  },
+);
 
 test('packed: as many as are admitted run while they sleep, and all end', { skip }, async (t) => {
   const functions = await platformWith(t, '--sharing', 'packed:3');

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { type Command, Option } from 'commander';
 import { LIMITS } from '../../base/limits.ts';
-import { CORES_MAX, ISOLATIONS, NETWORKS } from '../../store/settings.ts';
+import { CORES_MAX, ISOLATIONS, NETWORKS, SHARINGS } from '../../store/settings.ts';
 import { Client } from '../client.ts';
 import type { DeployedChain, PlannedChain } from '../deploy/chains.ts';
 import { uploadChain } from '../deploy/chains.ts';
@@ -33,6 +33,7 @@ interface DeployOptions extends EndpointOptions {
   readonly isolation?: string;
   readonly network?: string;
   readonly cores?: number;
+  readonly sharing?: string;
   readonly external?: readonly string[];
   readonly publish?: boolean;
   readonly bundle: boolean;
@@ -79,6 +80,7 @@ export function register(program: Command): void {
     )
     .addOption(new Option('--network <reach>', 'what the function reaches').choices(NETWORKS))
     .option('--cores <count>', 'cores of each invocation, all at once (default 1)', wholeNumber(1, CORES_MAX))
+    .addOption(new Option('--sharing <kind>', 'whether its cores are lent while it sleeps').choices(SHARINGS))
     .option('--external <package>', 'pack this npm package as it is; can be given many times', collect)
     .option('--publish', 'publish a numbered version')
     .option('--no-bundle', 'pack the folder as it is')
@@ -238,6 +240,7 @@ async function planAll(path: string, options: DeployOptions): Promise<Planned> {
       'isolation',
       'network',
       'cores',
+      'sharing',
     ] as const
   ).find((key) => options[key] !== undefined);
   if (setting !== undefined) {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { z } from 'zod';
 import { LIMITS } from '../../base/limits.ts';
-import { CORES_MAX, ISOLATIONS, NETWORKS } from '../../store/settings.ts';
+import { CORES_MAX, ISOLATIONS, NETWORKS, SHARINGS } from '../../store/settings.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import type { PlannedChain } from './chains.ts';
 import { layerAt } from './layers.ts';
@@ -23,6 +23,7 @@ const functionSchema = z.strictObject({
   isolation: z.enum(ISOLATIONS).optional(),
   network: z.enum(NETWORKS).optional(),
   cores: z.int().min(1).max(CORES_MAX).optional(),
+  sharing: z.enum(SHARINGS).optional(),
   layers: z.array(z.string().min(1)).max(LIMITS.layersPerFunctionMax).optional(),
   external: z.array(z.string()).optional(),
   bundle: z.boolean().optional(),

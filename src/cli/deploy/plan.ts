@@ -1,7 +1,7 @@
 /** What a `perch deploy` is to do: one plan a function, from the command line or from perch.json. */
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve } from 'node:path';
-import { CORES_VARIABLE, ISOLATION_VARIABLE, NETWORK_VARIABLE } from '../../store/settings.ts';
+import { CORES_VARIABLE, ISOLATION_VARIABLE, NETWORK_VARIABLE, SHARING_VARIABLE } from '../../store/settings.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import type { ConfigurationChange } from '../lambda-api.ts';
 import type { LayerSource } from './layers.ts';
@@ -35,16 +35,18 @@ export interface Plan {
   readonly provisioned?: number | null;
 }
 
-/** Isolation, network and cores, as the platform wants them. */
+/** Isolation, network, cores and sharing, as the platform wants them. */
 export function perchVariables(asked: {
   isolation?: string | undefined;
   network?: string | undefined;
   cores?: number | undefined;
+  sharing?: string | undefined;
 }): Record<string, string> {
   return {
     ...(asked.isolation !== undefined && { [ISOLATION_VARIABLE]: asked.isolation }),
     ...(asked.network !== undefined && { [NETWORK_VARIABLE]: asked.network }),
     ...(asked.cores !== undefined && { [CORES_VARIABLE]: String(asked.cores) }),
+    ...(asked.sharing !== undefined && { [SHARING_VARIABLE]: asked.sharing }),
   };
 }
 

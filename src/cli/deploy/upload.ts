@@ -123,7 +123,7 @@ function runtimeOf({ runtimeDefault }: Packed, existing: FunctionConfiguration):
   return { Runtime: runtimeDefault };
 }
 
-/** Isolation, network and cores are settings of their own to who deploys: other variables do not replace them. */
+/** Isolation, network, cores and sharing are settings of their own to who deploys: other variables do not replace them. */
 function settingsOf(
   { settings, perchVariables }: Packed,
   before: Readonly<Record<string, string>>,

@@ -6,7 +6,7 @@
  * system call to pin only when the instance changes cores. Checked by `npm run bench -- invoke`.
  */
 import { assert } from '../../base/assert.ts';
-import type { Isolation } from '../../store/settings.ts';
+import { type Isolation, isDedicated } from '../../store/settings.ts';
 import type { FunctionVersion } from '../../store/store.ts';
 import { FrameKind } from '../../wire/instance-frame.ts';
 import { type ActionHandler, type Ending, Kill, SlotState } from '../machine/actions.ts';
@@ -191,7 +191,7 @@ export class Agent implements Provisioner {
     }
     const slot = this.#machine.slotOf(lease.core);
     if (this.#machine.stateOf(slot) === SlotState.awaiting) running.start = 'cold';
-    this.#sharing.began(lease, false);
+    this.#sharing.began(lease, isDedicated(invocation.fn.config));
     this.#drain();
   }
 

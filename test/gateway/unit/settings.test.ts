@@ -4,7 +4,14 @@ import fc from 'fast-check';
 import { UserError } from '../../../src/base/errors.ts';
 import { Admission } from '../../../src/gateway/admission.ts';
 import { defaultConfig, mergeConfig } from '../../../src/gateway/lambda/config.ts';
-import { coresOf, isolationOf, networkOf, settingTagsFault, settingsFault } from '../../../src/store/settings.ts';
+import {
+  coresOf,
+  isDedicated,
+  isolationOf,
+  networkOf,
+  settingTagsFault,
+  settingsFault,
+} from '../../../src/store/settings.ts';
 import type { FunctionConfig, FunctionVersion } from '../../../src/store/store.ts';
 
 const OK = { ok: true, detail: 'there', fix: '' };
@@ -87,6 +94,21 @@ test('cores: 1 to 32, in digits alone; what is none of these counts as absent, a
   }
   const refused = mergeConfig(defaultConfig(), { Environment: { Variables: { PERCH_CORES: 'all' } } });
   assert.ok(refused instanceof UserError && refused.code === 'InvalidParameterValueException');
+});
+
+test('a function has its core for itself where it says so', () => {
+  for (const [text, dedicated] of [
+    [undefined, false],
+    ['shared', false],
+    ['dedicated', true],
+  ] as const) {
+    const environment: Record<string, string> = text === undefined ? {} : { PERCH_SHARING: text };
+    assert.deepEqual([isDedicated(configWith(environment)), settingsFault(environment)], [dedicated, null]);
+  }
+  assert.equal(
+    settingsFault({ PERCH_SHARING: 'lend' }),
+    "The environment variable PERCH_SHARING has the value 'lend'; it has to be one of shared, dedicated.",
+  );
 });
 
 test('whatever the environment holds: a fault or a setting that is what it says', () => {
