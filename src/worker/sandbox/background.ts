@@ -15,7 +15,8 @@
  * Budget: nothing happens and nothing is allocated where it is so already; else a pass over the tasks as in affinity.ts.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { readHierarchies } from './cgroup/mounts.ts';
+import path from 'node:path';
+import { type Hierarchy, readHierarchies } from './cgroup/mounts.ts';
 import type { Finding } from './contract.ts';
 import { forEveryTask } from './every-task.ts';
 import { libc } from './libc.ts';
@@ -90,9 +91,13 @@ function groupsSessions(): boolean {
   if (readText(AUTOGROUP_FILE).trim() !== '1') return false;
   const { v1, v2 } = readHierarchies();
   const cpu = v1.get('cpu');
-  if (cpu !== undefined) return cpu.own === cpu.mountPoint;
-  if (v2 === undefined || v2.own === v2.mountPoint) return true;
+  if (cpu !== undefined) return isTopmost(cpu);
+  if (v2 === undefined || isTopmost(v2)) return true;
   return !readText(`${v2.own}/cgroup.controllers`).split(/\s+/).includes('cpu');
+}
+
+function isTopmost({ own, mountPoint }: Hierarchy): boolean {
+  return path.relative(mountPoint, own) === '';
 }
 
 /** Whether instances can be put behind others here, and what would help. */
