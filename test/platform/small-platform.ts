@@ -9,15 +9,17 @@ import { SimulatedClock } from '../../src/base/clock.ts';
 import { Admission } from '../../src/gateway/admission.ts';
 import { Dispatcher } from '../../src/gateway/dispatch.ts';
 import type { InvokeRequest, InvokeResult } from '../../src/gateway/platform.ts';
-import { LocalScheduler } from '../../src/scheduler/server/local.ts';
+import { LocalScheduler, seatSpaceOf } from '../../src/scheduler/server/local.ts';
 import type { FunctionVersion, Store } from '../../src/store/store.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 import { Agent } from '../../src/worker/agent/agent.ts';
+import { extraSeatCountOf, NO_SHARING, type SharingSetting } from '../../src/worker/agent/sharing-setting.ts';
 import { findRuntime } from '../../src/worker/runtimes/index.ts';
 import { FakeBackend, type FakeCell, type FakeInstance } from '../../src/worker/sandbox/fake/index.ts';
 import { SafeBackend } from '../../src/worker/sandbox/safe.ts';
 import { CellPlay, Play } from './plays.ts';
+import { SmallObserver } from './small-observer.ts';
 import { NO_LOGS, SmallCodes, SmallStore, TIMEOUT_S } from './small-store.ts';
 
 export const SMALL = {
@@ -52,6 +54,8 @@ export class SmallPlatform {
   readonly dispatcher: Dispatcher;
   /** Once it is open. */
   agent!: Agent;
+  readonly observer: SmallObserver = new SmallObserver();
+  readonly sharing: SharingSetting;
   readonly #limits: Limits;
   readonly codes: SmallCodes = new SmallCodes((codeDir) => this.#isShown(codeDir));
   /** Of living instances, oldest first. */
@@ -65,9 +69,11 @@ export class SmallPlatform {
   readonly #backend: SafeBackend;
 
   /** Without copies, every instance is a process of its own. */
-  constructor(over: Partial<Limits> = {}, canCopy = false) {
+  constructor(over: Partial<Limits> = {}, canCopy = false, sharing: SharingSetting = NO_SHARING) {
     const limits = { ...SMALL, ...over };
+    const extraSeatCount = extraSeatCountOf(sharing, limits.coreCount);
     this.#limits = limits;
+    this.sharing = sharing;
     const { clock, metrics } = this;
     const store = this.store as unknown as Store;
     const { requestCountMax } = limits;
@@ -77,7 +83,7 @@ export class SmallPlatform {
     this.scheduler = new LocalScheduler(
       {
         epoch: 1,
-        coreCountMax: 32,
+        coreCountMax: seatSpaceOf(limits.coreCount, extraSeatCount),
         workerCountMax: 1,
         functionCountMax: limits.versionCountMax,
         versionCountMax: limits.versionCountMax,
@@ -86,7 +92,7 @@ export class SmallPlatform {
         overtakeMax: 2,
         warmHintMax: 2,
       },
-      { coreCount: limits.coreCount, memoryMb: limits.memoryMb },
+      { coreCount: limits.coreCount, memoryMb: limits.memoryMb, extraSeatCount },
     );
     this.dispatcher = new Dispatcher(
       {
@@ -260,6 +266,7 @@ export class SmallPlatform {
           copiesAheadMax: 2,
         },
         account: DEFAULT_ACCOUNT,
+        sharing: this.sharing,
       },
       {
         backend: this.#backend,
@@ -268,12 +275,15 @@ export class SmallPlatform {
         logs: NO_LOGS,
         metrics: this.metrics,
         log: createLog('silent'),
+        observe: (events) => this.observer.open(events),
       },
       {
         released: (core, sequence, warm) => this.dispatcher.released(core, sequence, warm),
         warmed: (versionIndex) => this.scheduler.warmed(versionIndex),
         evicted: (versionIndex) => this.scheduler.evicted(versionIndex),
         memoryAvailable: () => this.scheduler.memoryAvailable(),
+        openSeat: (seat) => void this.scheduler.openSeat(seat),
+        closeSeat: (seat) => void this.scheduler.closeSeat(seat),
       },
     );
   }

@@ -1,6 +1,6 @@
 /** One simulated sandbox: a process of its own, or a copy. */
 import { duplexPair, PassThrough, type Readable, type Writable } from 'node:stream';
-import type { CopySpec, ExitReason, Sandbox, SandboxSpec } from '../contract.ts';
+import type { CopySpec, ExitReason, Sandbox, SandboxSpec, SandboxTasks } from '../contract.ts';
 import type { FakeCell } from './cell.ts';
 
 /** What a copy comes from, and as what. */
@@ -107,8 +107,9 @@ export class FakeSandbox implements Sandbox {
     return true;
   }
 
-  tasks(): null {
-    return null;
+  /** An observer that is simulated too has something to watch. */
+  tasks(): SandboxTasks | null {
+    return this.ended ? null : { cgroup: null, processIds: () => [] };
   }
 
   background(isBackground: boolean): boolean {

@@ -1,0 +1,174 @@
+/**
+ * The whole way of an invocation, as invocation-path.test.ts has it, where cores are shared: under every policy, with an
+ * observer that says at random who sleeps, and functions that hint and lie. Beside the invariants of every part after
+ * every step: nothing waits beside an open seat that is idle, of those that run on a core one is in the foreground, and
+ * at the end every seat that was open is there.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { FrameKind } from '../../src/wire/instance-frame.ts';
+import { extraSeatCountOf, type SharingSetting } from '../../src/worker/agent/sharing-setting.ts';
+import { SMALL, SmallPlatform } from './small-platform.ts';
+import { anyStep, isRunning, NAMES, OFTEN, pick, put, type Step, STEPS, type Steps } from './steps.ts';
+
+const RUNS = { numRuns: Number(process.env['PERCH_PROPERTY_RUNS'] ?? 150) };
+/** Everything fits at once: who waits, waits for a seat. */
+const ROOMY_MB = 100_000;
+const QUEUE_MAX = 12;
+
+const SHARING_STEPS: Steps = {
+  ...STEPS,
+  /** As the observer sees it. */
+  turn: (platform, { a }) => {
+    const { observer } = platform;
+    observer.turn(observer.slots[a % Math.max(1, observer.slots.length)] ?? 0);
+  },
+  burn: (platform, { a, b }) => {
+    const { observer } = platform;
+    observer.use(observer.slots[a % Math.max(1, observer.slots.length)] ?? 0, b * 10_000);
+  },
+  shortTime: (platform, { b }) => platform.clock.advanceUs(b * 1000),
+  saysItSleeps: (platform, { a }) => hint(platform, a, FrameKind.sleeping, 1),
+  saysItIsAwake: (platform, { a }) => hint(platform, a, FrameKind.awake, 1),
+  floodsHints: (platform, { a, b }) => {
+    for (let count = 0; count < 30; count++) hint(platform, a, b % 2 === 0 ? FrameKind.sleeping : FrameKind.awake, 1);
+  },
+  hintsLate: (platform, { a }) => pick(platform, a)?.send(FrameKind.sleeping, 0, ''),
+};
+
+const SHARING_OFTEN = { ...OFTEN, turn: 24, burn: 8, shortTime: 24, saysItSleeps: 8, saysItIsAwake: 6 };
+/** What makes some wait for another reason than a seat. */
+const LIMITING = ['concurrency', 'provision', 'codeIsLate', 'codeArrives', 'codeIsMissing'];
+const ROOMY_STEPS: Steps = Object.fromEntries(
+  Object.entries(SHARING_STEPS).filter(([name]) => !LIMITING.includes(name)),
+);
+
+function hint(platform: SmallPlatform, index: number, kind: FrameKind, count: number): void {
+  const play = pick(platform, index, isRunning);
+  for (let left = count; left > 0; left--) play?.send(kind, play.running!.sequence, '');
+}
+
+interface Room {
+  readonly slotCount: number;
+  readonly memoryMb: number;
+  readonly versionCountMax: number;
+  readonly queueMax: number;
+  readonly requestCountMax: number;
+}
+
+interface Setting {
+  readonly sharing: SharingSetting;
+  readonly coreCount: number;
+  readonly canCopy: boolean;
+  readonly isRoomy: boolean;
+}
+
+function roomFor({ sharing, coreCount, isRoomy }: Setting): Room {
+  const seatCount = coreCount + extraSeatCountOf(sharing, coreCount);
+  const requests = { queueMax: QUEUE_MAX, requestCountMax: QUEUE_MAX + 2 * seatCount };
+  if (isRoomy) return { ...requests, slotCount: seatCount * 3 + 10, memoryMb: ROOMY_MB, versionCountMax: 100 };
+  return { ...requests, slotCount: seatCount + 2, memoryMb: 2 * SMALL.memoryMb, versionCountMax: NAMES.length };
+}
+
+async function play(steps: readonly Step[], setting: Setting): Promise<SmallPlatform> {
+  const { coreCount, canCopy, sharing, isRoomy } = setting;
+  const platform = new SmallPlatform({ ...roomFor(setting), coreCount }, canCopy, sharing);
+  await platform.open();
+  for (const name of NAMES) put(platform, name);
+  const table = isRoomy ? ROOMY_STEPS : SHARING_STEPS;
+  for (const each of steps) {
+    table[each.kind]?.(platform, each);
+    platform.check();
+    if (!each.settled) continue;
+    await platform.settle();
+    platform.check();
+    checkForeground(platform);
+    if (isRoomy) checkNobodyWaits(platform);
+  }
+  return platform;
+}
+
+/** As their sandboxes were told: of those that run where they are pinned, one at most is not in the background. */
+function checkForeground({ plays, sharing }: SmallPlatform): void {
+  if (sharing.policy === 'fair') return;
+  const seen = new Set<string>();
+  for (const { instance, running, ended } of plays) {
+    if (running === null || ended || instance.isBackground) continue;
+    const core = String(instance.pins.at(-1));
+    assert.ok(!seen.has(core), `two in the foreground on core ${core}`);
+    seen.add(core);
+  }
+}
+
+function checkNobodyWaits({ scheduler }: SmallPlatform): void {
+  if (scheduler.machine.queue.length === 0) return;
+  const idle = seatsThat(scheduler, 'idle');
+  assert.deepEqual(idle, [], `${scheduler.machine.queue.length} wait beside idle seats`);
+}
+
+function seatsThat(scheduler: SmallPlatform['scheduler'], state: string): number[] {
+  const seats = Array.from({ length: scheduler.seatCount }, (_, seat) => seat);
+  return seats.filter((seat) => scheduler.stateOf(seat) === state);
+}
+
+/** Nothing is left of instances, functions and seats. */
+function checkEmpty(platform: SmallPlatform, { sharing, coreCount }: Setting): void {
+  platform.checkResults();
+  platform.check();
+  assert.ok(platform.dispatcher.isIdle);
+  const { scheduler } = platform;
+  const openCount = sharing.policy === 'lend' ? coreCount : scheduler.seatCount;
+  assert.deepEqual(seatsThat(scheduler, 'leased'), []);
+  assert.equal(seatsThat(scheduler, 'idle').length, openCount, 'seats that nobody has');
+  assert.deepEqual(platform.observer.slots, [], 'somebody is watched, and does nothing');
+  for (const name of platform.store.names()) platform.store.delete(name);
+  assert.equal(platform.dispatcher.versionCount, 0, 'a version of a deleted function keeps its index');
+  platform.check();
+}
+
+const setting: fc.Arbitrary<Setting> = fc.record({
+  sharing: fc.oneof(
+    {
+      arbitrary: fc.record({ policy: fc.constant('lend' as const), perCore: fc.integer({ min: 2, max: 3 }) }),
+      weight: 3,
+    },
+    fc.record({
+      policy: fc.constantFrom('packed' as const, 'preempt' as const, 'fair' as const),
+      perCore: fc.integer({ min: 2, max: 4 }),
+    }),
+    fc.constant({ policy: 'dedicated' as const, perCore: 1 }),
+  ),
+  coreCount: fc.integer({ min: 1, max: 3 }),
+  canCopy: fc.boolean(),
+  isRoomy: fc.boolean(),
+});
+const steps = fc.array(anyStep(SHARING_STEPS, SHARING_OFTEN), { maxLength: 200, size: 'max' });
+
+test('whatever sleeps and wakes, each invocation has one result, and no seat is lost or kept', async () => {
+  await fc.assert(
+    fc.asyncProperty(steps, setting, async (all, how) => {
+      const platform = await play(all, how);
+      await platform.settle();
+      await platform.answerAll();
+      checkEmpty(platform, how);
+      await platform.settle();
+      await platform.agent.stop();
+      await platform.checkGone();
+    }),
+    RUNS,
+  );
+});
+
+test('whenever it stops, what sleeps, waits and runs has its result', async () => {
+  await fc.assert(
+    fc.asyncProperty(steps, setting, async (all, how) => {
+      const platform = await play(all, how);
+      await platform.agent.stop();
+      platform.check();
+      checkEmpty(platform, how);
+      await platform.checkGone();
+    }),
+    RUNS,
+  );
+});
