@@ -78,7 +78,9 @@ test('lend: a holder that wakes has its core, and the borrower goes on when that
   const guest = await times(functions, { burnMs: 500 });
   const held = await holder.done;
   assert.ok(guest.startedUs < held.wokeUs, 'it ran while the holder slept');
-  assert.ok(held.endedUs < guest.endedUs, 'the holder ended first');
+  const ms = ({ startedUs, wokeUs, endedUs }: Times): string =>
+    [startedUs, wokeUs, endedUs].map((us) => Math.round((us - held.startedUs) / 1000)).join(' ');
+  assert.ok(held.endedUs < guest.endedUs, `the holder ended first: ${ms(held)}, ${ms(guest)} ms`);
   assert.equal((await functions.invoke('steps', {})).status, 200, 'the core is there for others');
 });
 
