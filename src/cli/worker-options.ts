@@ -60,6 +60,12 @@ export async function workerOptionsOf(options: WorkerCommandOptions, log: Log): 
   ]);
   const topology = readTopology(options.cores ?? null);
   if (topology instanceof Error) throw new CliError(EXIT.usage, `${topology.message}.`);
+  const sharing = { ...(options.sharing ?? NO_SHARING), sources: options.knowledge ?? [] };
+  const perCoreMax = Math.floor(LIMITS.instanceCountMax / topology.cores.length);
+  if (sharing.perCore > perCoreMax) {
+    const most = `with ${topology.cores.length} cores at most ${perCoreMax}, since a worker has ${LIMITS.instanceCountMax} instances`;
+    throw new CliError(EXIT.usage, `--sharing admits ${sharing.perCore} invocations for each core: ${most}.`);
+  }
   const warning = warningOf(options.sandbox);
   if (warning !== '') process.stderr.write(warning + '\n');
   return {
@@ -68,7 +74,7 @@ export async function workerOptionsOf(options: WorkerCommandOptions, log: Log): 
     sandbox: options.sandbox,
     memoryMb: options.memory ?? defaultMemoryMb(),
     codeCacheMb: options.codeCacheMb,
-    sharing: { ...(options.sharing ?? NO_SHARING), sources: options.knowledge ?? [] },
+    sharing,
     observer: options.observer ?? 'none',
     log,
   };

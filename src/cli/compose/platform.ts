@@ -106,8 +106,8 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
     chains,
     view: () => localView(scheduler, { sinceMs, memoryMb: options.memoryMb, versionCount: dispatcher.versionCount }),
     enqueued: () => runner.wake(),
-    // A slot stays for a lease on each core.
-    capacity: { memoryMb: options.memoryMb, instanceCount: LIMITS.instanceCountMax - topology.cores.length },
+    // A slot stays for a lease on each seat.
+    capacity: { memoryMb: options.memoryMb, instanceCount: LIMITS.instanceCountMax - scheduler.seatCount },
   });
   const gateway = makeFace(options, platform, {
     refuseUids: options.sandbox === 'bubblewrap' && process.getuid?.() === 0 ? SANDBOX_UIDS : null,
