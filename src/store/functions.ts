@@ -11,6 +11,7 @@ import type {
   CodeRef,
   CreateFunction,
   FunctionConfig,
+  FunctionKnowledge,
   FunctionRecord,
   FunctionVersion,
   PublishVersion,
@@ -172,6 +173,15 @@ export function setTags(
   if (!before) return notFound(functionName);
   const tags = decide(before.record.tags);
   return tags instanceof UserError ? tags : { ...before, record: { ...before.record, tags } };
+}
+
+export function setKnowledge(
+  before: FunctionState | undefined,
+  functionName: string,
+  knowledge: FunctionKnowledge | null,
+): FunctionState | UserError {
+  if (!before) return notFound(functionName);
+  return { ...before, record: { ...before.record, knowledge } };
 }
 
 function provisionedSum(record: FunctionRecord): number {

@@ -84,6 +84,16 @@ export interface Provisioned {
 
 export type Tags = Readonly<Record<string, string>>;
 
+/** What an operator says of when a function sleeps. Rules or a plug-in, not both. */
+export interface FunctionKnowledge {
+  /** Whose word counts; null: the platform's own choice. */
+  readonly sources: readonly string[] | null;
+  /** As they were written; null: none. */
+  readonly rules: string | null;
+  /** A WebAssembly module in base64; null: none. */
+  readonly plugin: string | null;
+}
+
 export interface FunctionRecord {
   readonly latest: FunctionVersion;
   readonly createdMs: number;
@@ -92,6 +102,8 @@ export interface FunctionRecord {
   readonly reservedConcurrency: number | null;
   /** By version; each of them exists, and their sum is at most the reserved concurrency, if there is one. */
   readonly provisioned: Readonly<Record<string, Provisioned>>;
+  /** Of all its versions; absent or null where nothing is said. */
+  readonly knowledge?: FunctionKnowledge | null;
 }
 
 /** Immutable, like a published version of a function. */
@@ -231,6 +243,8 @@ export interface Store {
   setProvisioned(functionName: string, version: string, count: number | null): Promise<UserError | null>;
   /** `decide`: from what they are after all changes before this one, to what they become. */
   setTags(functionName: string, decide: (before: Tags) => Tags | UserError): Promise<UserError | null>;
+  /** Null: nothing is said any more. No version changes by it. */
+  setKnowledge(functionName: string, knowledge: FunctionKnowledge | null): Promise<UserError | null>;
 
   // Layers. A version that functions use can be deleted: they keep what it held.
   publishLayerVersion(request: PublishLayerVersion): Promise<LayerVersion | UserError>;

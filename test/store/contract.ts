@@ -105,6 +105,7 @@ function functionTests(scene: DefineScene): void {
     refused(await store.publishVersion({ functionName: 'g' }), 'ResourceNotFoundException', message);
     refused(await store.deleteFunction('g', null), 'ResourceNotFoundException', message);
     refused(await store.setTags('g', () => ({})), 'ResourceNotFoundException', message);
+    refused(await store.setKnowledge('g', null), 'ResourceNotFoundException', message);
     refused(await store.setReservedConcurrency('g', 1), 'ResourceNotFoundException', message);
     refused(await store.deleteFunction('f', '7'), 'ResourceNotFoundException', `${message.slice(0, -1)}f:7`);
     assert.deepEqual(
@@ -121,6 +122,21 @@ function functionTests(scene: DefineScene): void {
     const record = (await reopen()).getFunction('f');
     assert.deepEqual([record?.tags, record?.reservedConcurrency], [{ 1: '1', 2: '2' }, 0]);
     assert.equal(record?.latest.revisionId, created.revisionId);
+  });
+  scene('what is said of when a function sleeps is kept, and changes no version', async (each) => {
+    const { store, create, reopen } = each;
+    await create('f', true);
+    assert.equal(store.getFunction('f')?.knowledge ?? null, null);
+    const knowledge = { sources: ['directed'], rules: 'after sent sleep until 1s\n', plugin: null };
+    const version = store.getVersion('f', '1');
+    const other = { sources: null, rules: null, plugin: 'AAAA' };
+    const set = [store.setKnowledge('f', other), store.setKnowledge('f', knowledge)];
+    assert.deepEqual(await Promise.all(set), [null, null]);
+    assert.equal(store.getVersion('f', '1'), version);
+    const reopened = await reopen();
+    assert.deepEqual(reopened.getFunction('f')?.knowledge, knowledge);
+    assert.equal(await reopened.setKnowledge('f', null), null);
+    assert.equal(reopened.getFunction('f')?.knowledge ?? null, null);
   });
   scene('provisioned concurrency is kept, and goes with its version', async ({ store, create, reopen }) => {
     await create('f', true);

@@ -23,6 +23,7 @@ interface ModelFunction {
   publishedAs: (ModelVersion & { readonly version: string }) | null;
   tags: Record<string, string>;
   reserved: number | null;
+  rules: string | null;
 }
 
 interface ModelQueued {
@@ -84,7 +85,7 @@ const create = fc.tuple(name, codeIndex, timeoutS, fc.boolean()).map(([fn, code,
     await expect(real.store.createFunction(request), exists ? 'ResourceConflictException' : null);
     if (exists) return;
     const latest = { timeoutS: timeout, sha256: ref.sha256 };
-    model.functions.set(fn, { latest, published: new Map(), publishedAs: null, tags: {}, reserved: null });
+    model.functions.set(fn, { latest, published: new Map(), publishedAs: null, tags: {}, reserved: null, rules: null });
     if (publish) model.publish(fn);
   };
 });
@@ -142,6 +143,15 @@ const settings = fc
       if (known) Object.assign(known, { reserved: max, tags });
     };
   });
+
+const knowledge = fc.tuple(name, fc.option(fc.string())).map(([fn, rules]): Step => {
+  return async (model, real) => {
+    const known = model.functions.get(fn);
+    const said = rules === null ? null : { sources: null, rules, plugin: null };
+    await expect(real.store.setKnowledge(fn, said), known ? null : 'ResourceNotFoundException');
+    if (known) known.rules = rules;
+  };
+});
 
 const step = fc.record({ functionName: name, version: fc.constantFrom('$LATEST', '1') }, { noNullPrototype: true });
 const chainName = fc.constantFrom('a', 'x');
@@ -232,14 +242,15 @@ function compare(model: Model, { store }: Real): void {
     latest: { timeoutS: record.latest.config.timeoutS, sha256: record.latest.code.sha256 },
     tags: record.tags,
     reserved: record.reservedConcurrency,
+    rules: record.knowledge?.rules ?? null,
     published: store
       .listVersions(record.latest.functionName, '$LATEST', 100)
       .items.map((each) => [each.version, { timeoutS: each.config.timeoutS, sha256: each.code.sha256 }]),
   }));
   const expected = [...model.functions]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([fn, { latest, tags, reserved, published }]) => {
-      return { name: fn, latest, tags, reserved, published: [...published] };
+    .map(([fn, { latest, tags, reserved, rules, published }]) => {
+      return { name: fn, latest, tags, reserved, rules, published: [...published] };
     });
   assert.deepEqual(found, expected);
   const chains = store.listChains(null, 100).items.map((chain) => [chain.chainName, chain.steps]);
@@ -258,6 +269,7 @@ test('random calls and restarts give what the model gives', async () => {
     { weight: 3, arbitrary: publish },
     { weight: 2, arbitrary: remove },
     { weight: 1, arbitrary: settings },
+    { weight: 1, arbitrary: knowledge },
     { weight: 3, arbitrary: putChain },
     { weight: 1, arbitrary: removeChain },
     { weight: 3, arbitrary: enqueueChain },

@@ -137,6 +137,8 @@ test('calls whose arguments are not those of the store change nothing', async (c
     ['deleteFunction', ['f']],
     ['setReservedConcurrency', ['f', -1]],
     ['setTags', ['f', [], {}]],
+    ['setKnowledge', ['f', { sources: [1], rules: null, plugin: null }]],
+    ['setKnowledge', ['f', { sources: null, rules: null }]],
     ['enqueue', [[{ id: 'x' }]]],
     ['deleteLayerVersion', ['l', '1']],
   ];

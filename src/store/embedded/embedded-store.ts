@@ -18,6 +18,7 @@ import {
   publishVersion,
   setProvisioned,
   setReservedConcurrency,
+  setKnowledge,
   setTags,
   updateFunction,
   versionOf,
@@ -37,6 +38,7 @@ import type {
   CreateFunction,
   EnqueuedInvocations,
   FunctionConfig,
+  FunctionKnowledge,
   FunctionVersion,
   LayerVersion,
   PublishLayerVersion,
@@ -213,6 +215,10 @@ export class EmbeddedStore extends StoreReads implements Store, EnqueuedInvocati
 
   setTags(functionName: string, decide: (before: Tags) => Tags | UserError): Promise<UserError | null> {
     return this.#changeState(functionName, (before) => setTags(before, functionName, decide));
+  }
+
+  setKnowledge(functionName: string, knowledge: FunctionKnowledge | null): Promise<UserError | null> {
+    return this.#changeState(functionName, (before) => setKnowledge(before, functionName, knowledge));
   }
 
   // Layers

@@ -128,8 +128,9 @@ function difference(name: string, before: FunctionState | undefined, after: Func
 }
 
 function bodyOf(state: FunctionState): FunctionBody {
-  const { createdMs, tags, reservedConcurrency, provisioned } = state.record;
-  return { createdMs, tags, reservedConcurrency, provisioned, publishedAs: state.publishedAs };
+  const { createdMs, tags, reservedConcurrency, provisioned, knowledge } = state.record;
+  const said = knowledge ? { knowledge } : {};
+  return { createdMs, tags, reservedConcurrency, provisioned, ...said, publishedAs: state.publishedAs };
 }
 
 function loadStates(database: Database): Map<string, FunctionState> {

@@ -43,6 +43,8 @@ const invocation: Check = form({
   untilMs: span,
 });
 
+const knowledge: Check = form({ sources: orNull(listOf(text)), rules: orNull(text), plugin: orNull(text) });
+
 const chain: Check = form({ chainName: name, steps: listOf(step) });
 
 /** The arguments of each method, in order; the payloads of invocations are in base64. */
@@ -60,6 +62,7 @@ const METHODS = {
   setProvisioned: [name, text, orNull(count)],
   /** What they were (null: not known), and what they become. */
   setTags: [name, orNull(texts), texts],
+  setKnowledge: [name, orNull(knowledge)],
   publishLayerVersion: [
     form({
       layerName: name,

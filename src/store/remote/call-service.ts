@@ -109,6 +109,7 @@ export class CallService {
         return store[method](first);
       case 'deleteFunction':
       case 'setReservedConcurrency':
+      case 'setKnowledge':
       case 'deleteLayerVersion':
         return store[method](first, second);
       case 'setProvisioned':

@@ -15,6 +15,7 @@ import type {
   Chain,
   CodeRef,
   CreateFunction,
+  FunctionKnowledge,
   FunctionVersion,
   LayerVersion,
   PublishLayerVersion,
@@ -158,6 +159,10 @@ export class RemoteStore extends StoreReads implements Store {
 
   setTags(functionName: string, decide: (before: Tags) => Tags | UserError): Promise<UserError | null> {
     return this.#inTurn(`function ${functionName}`, () => this.#setTags(functionName, decide));
+  }
+
+  setKnowledge(functionName: string, knowledge: FunctionKnowledge | null): Promise<UserError | null> {
+    return this.#change(functionName, 'setKnowledge', functionName, knowledge);
   }
 
   // Layers
