@@ -8,11 +8,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { FrameKind } from '../../src/wire/instance-frame.ts';
+import { CORES_VARIABLE, SHARING_VARIABLE } from '../../src/store/settings.ts';
 import { extraSeatCountOf, type SharingSetting } from '../../src/worker/agent/sharing-setting.ts';
-import { SMALL, SmallPlatform } from './small-platform.ts';
+import { type Ask, SMALL, SmallPlatform } from './small-platform.ts';
 import { anyStep, isRunning, NAMES, OFTEN, pick, put, type Step, STEPS, type Steps } from './steps.ts';
 
-const RUNS = { numRuns: Number(process.env['PERCH_PROPERTY_RUNS'] ?? 150) };
+const RUNS = { numRuns: Number(process.env['PERCH_PROPERTY_RUNS'] ?? 200) };
+/** Those that do not share: on two cores at once, and on a core that is its own. */
+const OWN_CORES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  wide: { [CORES_VARIABLE]: '2' },
+  alone: { [SHARING_VARIABLE]: 'dedicated' },
+};
 /** Everything fits at once: who waits, waits for a seat. */
 const ROOMY_MB = 100_000;
 const QUEUE_MAX = 12;
@@ -20,14 +26,22 @@ const QUEUE_MAX = 12;
 const SHARING_STEPS: Steps = {
   ...STEPS,
   /** As the observer sees it. */
-  turn: (platform, { a }) => {
+  turn: (platform, { a, b }) => {
     const { observer } = platform;
-    observer.turn(observer.slots[a % Math.max(1, observer.slots.length)] ?? 0);
+    observer.turn(observer.slots[a % Math.max(1, observer.slots.length)] ?? 0, b % 3 === 0 ? 'polls' : 'sleeps');
   },
   burn: (platform, { a, b }) => {
     const { observer } = platform;
     observer.use(observer.slots[a % Math.max(1, observer.slots.length)] ?? 0, b * 10_000);
   },
+  /** It has run for long enough to be watched, and sleeps for long enough for its core to be lent. */
+  sleepsLong: (platform, step) => {
+    platform.clock.advanceUs(20_000);
+    SHARING_STEPS['turn']!(platform, step);
+    platform.clock.advanceUs(2000);
+  },
+  invokeWide: (platform) => void platform.invoke('wide'),
+  invokeAlone: (platform) => void platform.invoke('alone'),
   shortTime: (platform, { b }) => platform.clock.advanceUs(b * 1000),
   saysItSleeps: (platform, { a }) => hint(platform, a, FrameKind.sleeping, 1),
   saysItIsAwake: (platform, { a }) => hint(platform, a, FrameKind.awake, 1),
@@ -37,7 +51,17 @@ const SHARING_STEPS: Steps = {
   hintsLate: (platform, { a }) => pick(platform, a)?.send(FrameKind.sleeping, 0, ''),
 };
 
-const SHARING_OFTEN = { ...OFTEN, turn: 24, burn: 8, shortTime: 24, saysItSleeps: 8, saysItIsAwake: 6 };
+const SHARING_OFTEN = {
+  ...OFTEN,
+  turn: 16,
+  sleepsLong: 24,
+  invokeWide: 3,
+  invokeAlone: 4,
+  burn: 8,
+  shortTime: 24,
+  saysItSleeps: 8,
+  saysItIsAwake: 6,
+};
 /** What makes some wait for another reason than a seat. */
 const LIMITING = ['concurrency', 'provision', 'codeIsLate', 'codeArrives', 'codeIsMissing'];
 const ROOMY_STEPS: Steps = Object.fromEntries(
@@ -68,7 +92,7 @@ function roomFor({ sharing, coreCount, isRoomy }: Setting): Room {
   const seatCount = coreCount + extraSeatCountOf(sharing, coreCount);
   const requests = { queueMax: QUEUE_MAX, requestCountMax: QUEUE_MAX + 2 * seatCount };
   if (isRoomy) return { ...requests, slotCount: seatCount * 3 + 10, memoryMb: ROOMY_MB, versionCountMax: 100 };
-  return { ...requests, slotCount: seatCount + 2, memoryMb: 2 * SMALL.memoryMb, versionCountMax: NAMES.length };
+  return { ...requests, slotCount: seatCount + 2, memoryMb: 2 * SMALL.memoryMb, versionCountMax: NAMES.length + 2 };
 }
 
 async function play(steps: readonly Step[], setting: Setting): Promise<SmallPlatform> {
@@ -76,6 +100,7 @@ async function play(steps: readonly Step[], setting: Setting): Promise<SmallPlat
   const platform = new SmallPlatform({ ...roomFor(setting), coreCount }, canCopy, sharing);
   await platform.open();
   for (const name of NAMES) put(platform, name);
+  for (const [name, environment] of Object.entries(OWN_CORES)) platform.store.put(name, 64, 'reuse', environment);
   const table = isRoomy ? ROOMY_STEPS : SHARING_STEPS;
   for (const each of steps) {
     table[each.kind]?.(platform, each);
@@ -92,17 +117,22 @@ async function play(steps: readonly Step[], setting: Setting): Promise<SmallPlat
 /** As their sandboxes were told: of those that run where they are pinned, one at most is not in the background. */
 function checkForeground({ plays, sharing }: SmallPlatform): void {
   if (sharing.policy === 'fair') return;
-  const seen = new Set<string>();
+  const seen = new Set<number>();
   for (const { instance, running, ended } of plays) {
     if (running === null || ended || instance.isBackground) continue;
-    const core = String(instance.pins.at(-1));
-    assert.ok(!seen.has(core), `two in the foreground on core ${core}`);
-    seen.add(core);
+    for (const core of instance.pins.at(-1)!) {
+      assert.ok(!seen.has(core), `two in the foreground on core ${core}`);
+      seen.add(core);
+    }
   }
 }
 
-function checkNobodyWaits({ scheduler }: SmallPlatform): void {
+function checkNobodyWaits({ scheduler, asks, store }: SmallPlatform): void {
   if (scheduler.machine.queue.length === 0) return;
+  // They want cores, and others are not let past them for ever.
+  const choosy = Object.keys(OWN_CORES).map((name) => store.getVersion(name)!.revisionId);
+  const waits = (ask: Ask): boolean => ask.runCount === 0 && ask.results.length === 0;
+  if (asks.some((ask) => waits(ask) && choosy.includes(ask.revision))) return;
   const idle = seatsThat(scheduler, 'idle');
   assert.deepEqual(idle, [], `${scheduler.machine.queue.length} wait beside idle seats`);
 }

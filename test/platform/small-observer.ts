@@ -1,9 +1,10 @@
-/** The simulated observer: who is watched sleeps, wakes and uses CPU time when a test says so. */
+/** The simulated observer: who is watched sleeps, polls, wakes and uses CPU time when a test says so. */
 import assert from 'node:assert/strict';
 import type { Observer, ObserverEvents, Watched } from '../../src/worker/observers/contract.ts';
 
 interface WatchedSlot {
-  isAsleep: boolean;
+  isResting: boolean;
+  state: 'awake' | 'sleeps' | 'polls';
   cpuUs: number;
 }
 
@@ -17,17 +18,19 @@ export class SmallObserver implements Observer {
     return this;
   }
 
+  /** Of those that serve somebody. */
   get slots(): number[] {
-    return [...this.#watched.keys()];
+    return [...this.#watched].filter(([, { isResting }]) => !isResting).map(([slot]) => slot);
   }
 
-  /** It sleeps if it was awake, and the other way round. */
-  turn(slot: number): void {
+  /** It sleeps or polls if it was awake, and else wakes. */
+  turn(slot: number, sleep: 'sleeps' | 'polls' = 'sleeps'): void {
     const watched = this.#watched.get(slot);
-    if (watched === undefined) return;
-    watched.isAsleep = !watched.isAsleep;
-    if (watched.isAsleep) this.#events!.slept(slot, 0);
-    else this.#events!.woke(slot, 0);
+    if (watched === undefined || watched.isResting) return;
+    watched.state = watched.state === 'awake' ? sleep : 'awake';
+    if (watched.state === 'awake') this.#events!.woke(slot, 0);
+    else if (watched.state === 'polls') this.#events!.polls(slot, 0);
+    else this.#events!.slept(slot, 0);
   }
 
   use(slot: number, us: number): void {
@@ -36,9 +39,15 @@ export class SmallObserver implements Observer {
   }
 
   watch(slot: number, _watched: Watched): void {
-    assert.ok(!this.#watched.has(slot), `slot ${slot} is watched twice`);
+    const known = this.#watched.get(slot);
+    assert.ok(known === undefined || known.isResting, `slot ${slot} is watched twice`);
     // It has used some for earlier invocations.
-    this.#watched.set(slot, { isAsleep: false, cpuUs: 1_000_000 });
+    this.#watched.set(slot, { isResting: false, state: 'awake', cpuUs: known?.cpuUs ?? 1_000_000 });
+  }
+
+  rest(slot: number): void {
+    const watched = this.#watched.get(slot);
+    if (watched !== undefined) watched.isResting = true;
   }
 
   unwatch(slot: number): void {

@@ -20,7 +20,12 @@ export class SmallStore {
   readonly #functions = new Map<string, SmallRecord>();
   readonly #listeners: ((functionName: string) => void)[] = [];
 
-  put(functionName: string, memoryMb: number, isolation: Isolation = 'reuse'): void {
+  put(
+    functionName: string,
+    memoryMb: number,
+    isolation: Isolation = 'reuse',
+    environment: Readonly<Record<string, string>> = {},
+  ): void {
     const latest: FunctionVersion = {
       functionName,
       version: '$LATEST',
@@ -30,7 +35,7 @@ export class SmallStore {
         memoryMb,
         timeoutS: TIMEOUT_S,
         layers: [],
-        environment: { [ISOLATION_VARIABLE]: isolation },
+        environment: { [ISOLATION_VARIABLE]: isolation, ...environment },
       } as unknown as FunctionConfig,
       code: { sha256: '', zipBytes: 0 },
       revisionId: randomUUID(),

@@ -56,6 +56,7 @@ function checkResident(seat: number, residents: Residents, places: Places): void
     for (const each of coresOf(seat, residents.mask[seat]!))
       assert(places.isTaken[each] === 1, `core ${each} is not taken`);
   } else if (!isOwner) {
+    assert(!isForeground || places.isTaken[core] === 0, `seat ${seat} is in the foreground of one that is alone`);
     assert(isShared(core, places) || sharedCount(places) === 0, `seat ${seat} is on core ${core}, which is not shared`);
   }
 }

@@ -254,6 +254,8 @@ export class Places {
     const { isAsleep, yields, level } = this.#residents;
     const front = this.front[core]!;
     const owner = this.#residents.ownerOf(core);
+    // It is one of the several cores of a resident that is alone on them; who found no other core is here all the same.
+    if (owner === NONE && this.isTaken[core] === 1) return NONE;
     if (owner !== NONE && owner !== front) {
       if (yields[owner] === 0) return owner;
       return front === NONE && level[owner] === Level.foreground ? owner : front;
