@@ -125,7 +125,7 @@ export class Places {
     this.#claim(Claim.any, newcomer);
     this.#findCores();
     this.#placeOthers(newcomer);
-    for (let core = 0; core < this.top.length; core++) this.top[core] = this.#topOf(core);
+    for (let core = 0; core < this.top.length; core++) this.top[core] = this.#isJoined(core) ? NONE : this.#topOf(core);
     // Who goes to the background goes first, so that no core has two of the foreground for the time of a few calls.
     this.#tellBackground();
     this.#tellForeground();
@@ -249,13 +249,16 @@ export class Places {
     this.#awakeCount[core] = 1;
   }
 
+  /** It is one more core of a resident that is alone on several; who found no other is here all the same. */
+  #isJoined(core: number): boolean {
+    return this.#residents.state[core] === SeatState.joined;
+  }
+
   /** Who is to be in the foreground of the core; -1: nobody. */
   #topOf(core: number): number {
     const { isAsleep, yields, level } = this.#residents;
     const front = this.front[core]!;
     const owner = this.#residents.ownerOf(core);
-    // It is one of the several cores of a resident that is alone on them; who found no other core is here all the same.
-    if (owner === NONE && this.isTaken[core] === 1) return NONE;
     if (owner !== NONE && owner !== front) {
       if (yields[owner] === 0) return owner;
       return front === NONE && level[owner] === Level.foreground ? owner : front;
