@@ -1,0 +1,49 @@
+/** What an operator says of a function, made ready: which sources count, and the program that is asked at each event. */
+import type { FunctionKnowledge } from '../../store/store.ts';
+import type { Program } from '../machine/directed.ts';
+import { Source } from '../machine/knowledge.ts';
+import { parseRules, RuleTable } from '../machine/rules.ts';
+import { loadPlugin } from './plugins.ts';
+import { SOURCE_NAMES, type SourceName } from './sharing-setting.ts';
+
+export interface OperatorKnowledge {
+  /** Bits; null: as the platform has it. */
+  readonly sources: number | null;
+  readonly program: Program | null;
+}
+
+/** What is wrong with it, in words that name what would be right; null: it can be used. */
+export function knowledgeFault(said: FunctionKnowledge): string | null {
+  const ready = readyKnowledge(said, () => {});
+  return typeof ready === 'string' ? ready : null;
+}
+
+/** Or what is wrong with it. `trapped`: a plug-in ended so, and is asked no more. */
+export function readyKnowledge(
+  said: FunctionKnowledge,
+  trapped: (message: string) => void,
+): OperatorKnowledge | string {
+  const { rules, plugin } = said;
+  if (rules !== null && plugin !== null) return 'There are rules and a plug-in; a function has one of them.';
+  const sources = sourceBits(said.sources);
+  if (typeof sources === 'string') return sources;
+  if (rules !== null) {
+    const parsed = parseRules(rules);
+    if ('message' in parsed) return `Line ${parsed.line} of the rules: ${parsed.message}`;
+    return { sources, program: new RuleTable(parsed) };
+  }
+  if (plugin === null) return { sources, program: null };
+  const program = loadPlugin(Buffer.from(plugin, 'base64'), trapped);
+  return typeof program === 'string' ? `The plug-in, ${program}` : { sources, program };
+}
+
+function sourceBits(names: readonly string[] | null): number | null | string {
+  if (names === null) return null;
+  let bits = 0;
+  for (const name of names) {
+    if (!SOURCE_NAMES.includes(name as SourceName))
+      return `'${name}' is no source of knowledge; there are ${SOURCE_NAMES.join(', ')}.`;
+    bits |= Source[name as SourceName];
+  }
+  return bits;
+}
