@@ -16,6 +16,8 @@ export const LIMITS = {
   listItemsMax: 50,
   listVersionsItemsMax: 50,
   chainStepsMax: 32,
+  /** Names in a list of sources; there are fewer sources. */
+  knowledgeSourcesMax: 8,
   /** Steps of a chain that go before requests which came after it; then the chain goes behind those that wait. */
   chainStepsInRowMax: 8,
   /** Synchronous payloads: Lambda's 6 MB; a response may be slightly larger (its own figure). */

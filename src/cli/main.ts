@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   deploy: () => import('./commands/deploy.ts'),
   invoke: () => import('./commands/invoke.ts'),
   chain: () => import('./commands/chain.ts'),
+  knowledge: () => import('./commands/knowledge.ts'),
   list: () => import('./commands/list.ts'),
   logs: () => import('./commands/logs.ts'),
   delete: () => import('./commands/delete.ts'),

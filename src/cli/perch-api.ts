@@ -51,6 +51,36 @@ export function getFunctionState(client: Client, name: string, version: string):
   return client.json('GET', `${path}?Qualifier=${encodeURIComponent(version)}`);
 }
 
+/** What is said of when a function sleeps; null each where it is not. */
+export interface Knowledge {
+  readonly functionName: string;
+  readonly sources: readonly string[] | null;
+  readonly rules: string | null;
+  /** In base64. */
+  readonly plugin: string | null;
+}
+
+function knowledgePath(name: string): string {
+  return `/perch/v1/functions/${encodeURIComponent(name)}/knowledge`;
+}
+
+export function getKnowledge(client: Client, name: string): Promise<Knowledge> {
+  return client.json('GET', knowledgePath(name));
+}
+
+/** In place of all that was said. */
+export function putKnowledge(
+  client: Client,
+  name: string,
+  said: Partial<Omit<Knowledge, 'functionName'>>,
+): Promise<Knowledge> {
+  return client.json('PUT', knowledgePath(name), said);
+}
+
+export function deleteKnowledge(client: Client, name: string): Promise<void> {
+  return client.json('DELETE', knowledgePath(name));
+}
+
 export interface Chain {
   readonly name: string;
   /** Each as `name`, or `name:version` for a published one. */

@@ -9,6 +9,7 @@ import type { CodeOwner } from '../code-urls.ts';
 import type { CodeRef } from '../../store/store.ts';
 import { CHAIN_ROUTES } from './chains.ts';
 import { copies, functions } from './functions.ts';
+import { KNOWLEDGE_ROUTES } from './knowledge.ts';
 import { streamLogs } from './logs.ts';
 
 const LINES = 100;
@@ -97,6 +98,7 @@ export const PERCH_ROUTES: readonly Route[] = [
   { method: 'GET', path: '/perch/v1/info', operation: 'Info', answer: info },
   { method: 'GET', path: '/perch/v1/functions', operation: 'Functions', answer: functions },
   { method: 'GET', path: '/perch/v1/functions/:FunctionName/copies', operation: 'Copies', answer: copies },
+  ...KNOWLEDGE_ROUTES,
   ...CHAIN_ROUTES,
   { method: 'GET', path: '/perch/v1/logs/:FunctionName', operation: 'Logs', answer: logs },
   { method: 'GET', path: `${CODE_PATH}/:FunctionName`, operation: 'Code', access: 'open', answer: functionZip },
