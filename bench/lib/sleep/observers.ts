@@ -10,7 +10,7 @@ import { firstLine } from '../servers.ts';
 import { BURNING_SCRIPT, IDLE_SCRIPT, Subject } from './subject.ts';
 
 const NAMES = ['sampling', 'ebpf'] as const;
-const NOBODY: ObserverEvents = { slept: () => undefined, woke: () => undefined };
+const NOBODY: ObserverEvents = { slept: () => undefined, polls: () => undefined, woke: () => undefined };
 const SUBJECTS = 8;
 
 /** A clock whose ticks are ours: a look is measured by itself. */
@@ -91,6 +91,7 @@ export async function tellingLatency({ smoke }: { readonly smoke: boolean }): Pr
         'ebpf',
         {
           slept: (_slot, atUs) => void late.slept.push(realClock.nowUs() - atUs),
+          polls: () => undefined,
           woke: (_slot, atUs) => void late.woke.push(realClock.nowUs() - atUs),
         },
         realClock,

@@ -33,7 +33,7 @@ interface Counted {
 
 export async function programCosts({ smoke }: { readonly smoke: boolean }): Promise<readonly Figure[]> {
   const observer = openEbpf(
-    { slept: () => undefined, woke: () => undefined },
+    { slept: () => undefined, polls: () => undefined, woke: () => undefined },
     { clock: realClock, watchedMax: 4, intervalMs: 100 },
   );
   if (typeof observer === 'string') return [];

@@ -346,6 +346,7 @@ export class Agent implements Provisioner {
     instance.background(this.#sharing.isBackground(core));
     running.startedUs = clock.nowUs();
     running.log.start();
+    this.#sharing.runs(instance);
     instance.invoke(running.invocation, clock.wallMs() + running.invocation.fn.config.timeoutS * 1000);
   }
 

@@ -7,6 +7,7 @@
 import { normalMask } from '../../base/core-mask.ts';
 import type { Counter } from '../../telemetry/metrics.ts';
 import type { Clock } from '../../base/clock.ts';
+import { Doze, DOZE_LIMITS } from '../machine/doze.ts';
 import { Belief, type Hint, Knowledge, KNOWLEDGE_LIMITS } from '../machine/knowledge.ts';
 import { Level, Sharing, type SharingActionHandler } from '../machine/sharing.ts';
 import type { Lease } from './contract.ts';
@@ -42,6 +43,9 @@ export class CoreSharing {
   readonly #isShared: boolean;
   readonly #watch: SleepWatch;
   readonly #machine: Sharing;
+  readonly #doze: Doze;
+  /** By seat: what is frozen since its function polls. */
+  readonly #frozen: (Instance | null)[];
   readonly #topology: Topology;
   readonly #everywhere: readonly number[];
   readonly #clock: Clock;
@@ -80,8 +84,9 @@ export class CoreSharing {
       waitedS: doors.metrics.counter('perch_sharing_waited_seconds_total'),
     };
     this.#events = events;
-    this.#watch = new SleepWatch(limits.slotCount, this.#isShared ? (doors.observe ?? null) : null, {
+    this.#watch = new SleepWatch(limits, this.#isShared ? (doors.observe ?? null) : null, {
       slept: (slot) => this.#observed(events.seatOf(slot), Belief.blocked),
+      polls: (slot) => this.#observed(events.seatOf(slot), Belief.polls),
       woke: (slot) => this.#observed(events.seatOf(slot), Belief.awake),
     });
     this.#sources = sourcesOf(sharing);
@@ -93,6 +98,11 @@ export class CoreSharing {
     const times = { lendAfterUs: LEND_AFTER_US, quantumUs: QUANTUM_US };
     this.#machine = new Sharing({ ...sharing, ...times, coreCount, extraSeatCount });
     this.#knowledge = new Knowledge({ ...KNOWLEDGE_LIMITS, seatCount: this.seatCount }, this.#machine);
+    this.#frozen = new Array<Instance | null>(this.seatCount).fill(null);
+    this.#doze = new Doze(
+      { ...DOZE_LIMITS, seatCount: this.seatCount },
+      { freeze: (seat) => this.#freeze(seat), thaw: (seat) => this.#thaw(seat) },
+    );
   }
 
   /** Seats may be open from now on. */
@@ -113,11 +123,17 @@ export class CoreSharing {
     this.#drain();
   }
 
+  /** The instance begins with the invocation that it was given. */
+  runs(instance: Instance): void {
+    this.#watch.runs(instance);
+  }
+
   /** Its `released` follows, now or later. */
   ended(seat: number, sequence: number, warm: boolean): void {
     this.#sequences[seat] = sequence;
     this.#isWarm[seat] = warm ? 1 : 0;
     this.#knowledge.ended(seat);
+    this.#doze.wakes(seat);
     this.#machine.ended(seat, this.#clock.nowUs());
     this.#drain();
   }
@@ -131,6 +147,7 @@ export class CoreSharing {
 
   /** The instance in the slot has answered, or is gone. */
   leaves(slot: number): void {
+    for (let seat = 0; seat < this.seatCount; seat++) if (this.#frozen[seat]?.slot === slot) this.#doze.wakes(seat);
     this.#watch.leave(slot);
   }
 
@@ -185,19 +202,38 @@ export class CoreSharing {
 
   #observed(seat: number, belief: Belief): void {
     if (seat < 0) return;
-    this.#knowledge.observed(seat, belief, this.#clock.nowUs());
+    const nowUs = this.#clock.nowUs();
+    this.#knowledge.observed(seat, belief, nowUs);
+    // Where it is to run is decided first: it is thawed there.
+    this.#machine.actions.drain(this.#carryOut);
+    if (this.#knowledge.polls(seat)) this.#doze.dozes(seat, nowUs);
+    else this.#doze.wakes(seat);
     this.#drain();
   }
 
   #lookAgain(nowUs: number): void {
     if (this.#machine.nextTickUs <= nowUs) this.#machine.tick(nowUs);
+    this.#doze.tick(nowUs);
     this.#drain();
+  }
+
+  /** Where there is no freezer nothing is done by it: it is in the background, and no more. */
+  #freeze(seat: number): void {
+    const resident = this.#events.servantOf(seat);
+    this.#frozen[seat] = resident;
+    resident?.freeze();
+  }
+
+  /** Whom it froze, whoever is on the seat by now. */
+  #thaw(seat: number): void {
+    this.#frozen[seat]?.thaw();
+    this.#frozen[seat] = null;
   }
 
   /** What it wants to be ticked for comes sooner than the agent's own ticks. */
   #drain(): void {
     this.#machine.actions.drain(this.#carryOut);
-    const wantsTicks = this.#machine.nextTickUs !== Infinity;
+    const wantsTicks = this.#machine.nextTickUs !== Infinity || this.#doze.nextTickUs !== Infinity;
     if (wantsTicks === (this.#stopTicking !== null)) return;
     this.#stopTicking?.();
     this.#stopTicking = wantsTicks ? this.#clock.every(TICK_MS, () => this.#lookAgain(this.#clock.nowUs())) : null;

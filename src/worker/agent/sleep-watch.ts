@@ -1,5 +1,6 @@
 /**
- * Has an observer look at those whose invocations have run for a while: what is over within a tick costs nothing here.
+ * Has an observer look at those whose invocations have run for a while: what is over within a tick costs nothing here. Of a
+ * function of which that is known, the next ones are watched from their start.
  */
 import type { Observer, ObserverEvents } from '../observers/contract.ts';
 import type { Instance } from './instance.ts';
@@ -7,46 +8,98 @@ import type { Instance } from './instance.ts';
 /** An invocation that has run for so long is watched until its end. */
 const WATCHED_AFTER_US = 5000;
 
-export interface WatchEvents {
-  slept(slot: number): void;
-  woke(slot: number): void;
+export interface WatchCounts {
+  readonly slotCount: number;
+  readonly versionCount: number;
 }
 
 export class SleepWatch {
   readonly #observer: Observer | null;
-  /** By slot: 1 while it is watched. */
-  readonly #isWatched: Uint8Array;
+  /** By slot: who is watched, or was; null where nobody. */
+  readonly #watched: (Instance | null)[];
+  /** By slot: its invocation has ended, and it is not looked at until the next one. */
+  readonly #isResting: Uint8Array;
+  readonly #polls: Uint8Array;
   /** CPU time of the slot's instance before it was watched: of earlier invocations. */
   readonly #beforeUs: Float64Array;
+  /** By version: invocations have been watched, so that they are worth it. */
+  readonly #isLong: Uint8Array;
 
   /** `observe` null: nobody is watched. */
-  constructor(slotCount: number, observe: ((events: ObserverEvents) => Observer) | null, events: WatchEvents) {
-    this.#isWatched = new Uint8Array(slotCount);
+  constructor(
+    { slotCount, versionCount }: WatchCounts,
+    observe: ((events: ObserverEvents) => Observer) | null,
+    events: ObserverEvents,
+  ) {
+    this.#watched = new Array<Instance | null>(slotCount).fill(null);
+    this.#isResting = new Uint8Array(slotCount);
+    this.#polls = new Uint8Array(slotCount);
     this.#beforeUs = new Float64Array(slotCount);
-    this.#observer = observe?.({ slept: (slot) => events.slept(slot), woke: (slot) => events.woke(slot) }) ?? null;
+    this.#isLong = new Uint8Array(versionCount);
+    this.#observer =
+      observe?.({
+        slept: (slot, atUs) => events.slept(slot, atUs),
+        woke: (slot, atUs) => {
+          this.#polls[slot] = 0;
+          events.woke(slot, atUs);
+        },
+        polls: (slot, atUs) => {
+          this.#polls[slot] = 1;
+          events.polls(slot, atUs);
+        },
+      }) ?? null;
+  }
+
+  /** An invocation begins. */
+  runs(instance: Instance): void {
+    if (this.#observer !== null && this.#isLong[instance.versionIndex] === 1) this.#watch(instance);
   }
 
   /** At each tick, of whoever runs an invocation. Answers the CPU time that it was seen to use for it, µs. */
   follow(instance: Instance, runUs: number): number {
     const { slot } = instance;
     if (this.#observer === null) return 0;
-    if (this.#isWatched[slot] === 1) return this.#observer.cpuUs(slot) - this.#beforeUs[slot]!;
-    const tasks = runUs < WATCHED_AFTER_US ? null : instance.tasks();
-    if (tasks === null) return 0;
-    this.#isWatched[slot] = 1;
-    this.#observer.watch(slot, tasks);
-    this.#beforeUs[slot] = this.#observer.cpuUs(slot);
+    if (this.#isWatched(instance)) return this.#observer.cpuUs(slot) - this.#beforeUs[slot]!;
+    if (runUs >= WATCHED_AFTER_US && this.#watch(instance)) this.#isLong[instance.versionIndex] = 1;
     return 0;
   }
 
   /** Its invocation is over, or it is gone. */
   leave(slot: number): void {
-    if (this.#isWatched[slot] === 0) return;
-    this.#isWatched[slot] = 0;
-    this.#observer!.unwatch(slot);
+    const instance = this.#watched[slot]!;
+    if (instance === null || this.#isResting[slot] === 1) return;
+    // What was believed of it must not be there at its next invocation.
+    if (instance.once || instance.exit !== null || this.#polls[slot] === 1) return this.#forget(slot);
+    this.#isResting[slot] = 1;
+    this.#observer!.rest(slot);
   }
 
   close(): void {
     this.#observer?.close();
+  }
+
+  #isWatched(instance: Instance): boolean {
+    return this.#watched[instance.slot] === instance && this.#isResting[instance.slot] === 0;
+  }
+
+  /** False where there is nothing to be seen. */
+  #watch(instance: Instance): boolean {
+    const { slot } = instance;
+    if (this.#isWatched(instance)) return true;
+    const tasks = instance.tasks();
+    if (tasks === null) return false;
+    if (this.#watched[slot] !== instance) this.#forget(slot);
+    this.#watched[slot] = instance;
+    this.#isResting[slot] = 0;
+    this.#observer!.watch(slot, tasks);
+    this.#beforeUs[slot] = this.#observer!.cpuUs(slot);
+    return true;
+  }
+
+  #forget(slot: number): void {
+    if (this.#watched[slot] !== null) this.#observer!.unwatch(slot);
+    this.#watched[slot] = null;
+    this.#isResting[slot] = 0;
+    this.#polls[slot] = 0;
   }
 }

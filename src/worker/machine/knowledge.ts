@@ -161,6 +161,11 @@ export class Knowledge {
     return this.#sources[seat] !== 0 && this.#told[seat] !== Belief.awake;
   }
 
+  /** A trusted source says that it polls. */
+  polls(seat: number): boolean {
+    return this.#sources[seat] !== 0 && this.#trusted(seat) === Belief.polls;
+  }
+
   /** Its hints count for nothing now: it has said that it sleeps, and used a core. */
   isDistrusted(seat: number, nowUs: number): boolean {
     return nowUs < this.#distrustedUntilUs[seat]!;

@@ -3,8 +3,13 @@
  *
  * - A sandbox is awake while one of its threads can run, whether it has a CPU or not. It is taken for awake when the watch
  *   begins, so the first that is said of it is that it slept.
- * - Of each slot `slept` and `woke` come in turns, and their moments never go back. A sleep that begins and ends between
- *   two looks need not be told.
+ * - Of each slot `slept` or `polls`, and `woke`, come in turns, and their moments never go back. A sleep that begins and
+ *   ends between two looks need not be told.
+ * - A sandbox polls while its only thread that can run asks for input again and again, without waiting and in vain; nothing
+ *   has come for its sockets meanwhile, and it has sent nothing. `polls` is told of the moment that this was seen. `woke`
+ *   follows when something comes for one of its sockets, when it sends something, or when it is seen to use CPU time for
+ *   anything else. That it is frozen for a while, and let go on, is part of polling: nothing is told of it. What polls is not
+ *   said to have slept, whether it blocks or not, before it woke. Not every observer can see it.
  * - Nothing is said within `watch` and `unwatch`, nor after `unwatch`. An observer is wrong rather than late: what it says counts for
  *   throughput only, never for who may run (docs/decisions/012-sharing-cores.md).
  */
@@ -19,12 +24,18 @@ export interface Watched {
 export interface ObserverEvents {
   /** Moments are those of the clock that the observer was given. */
   slept(slot: number, atUs: number): void;
+  polls(slot: number, atUs: number): void;
   woke(slot: number, atUs: number): void;
 }
 
 export interface Observer {
-  /** Once for each slot, until `unwatch`. */
+  /** Once for each slot, until `rest` or `unwatch`. It is taken for awake. */
   watch(slot: number, watched: Watched): void;
+  /**
+   * Nothing is told of it from now on until `watch` with the same sandbox, before which it is not unwatched: it serves
+   * nobody for now. An observer may as well unwatch it. Nothing happens where it is not watched.
+   */
+  rest(slot: number): void;
   /** Nothing happens where it is not watched. */
   unwatch(slot: number): void;
   /** CPU time that it has used so far, µs; 0 where it is not watched or gone. */

@@ -48,6 +48,10 @@ export class SamplingObserver implements Observer {
     this.#stop ??= this.#clock.every(this.#intervalMs, () => this.#look());
   }
 
+  rest(slot: number): void {
+    this.unwatch(slot);
+  }
+
   unwatch(slot: number): void {
     this.#subjects.get(slot)?.close();
     this.#subjects.delete(slot);

@@ -85,6 +85,7 @@ export class Sleeper implements Watched {
 
 export interface Told {
   readonly isAsleep: boolean;
+  readonly isPoll?: true;
   readonly atUs: number;
 }
 
@@ -94,6 +95,10 @@ export class Hearer implements ObserverEvents {
 
   slept(slot: number, atUs: number): void {
     this.#hear(slot, { isAsleep: true, atUs });
+  }
+
+  polls(slot: number, atUs: number): void {
+    this.#hear(slot, { isAsleep: true, isPoll: true, atUs });
   }
 
   woke(slot: number, atUs: number): void {

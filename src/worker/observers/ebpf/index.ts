@@ -6,9 +6,18 @@
  * What is told are moments of the kernel, to the microsecond; they are told at the next tick. Of several sleeps between two
  * ticks only the last is told, and one that began and ended between two only if it lasted longer than a tick.
  *
- * A place, as 32-bit words: [runnable threads, changes, slept ns (2), woke ns (2), number of the watch, unused].
+ * A place, as 32-bit words: [runnable threads, changes, slept ns (2), woke ns (2), number of the watch, inputs, sends,
+ * unused, polled ns (2), of that without a break (2), unused (2)].
  *
- * Budget: a tick looks at one word for each watched sandbox in which nothing happened, and allocates nothing. `npm run
+ *     awake ──has polled for POLLED_US without a break──▶ polls ──input, or it sends──▶ awake
+ *                                                               ──CPU time that it did not poll in──▶ awake, polls only
+ *                                                                 after twice as long a run, until there is input
+ *
+ * A poller is likely to be frozen, and to be thawed for a moment now and then. So threads that stop and run again mean
+ * nothing while it polls; what it does in those moments is judged when it is off its CPU, since the kernel has counted all
+ * of its CPU time only then.
+ *
+ * Budget: a tick looks at two words for each watched sandbox in which nothing happened, and allocates nothing. `npm run
  * bench -- sleep` says what a tick costs.
  */
 import { existsSync, statSync } from 'node:fs';
@@ -21,12 +30,23 @@ import type { Observer, ObserverEvents, Watched } from '../contract.ts';
 import { type CpuTime, openCpuTime } from '../cpu-time.ts';
 import { openProc, type Proc } from '../proc.ts';
 import { runnableThreads } from '../threads.ts';
-import { BpfObject, libbpfMissing } from './libbpf.ts';
+import { BpfObject, libbpfMissing, type OptionalProgram } from './libbpf.ts';
 
 const INTERVAL_MS = 1;
 const OBJECT_FILE = fileURLToPath(new URL('./sleep.bpf.o', import.meta.url));
 const PROGRAMS = ['on_switch', 'on_wakeup', 'on_wakeup_new', 'on_fork', 'on_exit', 'on_exec'] as const;
-const PLACE_WORDS = 8;
+/** Without it nobody would see what a poller waits for. */
+const INPUT: OptionalProgram = { name: 'on_input', target: 'sk_data_ready' };
+const POLLING: readonly OptionalProgram[] = [
+  { name: 'on_answer', target: 'sys_exit' },
+  { name: 'on_send', target: 'sock_send_length' },
+];
+const PLACE_WORDS = 16;
+/** So long it polls before it is said to; the longest that it has to after it was said to and did something else. */
+const POLLED_US = 200;
+const POLLED_US_MAX = 1_000_000;
+/** CPU time of a poller that is judged at once. */
+const JUDGED_US = 150;
 const PLACE_BYTES = PLACE_WORDS * 4;
 /** A place that was left rests while this many others are taken, until what was under way in it is over. */
 const PLACES_RESTING = 64;
@@ -72,10 +92,12 @@ export function openEbpf(events: ObserverEvents, options: EbpfOptions): Observer
   const placeCount = options.watchedMax + PLACES_RESTING;
   const threads = Math.min(THREADS_MAX, options.watchedMax * THREADS_PER_SANDBOX);
   const sizes = { cgroups: options.watchedMax, processes: threads, threads, places: placeCount };
-  const object = BpfObject.load(OBJECT_FILE, sizes);
+  const input = BpfObject.known([INPUT]);
+  const optional = input.length === 0 ? [] : [...input, ...BpfObject.known(POLLING)];
+  const object = BpfObject.load(OBJECT_FILE, sizes, optional);
   if (typeof object === 'string') return object;
   const shared = object.share('places', placeCount * PLACE_BYTES);
-  const failure = typeof shared === 'string' ? shared : object.attach(PROGRAMS);
+  const failure = typeof shared === 'string' ? shared : object.attach([...PROGRAMS, ...optional]);
   if (typeof shared !== 'string' && failure === '') return new EbpfObserver(events, options, object, shared);
   object.close();
   return failure;
@@ -89,11 +111,19 @@ interface Subject {
   readonly map: 'cgroups' | 'processes';
   readonly keys: readonly Uint8Array[];
   /** As it was told last. */
-  isAsleep: boolean;
+  state: 'awake' | 'asleep' | 'polls';
   toldUs: number;
   changes: number;
   /** The place has a count and moments that do not fit; the next look believes the count. */
   isOdd: boolean;
+  /** Nobody wants to be told of it. */
+  isResting: boolean;
+  /** Inputs and sends when it was said to poll; CPU time and time polled up to which it has been judged. */
+  traffic: number;
+  judgedCpuUs: number;
+  judgedPolledUs: number;
+  /** How long it has to poll before it is said to. */
+  polledUs: number;
 }
 
 class EbpfObserver implements Observer {
@@ -108,6 +138,8 @@ class EbpfObserver implements Observer {
   readonly #free: number[];
   readonly #subjects = new Map<number, Subject>();
   #watchCount = 0;
+  /** Of those, how many do not rest. */
+  #activeCount = 0;
   #stop: (() => void) | null = null;
   #isClosed = false;
 
@@ -123,7 +155,48 @@ class EbpfObserver implements Observer {
   }
 
   watch(slot: number, watched: Watched): void {
-    assert(!this.#isClosed && !this.#subjects.has(slot), `slot ${slot} cannot be watched, or is already`);
+    const known = this.#subjects.get(slot);
+    assert(
+      !this.#isClosed && (known === undefined || known.isResting),
+      `slot ${slot} cannot be watched, or is already`,
+    );
+    if (known === undefined) this.#begin(slot, watched);
+    else this.#resume(known);
+    this.#activeCount++;
+    this.#stop ??= this.#clock.every(this.#intervalMs, () => this.#look());
+  }
+
+  /** The programs go on: to watch it again costs nothing. */
+  rest(slot: number): void {
+    const subject = this.#subjects.get(slot);
+    if (subject === undefined || subject.isResting) return;
+    subject.isResting = true;
+    this.#leave();
+  }
+
+  unwatch(slot: number): void {
+    const subject = this.#subjects.get(slot);
+    if (subject === undefined) return;
+    this.#subjects.delete(slot);
+    for (const key of subject.keys) this.#object.remove(subject.map, key);
+    this.#words[subject.place * PLACE_WORDS + 6] = 0;
+    this.#free.push(subject.place);
+    subject.cpu.close();
+    if (!subject.isResting) this.#leave();
+  }
+
+  cpuUs(slot: number): number {
+    return this.#subjects.get(slot)?.cpu.readUs() ?? 0;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    for (const slot of this.#subjects.keys()) this.unwatch(slot);
+    this.#isClosed = true;
+    this.#object.close();
+  }
+
+  #begin(slot: number, watched: Watched): void {
     const place = this.#free.shift();
     assert(place !== undefined, 'more sandboxes are watched than there is room for');
     // Wraps around after four billion, and is never 0, which is nobody's.
@@ -141,40 +214,79 @@ class EbpfObserver implements Observer {
       this.#object.run('seed', words(id, place, this.#watchCount));
     }
     const cpu = openCpuTime(this.#proc, watched);
-    const state = { isAsleep: false, toldUs: this.#clock.nowUs(), changes: -1, isOdd: false };
-    this.#subjects.set(slot, { slot, place, cpu, map, keys, ...state });
-    this.#stop ??= this.#clock.every(this.#intervalMs, () => this.#look());
+    const told = { state: 'awake', toldUs: this.#clock.nowUs(), changes: -1, isOdd: false, isResting: false } as const;
+    const polling = { traffic: 0, judgedCpuUs: 0, judgedPolledUs: 0, polledUs: POLLED_US };
+    this.#subjects.set(slot, { slot, place, cpu, map, keys, ...told, ...polling });
   }
 
-  unwatch(slot: number): void {
-    const subject = this.#subjects.get(slot);
-    if (subject === undefined) return;
-    this.#subjects.delete(slot);
-    for (const key of subject.keys) this.#object.remove(subject.map, key);
-    this.#words[subject.place * PLACE_WORDS + 6] = 0;
-    this.#free.push(subject.place);
-    subject.cpu.close();
-    if (this.#subjects.size > 0) return;
+  #resume(subject: Subject): void {
+    subject.isResting = false;
+    subject.polledUs = POLLED_US;
+    this.#takeForAwake(subject, this.#clock.nowUs());
+  }
+
+  #leave(): void {
+    if (--this.#activeCount > 0) return;
     this.#stop?.();
     this.#stop = null;
   }
 
-  cpuUs(slot: number): number {
-    return this.#subjects.get(slot)?.cpu.readUs() ?? 0;
-  }
-
-  close(): void {
-    if (this.#isClosed) return;
-    for (const slot of this.#subjects.keys()) this.unwatch(slot);
-    this.#isClosed = true;
-    this.#object.close();
-  }
-
   #look(): void {
     for (const subject of this.#subjects.values()) {
-      const changes = this.#words[subject.place * PLACE_WORDS + 1] as number;
+      if (subject.isResting) continue;
+      if (subject.state === 'polls') {
+        this.#lookAtPoller(subject);
+        continue;
+      }
+      const at = subject.place * PLACE_WORDS;
+      const changes = this.#words[at + 1] as number;
       if (changes !== subject.changes || subject.isOdd) this.#lookAt(subject, changes);
+      // No run is as long as what its upper word counts.
+      if (this.#words[at + 12]! >= subject.polledUs * 1000 && subject.state === 'awake') this.#beginsToPoll(subject);
     }
+  }
+
+  #beginsToPoll(subject: Subject): void {
+    if (!this.#isHeard(subject)) return;
+    subject.traffic = this.#trafficOf(subject);
+    // It was counted up to the last tick of the kernel; what is missing was polled too, and is counted in its favour.
+    subject.judgedCpuUs = subject.cpu.readUs();
+    subject.judgedPolledUs = this.#polledUs(subject);
+    this.#tell(subject, 'polls', this.#clock.nowUs());
+  }
+
+  #lookAtPoller(subject: Subject): void {
+    const nowUs = this.#clock.nowUs();
+    if (this.#trafficOf(subject) !== subject.traffic) {
+      subject.polledUs = POLLED_US;
+      return this.#wakesPoller(subject, nowUs);
+    }
+    const at = subject.place * PLACE_WORDS;
+    const changes = this.#words[at + 1] as number;
+    if (changes === subject.changes || this.#words[at] !== 0) return;
+    subject.changes = changes;
+    const usedUs = subject.cpu.readUs() - subject.judgedCpuUs;
+    if (usedUs < JUDGED_US) return;
+    const polledUs = this.#polledUs(subject) - subject.judgedPolledUs;
+    subject.judgedCpuUs += usedUs;
+    subject.judgedPolledUs += polledUs;
+    if (polledUs * 2 >= usedUs) return;
+    subject.polledUs = Math.min(subject.polledUs * 2, POLLED_US_MAX);
+    this.#wakesPoller(subject, nowUs);
+  }
+
+  #wakesPoller(subject: Subject, nowUs: number): void {
+    this.#takeForAwake(subject, nowUs);
+    this.#events.woke(subject.slot, subject.toldUs);
+  }
+
+  /** The next look sees how it is. What it polled so far is over. */
+  #takeForAwake(subject: Subject, nowUs: number): void {
+    subject.state = 'awake';
+    subject.toldUs = Math.max(subject.toldUs, nowUs);
+    subject.changes = -1;
+    subject.isOdd = false;
+    this.#words.fill(0, subject.place * PLACE_WORDS + 12, subject.place * PLACE_WORDS + 14);
   }
 
   #lookAt(subject: Subject, changes: number): void {
@@ -195,26 +307,42 @@ class EbpfObserver implements Observer {
   }
 
   #tellAsleep(subject: Subject, sleptUs: number, wokeUs: number): void {
-    if (subject.isAsleep && sleptUs <= subject.toldUs) return;
-    if (subject.isAsleep) this.#tell(subject, false, wokeUs);
-    this.#tell(subject, true, sleptUs);
+    const wasAsleep = subject.state === 'asleep';
+    if (wasAsleep && sleptUs <= subject.toldUs) return;
+    if (wasAsleep) this.#tell(subject, 'awake', wokeUs);
+    this.#tell(subject, 'asleep', sleptUs);
   }
 
   #tellAwake(subject: Subject, wokeUs: number, sleptUs: number): void {
-    if (subject.isAsleep) return this.#tell(subject, false, wokeUs);
+    if (subject.state === 'asleep') return this.#tell(subject, 'awake', wokeUs);
     // It is over already: worth telling only where somebody could have made use of it.
     if (sleptUs < subject.toldUs || wokeUs - sleptUs < this.#intervalMs * 1000) return;
-    this.#tell(subject, true, sleptUs);
-    this.#tell(subject, false, wokeUs);
+    this.#tell(subject, 'asleep', sleptUs);
+    this.#tell(subject, 'awake', wokeUs);
   }
 
-  #tell(subject: Subject, isAsleep: boolean, atUs: number): void {
-    subject.isAsleep = isAsleep;
+  #tell(subject: Subject, state: Subject['state'], atUs: number): void {
+    subject.state = state;
     subject.toldUs = Math.max(atUs, subject.toldUs);
-    // Whoever hears may have unwatched it meanwhile.
-    if (this.#subjects.get(subject.slot) !== subject) return;
-    if (isAsleep) this.#events.slept(subject.slot, subject.toldUs);
+    if (!this.#isHeard(subject)) return;
+    if (state === 'asleep') this.#events.slept(subject.slot, subject.toldUs);
+    else if (state === 'polls') this.#events.polls(subject.slot, subject.toldUs);
     else this.#events.woke(subject.slot, subject.toldUs);
+  }
+
+  /** Whoever hears may have unwatched it meanwhile. */
+  #isHeard(subject: Subject): boolean {
+    return this.#subjects.get(subject.slot) === subject && !subject.isResting;
+  }
+
+  #trafficOf({ place }: Subject): number {
+    const at = place * PLACE_WORDS;
+    return (this.#words[at + 7]! + this.#words[at + 8]!) >>> 0;
+  }
+
+  #polledUs({ place }: Subject): number {
+    const at = place * PLACE_WORDS + 10;
+    return this.#words[at + 1]! * US_PER_WORD_OF_NS + this.#words[at]! / 1000;
   }
 
   /** Beyond 2⁵³ ns, after 104 days, it is right to two nanoseconds instead of to one. */

@@ -44,6 +44,8 @@ interface Calls {
   readonly setMaxEntries: Call<number>;
   readonly mapFd: Call<number>;
   readonly findProgram: Call<Pointer>;
+  readonly setAutoload: Call<number>;
+  readonly findKernelType: Call<number>;
   readonly programFd: Call<number>;
   readonly attach: Call<Pointer>;
   readonly destroyLink: Call<number>;
@@ -84,6 +86,8 @@ function bind(): Bound | string {
       setMaxEntries: of('int bpf_map__set_max_entries(void *map, uint32_t count)'),
       mapFd: of('int bpf_map__fd(void *map)'),
       findProgram: of('void *bpf_object__find_program_by_name(void *object, const char *name)'),
+      setAutoload: of('int bpf_program__set_autoload(void *program, bool load)'),
+      findKernelType: of('int libbpf_find_vmlinux_btf_id(const char *name, int kind)'),
       programFd: of('int bpf_program__fd(void *program)'),
       attach: of('void *bpf_program__attach(void *program)'),
       destroyLink: of('int bpf_link__destroy(void *link)'),
@@ -95,6 +99,15 @@ function bind(): Bound | string {
     },
   };
 }
+
+/** A program that is loaded where the kernel has the tracepoint that it hangs on, and left out elsewhere. */
+export interface OptionalProgram {
+  readonly name: string;
+  readonly target: string;
+}
+
+/** Of enum bpf_attach_type. */
+const TRACEPOINT = 23;
 
 let bound: Bound | string | undefined;
 
@@ -119,20 +132,36 @@ export class BpfObject {
     this.#object = object;
   }
 
-  /** `sizes`: how many entries each map has. Answers why it does not load, where it does not. */
-  static load(file: string, sizes: Readonly<Record<string, number>>): BpfObject | string {
+  /**
+   * `sizes`: how many entries each map has. `optional`: programs that are loaded only when they are asked for. Answers why it
+   * does not load, where it does not.
+   */
+  static load(
+    file: string,
+    sizes: Readonly<Record<string, number>>,
+    optional: readonly string[] = [],
+  ): BpfObject | string {
     bound ??= bind();
     if (typeof bound === 'string') return bound;
     const { calls, koffi } = bound;
     const opened = calls.openFile(file, null);
     if (opened === null) return `${file} cannot be opened: error ${koffi.errno()}`;
     for (const [name, count] of Object.entries(sizes)) calls.setMaxEntries(calls.findMap(opened, name), count);
+    for (const name of optional) calls.setAutoload(calls.findProgram(opened, name), true);
     const result = calls.load(opened);
     if (result !== 0) {
       calls.closeObject(opened);
       return `the kernel does not load ${file}: error ${-result}`;
     }
     return new BpfObject(bound, opened);
+  }
+
+  /** Those of them that this kernel can have. */
+  static known(programs: readonly OptionalProgram[]): readonly string[] {
+    bound ??= bind();
+    if (typeof bound === 'string') return [];
+    const { calls } = bound;
+    return programs.filter(({ target }) => calls.findKernelType(target, TRACEPOINT) > 0).map(({ name }) => name);
   }
 
   /** '' or why one of them does not attach. */

@@ -10,6 +10,11 @@
  * - `threads` has what is known of each. Events of one thread come one after the other (the kernel holds its locks), so
  *   only the counts are atomic.
  * - Threads that could run before they were watched make no event. `seed` is told of them.
+ * - Polling: calls that ask for input and come back with nothing, one soon after the other, by the only thread that can
+ *   run. The time between two of them is time polled; a run of it ends with input, with something sent, and with time in
+ *   which nothing was asked. They are seen where system calls end, which puts each call of each process of the machine on
+ *   its slow way while somebody is watched. Programs at the ends of the few functions of the kernel in question would spare
+ *   the others that; not every kernel lets them be loaded.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_core_read.h>
@@ -38,9 +43,24 @@ struct task_struct {
   struct signal_struct *signal;
   struct css_set *cgroups;
 } __attribute__((preserve_access_index));
+struct sock_cgroup_data {
+  struct cgroup *cgroup;
+} __attribute__((preserve_access_index));
+struct sock {
+  struct sock_cgroup_data sk_cgrp_data;
+} __attribute__((preserve_access_index));
+struct pt_regs___x86 {
+  unsigned long orig_ax;
+} __attribute__((preserve_access_index));
+struct pt_regs___arm64 {
+  int syscallno;
+} __attribute__((preserve_access_index));
 
 #define STATE_DEAD 0x80
 #define ONE_CHANGE (1ULL << 32)
+#define TRY_AGAIN 11
+/* What is done between two calls and takes longer is work. */
+#define POLL_GAP_NS 50000
 
 struct watch {
   __u32 place;
@@ -56,12 +76,22 @@ struct place {
   __u64 woke_ns;
   /* Of the watch that it is for, 0 for none: what belongs to an earlier one changes nothing. */
   __u32 number;
+  /* Times that one of its sockets had something to read, and that it sent something. */
+  __u32 inputs;
+  __u32 sends;
   __u32 unused;
+  __u64 polled_ns;
+  /* Of that, without a break up to now. */
+  __u64 run_ns;
+  __u64 unused_too;
 };
 
 struct thread {
   struct watch watch;
   __u32 runnable;
+  /* Inputs and sends of its sandbox at its last call that came back with nothing. */
+  __u32 seen;
+  __u64 asked_ns;
 };
 
 struct {
@@ -207,6 +237,89 @@ int BPF_PROG(on_exec, struct task_struct *task, int old) {
     stops(before, watch);
   }
   bpf_map_delete_elem(&threads, &before);
+  return 0;
+}
+
+static __always_inline int asked_in_vain(void) {
+  struct task_struct *task = bpf_get_current_task_btf();
+  struct watch *watch = watch_of(task);
+  if (!watch) return 0;
+  __u32 index = watch->place;
+  struct place *place = bpf_map_lookup_elem(&places, &index);
+  if (!place || place->number != watch->number) return 0;
+  __u32 id = task->pid;
+  struct thread *known = bpf_map_lookup_elem(&threads, &id);
+  if (!known || known->watch.number != watch->number) return 0;
+  __u64 now = bpf_ktime_get_ns();
+  __u64 gap = now - known->asked_ns;
+  __u32 seen = place->inputs + place->sends;
+  int goes_on = gap < POLL_GAP_NS && known->seen == seen && (__u32)place->word == 1;
+  known->asked_ns = now;
+  known->seen = seen;
+  if (goes_on) {
+    place->polled_ns += gap;
+    place->run_ns += gap;
+  } else {
+    place->run_ns = 0;
+  }
+  return 0;
+}
+
+/* Whether a call that answered 0 asked whether there is something to read, or to do. */
+static __always_inline int asks(struct pt_regs *regs) {
+  struct pt_regs___x86 *x86 = (void *)regs;
+  if (bpf_core_field_exists(x86->orig_ax)) {
+    switch (x86->orig_ax) {
+      case 7:   /* poll */
+      case 23:  /* select */
+      case 232: /* epoll_wait */
+      case 270: /* pselect6 */
+      case 271: /* ppoll */
+      case 281: /* epoll_pwait */
+      case 441: /* epoll_pwait2 */
+        return 1;
+    }
+    return 0;
+  }
+  struct pt_regs___arm64 *arm64 = (void *)regs;
+  if (!bpf_core_field_exists(arm64->syscallno)) return 0;
+  switch (arm64->syscallno) {
+    case 22:  /* epoll_pwait */
+    case 72:  /* pselect6 */
+    case 73:  /* ppoll */
+    case 441: /* epoll_pwait2 */
+      return 1;
+  }
+  return 0;
+}
+
+/* Whether it waited does not matter: who waits for longer than the gap does not poll. */
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(on_answer, struct pt_regs *regs, long result) {
+  if (result == -TRY_AGAIN || (result == 0 && asks(regs))) return asked_in_vain();
+  return 0;
+}
+
+SEC("?tp_btf/sock_send_length")
+int BPF_PROG(on_send, struct sock *socket, int result, int flags) {
+  if (result <= 0) return 0;
+  struct watch *watch = watch_of(bpf_get_current_task_btf());
+  if (!watch) return 0;
+  __u32 index = watch->place;
+  struct place *place = bpf_map_lookup_elem(&places, &index);
+  if (place && place->number == watch->number) __sync_fetch_and_add(&place->sends, 1);
+  return 0;
+}
+
+/* A socket belongs to the cgroup in which it was made, whatever its network. */
+SEC("?tp_btf/sk_data_ready")
+int BPF_PROG(on_input, struct sock *socket) {
+  __u64 id = socket->sk_cgrp_data.cgroup->kn->id;
+  struct watch *watch = bpf_map_lookup_elem(&cgroups, &id);
+  if (!watch) return 0;
+  __u32 index = watch->place;
+  struct place *place = bpf_map_lookup_elem(&places, &index);
+  if (place && place->number == watch->number) __sync_fetch_and_add(&place->inputs, 1);
   return 0;
 }
 
