@@ -2,6 +2,7 @@
 import { ATTEMPTS, ZYGOTE_ATTEMPTS } from './attempts.ts';
 import { EXHAUSTIONS, FORGERIES, ZYGOTE_EXHAUSTIONS } from './exhaustion.ts';
 import { LEFTOVERS, TERMINAL } from './leftovers.ts';
+import { SHARING_ROWS } from './sharing.ts';
 import { WASM_ATTEMPTS } from './wasm.ts';
 
 interface Row {
@@ -13,6 +14,7 @@ const BREAKOUT = 'breakout';
 const FRESH = 'fresh';
 const EXHAUSTION = 'exhaustion';
 const CGROUPS = 'cgroups';
+const SHARING = 'sharing';
 
 /** What has a test of its own rather than an entry in a list. */
 const LEFTOVERS_TOO: readonly Row[] = [
@@ -66,5 +68,6 @@ export const TABLES: Readonly<Record<string, readonly string[]>> = {
   'Leave something for the next invocation': rows(FRESH, [...LEFTOVERS, ...LEFTOVERS_TOO]),
   'Use up what others need': rows(EXHAUSTION, [...EXHAUSTIONS, ...ZYGOTE_EXHAUSTIONS]),
   "Answer what is another's": rows(EXHAUSTION, FORGERIES),
+  'Take a core that others use': rows(SHARING, SHARING_ROWS),
   WebAssembly: rows(BREAKOUT, [...WASM_ATTEMPTS, ...WASM_ROWS]),
 };
