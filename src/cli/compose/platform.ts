@@ -15,10 +15,11 @@ import { localView } from '../../scheduler/server/local-view.ts';
 import { schedulerMetrics } from '../../scheduler/server/scheduler-metrics.ts';
 import { openEmbeddedStore } from '../../store/embedded/embedded-store.ts';
 import { LogFiles } from '../../store/log-files.ts';
-import { StoreError } from '../../store/store.ts';
+import { type Store, StoreError } from '../../store/store.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import type { Agent } from '../../worker/agent/agent.ts';
 import { extraSeatCountOf } from '../../worker/agent/sharing-setting.ts';
+import type { KnowledgeDoor } from '../../worker/agent/directed-seats.ts';
 import type { Topology } from '../../worker/agent/topology.ts';
 import { codeCacheMetrics } from '../../worker/code/code-cache-metrics.ts';
 import { findRuntime } from '../../worker/runtimes/index.ts';
@@ -78,7 +79,7 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
   );
   const agent = makeAgent(
     options,
-    { account: options, codes: codeCache, logs, metrics, backend },
+    { account: options, codes: codeCache, logs, metrics, backend, knowledge: knowledgeDoor(store) },
     {
       released: (core, sequence, warm) => dispatcher.released(core, sequence, warm),
       warmed: (versionIndex) => scheduler.warmed(versionIndex),
@@ -131,6 +132,13 @@ async function endInvocations(gateway: Gateway, runner: AsyncRunner, agent: Agen
   runner.abandon();
   await agent.stop();
   await answered;
+}
+
+function knowledgeDoor(store: Store): KnowledgeDoor {
+  return {
+    of: (functionName) => store.getFunction(functionName)?.knowledge ?? null,
+    onChange: (listener) => store.onChange(listener),
+  };
 }
 
 function makeScheduler(options: PlatformOptions, metrics: Metrics): LocalScheduler {

@@ -12,6 +12,7 @@ import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { Agent } from '../../worker/agent/agent.ts';
 import type { CodeSupply } from '../../worker/agent/contract.ts';
+import type { KnowledgeDoor } from '../../worker/agent/directed-seats.ts';
 import type { SharingSetting } from '../../worker/agent/sharing-setting.ts';
 import type { AgentEvents } from '../../worker/agent/setting.ts';
 import type { Topology } from '../../worker/agent/topology.ts';
@@ -43,6 +44,8 @@ export interface AgentNeeds {
   readonly logs: LogStore;
   readonly metrics: Metrics;
   readonly backend: SandboxBackend;
+  /** Absent: nothing is said of any function. */
+  readonly knowledge?: KnowledgeDoor;
 }
 
 /** Instances together get this share of the machine's memory, unless told otherwise. */

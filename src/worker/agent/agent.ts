@@ -6,10 +6,11 @@
  * system call to pin only when the instance changes cores. Checked by `npm run bench -- invoke`.
  */
 import { assert } from '../../base/assert.ts';
-import { type Isolation, isDedicated } from '../../store/settings.ts';
+import type { Isolation } from '../../store/settings.ts';
 import type { FunctionVersion } from '../../store/store.ts';
 import { FrameKind } from '../../wire/instance-frame.ts';
 import { type ActionHandler, type Ending, Kill, SlotState } from '../machine/actions.ts';
+import { EventKind } from '../machine/rules.ts';
 import { WorkerMachine } from '../machine/worker.ts';
 import { runtimeOf } from '../runtimes/index.ts';
 import type { ExitReason } from '../sandbox/contract.ts';
@@ -191,7 +192,7 @@ export class Agent implements Provisioner {
     }
     const slot = this.#machine.slotOf(lease.core);
     if (this.#machine.stateOf(slot) === SlotState.awaiting) running.start = 'cold';
-    this.#sharing.began(lease, isDedicated(invocation.fn.config));
+    this.#sharing.began(lease, invocation.fn);
     this.#drain();
   }
 
@@ -346,6 +347,7 @@ export class Agent implements Provisioner {
     instance.background(this.#sharing.isBackground(core));
     running.startedUs = clock.nowUs();
     running.log.start();
+    this.#sharing.event(core, EventKind.started);
     this.#sharing.runs(instance);
     instance.invoke(running.invocation, clock.wallMs() + running.invocation.fn.config.timeoutS * 1000);
   }

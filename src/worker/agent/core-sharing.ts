@@ -7,10 +7,14 @@
 import { normalMask } from '../../base/core-mask.ts';
 import type { Counter } from '../../telemetry/metrics.ts';
 import type { Clock } from '../../base/clock.ts';
+import { isDedicated } from '../../store/settings.ts';
+import type { FunctionVersion } from '../../store/store.ts';
 import { Doze, DOZE_LIMITS } from '../machine/doze.ts';
 import { Belief, type Hint, Knowledge, KNOWLEDGE_LIMITS } from '../machine/knowledge.ts';
+import { EventKind } from '../machine/rules.ts';
 import { Level, Sharing, type SharingActionHandler } from '../machine/sharing.ts';
 import type { Lease } from './contract.ts';
+import { DirectedSeats } from './directed-seats.ts';
 import type { Instance } from './instance.ts';
 import type { AgentDoors, AgentSetting } from './setting.ts';
 import { extraSeatCountOf, NO_SHARING, sourcesOf } from './sharing-setting.ts';
@@ -22,6 +26,9 @@ const LEND_AFTER_US = 1000;
 const TICK_MS = 1;
 /** CPU time that makes a difference between two who both want a core. */
 const QUANTUM_US = 20_000;
+
+/** By belief: what rules call it when an observer sees it. */
+const SEEN_AS = [EventKind.woken, EventKind.blocked, EventKind.polling] as const;
 
 export interface SharingEvents {
   /** What the seat's invocation runs in. Null: nothing is there yet; `cpusOf` and `isBackground` say where it begins. */
@@ -55,7 +62,7 @@ export class CoreSharing {
   readonly #sequences: Uint32Array;
   readonly #isWarm: Uint8Array;
   readonly #knowledge: Knowledge;
-  readonly #sources: number;
+  readonly #directed: DirectedSeats;
   /** By seat: the CPU time that its invocation was last seen to have used, and when. */
   readonly #cpuUs: Float64Array;
   readonly #seenUs: Float64Array;
@@ -89,7 +96,6 @@ export class CoreSharing {
       polls: (slot) => this.#observed(events.seatOf(slot), Belief.polls),
       woke: (slot) => this.#observed(events.seatOf(slot), Belief.awake),
     });
-    this.#sources = sourcesOf(sharing);
     this.#cpuUs = new Float64Array(this.seatCount);
     this.#seenUs = new Float64Array(this.seatCount);
     this.#waitedUs = new Float64Array(this.seatCount);
@@ -98,6 +104,17 @@ export class CoreSharing {
     const times = { lendAfterUs: LEND_AFTER_US, quantumUs: QUANTUM_US };
     this.#machine = new Sharing({ ...sharing, ...times, coreCount, extraSeatCount });
     this.#knowledge = new Knowledge({ ...KNOWLEDGE_LIMITS, seatCount: this.seatCount }, this.#machine);
+    this.#directed = new DirectedSeats({
+      seatCount: this.seatCount,
+      sources: this.#isShared ? sourcesOf(sharing) : 0,
+      knowledge: this.#knowledge,
+      door: this.#isShared ? (doors.knowledge ?? null) : null,
+      log: doors.log,
+    });
+    this.#directed.follow(
+      () => this.#clock.nowUs(),
+      () => this.#letGo(),
+    );
     this.#frozen = new Array<Instance | null>(this.seatCount).fill(null);
     this.#doze = new Doze(
       { ...DOZE_LIMITS, seatCount: this.seatCount },
@@ -110,13 +127,13 @@ export class CoreSharing {
     this.#drain();
   }
 
-  began({ core, mask = 0 }: Lease, isDedicated: boolean): void {
+  began({ core, mask = 0 }: Lease, { functionName, config }: FunctionVersion): void {
     const nowUs = this.#clock.nowUs();
     const several = normalMask(mask);
-    if (several === 0) this.#machine.began(core, nowUs, isDedicated);
+    if (several === 0) this.#machine.began(core, nowUs, isDedicated(config));
     else this.#machine.beganSeveral(core, several, nowUs);
     if (core >= this.#topology.cores.length) this.#metrics.guests.add();
-    this.#knowledge.began(core, this.#isShared ? this.#sources : 0);
+    this.#knowledge.began(core, this.#directed.began(core, functionName));
     this.#cpuUs[core] = 0;
     this.#waitedUs[core] = 0;
     this.#seenUs[core] = nowUs;
@@ -128,11 +145,21 @@ export class CoreSharing {
     this.#watch.runs(instance);
   }
 
+  /** What the invocation on the seat was seen to do, for the rules of its operator. */
+  event(seat: number, kind: EventKind): void {
+    if (seat < 0) return;
+    this.#directed.event(seat, kind, this.#clock.nowUs());
+    this.#machine.actions.drain(this.#carryOut);
+    if (!this.#knowledge.polls(seat)) this.#doze.wakes(seat);
+    this.#drain();
+  }
+
   /** Its `released` follows, now or later. */
   ended(seat: number, sequence: number, warm: boolean): void {
     this.#sequences[seat] = sequence;
     this.#isWarm[seat] = warm ? 1 : 0;
     this.#knowledge.ended(seat);
+    this.#directed.ended(seat);
     this.#doze.wakes(seat);
     this.#machine.ended(seat, this.#clock.nowUs());
     this.#drain();
@@ -204,6 +231,7 @@ export class CoreSharing {
     if (seat < 0) return;
     const nowUs = this.#clock.nowUs();
     this.#knowledge.observed(seat, belief, nowUs);
+    this.#directed.event(seat, SEEN_AS[belief], nowUs);
     // Where it is to run is decided first: it is thawed there.
     this.#machine.actions.drain(this.#carryOut);
     if (this.#knowledge.polls(seat)) this.#doze.dozes(seat, nowUs);
@@ -212,8 +240,17 @@ export class CoreSharing {
   }
 
   #lookAgain(nowUs: number): void {
+    this.#directed.tick(nowUs);
     if (this.#machine.nextTickUs <= nowUs) this.#machine.tick(nowUs);
+    this.#letGo();
     this.#doze.tick(nowUs);
+    this.#drain();
+  }
+
+  /** Who polls no more, by the rules of its operator, is not kept frozen; and is thawed where it is to run. */
+  #letGo(): void {
+    this.#machine.actions.drain(this.#carryOut);
+    for (let seat = 0; seat < this.seatCount; seat++) if (!this.#knowledge.polls(seat)) this.#doze.wakes(seat);
     this.#drain();
   }
 
@@ -233,7 +270,8 @@ export class CoreSharing {
   /** What it wants to be ticked for comes sooner than the agent's own ticks. */
   #drain(): void {
     this.#machine.actions.drain(this.#carryOut);
-    const wantsTicks = this.#machine.nextTickUs !== Infinity || this.#doze.nextTickUs !== Infinity;
+    const nextTickUs = Math.min(this.#machine.nextTickUs, this.#doze.nextTickUs, this.#directed.nextTickUs);
+    const wantsTicks = nextTickUs !== Infinity;
     if (wantsTicks === (this.#stopTicking !== null)) return;
     this.#stopTicking?.();
     this.#stopTicking = wantsTicks ? this.#clock.every(TICK_MS, () => this.#lookAgain(this.#clock.nowUs())) : null;

@@ -7,6 +7,7 @@ import type { Metrics } from '../../telemetry/metrics.ts';
 import type { Observer, ObserverEvents } from '../observers/contract.ts';
 import type { SandboxBackend } from '../sandbox/contract.ts';
 import type { CodeSupply } from './contract.ts';
+import type { KnowledgeDoor } from './directed-seats.ts';
 import type { SharingSetting } from './sharing-setting.ts';
 import type { Topology } from './topology.ts';
 
@@ -44,6 +45,8 @@ export interface AgentDoors {
   readonly log: Log;
   /** Sees who sleeps; absent: nobody does. */
   readonly observe?: (events: ObserverEvents) => Observer;
+  /** What operators say of functions; absent: nothing. */
+  readonly knowledge?: KnowledgeDoor;
 }
 
 /** What the agent tells the scheduler. */
