@@ -91,7 +91,8 @@ export class CoreSharing {
       waitedS: doors.metrics.counter('perch_sharing_waited_seconds_total'),
     };
     this.#events = events;
-    this.#watch = new SleepWatch(limits, this.#isShared ? (doors.observe ?? null) : null, {
+    const mayStop = (slot: number): boolean => this.#knowledge.learns(events.seatOf(slot));
+    this.#watch = new SleepWatch({ ...limits, mayStop }, this.#isShared ? (doors.observe ?? null) : null, {
       slept: (slot) => this.#observed(events.seatOf(slot), Belief.blocked),
       polls: (slot) => this.#observed(events.seatOf(slot), Belief.polls),
       woke: (slot) => this.#observed(events.seatOf(slot), Belief.awake),

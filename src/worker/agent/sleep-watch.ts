@@ -8,13 +8,16 @@ import type { Instance } from './instance.ts';
 /** An invocation that has run for so long is watched until its end. */
 const WATCHED_AFTER_US = 5000;
 
-export interface WatchCounts {
+export interface WatchSetting {
   readonly slotCount: number;
   readonly versionCount: number;
+  /** Whoever polls there may be stopped before anybody has been told. */
+  readonly mayStop: (slot: number) => boolean;
 }
 
 export class SleepWatch {
   readonly #observer: Observer | null;
+  readonly #mayStop: (slot: number) => boolean;
   /** By slot: who is watched, or was; null where nobody. */
   readonly #watched: (Instance | null)[];
   /** By slot: its invocation has ended, and it is not looked at until the next one. */
@@ -27,10 +30,11 @@ export class SleepWatch {
 
   /** `observe` null: nobody is watched. */
   constructor(
-    { slotCount, versionCount }: WatchCounts,
+    { slotCount, versionCount, mayStop }: WatchSetting,
     observe: ((events: ObserverEvents) => Observer) | null,
     events: ObserverEvents,
   ) {
+    this.#mayStop = mayStop;
     this.#watched = new Array<Instance | null>(slotCount).fill(null);
     this.#isResting = new Uint8Array(slotCount);
     this.#polls = new Uint8Array(slotCount);
@@ -91,7 +95,7 @@ export class SleepWatch {
     if (this.#watched[slot] !== instance) this.#forget(slot);
     this.#watched[slot] = instance;
     this.#isResting[slot] = 0;
-    this.#observer!.watch(slot, tasks);
+    this.#observer!.watch(slot, tasks, this.#mayStop(slot));
     this.#beforeUs[slot] = this.#observer!.cpuUs(slot);
     return true;
   }

@@ -1,11 +1,11 @@
 /**
  * When a resident that polls is frozen, and when it is let go on for a moment.
  *
- *     ──dozes──▶ frozen ──after its pause──▶ slice ──after the slice──▶ frozen, for twice as long, up to the longest pause
+ *     ──dozes──▶ frozen ──after its pause──▶ slice ──after it, or dozes──▶ frozen, for twice as long, up to the longest pause
  *                   └──────────wakes, ended──────┴──▶ free: thawed
  *
  * The slices are for what nobody sees: its own timers, a file, a pipe, shared memory. Whoever believes that it polls may be wrong.
- * So, of whatever time it dozes, it is bounded what that costs:
+ * So, of whatever time it dozes, it is bounded what that costs, but for slices in which it is seen to poll:
  *
  * - it is never frozen for longer than `pauseMaxUs` and what the shell's ticks are late;
  * - of each pause and the slice after it, the slice is at least `sliceUs / (sliceUs + pauseMaxUs)`;
@@ -74,8 +74,9 @@ export class Doze {
     this.#at = new Int32Array(seatCount);
   }
 
-  /** It polls, as a source says that is trusted. Nothing happens where it dozes already. */
+  /** It polls, as a source says that is trusted. Said again in a slice, that one is over; while it is frozen it says nothing new. */
   dozes(seat: number, nowUs: number): void {
+    if (this.#state[seat] === State.slice) this.#freeze(seat, nowUs);
     if (this.#state[seat] !== State.free) return;
     this.#at[seat] = this.#count;
     this.#seats[this.#count++] = seat;

@@ -161,6 +161,11 @@ export class Knowledge {
     return this.#sources[seat] !== 0 && this.#told[seat] !== Belief.awake;
   }
 
+  /** What observers see of it counts. -1: nobody. */
+  learns(seat: number): boolean {
+    return seat >= 0 && this.#counts(seat, Source.learning);
+  }
+
   /** A trusted source says that it polls. */
   polls(seat: number): boolean {
     return this.#sources[seat] !== 0 && this.#trusted(seat) === Belief.polls;

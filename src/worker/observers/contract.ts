@@ -9,7 +9,7 @@
  *   has come for its sockets meanwhile, and it has sent nothing. `polls` is told of the moment that this was seen. `woke`
  *   follows when something comes for one of its sockets, when it sends something, or when it is seen to use CPU time for
  *   anything else. That it is frozen for a while, and let go on, is part of polling: nothing is told of it. What polls is not
- *   said to have slept, whether it blocks or not, before it woke. Not every observer can see it.
+ *   said to have slept, whether it blocks or not, before it woke; that it polls may be told again. Not every observer can see it.
  * - Nothing is said within `watch` and `unwatch`, nor after `unwatch`. An observer is wrong rather than late: what it says counts for
  *   throughput only, never for who may run (docs/decisions/012-sharing-cores.md).
  */
@@ -29,8 +29,11 @@ export interface ObserverEvents {
 }
 
 export interface Observer {
-  /** Once for each slot, until `rest` or `unwatch`. It is taken for awake. */
-  watch(slot: number, watched: Watched): void;
+  /**
+   * Once for each slot, until `rest` or `unwatch`. It is taken for awake. `mayStop`: where the observer can, it stops whoever
+   * begins to poll before it tells so, until `polls` has returned: who hears it decides what is done from then on.
+   */
+  watch(slot: number, watched: Watched, mayStop?: boolean): void;
   /**
    * Nothing is told of it from now on until `watch` with the same sandbox, before which it is not unwatched: it serves
    * nobody for now. An observer may as well unwatch it. Nothing happens where it is not watched.

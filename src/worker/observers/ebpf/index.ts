@@ -7,11 +7,13 @@
  * ticks only the last is told, and one that began and ended between two only if it lasted longer than a tick.
  *
  * A place, as 32-bit words: [runnable threads, changes, slept ns (2), woke ns (2), number of the watch, inputs, sends,
- * unused, polled ns (2), of that without a break (2), unused (2)].
+ * both when it asked in vain last, polled ns (2), of that without a break (2), stops, stop after ns].
  *
  *     awake ──has polled for POLLED_US without a break──▶ polls ──input, or it sends──▶ awake
  *                                                               ──CPU time that it did not poll in──▶ awake, polls only
  *                                                                 after twice as long a run, until there is input
+ *
+ * Who may be stopped is stopped in the kernel by a signal, and goes on when those have heard of it who may freeze it.
  *
  * A poller is likely to be frozen, and to be thawed for a moment now and then. So threads that stop and run again mean
  * nothing while it polls; what it does in those moments is judged when it is off its CPU, since the kernel has counted all
@@ -42,7 +44,7 @@ const POLLING: readonly OptionalProgram[] = [
   { name: 'on_send', target: 'sock_send_length' },
 ];
 const PLACE_WORDS = 16;
-/** So long it polls before it is said to; the longest that it has to after it was said to and did something else. */
+/** So long it polls before it is said to, or stopped; the longest that it has to after it was said to and did something else. */
 const POLLED_US = 200;
 const POLLED_US_MAX = 1_000_000;
 /** CPU time of a poller that is judged at once. */
@@ -110,6 +112,8 @@ interface Subject {
   /** Keys in the kernel's maps: of its cgroup, or of its processes. */
   readonly map: 'cgroups' | 'processes';
   readonly keys: readonly Uint8Array[];
+  readonly watched: Watched;
+  mayStop: boolean;
   /** As it was told last. */
   state: 'awake' | 'asleep' | 'polls';
   toldUs: number;
@@ -120,6 +124,8 @@ interface Subject {
   isResting: boolean;
   /** Inputs and sends when it was said to poll; CPU time and time polled up to which it has been judged. */
   traffic: number;
+  /** Of which it has been made to go on. */
+  stops: number;
   judgedCpuUs: number;
   judgedPolledUs: number;
   /** How long it has to poll before it is said to. */
@@ -154,14 +160,14 @@ class EbpfObserver implements Observer {
     this.#free = Array.from({ length: options.watchedMax + PLACES_RESTING }, (_, place) => place);
   }
 
-  watch(slot: number, watched: Watched): void {
+  watch(slot: number, watched: Watched, mayStop = false): void {
     const known = this.#subjects.get(slot);
     assert(
       !this.#isClosed && (known === undefined || known.isResting),
       `slot ${slot} cannot be watched, or is already`,
     );
-    if (known === undefined) this.#begin(slot, watched);
-    else this.#resume(known);
+    if (known === undefined) this.#begin(slot, watched, mayStop);
+    else this.#resume(known, mayStop);
     this.#activeCount++;
     this.#stop ??= this.#clock.every(this.#intervalMs, () => this.#look());
   }
@@ -171,6 +177,7 @@ class EbpfObserver implements Observer {
     const subject = this.#subjects.get(slot);
     if (subject === undefined || subject.isResting) return;
     subject.isResting = true;
+    this.#letBe(subject);
     this.#leave();
   }
 
@@ -178,6 +185,7 @@ class EbpfObserver implements Observer {
     const subject = this.#subjects.get(slot);
     if (subject === undefined) return;
     this.#subjects.delete(slot);
+    this.#letBe(subject);
     for (const key of subject.keys) this.#object.remove(subject.map, key);
     this.#words[subject.place * PLACE_WORDS + 6] = 0;
     this.#free.push(subject.place);
@@ -196,7 +204,7 @@ class EbpfObserver implements Observer {
     this.#object.close();
   }
 
-  #begin(slot: number, watched: Watched): void {
+  #begin(slot: number, watched: Watched, mayStop: boolean): void {
     const place = this.#free.shift();
     assert(place !== undefined, 'more sandboxes are watched than there is room for');
     // Wraps around after four billion, and is never 0, which is nobody's.
@@ -215,12 +223,15 @@ class EbpfObserver implements Observer {
     }
     const cpu = openCpuTime(this.#proc, watched);
     const told = { state: 'awake', toldUs: this.#clock.nowUs(), changes: -1, isOdd: false, isResting: false } as const;
-    const polling = { traffic: 0, judgedCpuUs: 0, judgedPolledUs: 0, polledUs: POLLED_US };
+    this.#words[at + 15] = mayStop ? POLLED_US * 1000 : 0;
+    const polling = { watched, mayStop, traffic: 0, stops: 0, judgedCpuUs: 0, judgedPolledUs: 0, polledUs: POLLED_US };
     this.#subjects.set(slot, { slot, place, cpu, map, keys, ...told, ...polling });
   }
 
-  #resume(subject: Subject): void {
+  #resume(subject: Subject, mayStop: boolean): void {
+    subject.mayStop = mayStop;
     subject.isResting = false;
+    this.#goOn(subject);
     subject.polledUs = POLLED_US;
     this.#takeForAwake(subject, this.#clock.nowUs());
   }
@@ -239,20 +250,26 @@ class EbpfObserver implements Observer {
         continue;
       }
       const at = subject.place * PLACE_WORDS;
+      const isStopped = this.#words[at + 14] !== subject.stops;
       const changes = this.#words[at + 1] as number;
-      if (changes !== subject.changes || subject.isOdd) this.#lookAt(subject, changes);
+      // That it was stopped is no sleep.
+      if (!isStopped && (changes !== subject.changes || subject.isOdd)) this.#lookAt(subject, changes);
       // No run is as long as what its upper word counts.
-      if (this.#words[at + 12]! >= subject.polledUs * 1000 && subject.state === 'awake') this.#beginsToPoll(subject);
+      const hasPolled = isStopped || this.#words[at + 12]! >= subject.polledUs * 1000;
+      if (hasPolled && this.#isHeard(subject)) this.#beginsToPoll(subject);
     }
   }
 
   #beginsToPoll(subject: Subject): void {
-    if (!this.#isHeard(subject)) return;
-    subject.traffic = this.#trafficOf(subject);
+    if (subject.state === 'asleep') this.#tell(subject, 'awake', this.#clock.nowUs());
+    const at = subject.place * PLACE_WORDS;
+    subject.traffic = this.#words[at + 9]!;
+    subject.changes = this.#words[at + 1]!;
     // It was counted up to the last tick of the kernel; what is missing was polled too, and is counted in its favour.
     subject.judgedCpuUs = subject.cpu.readUs();
     subject.judgedPolledUs = this.#polledUs(subject);
     this.#tell(subject, 'polls', this.#clock.nowUs());
+    this.#goOn(subject);
   }
 
   #lookAtPoller(subject: Subject): void {
@@ -261,23 +278,53 @@ class EbpfObserver implements Observer {
       subject.polledUs = POLLED_US;
       return this.#wakesPoller(subject, nowUs);
     }
+    if (this.#doesMore(subject)) {
+      subject.polledUs = Math.min(subject.polledUs * 2, POLLED_US_MAX);
+      return this.#wakesPoller(subject, nowUs);
+    }
+    if (this.#words[subject.place * PLACE_WORDS + 14] === subject.stops) return;
+    this.#tell(subject, 'polls', nowUs);
+    this.#goOn(subject);
+  }
+
+  /** Of what it has used since it was judged, less than half was polling. */
+  #doesMore(subject: Subject): boolean {
     const at = subject.place * PLACE_WORDS;
     const changes = this.#words[at + 1] as number;
-    if (changes === subject.changes || this.#words[at] !== 0) return;
+    if (changes === subject.changes || this.#words[at] !== 0) return false;
     subject.changes = changes;
     const usedUs = subject.cpu.readUs() - subject.judgedCpuUs;
-    if (usedUs < JUDGED_US) return;
+    if (usedUs < JUDGED_US) return false;
     const polledUs = this.#polledUs(subject) - subject.judgedPolledUs;
     subject.judgedCpuUs += usedUs;
     subject.judgedPolledUs += polledUs;
-    if (polledUs * 2 >= usedUs) return;
-    subject.polledUs = Math.min(subject.polledUs * 2, POLLED_US_MAX);
-    this.#wakesPoller(subject, nowUs);
+    return polledUs * 2 < usedUs;
+  }
+
+  /** Takes back that it was stopped. */
+  #goOn(subject: Subject): void {
+    const stops = this.#words[subject.place * PLACE_WORDS + 14]!;
+    if (stops === subject.stops) return;
+    subject.stops = stops;
+    for (const id of subject.watched.processIds()) {
+      try {
+        process.kill(id, 'SIGCONT');
+      } catch {
+        // It has ended meanwhile.
+      }
+    }
+  }
+
+  /** From now on it is not stopped. */
+  #letBe(subject: Subject): void {
+    this.#words[subject.place * PLACE_WORDS + 15] = 0;
+    this.#goOn(subject);
   }
 
   #wakesPoller(subject: Subject, nowUs: number): void {
     this.#takeForAwake(subject, nowUs);
     this.#events.woke(subject.slot, subject.toldUs);
+    this.#goOn(subject);
   }
 
   /** The next look sees how it is. What it polled so far is over. */
@@ -286,7 +333,9 @@ class EbpfObserver implements Observer {
     subject.toldUs = Math.max(subject.toldUs, nowUs);
     subject.changes = -1;
     subject.isOdd = false;
-    this.#words.fill(0, subject.place * PLACE_WORDS + 12, subject.place * PLACE_WORDS + 14);
+    const at = subject.place * PLACE_WORDS;
+    this.#words.fill(0, at + 12, at + 14);
+    this.#words[at + 15] = subject.mayStop ? subject.polledUs * 1000 : 0;
   }
 
   #lookAt(subject: Subject, changes: number): void {

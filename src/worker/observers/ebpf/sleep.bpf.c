@@ -15,6 +15,8 @@
  *   which nothing was asked. They are seen where system calls end, which puts each call of each process of the machine on
  *   its slow way while somebody is watched. Programs at the ends of the few functions of the kernel in question would spare
  *   the others that; not every kernel lets them be loaded.
+ * - Whoever may be stopped for polling is stopped here, since the platform comes too late on a machine that is busy: by a
+ *   signal, which the platform takes back once it has decided what to do about it. The freezer cannot be reached from here.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_core_read.h>
@@ -59,6 +61,7 @@ struct pt_regs___arm64 {
 #define STATE_DEAD 0x80
 #define ONE_CHANGE (1ULL << 32)
 #define TRY_AGAIN 11
+#define STOP 19
 /* What is done between two calls and takes longer is work. */
 #define POLL_GAP_NS 50000
 
@@ -79,18 +82,21 @@ struct place {
   /* Times that one of its sockets had something to read, and that it sent something. */
   __u32 inputs;
   __u32 sends;
-  __u32 unused;
+  /* Both together, when it asked in vain for the last time. */
+  __u32 seen;
   __u64 polled_ns;
   /* Of that, without a break up to now. */
   __u64 run_ns;
-  __u64 unused_too;
+  /* How often its process was stopped; after how long a run that is done, 0: never. */
+  __u32 stops;
+  __u32 stop_after_ns;
 };
 
 struct thread {
   struct watch watch;
   __u32 runnable;
-  /* Inputs and sends of its sandbox at its last call that came back with nothing. */
-  __u32 seen;
+  __u32 unused;
+  /* Its last call that came back with nothing. */
   __u64 asked_ns;
 };
 
@@ -253,14 +259,20 @@ static __always_inline int asked_in_vain(void) {
   __u64 now = bpf_ktime_get_ns();
   __u64 gap = now - known->asked_ns;
   __u32 seen = place->inputs + place->sends;
-  int goes_on = gap < POLL_GAP_NS && known->seen == seen && (__u32)place->word == 1;
+  int goes_on = gap < POLL_GAP_NS && place->seen == seen && (__u32)place->word == 1;
   known->asked_ns = now;
-  known->seen = seen;
-  if (goes_on) {
-    place->polled_ns += gap;
-    place->run_ns += gap;
-  } else {
+  place->seen = seen;
+  if (!goes_on) {
     place->run_ns = 0;
+    return 0;
+  }
+  place->polled_ns += gap;
+  place->run_ns += gap;
+  __u32 stop_after = place->stop_after_ns;
+  if (stop_after && place->run_ns >= stop_after) {
+    place->run_ns = 0;
+    __sync_fetch_and_add(&place->stops, 1);
+    bpf_send_signal(STOP);
   }
   return 0;
 }
