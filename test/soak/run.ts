@@ -1,15 +1,23 @@
 /**
- * `npm run soak [NAME]`: what is too long for every commit. Each soak is a test file of the suite with larger counts, run
+ * `npm run soak [-- NAME [--minutes N]]`: what is too long for every commit. Each soak is a test file of the suite with larger counts, run
  * one after the other; seeds are printed by the tests themselves. Exits non-zero if any of them fails.
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 interface Soak {
   readonly name: string;
   readonly what: string;
   readonly files: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+}
+
+const { values, positionals } = parseArgs({ options: { minutes: { type: 'string' } }, allowPositionals: true });
+const { minutes } = values;
+if (minutes !== undefined && !(Number(minutes) > 0)) {
+  console.error(`--minutes is '${minutes}'; it is a number above 0.`);
+  process.exit(2);
 }
 
 const SOAKS: readonly Soak[] = [
@@ -71,10 +79,16 @@ const SOAKS: readonly Soak[] = [
     files: ['test/platform/copies-many.test.ts'],
     env: { PERCH_FRESH_COUNT: '10000', PERCH_FUNCTION_COUNT: '1000' },
   },
+  {
+    name: 'sharing',
+    what: 'cores that change hands under every policy, among sleepers, workers and liars: half an hour, or --minutes N',
+    files: ['test/platform/sharing-path.test.ts', 'test/platform/sharing-soak.test.ts'],
+    env: { PERCH_PROPERTY_RUNS: '5000', PERCH_SOAK_MINUTES: minutes ?? '30' },
+  },
 ];
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const wanted = process.argv[2];
+const [wanted] = positionals;
 const chosen = SOAKS.filter((soak) => wanted === undefined || soak.name === wanted);
 if (chosen.length === 0) {
   console.error(`There is no soak '${wanted}'. There is: ${SOAKS.map((soak) => soak.name).join(', ')}.`);
