@@ -55,6 +55,7 @@ function row(input: string, expected: string, says: RegExp, send: () => Sent | P
 }
 
 const MB = 1024 * 1024;
+const KNOWLEDGE = '/perch/v1/functions/echo/knowledge';
 const BIG_ENVIRONMENT = { Environment: { Variables: { BIG: 'x'.repeat(4096) } } };
 
 // oxfmt-ignore
@@ -121,6 +122,8 @@ const REQUESTS: readonly BadInput[] = [
   row('provisioned concurrency of a version that is not there', 'ResourceNotFoundException', /function:echo:7$/, () => ({ method: 'PUT', path: `${PROVISIONED}?Qualifier=7`, body: '{"ProvisionedConcurrentExecutions":1}' })),
   row('the deletion of $LATEST', 'InvalidParameterValueException', /\$LATEST version cannot be deleted/, () => ({ method: 'DELETE', path: `${ECHO_PATH}?Qualifier=$LATEST` })),
   row('tags of a resource that is no function', 'ValidationException', /at 'resource'/, () => ({ path: '/2017-03-31/tags/arn%3Aaws%3As3%3A%3A%3Abucket' })),
+  row('a rule without what wakes it', 'InvalidParameterValueException', /^Line 1 of the rules: after 'sleep' comes 'until'/, () => ({ method: 'PUT', path: KNOWLEDGE, body: '{"rules":"after sent sleep"}' })),
+  row('a plug-in that is no WebAssembly module', 'InvalidParameterValueException', /^The plug-in, at byte 0: this is no WebAssembly module/, () => ({ method: 'PUT', path: KNOWLEDGE, body: '{"plugin":"IyEvYmluL3NoCg=="}' })),
   row('a MaxItems of 0', 'ValidationException', /'0' at 'maxItems'/, () => ({ path: `${FUNCTIONS}?MaxItems=0` })),
   row('a MaxItems that is no number', 'SerializationException', /'many' at 'maxItems'/, () => ({ path: `${FUNCTIONS}?MaxItems=many` })),
 
