@@ -43,10 +43,10 @@ const SHARING_STEPS: Steps = {
   invokeWide: (platform) => void platform.invoke('wide'),
   invokeAlone: (platform) => void platform.invoke('alone'),
   shortTime: (platform, { b }) => platform.clock.advanceUs(b * 1000),
-  saysItSleeps: (platform, { a }) => hint(platform, a, FrameKind.sleeping, 1),
-  saysItIsAwake: (platform, { a }) => hint(platform, a, FrameKind.awake, 1),
+  saysItSleeps: (platform, { a }) => hint(platform, a, FrameKind.sleeping),
+  saysItIsAwake: (platform, { a }) => hint(platform, a, FrameKind.awake),
   floodsHints: (platform, { a, b }) => {
-    for (let count = 0; count < 30; count++) hint(platform, a, b % 2 === 0 ? FrameKind.sleeping : FrameKind.awake, 1);
+    for (let count = 0; count < 30; count++) hint(platform, a, b % 2 === 0 ? FrameKind.sleeping : FrameKind.awake);
   },
   hintsLate: (platform, { a }) => pick(platform, a)?.send(FrameKind.sleeping, 0, ''),
 };
@@ -68,9 +68,9 @@ const ROOMY_STEPS: Steps = Object.fromEntries(
   Object.entries(SHARING_STEPS).filter(([name]) => !LIMITING.includes(name)),
 );
 
-function hint(platform: SmallPlatform, index: number, kind: FrameKind, count: number): void {
+function hint(platform: SmallPlatform, index: number, kind: FrameKind): void {
   const play = pick(platform, index, isRunning);
-  for (let left = count; left > 0; left--) play?.send(kind, play.running!.sequence, '');
+  play?.send(kind, play.running!.sequence, '');
 }
 
 interface Room {
