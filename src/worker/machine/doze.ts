@@ -30,7 +30,7 @@ export interface DozeLimits {
 
 export const DOZE_LIMITS: Omit<DozeLimits, 'seatCount'> = {
   sliceUs: 500,
-  pauseUs: 10_000,
+  pauseUs: 25_000,
   pauseMaxUs: 50_000,
   patienceUs: 1_000_000,
   patientRatio: 10,

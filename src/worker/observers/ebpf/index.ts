@@ -45,10 +45,10 @@ const POLLING: readonly OptionalProgram[] = [
 ];
 const PLACE_WORDS = 16;
 /** So long it polls before it is said to, or stopped; the longest that it has to after it was said to and did something else. */
-const POLLED_US = 200;
+const POLLED_US = 100;
 const POLLED_US_MAX = 1_000_000;
-/** CPU time of a poller that is judged at once. */
-const JUDGED_US = 150;
+/** CPU time of a poller that is judged at once. To freeze and thaw all threads of a process takes some hundred. */
+const JUDGED_US = 1000;
 const PLACE_BYTES = PLACE_WORDS * 4;
 /** A place that was left rests while this many others are taken, until what was under way in it is over. */
 const PLACES_RESTING = 64;
@@ -266,10 +266,15 @@ class EbpfObserver implements Observer {
     subject.traffic = this.#words[at + 9]!;
     subject.changes = this.#words[at + 1]!;
     // It was counted up to the last tick of the kernel; what is missing was polled too, and is counted in its favour.
-    subject.judgedCpuUs = subject.cpu.readUs();
-    subject.judgedPolledUs = this.#polledUs(subject);
+    this.#judge(subject);
     this.#tell(subject, 'polls', this.#clock.nowUs());
     this.#goOn(subject);
+  }
+
+  /** It has polled up to now. */
+  #judge(subject: Subject): void {
+    subject.judgedCpuUs = subject.cpu.readUs();
+    subject.judgedPolledUs = this.#polledUs(subject);
   }
 
   #lookAtPoller(subject: Subject): void {
@@ -283,15 +288,17 @@ class EbpfObserver implements Observer {
       return this.#wakesPoller(subject, nowUs);
     }
     if (this.#words[subject.place * PLACE_WORDS + 14] === subject.stops) return;
+    this.#judge(subject);
     this.#tell(subject, 'polls', nowUs);
     this.#goOn(subject);
   }
 
-  /** Of what it has used since it was judged, less than half was polling. */
+  /** Of what it has used since it was judged, less than half was polling. One that was stopped again has polled. */
   #doesMore(subject: Subject): boolean {
     const at = subject.place * PLACE_WORDS;
     const changes = this.#words[at + 1] as number;
-    if (changes === subject.changes || this.#words[at] !== 0) return false;
+    const isStopped = this.#words[at + 14] !== subject.stops;
+    if (isStopped || changes === subject.changes || this.#words[at] !== 0) return false;
     subject.changes = changes;
     const usedUs = subject.cpu.readUs() - subject.judgedCpuUs;
     if (usedUs < JUDGED_US) return false;
