@@ -1,0 +1,146 @@
+/**
+ * Real processes that poll, with the observer in the kernel, frozen while they are said to and let go on now and then. What is
+ * asserted is logic, with wide margins: that they get what they wait for, and that they do not burn while they wait.
+ */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import net, { type AddressInfo } from 'node:net';
+import { createInterface } from 'node:readline';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { realClock } from '../../../src/base/clock.ts';
+import { ebpfMissing, openEbpf } from '../../../src/worker/observers/ebpf/index.ts';
+import { makeFolder, removeFolder } from '../../../src/worker/sandbox/cgroup/folder.ts';
+import { readHierarchies } from '../../../src/worker/sandbox/cgroup/mounts.ts';
+import { Doze, DOZE_LIMITS } from '../../../src/worker/machine/doze.ts';
+import { until } from '../sandbox/harness.ts';
+import { Hearer, usOf } from './sleeper.ts';
+
+const POLLER = fileURLToPath(new URL('./fixtures/poller.cjs', import.meta.url));
+const WAIT_MS = 20;
+const missing = ebpfMissing();
+const own = readHierarchies().v2?.own;
+const skip = missing !== '' ? `NO eBPF HERE: ${missing}` : own === undefined && 'NEEDS a version 2 cgroup';
+
+let groupCount = 0;
+
+interface Ran {
+  readonly lines: readonly string[];
+  readonly hearer: Hearer;
+  readonly stopCount: number;
+}
+
+/** Runs it to its end as the agent would: watched, and frozen while it is said to poll. */
+async function run(args: readonly string[]): Promise<Ran> {
+  const cgroup = `${own}/perch-polls-${process.pid}-${groupCount++}`;
+  assert.ok(makeFolder(cgroup));
+  const child = spawn(process.execPath, [POLLER, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = new Promise((resolve) => child.once('close', resolve));
+  writeFileSync(`${cgroup}/cgroup.procs`, String(child.pid));
+  const lines: string[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
+  const hearer = new Hearer();
+  let stopCount = 0;
+  const freeze = (isFrozen: boolean): void => writeFileSync(`${cgroup}/cgroup.freeze`, isFrozen ? '1' : '0');
+  const doze = new Doze({ ...DOZE_LIMITS, seatCount: 1 }, { freeze: () => freeze(true), thaw: () => freeze(false) });
+  const observer = openEbpf(
+    {
+      slept: (slot, atUs) => hearer.slept(slot, atUs),
+      polls: (slot, atUs) => {
+        stopCount++;
+        if (!hearer.isAsleep(slot)) hearer.polls(slot, atUs);
+        doze.dozes(slot, realClock.nowUs());
+      },
+      woke: (slot, atUs) => {
+        hearer.woke(slot, atUs);
+        doze.wakes(slot);
+      },
+    },
+    { clock: realClock, watchedMax: 4 },
+  );
+  if (typeof observer === 'string') assert.fail(observer);
+  const stop = realClock.every(1, () => doze.tick(realClock.nowUs()));
+  try {
+    observer.watch(0, { cgroup, processIds: () => processesOf(cgroup) }, true);
+    child.stdin.write('x');
+    await ended;
+  } finally {
+    stop();
+    doze.wakes(0);
+    observer.close();
+    kill(child);
+    await until(() => removeFolder(cgroup));
+  }
+  assert.equal(child.exitCode, 0);
+  return { lines, hearer, stopCount };
+}
+
+function processesOf(cgroup: string): readonly number[] {
+  return readFileSync(`${cgroup}/cgroup.procs`, 'utf8').split('\n').filter(Boolean).map(Number);
+}
+
+function kill(child: ChildProcess): void {
+  if (child.exitCode === null) child.kill('SIGKILL');
+}
+
+interface Wait {
+  readonly fromUs: number;
+  readonly toUs: number;
+  readonly cpuUs: number;
+}
+
+function waitsOf({ lines }: Ran): readonly Wait[] {
+  return lines.map((line) => {
+    const [from = '', to = '', cpu = ''] = line.split(' ');
+    return { fromUs: usOf(from), toUs: usOf(to), cpuUs: Number(cpu) };
+  });
+}
+
+function pollsOf({ hearer }: Ran): readonly number[] {
+  return hearer.of(0).flatMap(({ isPoll, atUs }) => (isPoll === true ? [atUs] : []));
+}
+
+const sum = (values: readonly number[]): number => values.reduce((before, value) => before + value, 0);
+
+describe('who polls', { skip, concurrency: false }, () => {
+  test('for a response: it has it, and does not burn meanwhile', async (t) => {
+    const server = net.createServer((socket) => {
+      socket.on('data', () => setTimeout(() => socket.write('y'), WAIT_MS));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const rounds = 30;
+    try {
+      const ran = await run(['wait', String((server.address() as AddressInfo).port), String(rounds)]);
+      const waits = waitsOf(ran);
+      const polls = pollsOf(ran);
+      assert.equal(waits.length, rounds);
+      const found = waits.filter(({ fromUs, toUs }) => polls.some((atUs) => atUs >= fromUs && atUs <= toUs));
+      const right = polls.filter((atUs) => waits.some(({ fromUs, toUs }) => atUs >= fromUs && atUs <= toUs));
+      const share = sum(waits.map(({ cpuUs }) => cpuUs)) / sum(waits.map(({ fromUs, toUs }) => toUs - fromUs));
+      t.diagnostic(
+        `${found.length} of ${rounds} waits told; ${right.length} of ${polls.length} told are true; ` +
+          `${(share * 100).toFixed(1)} % of the waits burnt, ${Math.round(sum(waits.map(({ cpuUs }) => cpuUs)) / rounds)} µs of ${WAIT_MS} ms in the mean`,
+      );
+      assert.ok(found.length > rounds / 2);
+      assert.ok(share < 0.5, `${share} of the time of the waits`);
+    } finally {
+      server.close();
+    }
+  });
+
+  test('for what nobody sees, its own timer: it comes, by its slices', async (t) => {
+    const ran = await run(['timer', '10']);
+    const waits = waitsOf(ran);
+    assert.equal(waits.length, 10);
+    const longestMs = Math.max(...waits.map(({ fromUs, toUs }) => toUs - fromUs)) / 1000;
+    t.diagnostic(`of 30 ms: ${longestMs.toFixed(1)} ms at most; it was said ${ran.stopCount} times to poll`);
+    assert.ok(pollsOf(ran).length > 0);
+  });
+
+  test('who computes, and looks for input now and then, is not said to', async () => {
+    const ran = await run(['work', '300']);
+    assert.deepEqual(ran.lines, ['done']);
+    assert.deepEqual(pollsOf(ran), []);
+  });
+});
