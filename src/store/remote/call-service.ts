@@ -98,15 +98,6 @@ export class CallService {
     const [first, second, third] = args as unknown as readonly [never, never, never];
     const store = this.#store;
     switch (method) {
-      case 'unzippedBytes':
-      case 'createFunction':
-      case 'updateFunction':
-      case 'publishVersion':
-      case 'publishLayerVersion':
-      case 'createChain':
-      case 'updateChain':
-      case 'deleteChain':
-        return store[method](first);
       case 'deleteFunction':
       case 'setReservedConcurrency':
       case 'setKnowledge':
@@ -118,6 +109,8 @@ export class CallService {
         return this.#setTags(first, second, third);
       case 'enqueue':
         return this.#enqueue(first);
+      default:
+        return store[method](first);
     }
   }
 

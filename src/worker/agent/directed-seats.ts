@@ -50,9 +50,10 @@ export class DirectedSeats {
 
   /** `changed`: the sources or the program of a seat are others now. */
   follow(nowUs: () => number, changed: () => void): void {
-    this.#options.door?.onChange((functionName) => {
-      const isThere = this.#said.has(functionName) || this.#options.door?.of(functionName) != null;
-      if (!isThere) return;
+    const { door } = this.#options;
+    door?.onChange((functionName) => {
+      // Most changes are of functions of which nothing is said.
+      if (!this.#said.has(functionName) && door.of(functionName) === null) return;
       const { sources, program } = this.#readyOf(functionName);
       for (const [seat, name] of this.#names.entries()) {
         if (name !== functionName) continue;

@@ -40,7 +40,7 @@ test('a plug-in that only counts is taken, and does what it says', () => {
   const bytes = on([asleep, op.get(2), op.i32(1), op.add, op.i32(16), 0x74, 0x72]);
   assert.deepEqual(facts(bytes), { functionCount: 1, instructionCount: 15, memoryBytes: 0 });
   const plugin = loadPlugin(bytes, assert.fail);
-  assert.ok(typeof plugin !== 'string', String(plugin));
+  assert.ok(typeof plugin !== 'string');
   assert.equal(plugin.on(EventKind.sent, 0, 4), (5 << 16) | (7 << 2) | 3);
   assert.equal(plugin.on(EventKind.woken, 0, 0), 1 << 16);
 });
@@ -130,12 +130,15 @@ test('calls that double are counted and not walked', () => {
   assert.match(fault(on([op.call(1), op.i32(0)], { functions: doubling }), limits).message, /may run \d+ instructions/);
 });
 
+function loadFault(bytes: Uint8Array): string {
+  const found = loadPlugin(bytes, assert.fail);
+  assert.ok(typeof found === 'string');
+  return found;
+}
+
 test('what the engine does not take is an error, and what traps is asked no more', () => {
-  assert.match(String(loadPlugin(on([op.add]), assert.fail)), /the module is not valid: /);
-  assert.match(
-    String(loadPlugin(on([op.forever([]), op.i32(0)]), assert.fail)),
-    /^function 0, at byte \d+: it has a loop/,
-  );
+  assert.match(loadFault(on([op.add])), /the module is not valid: /);
+  assert.match(loadFault(on([op.forever([]), op.i32(0)])), /^function 0, at byte \d+: it has a loop/);
   const traps: string[] = [];
   const plugin = loadPlugin(on([op.get(0), op.get(0), op.divide]), (message) => traps.push(message));
   assert.ok(typeof plugin !== 'string');
