@@ -128,6 +128,9 @@ test('the rules of a function, its plug-in and its sources count, at once', { sk
   assert.equal(await world.isLent(500), false, 'nobody counts');
   await world.ask('DELETE');
   assert.equal(await world.isLent(500), false, 'it was taken back');
+  const rule = (): Promise<unknown> => world.ask('PUT', { rules: 'while blocked sleep' });
+  assert.equal(await world.isLent(3000, rule), true, 'a rule counts for who sleeps already');
+  await world.ask('DELETE');
   const meanwhile = (): Promise<unknown> => world.ask('PUT', { sources: ['learning'] });
   assert.equal(await world.isLent(3000, meanwhile), true, 'it counts for who runs already');
 });

@@ -45,6 +45,8 @@ export class Directed {
   /** By seat: the event whose rule it sleeps by; `NOBODY` where it does not. */
   readonly #sleptAt: Int8Array;
   readonly #states: Uint16Array;
+  /** By seat: the state that it was last seen in: `blocked`, `polling`, or `woken` from either. */
+  readonly #seen: Uint8Array;
   /** By seat: when the limit of its sleep, or the time that its plug-in asked for, is over. */
   readonly #dueUs: Float64Array;
   #nextTickUs = Infinity;
@@ -55,6 +57,7 @@ export class Directed {
     this.#beliefs = new Uint8Array(seatCount);
     this.#sleptAt = new Int8Array(seatCount).fill(NOBODY);
     this.#states = new Uint16Array(seatCount);
+    this.#seen = new Uint8Array(seatCount).fill(EventKind.woken);
     this.#dueUs = new Float64Array(seatCount).fill(Infinity);
   }
 
@@ -71,6 +74,7 @@ export class Directed {
   began(seat: number, program: Program | null): void {
     assert(seat < this.#programs.length, `no such seat: ${seat}`);
     this.#clear(seat, program);
+    this.#seen[seat] = EventKind.woken;
   }
 
   /** Events of the seat do nothing from now on, and nothing is said of it. */
@@ -78,15 +82,18 @@ export class Directed {
     this.#clear(seat, null);
   }
 
-  /** Another program counts from now on; whoever slept by the old one is awake. */
+  /** Another program counts from now on: whoever slept by the old one is awake, and whoever is blocked or polls is so for the new one. */
   setProgram(seat: number, program: Program | null, nowUs: number): void {
     const wasAsleep = this.#beliefs[seat] !== Belief.awake;
     this.#clear(seat, program);
     if (wasAsleep) this.#user.directed(seat, Belief.awake, nowUs);
+    const seen = this.#seen[seat] as EventKind;
+    if (seen !== EventKind.woken) this.event(seat, seen, nowUs);
   }
 
   /** `timer` comes from `tick`, and from nobody else. */
   event(seat: number, kind: EventKind, nowUs: number): void {
+    if (kind === EventKind.blocked || kind === EventKind.polling || kind === EventKind.woken) this.#seen[seat] = kind;
     const program = this.#programs[seat];
     if (program === null || program === undefined) return;
     if (program instanceof RuleTable) this.#byRules(program, seat, kind, nowUs);

@@ -123,6 +123,19 @@ test('a change of the program wakes who slept by the old one', () => {
   assert.deepEqual(told, ['1: 0 polls', '2: 0 awake']);
 });
 
+test('who is blocked when the rules change is blocked for the new ones, until it wakes or another begins', () => {
+  const { directed, told } = start('');
+  const rules = new RuleTable(rulesOf('while blocked sleep'));
+  directed.event(0, EventKind.blocked, 1);
+  directed.setProgram(0, rules, 2);
+  directed.event(0, EventKind.woken, 3);
+  directed.setProgram(0, rules, 4);
+  directed.event(0, EventKind.blocked, 5);
+  directed.began(0, null);
+  directed.setProgram(0, rules, 6);
+  assert.deepEqual(told, ['2: 0 blocked', '3: 0 awake', '5: 0 blocked']);
+});
+
 test('a plug-in is asked at each event, and when its time is over; it remembers for each resident', () => {
   const asked: string[] = [];
   const { directed, told } = start('');
