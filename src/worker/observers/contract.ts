@@ -9,7 +9,8 @@
  *   has come for its sockets meanwhile, and it has sent nothing. `polls` is told of the moment that this was seen. `woke`
  *   follows when something comes for one of its sockets, when it sends something, or when it is seen to use CPU time for
  *   anything else. That it is frozen for a while, and let go on, is part of polling: nothing is told of it. What polls is not
- *   said to have slept, whether it blocks or not, before it woke; that it polls may be told again. Not every observer can see it.
+ *   said to have slept, whether it blocks or not, before it woke; that it polls may be told again. Not every observer can see
+ *   it, and none tells it of who may not be stopped.
  * - Nothing is said within `watch` and `unwatch`, nor after `unwatch`. An observer is wrong rather than late: what it says counts for
  *   throughput only, never for who may run (docs/decisions/012-sharing-cores.md).
  */

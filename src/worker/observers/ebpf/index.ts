@@ -9,7 +9,7 @@
  * A place, as 32-bit words: [runnable threads, changes, slept ns (2), woke ns (2), number of the watch, inputs, sends,
  * both when it asked in vain last, polled ns (2), of that without a break (2), stops, stop after ns].
  *
- *     awake ──has polled for POLLED_US without a break──▶ polls ──input, or it sends──▶ awake
+ *     awake ──stopped, after POLLED_US of polling without a break──▶ polls ──input, or it sends──▶ awake
  *                                                               ──CPU time that it did not poll in──▶ awake, polls only
  *                                                                 after twice as long a run, until there is input
  *
@@ -44,7 +44,7 @@ const POLLING: readonly OptionalProgram[] = [
   { name: 'on_send', target: 'sock_send_length' },
 ];
 const PLACE_WORDS = 16;
-/** So long it polls before it is said to, or stopped; the longest that it has to after it was said to and did something else. */
+/** So long it polls before it is stopped; the longest that it has to after it was said to and did something else. */
 const POLLED_US = 100;
 const POLLED_US_MAX = 1_000_000;
 /** CPU time of a poller that is judged at once. To freeze and thaw all threads of a process takes some hundred. */
@@ -250,18 +250,16 @@ class EbpfObserver implements Observer {
         continue;
       }
       const at = subject.place * PLACE_WORDS;
-      const isStopped = this.#words[at + 14] !== subject.stops;
       const changes = this.#words[at + 1] as number;
       // That it was stopped is no sleep.
-      if (!isStopped && (changes !== subject.changes || subject.isOdd)) this.#lookAt(subject, changes);
-      // No run is as long as what its upper word counts.
-      const hasPolled = isStopped || this.#words[at + 12]! >= subject.polledUs * 1000;
-      if (hasPolled && this.#isHeard(subject)) this.#beginsToPoll(subject);
+      if (this.#words[at + 14] !== subject.stops) this.#beginsToPoll(subject);
+      else if (changes !== subject.changes || subject.isOdd) this.#lookAt(subject, changes);
     }
   }
 
   #beginsToPoll(subject: Subject): void {
     if (subject.state === 'asleep') this.#tell(subject, 'awake', this.#clock.nowUs());
+    if (!this.#isHeard(subject)) return;
     const at = subject.place * PLACE_WORDS;
     subject.traffic = this.#words[at + 9]!;
     subject.changes = this.#words[at + 1]!;
