@@ -288,6 +288,7 @@ export class Dispatcher implements Dispatch {
         traceId: request.traceId,
         invokedArn: request.invokedArn,
         tail: request.tail,
+        usedUs: request.usedUs ?? 0,
         queuedAt: pending.waited ? SHARD : -1,
         acceptedUs,
         done: (result) => this.#onResult(index, seat, sequence, result),

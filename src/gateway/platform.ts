@@ -18,6 +18,8 @@ export interface InvokeRequest {
   readonly tail: boolean;
   /** A later step of a chain: nobody new, so nobody is refused for it, and it is not refused for those who come. */
   readonly goesOn?: boolean;
+  /** How long the steps before it have run, µs: where who has used least goes first, it goes on from there. */
+  readonly usedUs?: number;
   /** Of such a step: since when it counts as waiting, clock microseconds. It goes before those who came later. */
   readonly sinceUs?: number;
   /**

@@ -149,13 +149,14 @@ class RunningChain {
   }
 
   /** Where a step goes among those who wait for a core. */
-  #place(step: number): Pick<InvokeRequest, 'goesOn' | 'sinceUs'> {
+  #place(step: number): Pick<InvokeRequest, 'goesOn' | 'sinceUs' | 'usedUs'> {
     if (step === this.#request.chain.at) return { goesOn: step > 0 };
     if (++this.#inRow > LIMITS.chainStepsInRowMax) {
       this.#inRow = 0;
       this.#sinceUs = this.#common.clock.nowUs();
     }
-    return { goesOn: true, sinceUs: this.#sinceUs };
+    const usedUs = this.#records.reduce((sum, { record }) => sum + record.runUs, 0);
+    return { goesOn: true, sinceUs: this.#sinceUs, usedUs };
   }
 
   #next(step: number | null): Pick<InvokeRequest, 'next'> {

@@ -192,7 +192,7 @@ export class Agent implements Provisioner {
     }
     const slot = this.#machine.slotOf(lease.core);
     if (this.#machine.stateOf(slot) === SlotState.awaiting) running.start = 'cold';
-    this.#sharing.began(lease, invocation.fn);
+    this.#sharing.began(lease, invocation);
     this.#drain();
   }
 

@@ -26,6 +26,8 @@ export interface Invocation {
   readonly invokedArn: string;
   /** Keep the last 4 KiB of its log for the answer. */
   readonly tail: boolean;
+  /** What goes before it in its chain has run for so long, µs. */
+  readonly usedUs?: number;
   /** The scheduler shard in whose queue it waited; -1 if a core was granted at once. */
   readonly queuedAt: number;
   /** When the request was accepted, clock microseconds. */

@@ -8,12 +8,11 @@ import { normalMask } from '../../base/core-mask.ts';
 import type { Counter } from '../../telemetry/metrics.ts';
 import type { Clock } from '../../base/clock.ts';
 import { isDedicated } from '../../store/settings.ts';
-import type { FunctionVersion } from '../../store/store.ts';
 import { Doze, DOZE_LIMITS } from '../machine/doze.ts';
 import { Belief, type Hint, Knowledge, KNOWLEDGE_LIMITS } from '../machine/knowledge.ts';
 import { EventKind } from '../machine/rules.ts';
 import { Level, Sharing, type SharingActionHandler } from '../machine/sharing.ts';
-import type { Lease } from './contract.ts';
+import type { Invocation, Lease } from './contract.ts';
 import { DirectedSeats } from './directed-seats.ts';
 import type { Instance } from './instance.ts';
 import type { AgentDoors, AgentSetting } from './setting.ts';
@@ -66,6 +65,8 @@ export class CoreSharing {
   /** By seat: the CPU time that its invocation was last seen to have used, and when. */
   readonly #cpuUs: Float64Array;
   readonly #seenUs: Float64Array;
+  /** By seat: what its chain had used before. */
+  readonly #beforeUs: Float64Array;
   /** By seat: what the timeout of its invocation was told of. */
   readonly #waitedUs: Float64Array;
   #stopTicking: (() => void) | null = null;
@@ -99,6 +100,7 @@ export class CoreSharing {
     });
     this.#cpuUs = new Float64Array(this.seatCount);
     this.#seenUs = new Float64Array(this.seatCount);
+    this.#beforeUs = new Float64Array(this.seatCount);
     this.#waitedUs = new Float64Array(this.seatCount);
     this.#sequences = new Uint32Array(this.seatCount);
     this.#isWarm = new Uint8Array(this.seatCount);
@@ -128,14 +130,16 @@ export class CoreSharing {
     this.#drain();
   }
 
-  began({ core, mask = 0 }: Lease, { functionName, config }: FunctionVersion): void {
+  began({ core, mask = 0 }: Lease, { fn, usedUs = 0 }: Invocation): void {
+    const { functionName, config } = fn;
     const nowUs = this.#clock.nowUs();
     const several = normalMask(mask);
-    if (several === 0) this.#machine.began(core, nowUs, isDedicated(config));
+    if (several === 0) this.#machine.began(core, nowUs, isDedicated(config), usedUs);
     else this.#machine.beganSeveral(core, several, nowUs);
     if (core >= this.#topology.cores.length) this.#metrics.guests.add();
     this.#knowledge.began(core, this.#directed.began(core, functionName));
     this.#cpuUs[core] = 0;
+    this.#beforeUs[core] = usedUs;
     this.#waitedUs[core] = 0;
     this.#seenUs[core] = nowUs;
     this.#drain();
@@ -216,7 +220,7 @@ export class CoreSharing {
     const servant = startedUs === 0 ? null : this.#events.servantOf(seat);
     if (servant === null || !this.#machine.isHeld(seat)) return;
     const cpuUs = this.#watch.follow(servant, nowUs - startedUs);
-    this.#machine.used(seat, cpuUs, nowUs);
+    this.#machine.used(seat, this.#beforeUs[seat]! + cpuUs, nowUs);
     this.#knowledge.usage(seat, cpuUs - this.#cpuUs[seat]!, nowUs - this.#seenUs[seat]!, nowUs);
     this.#cpuUs[seat] = cpuUs;
     this.#seenUs[seat] = nowUs;

@@ -67,14 +67,15 @@ export class Sharing {
    * An extra seat may have been closed meanwhile: its resident is in the background until a core has nobody awake.
    *
    * `isDedicated`: its core is never lent, and it is never put in the background. It counts on a core's own seat only, and
-   * not with `fair`.
+   * not with `fair`. `usedUs`: the CPU time that counts for it from the start, since it goes on with what others began.
    */
-  began(seat: number, nowUs: number, isDedicated = false): void {
+  began(seat: number, nowUs: number, isDedicated = false, usedUs = 0): void {
     const isOwn = this.#residents.isOwn(seat);
     assert(this.#residents.state[seat] === SeatState.free, `seat ${seat} is given to two`);
     const isAlone = isDedicated && isOwn && !this.#isFair;
     const isFixed = isOwn && (isAlone || this.#hasOwners);
     this.#residents.add(seat, isFixed, isAlone);
+    if (this.#limits.policy === 'preempt') this.#residents.quanta[seat] = Math.floor(usedUs / this.#limits.quantumUs);
     this.#seats.began(seat);
     if (isAlone) this.#places.isTaken[seat] = 1;
     this.#enter(seat, nowUs);

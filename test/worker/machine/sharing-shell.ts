@@ -62,11 +62,11 @@ export class SharingShell {
     return seat < this.limits.coreCount;
   }
 
-  began(seat: number, isDedicated = false): void {
+  began(seat: number, isDedicated = false, usedUs = 0): void {
     assert.ok(!this.leased.has(seat));
     const isAlone = isDedicated && this.isOwn(seat);
     this.#add(seat, this.isOwn(seat) ? [seat] : [], isAlone);
-    this.machine.began(seat, this.nowUs, isDedicated);
+    this.machine.began(seat, this.nowUs, isDedicated, usedUs);
     this.#after();
   }
 

@@ -124,6 +124,18 @@ test('packed: so many for each core from the start; who came first goes first, a
   assert.equal(shell.picture, '0:0b 1:1f 2:0f 3:1b', 'a new one on an own seat does not overtake');
 });
 
+test('preempt: who goes on with what others began comes behind those who have used less', () => {
+  const shell = new SharingShell(limitsOf('preempt'));
+  for (const seat of [0, 1]) shell.began(seat);
+  shell.used(0, 2500);
+  shell.used(1, 2500);
+  shell.tick();
+  shell.began(2, false, 9000);
+  assert.match(shell.picture, /^0:0f 1:1f 2:\db$/);
+  shell.began(3);
+  assert.match(shell.picture, /3:\df/, 'who is new comes first');
+});
+
 test('preempt: who comes goes to the foreground, and the one that has run longest to the pool', () => {
   const shell = new SharingShell(limitsOf('preempt'));
   assert.deepEqual(shell.log, ['open 2', 'open 3', 'open 4']);
