@@ -115,7 +115,7 @@ export function backgroundFinding(): Finding & { readonly required: boolean } {
     const fix = 'Run as root, or with RLIMIT_NICE at 20: LimitNICE=20 in a systemd unit, `prlimit --nice=20` as root.';
     return { ...found, ok: false, detail, fix };
   }
-  // Root switches it off when the sandbox is opened.
+  // Root switches it off where cores are shared.
   if (groupsSessions() && process.getuid?.() !== 0) {
     const detail = 'nobody is put behind others: the kernel shares CPUs out by session first, and every sandbox is one';
     return { ...found, ok: false, detail, fix: 'As root: sysctl kernel.sched_autogroup_enabled=0' };

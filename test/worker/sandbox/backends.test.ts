@@ -1,5 +1,6 @@
 /** The contract suite against every backend: bubblewrap as whoever runs the tests, none, and the fake. */
 import { existsSync } from 'node:fs';
+import { ungroupSessions } from '../../../src/worker/sandbox/background.ts';
 import { FakeBackend, SafeBackend, createBackend, type SandboxName } from '../../../src/worker/sandbox/index.ts';
 import type { SandboxBackend } from '../../../src/worker/sandbox/contract.ts';
 import { playCell } from './fixtures/fake-cell.ts';
@@ -25,6 +26,7 @@ function subject(name: SandboxName, skip: string | false): Subject {
     skip,
     async open() {
       folders = makeFolders();
+      ungroupSessions();
       backend = createBackend(name, {
         codeRoot: folders.codeRoot,
         runtimesRoot: folders.runtimesRoot,

@@ -4,7 +4,6 @@ import os from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { LIMITS } from '../../../base/limits.ts';
 import type { Refusal } from '../../network/index.ts';
-import { ungroupSessions } from '../background.ts';
 import { type Cgroup, type CgroupTree, isTree } from '../cgroup/cgroup.ts';
 import { openCgroups } from '../cgroup/open.ts';
 import { favorQuickMoves } from '../cgroup/quick-moves.ts';
@@ -77,7 +76,6 @@ export class BubblewrapBackend implements SandboxBackend {
     if (missing.length > 0)
       throw new SandboxError(`bubblewrap: not installed: ${missing.join(', ')}. Run 'perch doctor'.`);
     sealDescriptors();
-    ungroupSessions();
     const privileged = process.getuid?.() === 0;
     const opened = await openCgroups({ processCountMax: LIMITS.processesPerInstanceMax, log });
     if (!isTree(opened)) log(`no memory limit for instances: ${opened.detail}. ${opened.fix}`);

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { LIMITS } from '../../../base/limits.ts';
-import { backgroundFinding, ungroupSessions } from '../background.ts';
+import { backgroundFinding } from '../background.ts';
 import { type Cgroup, type CgroupTree, isTree } from '../cgroup/cgroup.ts';
 import { freezerFinding, openCgroups } from '../cgroup/open.ts';
 import type { Finding, Sandbox, SandboxBackend, SandboxSpec } from '../contract.ts';
@@ -55,7 +55,6 @@ export class NoneBackend implements SandboxBackend {
 
   async open(): Promise<void> {
     sealDescriptors();
-    ungroupSessions();
     const opened = await openCgroups({
       processCountMax: LIMITS.processesPerInstanceMax,
       log: (text) => this.#options.log.warn(text),
