@@ -26,9 +26,12 @@ async function until(what: string, isThere: () => Promise<boolean>): Promise<voi
 
 test('a chain goes on after a kill -9', { skip: noBubblewrap || ROOT_ONLY }, async (context) => {
   const dataDir = mkdtempSync(path.join(tmpdir(), 'perch-test-'));
-  context.after(() => rmSync(dataDir, { recursive: true, force: true }));
   let platform = await startTestPlatform({ dataDir });
-  context.after(() => platform.stop());
+  // In this order: a platform that ends still writes.
+  context.after(async () => {
+    await platform.stop();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
   const functions = new Functions({
     get url() {
       return platform.url;
