@@ -1,5 +1,5 @@
 /** One simulated sandbox: a process of its own, or a copy. */
-import { duplexPair, PassThrough, type Readable, type Writable } from 'node:stream';
+import { type Duplex, duplexPair, PassThrough, type Readable, Writable } from 'node:stream';
 import type { CopySpec, ExitReason, Sandbox, SandboxSpec, SandboxTasks } from '../contract.ts';
 import type { FakeCell } from './cell.ts';
 
@@ -27,6 +27,8 @@ export interface FakeInstance {
   readonly isBackground: boolean;
   /** Whether it may not run at the moment. */
   readonly frozen: boolean;
+  /** Something was written to its channel while it was frozen. */
+  readonly toldFrozen: boolean;
   readonly ended: boolean;
   /** It ends by itself. Later calls do nothing. */
   exit(reason: ExitReason): void;
@@ -51,6 +53,7 @@ export class FakeSandbox implements Sandbox {
   readonly #instanceStreams: readonly Writable[];
   #memoryPeakBytes = 0;
   #frozen = false;
+  #toldFrozen = false;
   #isBackground = false;
 
   constructor(spec: SandboxSpec, origin: FakeOrigin | null) {
@@ -58,15 +61,16 @@ export class FakeSandbox implements Sandbox {
     const [answersInside, answers] = duplexPair();
     const stdout = new PassThrough();
     const stderr = new PassThrough();
-    this.channel = channel;
+    this.channel = this.#noting(channel);
     this.answers = answers;
     this.output = [stdout, stderr];
     this.#once = origin?.spec.once ?? false;
     this.#instanceStreams = [channelInside, answersInside, stdout, stderr];
-    for (const stream of [channel, answers, ...this.#instanceStreams]) stream.on('error', () => {});
+    for (const stream of [channel, this.channel, answers, ...this.#instanceStreams]) stream.on('error', () => {});
     if (spec.cpus.length > 0) this.#pins.push(spec.cpus.slice());
     const isBackground = (): boolean => this.#isBackground;
     const isFrozen = (): boolean => this.#frozen;
+    const wasToldFrozen = (): boolean => this.#toldFrozen;
     const hasEnded = (): boolean => this.ended;
     this.instance = {
       spec,
@@ -81,6 +85,9 @@ export class FakeSandbox implements Sandbox {
       },
       get frozen() {
         return isFrozen();
+      },
+      get toldFrozen() {
+        return wasToldFrozen();
       },
       get ended() {
         return hasEnded();
@@ -118,12 +125,36 @@ export class FakeSandbox implements Sandbox {
     return true;
   }
 
+  /** What is written to its channel from now on waits, and is noted. */
   freeze(): void {
+    if (this.#frozen) return;
     this.#frozen = true;
+    this.instance.channel.pause();
   }
 
   thaw(): void {
+    if (!this.#frozen) return;
     this.#frozen = false;
+    this.instance.channel.resume();
+  }
+
+  /** The platform's side of its channel. */
+  #noting(channel: Duplex): Writable {
+    const noting = new Writable({
+      write: (chunk: Buffer, _encoding, done) => {
+        if (this.#frozen) this.#toldFrozen = true;
+        channel.write(chunk);
+        done();
+      },
+      final: (done) => void channel.end(done),
+      destroy: (error, done) => {
+        channel.destroy();
+        done(error);
+      },
+    });
+    channel.on('error', (error) => noting.destroy(error));
+    channel.on('close', () => noting.destroy());
+    return noting;
   }
 
   kill(): void {
