@@ -4,8 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { Functions } from '../lib/functions.ts';
+import { Functions, until } from '../lib/functions.ts';
 import { startTestPlatform } from '../lib/platform.ts';
 import { noBubblewrap, ROOT_ONLY } from '../worker/sandbox/harness.ts';
 
@@ -15,14 +14,6 @@ const SLOW = `export const handler = async (n) => {
   await new Promise((resolve) => setTimeout(resolve, 1000));
   return n + 1;
 };`;
-
-async function until(what: string, isThere: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 1000; tries++) {
-    if (await isThere()) return;
-    await sleep(25);
-  }
-  assert.fail(`it never came to be: ${what}`);
-}
 
 test('a chain goes on after a kill -9', { skip: noBubblewrap || ROOT_ONLY }, async (context) => {
   const dataDir = mkdtempSync(path.join(tmpdir(), 'perch-test-'));

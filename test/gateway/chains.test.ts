@@ -4,7 +4,7 @@ import http from 'node:http';
 import test, { after, before } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startTestPlatform, type TestPlatform } from '../lib/platform.ts';
-import { Functions } from '../lib/functions.ts';
+import { Functions, until } from '../lib/functions.ts';
 
 const CHAINS = '/perch/v1/chains';
 
@@ -49,14 +49,6 @@ async function metric(line: string): Promise<number> {
   const text = await (await fetch(`${platform.url}/metrics`)).text();
   const found = text.split('\n').find((each) => each.startsWith(`${line} `));
   return Number(found?.slice(line.length + 1) ?? 0);
-}
-
-async function until(what: string, check: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
-    if (await check()) return;
-    await sleep(25);
-  }
-  assert.fail(`it never came to be: ${what}`);
 }
 
 test('each step is fed what the one before returned', async () => {

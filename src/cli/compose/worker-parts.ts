@@ -13,7 +13,7 @@ import type { Metrics } from '../../telemetry/metrics.ts';
 import { Agent } from '../../worker/agent/agent.ts';
 import type { CodeSupply } from '../../worker/agent/contract.ts';
 import type { KnowledgeDoor } from '../../worker/agent/directed-seats.ts';
-import type { SharingSetting } from '../../worker/agent/sharing-setting.ts';
+import { isOrdered, type SharingSetting } from '../../worker/agent/sharing-setting.ts';
 import type { AgentEvents } from '../../worker/agent/setting.ts';
 import type { Topology } from '../../worker/agent/topology.ts';
 import type { Observer, ObserverEvents } from '../../worker/observers/contract.ts';
@@ -102,8 +102,7 @@ export function makeAgent(options: WorkerOptions, needs: AgentNeeds, events: Age
   const setting = { topology, limits, account: needs.account, sharing };
   const doors = { ...needs, clock: realClock, log };
   // A setting of the whole machine: who shares no cores leaves it as it is.
-  const hasBackground = sharing.policy !== 'dedicated' && sharing.policy !== 'fair';
-  if (hasBackground && !ungroupSessions())
+  if (isOrdered(sharing) && !ungroupSessions())
     log.warn("who has a core of its own is disturbed by others: 'perch doctor' says why");
   if (observer === 'none') return new Agent(setting, doors, events);
   return new Agent(setting, { ...doors, observe: (heard) => observe(observer, heard, log) }, events);

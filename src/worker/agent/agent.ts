@@ -360,7 +360,7 @@ export class Agent implements Provisioner {
   }
 
   #complete(core: number, slot: number, ending: Ending): void {
-    this.#sharing.leaves(slot);
+    this.#sharing.leaves(core, slot);
     const running = this.#busy.on(core);
     const { clock } = this.#doors;
     const moment = { nowUs: clock.nowUs(), wallMs: clock.wallMs(), initTimeoutMs: this.#limits.initTimeoutMs };

@@ -16,7 +16,7 @@ import type { Invocation, Lease } from './contract.ts';
 import { DirectedSeats } from './directed-seats.ts';
 import type { Instance } from './instance.ts';
 import type { AgentDoors, AgentSetting } from './setting.ts';
-import { extraSeatCountOf, NO_SHARING, sourcesOf } from './sharing-setting.ts';
+import { extraSeatCountOf, isOrdered, NO_SHARING, sourcesOf } from './sharing-setting.ts';
 import { SleepWatch } from './sleep-watch.ts';
 import type { Topology } from './topology.ts';
 
@@ -45,7 +45,7 @@ export interface SharingEvents {
 
 export class CoreSharing {
   readonly seatCount: number;
-  /** Whether cores change hands at all. */
+  /** Whether it matters who sleeps. */
   readonly #isShared: boolean;
   readonly #watch: SleepWatch;
   readonly #machine: Sharing;
@@ -81,7 +81,7 @@ export class CoreSharing {
     const coreCount = topology.cores.length;
     const extraSeatCount = extraSeatCountOf(sharing, coreCount);
     this.seatCount = coreCount + extraSeatCount;
-    this.#isShared = sharing.policy !== 'dedicated';
+    this.#isShared = isOrdered(sharing);
     this.#topology = topology;
     this.#everywhere = topology.cores.flat();
     this.#clock = doors.clock;
@@ -177,9 +177,9 @@ export class CoreSharing {
     this.#drain();
   }
 
-  /** The instance in the slot has answered, or is gone. */
-  leaves(slot: number): void {
-    for (let seat = 0; seat < this.seatCount; seat++) if (this.#frozen[seat]?.slot === slot) this.#doze.wakes(seat);
+  /** The seat's invocation has its result, from what is in the slot. */
+  leaves(seat: number, slot: number): void {
+    this.#doze.wakes(seat);
     this.#watch.leave(slot);
   }
 

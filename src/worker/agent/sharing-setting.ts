@@ -22,6 +22,11 @@ export interface SharingSetting {
 /** Every core is its holder's, awake or asleep. */
 export const NO_SHARING: SharingSetting = { policy: 'dedicated', perCore: 1 };
 
+/** Whether it is decided who goes first, and so matters who sleeps: else each has its core, or the kernel shares. */
+export function isOrdered({ policy }: SharingSetting): boolean {
+  return policy !== 'dedicated' && policy !== 'fair';
+}
+
 /** How many seats there are beside the cores' own. */
 export function extraSeatCountOf({ policy, perCore }: SharingSetting, coreCount: number): number {
   return policy === 'dedicated' ? 0 : (perCore - 1) * coreCount;

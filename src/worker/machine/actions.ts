@@ -1,5 +1,5 @@
 /** What the worker machine tells its shell, in a fixed array of integers: nothing is allocated for an action. */
-import { assert } from '../../base/assert.ts';
+import { ActionBuffer, type PresentAction } from './action-buffer.ts';
 
 /**
  * What a slot is. An instance (a process of its own, or a copy forked from a zygote) is starting, readying, awaiting,
@@ -48,8 +48,6 @@ const ActionKind = {
   warmed: 13,
 } as const;
 
-const STRIDE = 4;
-
 /** A core of -1 stands for none: what is made ahead has no lease, and runs wherever the shell wants. */
 export interface ActionHandler {
   /** Start a process of its own for the version in the slot, on the core (-1: ahead). */
@@ -86,130 +84,107 @@ export interface ActionHandler {
 }
 
 export class Actions {
-  readonly #buffer: Int32Array;
-  #count = 0;
-  #draining = false;
+  readonly #pending: ActionBuffer<ActionHandler>;
 
   constructor(capacity: number) {
-    this.#buffer = new Int32Array(capacity * STRIDE);
+    this.#pending = new ActionBuffer(capacity, carryOut);
   }
 
   get count(): number {
-    return this.#count;
+    return this.#pending.count;
   }
 
   start(slot: number, core: number, versionIndex: number): void {
-    this.#push(ActionKind.start, slot, core, versionIndex);
+    this.#pending.push(ActionKind.start, slot, core, versionIndex);
   }
 
   boot(slot: number, cellKind: number): void {
-    this.#push(ActionKind.boot, slot, cellKind, 0);
+    this.#pending.push(ActionKind.boot, slot, cellKind);
   }
 
   adopt(cellSlot: number, core: number, versionIndex: number): void {
-    this.#push(ActionKind.adopt, cellSlot, core, versionIndex);
+    this.#pending.push(ActionKind.adopt, cellSlot, core, versionIndex);
   }
 
   fork(slot: number, zygoteSlot: number, core: number): void {
-    this.#push(ActionKind.fork, slot, zygoteSlot, core);
+    this.#pending.push(ActionKind.fork, slot, zygoteSlot, core);
   }
 
   take(slot: number, core: number): void {
-    this.#push(ActionKind.take, slot, core, 0);
+    this.#pending.push(ActionKind.take, slot, core);
   }
 
   run(slot: number, core: number): void {
-    this.#push(ActionKind.run, slot, core, 0);
+    this.#pending.push(ActionKind.run, slot, core);
   }
 
   complete(core: number, slot: number, ending: Ending): void {
-    this.#push(ActionKind.complete, core, slot, ending);
+    this.#pending.push(ActionKind.complete, core, slot, ending);
   }
 
   release(core: number, sequence: number, warm: boolean): void {
-    this.#push(ActionKind.release, core, sequence | 0, warm ? 1 : 0);
+    this.#pending.push(ActionKind.release, core, sequence | 0, warm ? 1 : 0);
   }
 
   kill(slot: number, why: Kill): void {
-    this.#push(ActionKind.kill, slot, why, 0);
+    this.#pending.push(ActionKind.kill, slot, why);
   }
 
   freeze(slot: number): void {
-    this.#push(ActionKind.freeze, slot, 0, 0);
+    this.#pending.push(ActionKind.freeze, slot);
   }
 
   thaw(slot: number, core: number): void {
-    this.#push(ActionKind.thaw, slot, core, 0);
+    this.#pending.push(ActionKind.thaw, slot, core);
   }
 
   warmed(versionIndex: number): void {
-    this.#push(ActionKind.warmed, versionIndex, 0, 0);
+    this.#pending.push(ActionKind.warmed, versionIndex);
   }
 
   evicted(versionIndex: number): void {
-    this.#push(ActionKind.evicted, versionIndex, 0, 0);
+    this.#pending.push(ActionKind.evicted, versionIndex);
   }
 
   roomAvailable(): void {
-    this.#push(ActionKind.roomAvailable, 0, 0, 0);
+    this.#pending.push(ActionKind.roomAvailable);
   }
 
-  /**
-   * Carries out what is pending, in order. The handler may feed the machine again: what that adds is carried out in
-   * the same loop, so that re-entrant events never interleave with an event's own actions. False: such a loop runs.
-   */
+  /** Carries out what is pending, in order, and what that adds. False: such a loop runs. */
   drain(handler: ActionHandler): boolean {
-    if (this.#draining) return false;
-    this.#draining = true;
-    for (let index = 0; index < this.#count; index++) this.#carryOut(handler, index * STRIDE);
-    this.#count = 0;
-    this.#draining = false;
-    return true;
+    return this.#pending.drain(handler);
   }
+}
 
-  #push(kind: number, a: number, b: number, c: number): void {
-    const at = this.#count * STRIDE;
-    assert(at < this.#buffer.length, 'more actions than one event can cause');
-    this.#buffer[at] = kind;
-    this.#buffer[at + 1] = a;
-    this.#buffer[at + 2] = b;
-    this.#buffer[at + 3] = c;
-    this.#count++;
-  }
-
-  #carryOut(handler: ActionHandler, at: number): void {
-    const a = this.#buffer[at + 1]!;
-    const b = this.#buffer[at + 2]!;
-    const c = this.#buffer[at + 3]!;
-    switch (this.#buffer[at]) {
-      case ActionKind.start:
-        return handler.start(a, b, c);
-      case ActionKind.boot:
-        return handler.boot(a, b);
-      case ActionKind.adopt:
-        return handler.adopt(a, b, c);
-      case ActionKind.fork:
-        return handler.fork(a, b, c);
-      case ActionKind.take:
-        return handler.take(a, b);
-      case ActionKind.run:
-        return handler.run(a, b);
-      case ActionKind.complete:
-        return handler.complete(a, b, c as Ending);
-      case ActionKind.release:
-        return handler.release(a, b >>> 0, c === 1);
-      case ActionKind.kill:
-        return handler.kill(a, b as Kill);
-      case ActionKind.freeze:
-        return handler.freeze(a);
-      case ActionKind.thaw:
-        return handler.thaw(a, b);
-      case ActionKind.warmed:
-        return handler.warmed(a);
-      case ActionKind.evicted:
-        return handler.evicted(a);
-      default:
-        return handler.roomAvailable();
-    }
+function carryOut(handler: ActionHandler, { kind, a, b, c }: PresentAction): void {
+  switch (kind) {
+    case ActionKind.start:
+      return handler.start(a, b, c);
+    case ActionKind.boot:
+      return handler.boot(a, b);
+    case ActionKind.adopt:
+      return handler.adopt(a, b, c);
+    case ActionKind.fork:
+      return handler.fork(a, b, c);
+    case ActionKind.take:
+      return handler.take(a, b);
+    case ActionKind.run:
+      return handler.run(a, b);
+    case ActionKind.complete:
+      return handler.complete(a, b, c as Ending);
+    case ActionKind.release:
+      return handler.release(a, b >>> 0, c === 1);
+    case ActionKind.kill:
+      return handler.kill(a, b as Kill);
+    case ActionKind.freeze:
+      return handler.freeze(a);
+    case ActionKind.thaw:
+      return handler.thaw(a, b);
+    case ActionKind.warmed:
+      return handler.warmed(a);
+    case ActionKind.evicted:
+      return handler.evicted(a);
+    default:
+      return handler.roomAvailable();
   }
 }
