@@ -50,6 +50,8 @@ export class SmallObserver implements Observer {
     if (watched !== undefined) watched.isResting = true;
   }
 
+  tellTraffic(): void {}
+
   unwatch(slot: number): void {
     this.#watched.delete(slot);
   }

@@ -10,7 +10,8 @@ import { firstLine } from '../servers.ts';
 import { BURNING_SCRIPT, IDLE_SCRIPT, Subject } from './subject.ts';
 
 const NAMES = ['sampling', 'ebpf'] as const;
-const NOBODY: ObserverEvents = { slept: () => undefined, polls: () => undefined, woke: () => undefined };
+const ignore = (): void => undefined;
+const NOBODY: ObserverEvents = { slept: ignore, polls: ignore, woke: ignore, sent: ignore, received: ignore };
 const SUBJECTS = 8;
 
 /** A clock whose ticks are ours: a look is measured by itself. */
@@ -90,8 +91,8 @@ export async function tellingLatency({ smoke }: { readonly smoke: boolean }): Pr
       const observer = open(
         'ebpf',
         {
+          ...NOBODY,
           slept: (_slot, atUs) => void late.slept.push(realClock.nowUs() - atUs),
-          polls: () => undefined,
           woke: (_slot, atUs) => void late.woke.push(realClock.nowUs() - atUs),
         },
         realClock,

@@ -26,6 +26,8 @@ const PLAY_SCRIPT = `
   for (const mine of [0, 1]) new Worker(play, { eval: true, workerData: [cell, mine] });
   console.log('ready');`;
 
+const ignore = (): void => undefined;
+
 interface Counted {
   readonly ns: number;
   readonly runs: number;
@@ -33,7 +35,7 @@ interface Counted {
 
 export async function programCosts({ smoke }: { readonly smoke: boolean }): Promise<readonly Figure[]> {
   const observer = openEbpf(
-    { slept: () => undefined, polls: () => undefined, woke: () => undefined },
+    { slept: ignore, polls: ignore, woke: ignore, sent: ignore, received: ignore },
     { clock: realClock, watchedMax: 4, intervalMs: 100 },
   );
   if (typeof observer === 'string') return [];

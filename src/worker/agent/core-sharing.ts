@@ -97,6 +97,9 @@ export class CoreSharing {
       slept: (slot) => this.#observed(events.seatOf(slot), Belief.blocked),
       polls: (slot) => this.#observed(events.seatOf(slot), Belief.polls),
       woke: (slot) => this.#observed(events.seatOf(slot), Belief.awake),
+      // Nobody has asked to be told of them.
+      sent: () => undefined,
+      received: () => undefined,
     });
     this.#cpuUs = new Float64Array(this.seatCount);
     this.#seenUs = new Float64Array(this.seatCount);

@@ -51,6 +51,8 @@ export class SleepWatch {
           this.#polls[slot] = 1;
           events.polls(slot, atUs);
         },
+        sent: (slot, atUs) => events.sent(slot, atUs),
+        received: (slot, atUs) => events.received(slot, atUs),
       }) ?? null;
   }
 

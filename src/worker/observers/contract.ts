@@ -11,6 +11,10 @@
  *   anything else. That it is frozen for a while, and let go on, is part of polling: nothing is told of it. What polls is not
  *   said to have slept, whether it blocks or not, before it woke; that it polls may be told again. Not every observer can see
  *   it, and none tells it of who may not be stopped.
+ * - `sent` and `received` are told of those of whom somebody wants to hear it (`tellTraffic`), by observers that can see it: it
+ *   has sent something on a socket of its own, something has come for one. Of both the last alone is told in one look, and
+ *   the same one again no sooner than REPEAT_US after it was told: who sends a thousand times a second says nothing new each
+ *   time. Moments are those of the last one; they never go back, and `slept` and `woke` are told in their order with them.
  * - Nothing is said within `watch` and `unwatch`, nor after `unwatch`. An observer is wrong rather than late: what it says counts for
  *   throughput only, never for who may run (docs/decisions/012-sharing-cores.md).
  */
@@ -27,7 +31,12 @@ export interface ObserverEvents {
   slept(slot: number, atUs: number): void;
   polls(slot: number, atUs: number): void;
   woke(slot: number, atUs: number): void;
+  sent(slot: number, atUs: number): void;
+  received(slot: number, atUs: number): void;
 }
+
+/** From one of `sent` or `received` to the next one of the same, with none of the other between them. */
+export const REPEAT_US = 10_000;
 
 export interface Observer {
   /**
@@ -40,6 +49,11 @@ export interface Observer {
    * nobody for now. An observer may as well unwatch it. Nothing happens where it is not watched.
    */
   rest(slot: number): void;
+  /**
+   * Whether `sent` and `received` are told of it: not after `watch`, until this says so; from then on until this says
+   * otherwise, or `rest`, or `unwatch`. Nothing happens where it is not watched, nor with an observer that cannot see it.
+   */
+  tellTraffic(slot: number, isTold: boolean): void;
   /** Nothing happens where it is not watched. */
   unwatch(slot: number): void;
   /** CPU time that it has used so far, µs; 0 where it is not watched or gone. */

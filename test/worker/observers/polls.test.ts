@@ -46,6 +46,8 @@ async function run(args: readonly string[]): Promise<Ran> {
   const doze = new Doze({ ...DOZE_LIMITS, seatCount: 1 }, { freeze: () => freeze(true), thaw: () => freeze(false) });
   const observer = openEbpf(
     {
+      sent: (slot, atUs) => hearer.sent(slot, atUs),
+      received: (slot, atUs) => hearer.received(slot, atUs),
       slept: (slot, atUs) => hearer.slept(slot, atUs),
       polls: (slot, atUs) => {
         stopCount++;

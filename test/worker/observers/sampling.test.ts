@@ -10,6 +10,7 @@ import { Hearer } from './sleeper.ts';
 
 const INTERVAL_MS = 4;
 const STEP_US = 1000;
+const RUNS = { numRuns: Number(process.env['PERCH_PROPERTY_RUNS'] ?? 400) };
 
 /** A simulated sandbox: its threads are runnable or not, and those that run use CPU time. */
 class World implements Watched {
@@ -149,6 +150,7 @@ for (const cgroup of ['/sys/fs/cgroup/slot', null]) {
         observer.close();
         assert.equal(world.proc.openCount, 0);
       }),
+      RUNS,
     );
   });
 }

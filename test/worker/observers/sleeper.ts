@@ -89,9 +89,15 @@ export interface Told {
   readonly atUs: number;
 }
 
+export interface Traffic {
+  readonly isSend: boolean;
+  readonly atUs: number;
+}
+
 /** Hears what an observer says, and that it keeps to its contract. */
 export class Hearer implements ObserverEvents {
   readonly told = new Map<number, Told[]>();
+  readonly traffic = new Map<number, Traffic[]>();
 
   slept(slot: number, atUs: number): void {
     this.#hear(slot, { isAsleep: true, atUs });
@@ -105,6 +111,14 @@ export class Hearer implements ObserverEvents {
     this.#hear(slot, { isAsleep: false, atUs });
   }
 
+  sent(slot: number, atUs: number): void {
+    this.#hearTraffic(slot, { isSend: true, atUs });
+  }
+
+  received(slot: number, atUs: number): void {
+    this.#hearTraffic(slot, { isSend: false, atUs });
+  }
+
   of(slot: number): readonly Told[] {
     return this.told.get(slot) ?? [];
   }
@@ -112,10 +126,24 @@ export class Hearer implements ObserverEvents {
   /** It is watched anew, and so taken for awake. */
   forget(slot: number): void {
     this.told.delete(slot);
+    this.traffic.delete(slot);
   }
 
   isAsleep(slot: number): boolean {
     return this.of(slot).at(-1)?.isAsleep ?? false;
+  }
+
+  trafficOf(slot: number): readonly Traffic[] {
+    return this.traffic.get(slot) ?? [];
+  }
+
+  #hearTraffic(slot: number, event: Traffic): void {
+    const traffic = this.traffic.get(slot) ?? [];
+    this.traffic.set(slot, traffic);
+    const last = traffic.at(-1);
+    if (last !== undefined && event.atUs <= last.atUs)
+      throw new Error(`slot ${slot}: ${JSON.stringify([last, event])} go back, or are told twice`);
+    traffic.push(event);
   }
 
   #hear(slot: number, event: Told): void {

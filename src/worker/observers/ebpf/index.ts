@@ -114,6 +114,8 @@ interface Subject {
   readonly keys: readonly Uint8Array[];
   readonly watched: Watched;
   mayStop: boolean;
+  /** Somebody wants to hear what it sends and receives. */
+  tellsTraffic: boolean;
   /** As it was told last. */
   state: 'awake' | 'asleep' | 'polls';
   toldUs: number;
@@ -181,6 +183,12 @@ class EbpfObserver implements Observer {
     this.#leave();
   }
 
+  tellTraffic(slot: number, isTold: boolean): void {
+    const subject = this.#subjects.get(slot);
+    if (subject === undefined || subject.isResting) return;
+    subject.tellsTraffic = isTold;
+  }
+
   unwatch(slot: number): void {
     const subject = this.#subjects.get(slot);
     if (subject === undefined) return;
@@ -224,7 +232,16 @@ class EbpfObserver implements Observer {
     const cpu = openCpuTime(this.#proc, watched);
     const told = { state: 'awake', toldUs: this.#clock.nowUs(), changes: -1, isOdd: false, isResting: false } as const;
     this.#words[at + 15] = mayStop ? POLLED_US * 1000 : 0;
-    const polling = { watched, mayStop, traffic: 0, stops: 0, judgedCpuUs: 0, judgedPolledUs: 0, polledUs: POLLED_US };
+    const polling = {
+      watched,
+      mayStop,
+      tellsTraffic: false,
+      traffic: 0,
+      stops: 0,
+      judgedCpuUs: 0,
+      judgedPolledUs: 0,
+      polledUs: POLLED_US,
+    };
     this.#subjects.set(slot, { slot, place, cpu, map, keys, ...told, ...polling });
   }
 
