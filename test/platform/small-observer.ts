@@ -9,6 +9,7 @@ interface WatchedSlot {
 }
 
 export class SmallObserver implements Observer {
+  readonly seesInput: boolean = true;
   readonly #watched = new Map<number, WatchedSlot>();
   #events: ObserverEvents | null = null;
 
@@ -49,6 +50,8 @@ export class SmallObserver implements Observer {
     const watched = this.#watched.get(slot);
     if (watched !== undefined) watched.isResting = true;
   }
+
+  permitStop(): void {}
 
   tellTraffic(): void {}
 

@@ -39,11 +39,18 @@ export interface ObserverEvents {
 export const REPEAT_US = 10_000;
 
 export interface Observer {
+  /** It tells of whoever polls, and when something comes for one that it has said to. */
+  readonly seesInput: boolean;
   /**
    * Once for each slot, until `rest` or `unwatch`. It is taken for awake. `mayStop`: where the observer can, it stops whoever
    * begins to poll before it tells so, until `polls` has returned: who hears it decides what is done from then on.
    */
   watch(slot: number, watched: Watched, mayStop?: boolean): void;
+  /**
+   * Whether it may be stopped, from now on. One that polls, and may be no longer, is taken for awake: nothing is told of that. Nothing
+   * happens where it is not watched.
+   */
+  permitStop(slot: number, mayStop: boolean): void;
   /**
    * Nothing is told of it from now on until `watch` with the same sandbox, before which it is not unwatched: it serves
    * nobody for now. An observer may as well unwatch it. Nothing happens where it is not watched.

@@ -28,6 +28,7 @@ export interface SamplingOptions {
 }
 
 export class SamplingObserver implements Observer {
+  readonly seesInput: boolean = false;
   readonly #clock: Clock;
   readonly #proc: Proc;
   readonly #intervalMs: number;
@@ -47,6 +48,8 @@ export class SamplingObserver implements Observer {
     this.#subjects.set(slot, new Subject(this.#proc, watched));
     this.#stop ??= this.#clock.every(this.#intervalMs, () => this.#look());
   }
+
+  permitStop(): void {}
 
   rest(slot: number): void {
     this.unwatch(slot);

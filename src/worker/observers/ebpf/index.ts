@@ -100,7 +100,8 @@ export function openEbpf(events: ObserverEvents, options: EbpfOptions): Observer
   if (typeof object === 'string') return object;
   const shared = object.share('places', placeCount * PLACE_BYTES);
   const failure = typeof shared === 'string' ? shared : object.attach([...PROGRAMS, ...optional]);
-  if (typeof shared !== 'string' && failure === '') return new EbpfObserver(events, options, object, shared);
+  const seen = { ...options, seesInput: input.length > 0 };
+  if (typeof shared !== 'string' && failure === '') return new EbpfObserver(events, seen, object, shared);
   object.close();
   return failure;
 }
@@ -135,6 +136,7 @@ interface Subject {
 }
 
 class EbpfObserver implements Observer {
+  readonly seesInput: boolean;
   readonly #events: ObserverEvents;
   readonly #clock: Clock;
   readonly #intervalMs: number;
@@ -152,7 +154,13 @@ class EbpfObserver implements Observer {
   #isClosed = false;
 
   // oxlint-disable-next-line max-params -- made in one place
-  constructor(events: ObserverEvents, options: EbpfOptions, object: BpfObject, shared: ArrayBuffer) {
+  constructor(
+    events: ObserverEvents,
+    options: EbpfOptions & { readonly seesInput: boolean },
+    object: BpfObject,
+    shared: ArrayBuffer,
+  ) {
+    this.seesInput = options.seesInput;
     this.#events = events;
     this.#clock = options.clock;
     this.#intervalMs = options.intervalMs ?? INTERVAL_MS;
@@ -172,6 +180,19 @@ class EbpfObserver implements Observer {
     else this.#resume(known, mayStop);
     this.#activeCount++;
     this.#stop ??= this.#clock.every(this.#intervalMs, () => this.#look());
+  }
+
+  permitStop(slot: number, mayStop: boolean): void {
+    const subject = this.#subjects.get(slot);
+    if (subject === undefined || subject.isResting || subject.mayStop === mayStop) return;
+    subject.mayStop = mayStop;
+    if (mayStop) {
+      // It is stopped at its next call in vain if it polls for long already.
+      this.#words[subject.place * PLACE_WORDS + 15] = subject.polledUs * 1000;
+      return;
+    }
+    this.#letBe(subject);
+    if (subject.state === 'polls') this.#takeForAwake(subject, this.#clock.nowUs());
   }
 
   /** The programs go on: to watch it again costs nothing. */
