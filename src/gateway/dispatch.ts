@@ -289,6 +289,7 @@ export class Dispatcher implements Dispatch {
         invokedArn: request.invokedArn,
         tail: request.tail,
         usedUs: request.usedUs ?? 0,
+        sleepsOn: request.sleepsOn ?? [],
         queuedAt: pending.waited ? SHARD : -1,
         acceptedUs,
         done: (result) => this.#onResult(index, seat, sequence, result),

@@ -2,6 +2,7 @@
 import type { UserError } from '../base/errors.ts';
 import type { ChainProgress, FunctionVersion, Store } from '../store/store.ts';
 import type { LogStore } from '../store/logs.ts';
+import type { WakerKind } from '../workflow/machine/sleep-plan.ts';
 import type { CopyState, InvocationRecord, ProvisionedState } from '../worker/agent/contract.ts';
 import type { Admission } from './admission.ts';
 import type { FunctionUse, Overview } from './overview.ts';
@@ -20,6 +21,8 @@ export interface InvokeRequest {
   readonly goesOn?: boolean;
   /** How long the steps before it have run, µs: where who has used least goes first, it goes on from there. */
   readonly usedUs?: number;
+  /** Of a step of a chain: what it may sleep on until it answers. */
+  readonly sleepsOn?: readonly WakerKind[];
   /** Of such a step: since when it counts as waiting, clock microseconds. It goes before those who came later. */
   readonly sinceUs?: number;
   /**

@@ -18,7 +18,8 @@ import type {
 import { missingStep, stepNotFound, stepText } from '../store/chains.ts';
 import type { ChainProgress, Store } from '../store/store.ts';
 import type { Counter, Metrics } from '../telemetry/metrics.ts';
-import { chainPlan, type PlanAction, PlanRun, type StepOutcome } from './machine/plan.ts';
+import { chainPlan, type Plan, type PlanAction, PlanRun, type StepOutcome } from './machine/plan.ts';
+import { sleepPlanOf } from './machine/sleep-plan.ts';
 import { stepRequestId } from './request-id.ts';
 
 export interface ChainDoors {
@@ -78,6 +79,7 @@ class RunningChain {
   readonly #common: Common;
   readonly #request: ChainRequest;
   readonly #done: (result: ChainResult) => void;
+  readonly #plan: Plan;
   readonly #run: PlanRun<Buffer>;
   readonly #records: StepRecord[] = [];
   /** Of the step that runs, or ended last. */
@@ -97,7 +99,8 @@ class RunningChain {
     this.#done = done;
     this.#input = request.payload;
     this.#sinceUs = common.clock.nowUs();
-    this.#run = new PlanRun(chainPlan(request.chain.steps));
+    this.#plan = chainPlan(request.chain.steps);
+    this.#run = new PlanRun(this.#plan);
   }
 
   begin(): void {
@@ -141,6 +144,7 @@ class RunningChain {
       invokedArn: '',
       // Any of them may be the one that ends it.
       tail,
+      sleepsOn: sleepPlanOf(this.#plan, step).during.map(({ kind }) => kind),
       ...this.#place(step),
       ...this.#next(next),
     };

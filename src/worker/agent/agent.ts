@@ -348,7 +348,7 @@ export class Agent implements Provisioner {
     running.startedUs = clock.nowUs();
     running.log.start();
     this.#sharing.event(core, EventKind.started);
-    this.#sharing.runs(instance);
+    this.#sharing.runs(core, instance);
     instance.invoke(running.invocation, clock.wallMs() + running.invocation.fn.config.timeoutS * 1000);
   }
 

@@ -2,6 +2,7 @@
 import type { UserError } from '../../base/errors.ts';
 import type { Isolation } from '../../store/settings.ts';
 import type { FunctionVersion } from '../../store/store.ts';
+import type { WakerKind } from '../../workflow/machine/sleep-plan.ts';
 
 /** The right of one invocation to its cores, as the scheduler granted it. It is named by the lowest of them, its lead. */
 export interface Lease {
@@ -28,6 +29,8 @@ export interface Invocation {
   readonly tail: boolean;
   /** What goes before it in its chain has run for so long, µs. */
   readonly usedUs?: number;
+  /** What it may sleep on until it answers, as the sleep plan of its chain's step says. */
+  readonly sleepsOn?: readonly WakerKind[];
   /** The scheduler shard in whose queue it waited; -1 if a core was granted at once. */
   readonly queuedAt: number;
   /** When the request was accepted, clock microseconds. */

@@ -8,16 +8,14 @@ import { normalMask } from '../../base/core-mask.ts';
 import type { Counter } from '../../telemetry/metrics.ts';
 import type { Clock } from '../../base/clock.ts';
 import { isDedicated } from '../../store/settings.ts';
-import { Doze, DOZE_LIMITS } from '../machine/doze.ts';
-import { Belief, type Hint, Knowledge, KNOWLEDGE_LIMITS } from '../machine/knowledge.ts';
-import { EventKind } from '../machine/rules.ts';
+import type { Hint } from '../machine/knowledge.ts';
+import type { EventKind } from '../machine/rules.ts';
 import { Level, Sharing, type SharingActionHandler } from '../machine/sharing.ts';
 import type { Invocation, Lease } from './contract.ts';
-import { DirectedSeats } from './directed-seats.ts';
 import type { Instance } from './instance.ts';
 import type { AgentDoors, AgentSetting } from './setting.ts';
 import { extraSeatCountOf, isOrdered, NO_SHARING, sourcesOf } from './sharing-setting.ts';
-import { SleepWatch } from './sleep-watch.ts';
+import { Sleepers } from './sleepers.ts';
 import type { Topology } from './topology.ts';
 
 /** So long a holder sleeps before its core is lent: less would cost two switches for what is over by then. */
@@ -25,9 +23,6 @@ const LEND_AFTER_US = 1000;
 const TICK_MS = 1;
 /** CPU time that makes a difference between two who both want a core. */
 const QUANTUM_US = 20_000;
-
-/** By belief: what rules call it when an observer sees it. */
-const SEEN_AS = [EventKind.woken, EventKind.blocked, EventKind.polling] as const;
 
 export interface SharingEvents {
   /** What the seat's invocation runs in. Null: nothing is there yet; `cpusOf` and `isBackground` say where it begins. */
@@ -47,11 +42,8 @@ export class CoreSharing {
   readonly seatCount: number;
   /** Whether it matters who sleeps. */
   readonly #isShared: boolean;
-  readonly #watch: SleepWatch;
   readonly #machine: Sharing;
-  readonly #doze: Doze;
-  /** By seat: what is frozen since its function polls. */
-  readonly #frozen: (Instance | null)[];
+  readonly #sleepers: Sleepers;
   readonly #topology: Topology;
   readonly #everywhere: readonly number[];
   readonly #clock: Clock;
@@ -60,11 +52,6 @@ export class CoreSharing {
   /** By seat, of a lease that is over and may be kept a while. */
   readonly #sequences: Uint32Array;
   readonly #isWarm: Uint8Array;
-  readonly #knowledge: Knowledge;
-  readonly #directed: DirectedSeats;
-  /** By seat: the CPU time that its invocation was last seen to have used, and when. */
-  readonly #cpuUs: Float64Array;
-  readonly #seenUs: Float64Array;
   /** By seat: what its chain had used before. */
   readonly #beforeUs: Float64Array;
   /** By seat: what the timeout of its invocation was told of. */
@@ -92,39 +79,22 @@ export class CoreSharing {
       waitedS: doors.metrics.counter('perch_sharing_waited_seconds_total'),
     };
     this.#events = events;
-    const mayStop = (slot: number): boolean => this.#knowledge.learns(events.seatOf(slot));
-    this.#watch = new SleepWatch({ ...limits, mayStop }, this.#isShared ? (doors.observe ?? null) : null, {
-      slept: (slot) => this.#observed(events.seatOf(slot), Belief.blocked),
-      polls: (slot) => this.#observed(events.seatOf(slot), Belief.polls),
-      woke: (slot) => this.#observed(events.seatOf(slot), Belief.awake),
-      // Nobody has asked to be told of them.
-      sent: () => undefined,
-      received: () => undefined,
-    });
-    this.#cpuUs = new Float64Array(this.seatCount);
-    this.#seenUs = new Float64Array(this.seatCount);
     this.#beforeUs = new Float64Array(this.seatCount);
     this.#waitedUs = new Float64Array(this.seatCount);
     this.#sequences = new Uint32Array(this.seatCount);
     this.#isWarm = new Uint8Array(this.seatCount);
     const times = { lendAfterUs: LEND_AFTER_US, quantumUs: QUANTUM_US };
     this.#machine = new Sharing({ ...sharing, ...times, coreCount, extraSeatCount });
-    this.#knowledge = new Knowledge({ ...KNOWLEDGE_LIMITS, seatCount: this.seatCount }, this.#machine);
-    this.#directed = new DirectedSeats({
-      seatCount: this.seatCount,
-      sources: this.#isShared ? sourcesOf(sharing) : 0,
-      knowledge: this.#knowledge,
-      door: this.#isShared ? (doors.knowledge ?? null) : null,
-      log: doors.log,
-    });
-    this.#directed.follow(
-      () => this.#clock.nowUs(),
-      () => this.#letGo(),
-    );
-    this.#frozen = new Array<Instance | null>(this.seatCount).fill(null);
-    this.#doze = new Doze(
-      { ...DOZE_LIMITS, seatCount: this.seatCount },
-      { freeze: (seat) => this.#freeze(seat), thaw: (seat) => this.#thaw(seat) },
+    this.#sleepers = new Sleepers(
+      { seatCount: this.seatCount, limits, sources: this.#isShared ? sourcesOf(sharing) : 0 },
+      doors,
+      this.#machine,
+      {
+        servantOf: events.servantOf,
+        seatOf: events.seatOf,
+        place: () => this.#machine.actions.drain(this.#carryOut),
+        changed: () => this.#drain(),
+      },
     );
   }
 
@@ -133,42 +103,34 @@ export class CoreSharing {
     this.#drain();
   }
 
-  began({ core, mask = 0 }: Lease, { fn, usedUs = 0 }: Invocation): void {
-    const { functionName, config } = fn;
+  began({ core, mask = 0 }: Lease, invocation: Invocation): void {
+    const { fn, usedUs = 0 } = invocation;
     const nowUs = this.#clock.nowUs();
     const several = normalMask(mask);
-    if (several === 0) this.#machine.began(core, nowUs, isDedicated(config), usedUs);
+    if (several === 0) this.#machine.began(core, nowUs, isDedicated(fn.config), usedUs);
     else this.#machine.beganSeveral(core, several, nowUs);
     if (core >= this.#topology.cores.length) this.#metrics.guests.add();
-    this.#knowledge.began(core, this.#directed.began(core, functionName));
-    this.#cpuUs[core] = 0;
+    this.#sleepers.began(core, invocation);
     this.#beforeUs[core] = usedUs;
     this.#waitedUs[core] = 0;
-    this.#seenUs[core] = nowUs;
     this.#drain();
   }
 
-  /** The instance begins with the invocation that it was given. */
-  runs(instance: Instance): void {
-    this.#watch.runs(instance);
+  /** The instance begins with the invocation of the seat. */
+  runs(seat: number, instance: Instance): void {
+    this.#sleepers.runs(seat, instance);
   }
 
   /** What the invocation on the seat was seen to do, for the rules of its operator. */
   event(seat: number, kind: EventKind): void {
-    if (seat < 0) return;
-    this.#directed.event(seat, kind, this.#clock.nowUs());
-    this.#machine.actions.drain(this.#carryOut);
-    if (!this.#knowledge.polls(seat)) this.#doze.wakes(seat);
-    this.#drain();
+    this.#sleepers.event(seat, kind);
   }
 
   /** Its `released` follows, now or later. */
   ended(seat: number, sequence: number, warm: boolean): void {
     this.#sequences[seat] = sequence;
     this.#isWarm[seat] = warm ? 1 : 0;
-    this.#knowledge.ended(seat);
-    this.#directed.ended(seat);
-    this.#doze.wakes(seat);
+    this.#sleepers.ended(seat);
     this.#machine.ended(seat, this.#clock.nowUs());
     this.#drain();
   }
@@ -176,14 +138,13 @@ export class CoreSharing {
   /** What the function on the seat says of itself. */
   hint(seat: number, hint: Hint): void {
     if (seat < 0) return;
-    this.#knowledge.hint(seat, hint, this.#clock.nowUs());
+    this.#sleepers.hint(seat, hint);
     this.#drain();
   }
 
   /** The seat's invocation has its result, from what is in the slot. */
   leaves(seat: number, slot: number): void {
-    this.#doze.wakes(seat);
-    this.#watch.leave(slot);
+    this.#sleepers.leaves(seat, slot);
   }
 
   tick(nowUs: number): void {
@@ -195,7 +156,7 @@ export class CoreSharing {
   close(): void {
     this.#stopTicking?.();
     this.#stopTicking = null;
-    this.#watch.close();
+    this.#sleepers.close();
   }
 
   /** The CPUs of the seat's resident; the same array for the same core. */
@@ -222,11 +183,8 @@ export class CoreSharing {
     const startedUs = this.#events.startedUs(seat);
     const servant = startedUs === 0 ? null : this.#events.servantOf(seat);
     if (servant === null || !this.#machine.isHeld(seat)) return;
-    const cpuUs = this.#watch.follow(servant, nowUs - startedUs);
+    const cpuUs = this.#sleepers.follow(seat, servant, nowUs - startedUs);
     this.#machine.used(seat, this.#beforeUs[seat]! + cpuUs, nowUs);
-    this.#knowledge.usage(seat, cpuUs - this.#cpuUs[seat]!, nowUs - this.#seenUs[seat]!, nowUs);
-    this.#cpuUs[seat] = cpuUs;
-    this.#seenUs[seat] = nowUs;
     const waitedUs = this.#machine.waitedUs(seat, nowUs);
     const moreUs = waitedUs - this.#waitedUs[seat]!;
     this.#waitedUs[seat] = waitedUs;
@@ -235,50 +193,17 @@ export class CoreSharing {
     this.#metrics.waitedS.add(moreUs / 1e6);
   }
 
-  #observed(seat: number, belief: Belief): void {
-    if (seat < 0) return;
-    const nowUs = this.#clock.nowUs();
-    this.#knowledge.observed(seat, belief, nowUs);
-    this.#directed.event(seat, SEEN_AS[belief], nowUs);
-    // Where it is to run is decided first: it is thawed there.
-    this.#machine.actions.drain(this.#carryOut);
-    if (this.#knowledge.polls(seat)) this.#doze.dozes(seat, nowUs);
-    else this.#doze.wakes(seat);
-    this.#drain();
-  }
-
   #lookAgain(nowUs: number): void {
-    this.#directed.tick(nowUs);
+    for (let seat = 0; seat < this.seatCount; seat++) if (this.#sleepers.isInDoubt(seat)) this.#follow(seat, nowUs);
     if (this.#machine.nextTickUs <= nowUs) this.#machine.tick(nowUs);
-    this.#letGo();
-    this.#doze.tick(nowUs);
+    this.#sleepers.tick(nowUs);
     this.#drain();
-  }
-
-  /** Who polls no more, by the rules of its operator, is not kept frozen; and is thawed where it is to run. */
-  #letGo(): void {
-    this.#machine.actions.drain(this.#carryOut);
-    for (let seat = 0; seat < this.seatCount; seat++) if (!this.#knowledge.polls(seat)) this.#doze.wakes(seat);
-    this.#drain();
-  }
-
-  /** Where there is no freezer nothing is done by it: it is in the background, and no more. */
-  #freeze(seat: number): void {
-    const resident = this.#events.servantOf(seat);
-    this.#frozen[seat] = resident;
-    resident?.freeze();
-  }
-
-  /** Whom it froze, whoever is on the seat by now. */
-  #thaw(seat: number): void {
-    this.#frozen[seat]?.thaw();
-    this.#frozen[seat] = null;
   }
 
   /** What it wants to be ticked for comes sooner than the agent's own ticks. */
   #drain(): void {
     this.#machine.actions.drain(this.#carryOut);
-    const nextTickUs = Math.min(this.#machine.nextTickUs, this.#doze.nextTickUs, this.#directed.nextTickUs);
+    const nextTickUs = Math.min(this.#machine.nextTickUs, this.#sleepers.nextTickUs);
     const wantsTicks = nextTickUs !== Infinity;
     if (wantsTicks === (this.#stopTicking !== null)) return;
     this.#stopTicking?.();

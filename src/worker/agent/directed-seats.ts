@@ -1,13 +1,15 @@
 /**
  * The shell of the machine for directed knowledge (machine/directed.ts): finds what the operator of a resident's function says, makes it
- * ready once, and takes what is said anew at once, also for who runs.
+ * ready once, and takes what is said anew at once, also for who runs. Where an operator has neither rules nor a plug-in for the function of a
+ * chain's step, its sleep plan counts.
  */
 import type { FunctionKnowledge } from '../../store/store.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { Directed } from '../machine/directed.ts';
+import type { WakerKind } from '../../workflow/machine/sleep-plan.ts';
+import { Directed, type Program } from '../machine/directed.ts';
 import type { Knowledge } from '../machine/knowledge.ts';
-import type { EventKind } from '../machine/rules.ts';
-import { type OperatorKnowledge, readyKnowledge } from './operator-knowledge.ts';
+import { EventKind } from '../machine/rules.ts';
+import { type OperatorKnowledge, planProgram, readyKnowledge } from './operator-knowledge.ts';
 
 /** What operators say of functions. The store's, where the agent has one. */
 export interface KnowledgeDoor {
@@ -41,11 +43,14 @@ export class DirectedSeats {
   readonly #said = new Map<string, Said>();
   /** By seat: the function of its resident; '' where nobody is. */
   readonly #names: string[];
+  /** By seat: what its sleep plan says. */
+  readonly #plans: (Program | null)[];
 
   constructor(options: DirectedSeatsOptions) {
     this.#options = options;
     this.#machine = new Directed(options.seatCount, options.knowledge);
     this.#names = new Array<string>(options.seatCount).fill('');
+    this.#plans = new Array<Program | null>(options.seatCount).fill(null);
   }
 
   /** `changed`: the sources or the program of a seat are others now. */
@@ -58,17 +63,19 @@ export class DirectedSeats {
       for (const [seat, name] of this.#names.entries()) {
         if (name !== functionName) continue;
         this.#options.knowledge.setSources(seat, sources ?? this.#options.sources, nowUs());
-        this.#machine.setProgram(seat, program, nowUs());
+        this.#machine.setProgram(seat, program ?? this.#plans[seat]!, nowUs());
       }
       changed();
     });
   }
 
-  /** Answers which sources count for it. */
-  began(seat: number, functionName: string): number {
+  /** `sleepsOn`: of the sleep plan of a chain's step. Answers which sources count for it. */
+  began(seat: number, functionName: string, sleepsOn: readonly WakerKind[] = []): number {
     const { sources, program } = this.#readyOf(functionName);
+    const plan = planProgram(sleepsOn);
     this.#names[seat] = functionName;
-    this.#machine.began(seat, program);
+    this.#plans[seat] = plan;
+    this.#machine.began(seat, program ?? plan);
     return sources ?? this.#options.sources;
   }
 
@@ -79,6 +86,16 @@ export class DirectedSeats {
 
   event(seat: number, kind: EventKind, nowUs: number): void {
     this.#machine.event(seat, kind, nowUs);
+  }
+
+  /** It is to be told what the function sends and receives. */
+  wantsTraffic(seat: number): boolean {
+    return this.#machine.wants(seat, EventKind.sent) || this.#machine.wants(seat, EventKind.received);
+  }
+
+  /** It is to be told when the function polls. */
+  wantsPolling(seat: number): boolean {
+    return this.#machine.wants(seat, EventKind.polling);
   }
 
   tick(nowUs: number): void {

@@ -1,8 +1,9 @@
 /** What an operator says of a function, made ready: which sources count, and the program that is asked at each event. */
 import type { FunctionKnowledge } from '../../store/store.ts';
+import type { WakerKind } from '../../workflow/machine/sleep-plan.ts';
 import type { Program } from '../machine/directed.ts';
 import { Source } from '../machine/knowledge.ts';
-import { parseRules, RuleTable } from '../machine/rules.ts';
+import { parseRules, type Rule, RuleTable } from '../machine/rules.ts';
 import { loadPlugin } from './plugins.ts';
 import { SOURCE_NAMES, type SourceName } from './sharing-setting.ts';
 
@@ -10,6 +11,21 @@ export interface OperatorKnowledge {
   /** Bits; null: as the platform has it. */
   readonly sources: number | null;
   readonly program: Program | null;
+}
+
+/**
+ * What a sleep plan says, as rules. Nobody sees what a poller waits for before it comes, so a response is what ends polling, or something that
+ * it does itself; a timer is seen by whoever blocks, and found by a poller in its slices.
+ */
+const PLAN_RULES = ['while blocked sleep', 'while polling sleep'].join('\n');
+
+let planTable: RuleTable | null = null;
+
+/** Null: nothing is known that it may sleep on. */
+export function planProgram(sleepsOn: readonly WakerKind[]): Program | null {
+  if (!sleepsOn.includes('response') && !sleepsOn.includes('timer')) return null;
+  planTable ??= new RuleTable(parseRules(PLAN_RULES) as readonly Rule[]);
+  return planTable;
 }
 
 /** What is wrong with it, in words that name what would be right; null: it can be used. */

@@ -1,6 +1,6 @@
 /**
- * Has an observer look at those whose invocations have run for a while: what is over within a tick costs nothing here. Of a
- * function of which that is known, the next ones are watched from their start.
+ * Has an observer look at those whose invocations have run for a while, or of which somebody says that they wait: what is over within a
+ * tick costs nothing here. Of a function of which that is known, the next ones are watched from their start.
  */
 import type { Observer, ObserverEvents } from '../observers/contract.ts';
 import type { Instance } from './instance.ts';
@@ -56,9 +56,29 @@ export class SleepWatch {
       }) ?? null;
   }
 
-  /** An invocation begins. */
-  runs(instance: Instance): void {
-    if (this.#observer !== null && this.#isLong[instance.versionIndex] === 1) this.#watch(instance);
+  /** Whoever is said to poll may be frozen: something is seen that wakes it. */
+  get seesInput(): boolean {
+    return this.#observer?.seesInput ?? false;
+  }
+
+  /** An invocation begins. `isWanted`: it is watched whether it takes long or not. */
+  runs(instance: Instance, isWanted: boolean): void {
+    if (isWanted || this.#isLong[instance.versionIndex] === 1) this.#watch(instance);
+  }
+
+  /** It says that it waits. */
+  waits(instance: Instance): void {
+    if (this.#watch(instance)) this.#isLong[instance.versionIndex] = 1;
+  }
+
+  /** What the observer is to do from now on. True: it has said that it polls, and may not be stopped any longer; that is forgotten. */
+  ask(slot: number, mayStop: boolean, tellTraffic: boolean): boolean {
+    if (this.#watched[slot] === null || this.#isResting[slot] === 1) return false;
+    this.#observer!.permitStop(slot, mayStop);
+    this.#observer!.tellTraffic(slot, tellTraffic);
+    const isForgotten = !mayStop && this.#polls[slot] === 1;
+    if (isForgotten) this.#polls[slot] = 0;
+    return isForgotten;
   }
 
   /** At each tick, of whoever runs an invocation. Answers the CPU time that it was seen to use for it, µs. */
@@ -91,14 +111,15 @@ export class SleepWatch {
   /** False where there is nothing to be seen. */
   #watch(instance: Instance): boolean {
     const { slot } = instance;
+    if (this.#observer === null) return false;
     if (this.#isWatched(instance)) return true;
     const tasks = instance.tasks();
     if (tasks === null) return false;
     if (this.#watched[slot] !== instance) this.#forget(slot);
     this.#watched[slot] = instance;
     this.#isResting[slot] = 0;
-    this.#observer!.watch(slot, tasks, this.#mayStop(slot));
-    this.#beforeUs[slot] = this.#observer!.cpuUs(slot);
+    this.#observer.watch(slot, tasks, this.#mayStop(slot));
+    this.#beforeUs[slot] = this.#observer.cpuUs(slot);
     return true;
   }
 

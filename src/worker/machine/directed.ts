@@ -70,6 +70,13 @@ export class Directed {
     return this.#beliefs[seat] as Belief;
   }
 
+  /** Its program does something at that event. A plug-in may at any. */
+  wants(seat: number, kind: EventKind): boolean {
+    const program = this.#programs[seat] ?? null;
+    if (program instanceof RuleTable) return (program.wanted & (1 << kind)) !== 0;
+    return program !== null;
+  }
+
   /** After the user's own: it is awake. Null: nothing is known of its function. */
   began(seat: number, program: Program | null): void {
     assert(seat < this.#programs.length, `no such seat: ${seat}`);

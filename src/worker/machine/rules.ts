@@ -215,10 +215,15 @@ export class RuleTable {
   /** Bit k: the event of number k ends the sleep. */
   readonly causes: Uint8Array = new Uint8Array(RULE_EVENTS.length);
   readonly limitsUs: Float64Array = new Float64Array(RULE_EVENTS.length).fill(Infinity);
+  /** Bit k: a rule names the event of number k. That `while` ends with others is told with `woken`. */
+  readonly wanted: number;
 
   constructor(rules: readonly Rule[]) {
+    let wanted = 0;
     for (const rule of rules) {
       const kind = EventKind[rule.event];
+      wanted |= 1 << kind;
+      if (rule.verb === 'sleep') for (const cause of rule.until) wanted |= maskOf(cause);
       this.actions[kind] = rule.verb === 'wake' ? RuleAction.wake : RuleAction.sleep;
       if (rule.verb === 'wake') continue;
       this.beliefs[kind] = rule.how === 'blocked' ? Belief.blocked : Belief.polls;
@@ -226,6 +231,7 @@ export class RuleTable {
       const ends = rule.when === 'while' ? STATE_ENDS[rule.event as RuleState] : [];
       for (const cause of [...rule.until, ...ends]) this.causes[kind]! |= maskOf(cause);
     }
+    this.wanted = wanted;
   }
 }
 

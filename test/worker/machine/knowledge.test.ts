@@ -14,6 +14,7 @@ const LIMITS: KnowledgeLimits = {
   lieShare: 0.2,
   lieUs: 20,
   distrustUs: 500,
+  spunUs: 20,
 };
 
 /** What the user of the knowledge was told, in words. */
