@@ -49,19 +49,24 @@ export class ThreadsCpu implements CpuTime {
 
   readUs(): number {
     const ids = new Set(this.#list.ids());
+    let us = 0;
     for (const [id, thread] of this.#threads) {
-      if (ids.has(id)) continue;
-      this.#endedUs += thread.cpuUs();
+      const threadUs = thread.cpuUs();
+      if (ids.has(id) && !thread.isGone) {
+        us += threadUs;
+        continue;
+      }
+      this.#endedUs += threadUs;
       thread.close();
       this.#threads.delete(id);
     }
-    let us = this.#endedUs;
     for (const id of ids) {
-      const thread = this.#threads.get(id) ?? new Thread(this.#proc, id);
+      if (this.#threads.has(id)) continue;
+      const thread = new Thread(this.#proc, id);
       this.#threads.set(id, thread);
       us += thread.cpuUs();
     }
-    return us;
+    return us + this.#endedUs;
   }
 
   close(): void {

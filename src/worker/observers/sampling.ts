@@ -154,6 +154,14 @@ class Subject {
   #canRun(): boolean {
     if (this.#runner?.isRunnable() === true) return true;
     if (!this.#isListed) this.#listThreads();
+    if (this.#findRunner()) return true;
+    if (!this.#threads.values().some(({ isGone }) => isGone)) return false;
+    // Its number may be another thread's by now.
+    this.#listThreads();
+    return this.#findRunner();
+  }
+
+  #findRunner(): boolean {
     for (const thread of this.#threads.values()) {
       if (thread === this.#runner || !thread.isRunnable()) continue;
       this.#runner = thread;
@@ -165,7 +173,7 @@ class Subject {
   #listThreads(): void {
     const ids = new Set(this.#list.ids());
     for (const [id, thread] of this.#threads) {
-      if (ids.has(id)) continue;
+      if (ids.has(id) && !thread.isGone) continue;
       thread.close();
       this.#threads.delete(id);
       if (thread === this.#runner) this.#runner = null;

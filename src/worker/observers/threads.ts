@@ -33,10 +33,16 @@ export class Thread {
   #stat: number | null = null;
   #schedstat: number | null = null;
   #us = 0;
+  #isGone = false;
 
   constructor(proc: Proc, id: number) {
     this.#proc = proc;
     this.#folder = `/proc/${id}/task/${id}`;
+  }
+
+  /** As it was last read: it has ended. Where its number is listed still, that is another thread's. */
+  get isGone(): boolean {
+    return this.#isGone;
   }
 
   /** Running, waiting for a CPU, or for a disk. */
@@ -49,8 +55,13 @@ export class Thread {
   /** Keeps its last value when it has ended. */
   cpuUs(): number {
     this.#schedstat ??= this.#proc.open(`${this.#folder}/schedstat`);
-    if (this.#schedstat === NO_FILE) this.#readTicks();
-    else this.#us = Math.max(this.#us, leadingNumber(this.#proc.read(this.#schedstat), 0) / 1000);
+    if (this.#schedstat === NO_FILE) {
+      this.#readTicks();
+      return this.#us;
+    }
+    const text = this.#proc.read(this.#schedstat);
+    this.#isGone = text === '';
+    this.#us = Math.max(this.#us, leadingNumber(text, 0) / 1000);
     return this.#us;
   }
 
@@ -60,7 +71,9 @@ export class Thread {
 
   #readStat(): string {
     this.#stat ??= this.#proc.open(`${this.#folder}/stat`);
-    return this.#stat === NO_FILE ? '' : this.#proc.read(this.#stat);
+    const text = this.#stat === NO_FILE ? '' : this.#proc.read(this.#stat);
+    this.#isGone = text === '';
+    return text;
   }
 
   /** For kernels that do not count by the nanosecond. */

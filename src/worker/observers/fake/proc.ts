@@ -1,10 +1,36 @@
-/** The simulated twin of the door to /proc and cgroups: files in memory. Counts what is read and what is open. */
+/**
+ * The simulated twin of the door to /proc and cgroups: files in memory. Counts what is read and what is open. As in /proc, what was
+ * opened and is gone stays so, also when there is a file of that name again.
+ */
 import { assert } from '../../../base/assert.ts';
 import { NO_FILE, type Proc } from '../proc.ts';
 
+const GONE = '';
+
+class Files extends Map<string, string> {
+  readonly #gone: (path: string) => void;
+
+  constructor(gone: (path: string) => void) {
+    super();
+    this.#gone = gone;
+  }
+
+  override delete(path: string): boolean {
+    this.#gone(path);
+    return super.delete(path);
+  }
+
+  override clear(): void {
+    for (const path of [...this.keys()]) this.delete(path);
+  }
+}
+
 export class FakeProc implements Proc {
-  readonly files = new Map<string, string>();
+  /** By descriptor: the path, GONE, or null where it was closed. */
   readonly #open: (string | null)[] = [];
+  readonly files: Map<string, string> = new Files((gone) => {
+    for (const [descriptor, path] of this.#open.entries()) if (path === gone) this.#open[descriptor] = GONE;
+  });
   readCount = 0;
 
   get openCount(): number {
