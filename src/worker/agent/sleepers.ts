@@ -50,6 +50,11 @@ export class Sleepers {
   readonly #thawedUs: Float64Array;
   /** By seat: it was stopped since it polls, and nobody made anything of it. Not again, until it is seen to do something else. */
   readonly #isDeclined: Uint8Array;
+  /**
+   * By version: it has polled while it said that it sleeps. From then on it may be stopped for that before its word is here, which on a busy
+   * machine comes milliseconds later; without it, it goes on.
+   */
+  readonly #pollsAndSaysSo: Uint8Array;
   /** By seat: the CPU time that its invocation was last seen to have used, and when. */
   readonly #cpuUs: Float64Array;
   readonly #seenUs: Float64Array;
@@ -88,6 +93,7 @@ export class Sleepers {
     this.#frozen = new Array<Instance | null>(seatCount).fill(null);
     this.#thawedUs = new Float64Array(seatCount).fill(-Infinity);
     this.#isDeclined = new Uint8Array(seatCount);
+    this.#pollsAndSaysSo = new Uint8Array(limits.versionCount);
     this.#cpuUs = new Float64Array(seatCount);
     this.#seenUs = new Float64Array(seatCount);
     this.#isInDoubt = new Uint8Array(seatCount);
@@ -183,6 +189,7 @@ export class Sleepers {
     this.#directed.event(seat, SEEN_AS[belief], nowUs);
     const isPoller = belief === Belief.polls;
     this.#isDeclined[seat] = isPoller && !this.#knowledge.polls(seat) ? 1 : 0;
+    if (isPoller && this.#knowledge.isHinted(seat)) this.#pollsAndSaysSo[this.#versionOf(seat)] = 1;
     this.#review(seat);
     // In a slice, that one is over.
     if (isPoller && this.#doze.isDozing(seat)) this.#doze.dozes(seat, nowUs);
@@ -214,7 +221,13 @@ export class Sleepers {
 
   #mayStop(seat: number): boolean {
     if (seat < 0) return false;
-    return this.#knowledge.mayStop(seat, this.#directed.wantsPolling(seat) && this.#isDeclined[seat] === 0);
+    const isNews = this.#isDeclined[seat] === 0;
+    const isExpected = isNews && this.#pollsAndSaysSo[this.#versionOf(seat)] === 1;
+    return this.#knowledge.mayStop(seat, isNews && this.#directed.wantsPolling(seat), isExpected);
+  }
+
+  #versionOf(seat: number): number {
+    return this.#events.servantOf(seat)?.versionIndex ?? -1;
   }
 
   #wantsTraffic(seat: number): boolean {

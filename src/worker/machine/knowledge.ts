@@ -195,11 +195,13 @@ export class Knowledge {
 
   /**
    * It may be stopped as soon as it is seen to poll: somebody whose word counts would believe that, or has said so before.
-   * `isAsked`: its operator's program waits to be told.
+   * `isAsked`: its operator's program waits to be told. `isExpected`: it polls, and says so itself, which is on its way perhaps.
    */
-  mayStop(seat: number, isAsked: boolean): boolean {
-    const isDirected = this.#counts(seat, Source.directed) && (isAsked || this.#directed[seat] === Belief.polls);
-    return isDirected || this.#counts(seat, Source.learning) || this.isHinted(seat);
+  mayStop(seat: number, isAsked: boolean, isExpected: boolean): boolean {
+    const isDirected = isAsked || this.#directed[seat] === Belief.polls;
+    const isOwn = isExpected || this.#isHinted[seat] === 1;
+    const sources = Source.learning | (isDirected ? Source.directed : 0) | (isOwn ? Source.collaborative : 0);
+    return this.#counts(seat, sources);
   }
 
   /** It has said that it sleeps, and that counts; whether something has come for it since or not. */
