@@ -11,7 +11,7 @@ import { lowestCore, withoutLowest } from '../base/core-mask.ts';
 import type { Clock } from '../base/clock.ts';
 import { UserError } from '../base/errors.ts';
 import { type LocalScheduler, outcome, type Outcome } from '../scheduler/server/local.ts';
-import { coresOf, isDedicated, isolationOf } from '../store/settings.ts';
+import { coresOf, hasOwnSeat, isolationOf } from '../store/settings.ts';
 import type { FunctionVersion, Store } from '../store/store.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Agent } from '../worker/agent/agent.ts';
@@ -105,7 +105,7 @@ export class Dispatcher implements Dispatch {
       refuse: (fn) => doors.admission.refuseVersion(fn),
       added: (entry) => {
         const { config } = entry.fn;
-        const asks = { memoryMb: config.memoryMb, coreCount: coresOf(config), isDedicated: isDedicated(config) };
+        const asks = { memoryMb: config.memoryMb, coreCount: coresOf(config), isDedicated: hasOwnSeat(config) };
         scheduler.setVersion(entry.index, entry.functionIndex, asks);
         this.#agent?.setVersion({ versionIndex: entry.index, fn: entry.fn, isolation: entry.isolation });
       },

@@ -27,10 +27,10 @@ export const CORES_DEFAULT = 1;
 /** Those of one lease are bits of one word. */
 export const CORES_MAX = 32;
 
-export const SHARINGS = ['shared', 'dedicated'] as const;
+export const SHARINGS = ['shared', 'dedicated', 'spare'] as const;
 /**
  * `shared`: its cores are shared as the worker shares them. `dedicated`: each invocation has a core of its own from its start to its end,
- * asleep or awake.
+ * asleep or awake. `spare`: where a worker shares cores, it runs only on what all others leave of them.
  */
 export type FunctionSharing = (typeof SHARINGS)[number];
 export const SHARING_VARIABLE = 'PERCH_SHARING';
@@ -62,8 +62,19 @@ export function networkOf(config: Environment): NetworkPolicy {
   return NETWORKS.find((value) => value === asked) ?? NETWORK_DEFAULT;
 }
 
-export function isDedicated(config: Environment): boolean {
-  return config.environment[SHARING_VARIABLE] === 'dedicated';
+export const SHARING_DEFAULT: FunctionSharing = 'shared';
+
+export function sharingOf(config: Environment): FunctionSharing {
+  const asked = config.environment[SHARING_VARIABLE];
+  return SHARINGS.find((value) => value === asked) ?? SHARING_DEFAULT;
+}
+
+/**
+ * It is granted a core's own seat, and no extra one. For a spare function too: there are never more of its kind than cores, and all
+ * extra seats are for others.
+ */
+export function hasOwnSeat(config: Environment): boolean {
+  return sharingOf(config) !== 'shared';
 }
 
 /** How many cores each invocation gets, all at once: 1 to 32. */
@@ -84,7 +95,8 @@ export function settingsFault(environment: Texts): string | null {
     fault(`environment variable ${ISOLATION_VARIABLE}`, environment[ISOLATION_VARIABLE], ISOLATIONS) ??
     fault(`environment variable ${NETWORK_VARIABLE}`, environment[NETWORK_VARIABLE], NETWORKS) ??
     coresFault(environment[CORES_VARIABLE]) ??
-    fault(`environment variable ${SHARING_VARIABLE}`, environment[SHARING_VARIABLE], SHARINGS)
+    fault(`environment variable ${SHARING_VARIABLE}`, environment[SHARING_VARIABLE], SHARINGS) ??
+    spareFault(environment)
   );
 }
 
@@ -102,6 +114,14 @@ function coresFault(value: string | undefined): string | null {
   if (value === undefined || coreCountIn(value) !== null) return null;
   const right = `it has to be a whole number from 1 to ${CORES_MAX}`;
   return `The environment variable ${CORES_VARIABLE} has the value '${shown(value)}'; ${right}.`;
+}
+
+/** Cores that are one invocation's alone are not left over by others. */
+function spareFault(environment: Texts): string | null {
+  const coreCount = coreCountIn(environment[CORES_VARIABLE]) ?? CORES_DEFAULT;
+  if (environment[SHARING_VARIABLE] !== 'spare' || coreCount === 1) return null;
+  const why = 'an invocation of several cores has them for itself. One of the two has to go.';
+  return `${SHARING_VARIABLE} is spare and ${CORES_VARIABLE} is ${coreCount}: ${why}`;
 }
 
 function shown(value: string): string {

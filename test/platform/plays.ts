@@ -50,6 +50,10 @@ export class Play {
     return /\](.*)$/.exec(this.instance.spec.env['AWS_LAMBDA_LOG_STREAM_NAME'] ?? '')?.[1] ?? '';
   }
 
+  get functionName(): string {
+    return this.instance.spec.env['AWS_LAMBDA_FUNCTION_NAME'] ?? '';
+  }
+
   boot(): void {
     this.ready = true;
     this.send(FrameKind.ready, 0, '');

@@ -9,15 +9,16 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { FrameKind } from '../../src/wire/instance-frame.ts';
 import { CORES_VARIABLE, SHARING_VARIABLE } from '../../src/store/settings.ts';
-import { extraSeatCountOf, type SharingSetting } from '../../src/worker/agent/sharing-setting.ts';
+import { extraSeatCountOf, type SharingSetting, spareSeatCountOf } from '../../src/worker/agent/sharing-setting.ts';
 import { type Ask, SMALL, SmallPlatform } from './small-platform.ts';
 import { anyStep, isRunning, NAMES, OFTEN, pick, put, type Step, STEPS, type Steps } from './steps.ts';
 
 const RUNS = { numRuns: Number(process.env['PERCH_PROPERTY_RUNS'] ?? 200) };
-/** Those that do not share: on two cores at once, and on a core that is its own. */
-const OWN_CORES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+/** Those that have no extra seats: on two cores at once, on a core that is its own, and on what others leave. */
+const OWN_SEATS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   wide: { [CORES_VARIABLE]: '2' },
   alone: { [SHARING_VARIABLE]: 'dedicated' },
+  spare: { [SHARING_VARIABLE]: 'spare' },
 };
 /** Everything fits at once: who waits, waits for a seat. */
 const ROOMY_MB = 100_000;
@@ -42,6 +43,7 @@ const SHARING_STEPS: Steps = {
   },
   invokeWide: (platform) => void platform.invoke('wide'),
   invokeAlone: (platform) => void platform.invoke('alone'),
+  invokeSpare: (platform) => void platform.invoke('spare'),
   shortTime: (platform, { b }) => platform.clock.advanceUs(b * 1000),
   saysItSleeps: (platform, { a }) => hint(platform, a, FrameKind.sleeping),
   saysItIsAwake: (platform, { a }) => hint(platform, a, FrameKind.awake),
@@ -57,6 +59,7 @@ const SHARING_OFTEN = {
   sleepsLong: 24,
   invokeWide: 3,
   invokeAlone: 4,
+  invokeSpare: 8,
   burn: 8,
   shortTime: 24,
   saysItSleeps: 8,
@@ -100,7 +103,7 @@ async function play(steps: readonly Step[], setting: Setting): Promise<SmallPlat
   const platform = new SmallPlatform({ ...roomFor(setting), coreCount }, canCopy, sharing);
   await platform.open();
   for (const name of NAMES) put(platform, name);
-  for (const [name, environment] of Object.entries(OWN_CORES)) platform.store.put(name, 64, 'reuse', environment);
+  for (const [name, environment] of Object.entries(OWN_SEATS)) platform.store.put(name, 64, 'reuse', environment);
   const table = isRoomy ? ROOMY_STEPS : SHARING_STEPS;
   for (const each of steps) {
     table[each.kind]?.(platform, each);
@@ -114,15 +117,22 @@ async function play(steps: readonly Step[], setting: Setting): Promise<SmallPlat
   return platform;
 }
 
-/** As their sandboxes were told: of those that run where they are pinned, one at most is not in the background. */
+/**
+ * As their sandboxes were told: of those that run where they are pinned, one at most is not in the background, and none that is
+ * spare where another one is.
+ */
 function checkForeground({ plays, sharing }: SmallPlatform): void {
   if (sharing.policy === 'fair') return;
   const seen = new Set<number>();
-  for (const { instance, running, ended } of plays) {
-    if (running === null || ended || instance.isBackground) continue;
-    for (const core of instance.pins.at(-1)!) {
+  const running = plays.filter((each) => each.running !== null && !each.ended);
+  for (const each of running) {
+    if (each.instance.isBackground) continue;
+    for (const core of each.instance.pins.at(-1)!) {
       assert.ok(!seen.has(core), `two in the foreground on core ${core}`);
       seen.add(core);
+      if (sharing.policy === 'dedicated' || each.functionName !== 'spare') continue;
+      const others = running.filter((one) => one.functionName !== 'spare' && one.instance.pins.at(-1)!.includes(core));
+      assert.equal(others.length, 0, `a spare one is in the foreground on core ${core}, where others are`);
     }
   }
 }
@@ -130,7 +140,7 @@ function checkForeground({ plays, sharing }: SmallPlatform): void {
 function checkNobodyWaits({ scheduler, asks, store }: SmallPlatform): void {
   if (scheduler.machine.queue.length === 0) return;
   // They want cores, and others are not let past them for ever.
-  const choosy = Object.keys(OWN_CORES).map((name) => store.getVersion(name)!.revisionId);
+  const choosy = Object.keys(OWN_SEATS).map((name) => store.getVersion(name)!.revisionId);
   const waits = (ask: Ask): boolean => ask.runCount === 0 && ask.results.length === 0;
   if (asks.some((ask) => waits(ask) && choosy.includes(ask.revision))) return;
   const idle = seatsThat(scheduler, 'idle');
@@ -148,7 +158,8 @@ function checkEmpty(platform: SmallPlatform, { sharing, coreCount }: Setting): v
   platform.check();
   assert.ok(platform.dispatcher.isIdle);
   const { scheduler } = platform;
-  const openCount = sharing.policy === 'lend' ? coreCount : scheduler.seatCount;
+  const admittedCount = scheduler.seatCount - spareSeatCountOf(sharing, coreCount);
+  const openCount = sharing.policy === 'lend' ? coreCount : admittedCount;
   assert.deepEqual(seatsThat(scheduler, 'leased'), []);
   assert.equal(seatsThat(scheduler, 'idle').length, openCount, 'seats that nobody has');
   assert.deepEqual(platform.observer.slots, [], 'somebody is watched, and does nothing');

@@ -80,7 +80,7 @@ export function register(program: Command): void {
     )
     .addOption(new Option('--network <reach>', 'what the function reaches').choices(NETWORKS))
     .option('--cores <count>', 'cores of each invocation, all at once (default 1)', wholeNumber(1, CORES_MAX))
-    .addOption(new Option('--sharing <kind>', 'whether its cores are lent while it sleeps').choices(SHARINGS))
+    .addOption(new Option('--sharing <kind>', 'how it shares cores with others').choices(SHARINGS))
     .option('--external <package>', 'pack this npm package as it is; can be given many times', collect)
     .option('--publish', 'publish a numbered version')
     .option('--no-bundle', 'pack the folder as it is')

@@ -1,7 +1,7 @@
 /** What Perch adds to a function, and how it is with copies of it: for `perch list` and `perch doctor NAME`. */
 import { UserError } from '../../base/errors.ts';
 import { eachFunction } from '../../store/each-function.ts';
-import { coresOf, isDedicated, isolationOf, networkOf } from '../../store/settings.ts';
+import { coresOf, isolationOf, networkOf, sharingOf } from '../../store/settings.ts';
 import type { FunctionRecord, FunctionVersion } from '../../store/store.ts';
 import { findVersion } from '../lambda/functions.ts';
 import type { Answer, ApiRequest } from '../route.ts';
@@ -9,8 +9,8 @@ import type { Answer, ApiRequest } from '../route.ts';
 function settingsOf(fn: FunctionVersion, tags: FunctionRecord['tags']): Record<string, unknown> {
   const { functionName, version, config } = fn;
   const isolation = isolationOf(config, tags);
-  const sharing = isDedicated(config) ? 'dedicated' : 'shared';
-  return { functionName, version, isolation, network: networkOf(config), cores: coresOf(config), sharing };
+  const network = networkOf(config);
+  return { functionName, version, isolation, network, cores: coresOf(config), sharing: sharingOf(config) };
 }
 
 /** Of every function, as its latest version has it. */

@@ -7,14 +7,14 @@
 import { normalMask } from '../../base/core-mask.ts';
 import type { Counter } from '../../telemetry/metrics.ts';
 import type { Clock } from '../../base/clock.ts';
-import { isDedicated } from '../../store/settings.ts';
+import { sharingOf } from '../../store/settings.ts';
 import type { Hint } from '../machine/knowledge.ts';
 import type { EventKind } from '../machine/rules.ts';
 import { Level, Sharing, type SharingActionHandler } from '../machine/sharing.ts';
 import type { Invocation, Lease } from './contract.ts';
 import type { Instance } from './instance.ts';
 import type { AgentDoors, AgentSetting } from './setting.ts';
-import { extraSeatCountOf, isOrdered, NO_SHARING, sourcesOf } from './sharing-setting.ts';
+import { extraSeatCountOf, isOrdered, NO_SHARING, sourcesOf, spareSeatCountOf } from './sharing-setting.ts';
 import { Sleepers } from './sleepers.ts';
 import type { Topology } from './topology.ts';
 
@@ -83,8 +83,9 @@ export class CoreSharing {
     this.#waitedUs = new Float64Array(this.seatCount);
     this.#sequences = new Uint32Array(this.seatCount);
     this.#isWarm = new Uint8Array(this.seatCount);
+    const spareSeatCount = spareSeatCountOf(sharing, coreCount);
     const times = { lendAfterUs: LEND_AFTER_US, quantumUs: QUANTUM_US };
-    this.#machine = new Sharing({ ...sharing, ...times, coreCount, extraSeatCount });
+    this.#machine = new Sharing({ ...sharing, ...times, coreCount, extraSeatCount, spareSeatCount });
     this.#sleepers = new Sleepers(
       { seatCount: this.seatCount, limits, sources: this.#isShared ? sourcesOf(sharing) : 0 },
       doors,
@@ -107,7 +108,7 @@ export class CoreSharing {
     const { fn, usedUs = 0 } = invocation;
     const nowUs = this.#clock.nowUs();
     const several = normalMask(mask);
-    if (several === 0) this.#machine.began(core, nowUs, isDedicated(fn.config), usedUs);
+    if (several === 0) this.#machine.began(core, nowUs, sharingOf(fn.config), usedUs);
     else this.#machine.beganSeveral(core, several, nowUs);
     if (core >= this.#topology.cores.length) this.#metrics.guests.add();
     this.#sleepers.began(core, invocation);

@@ -28,8 +28,14 @@ export function isOrdered({ policy }: SharingSetting): boolean {
 }
 
 /** How many seats there are beside the cores' own. */
-export function extraSeatCountOf({ policy, perCore }: SharingSetting, coreCount: number): number {
-  return policy === 'dedicated' ? 0 : (perCore - 1) * coreCount;
+export function extraSeatCountOf(sharing: SharingSetting, coreCount: number): number {
+  const { policy, perCore } = sharing;
+  return policy === 'dedicated' ? 0 : (perCore - 1) * coreCount + spareSeatCountOf(sharing, coreCount);
+}
+
+/** How many of them are only for what spare functions have of the cores' own. */
+export function spareSeatCountOf(sharing: SharingSetting, coreCount: number): number {
+  return isOrdered(sharing) ? coreCount : 0;
 }
 
 /** As bits. */

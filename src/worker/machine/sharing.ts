@@ -10,6 +10,7 @@
  * - exclusive: a core has at most one resident in the foreground, awake or asleep;
  * - work-conserving: nobody who is awake shares a core with somebody awake while a core that both may use has none;
  * - hints only yield: to say that it sleeps never improves a resident's place, and what it says and takes back gains nothing;
+ * - who is spare keeps neither a core nor a seat from anybody who is not, but for what is said in sharing/open-seats.ts;
  * - one `release` for each `began`, at its end or later; a kept lease goes when no borrower is left for it;
  * - who is alone (`isDedicated`, several cores) is alone on its cores, and in the foreground, awake or asleep. Where each
  *   core of the server is so, who has none is in the background on one of them.
@@ -24,10 +25,11 @@ import { checkSharing } from './sharing/invariants.ts';
 import { OpenSeats, type SharingLimits } from './sharing/open-seats.ts';
 import { Order } from './sharing/order.ts';
 import { Places } from './sharing/places.ts';
-import { Residents, SeatState } from './sharing/residents.ts';
+import { Residents, type ResidentSharing, SeatState } from './sharing/residents.ts';
 
 export { Level, SharingActions, type SharingActionHandler } from './sharing/actions.ts';
 export type { SharingLimits, SharingPolicy } from './sharing/open-seats.ts';
+export type { ResidentSharing } from './sharing/residents.ts';
 
 const NONE = -1;
 
@@ -66,15 +68,17 @@ export class Sharing {
    * foreground, and pins it there before it runs, unless a `place` says otherwise; on an extra seat a `place` always comes.
    * An extra seat may have been closed meanwhile: its resident is in the background until a core has nobody awake.
    *
-   * `isDedicated`: its core is never lent, and it is never put in the background. It counts on a core's own seat only, and
-   * not with `fair`. `usedUs`: the CPU time that counts for it from the start, since it goes on with what others began.
+   * `dedicated` counts on a core's own seat only; neither that nor `spare` does with `fair`, nor `spare` with `dedicated`.
+   * `usedUs`: the CPU time that counts for it from the start, since it goes on with what others began.
    */
-  began(seat: number, nowUs: number, isDedicated = false, usedUs = 0): void {
+  began(seat: number, nowUs: number, sharing: ResidentSharing = 'shared', usedUs = 0): void {
     const isOwn = this.#residents.isOwn(seat);
     assert(this.#residents.state[seat] === SeatState.free, `seat ${seat} is given to two`);
-    const isAlone = isDedicated && isOwn && !this.#isFair;
-    const isFixed = isOwn && (isAlone || this.#hasOwners);
+    const isAlone = sharing === 'dedicated' && isOwn && !this.#isFair;
+    const isSpare = sharing === 'spare' && this.#isOrdered;
+    const isFixed = isOwn && !isSpare && (isAlone || this.#hasOwners);
     this.#residents.add(seat, isFixed, isAlone);
+    this.#residents.isSpare[seat] = isSpare ? 1 : 0;
     if (this.#limits.policy === 'preempt') this.#residents.quanta[seat] = Math.floor(usedUs / this.#limits.quantumUs);
     this.#seats.began(seat);
     if (isAlone) this.#places.isTaken[seat] = 1;
@@ -243,6 +247,11 @@ export class Sharing {
     return this.#limits.policy === 'fair';
   }
 
+  /** Whether anybody may go before another one. */
+  get #isOrdered(): boolean {
+    return !this.#isFair && this.#limits.policy !== 'dedicated';
+  }
+
   /** Whether who is on a core's own seat has that core. */
   get #hasOwners(): boolean {
     return this.#limits.policy === 'lend' || this.#limits.policy === 'dedicated';
@@ -258,8 +267,9 @@ export class Sharing {
       if (residents.isFixed[seat] === 0) this.#order.add(seat);
       this.#settle(seat, seat, nowUs);
     }
-    // A grant that was on its way, or a core that is one resident's alone, leaves less for others.
-    if (!residents.isOwn(seat) || residents.isAlone[seat] === 1) this.#seats.adjust(NONE);
+    // A grant that was on its way, or a core that is one resident's alone, leaves less for others; a spare one leaves more.
+    const changes = residents.isAlone[seat] === 1 || residents.isSpare[seat] === 1;
+    if (!residents.isOwn(seat) || changes) this.#seats.adjust(NONE);
   }
 
   /** After a change of one resident. */

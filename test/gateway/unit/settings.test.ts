@@ -6,11 +6,12 @@ import { Admission } from '../../../src/gateway/admission.ts';
 import { defaultConfig, mergeConfig } from '../../../src/gateway/lambda/config.ts';
 import {
   coresOf,
-  isDedicated,
+  hasOwnSeat,
   isolationOf,
   networkOf,
-  settingTagsFault,
   settingsFault,
+  settingTagsFault,
+  sharingOf,
 } from '../../../src/store/settings.ts';
 import type { FunctionConfig, FunctionVersion } from '../../../src/store/store.ts';
 
@@ -96,19 +97,26 @@ test('cores: 1 to 32, in digits alone; what is none of these counts as absent, a
   assert.ok(refused instanceof UserError && refused.code === 'InvalidParameterValueException');
 });
 
-test('a function has its core for itself where it says so', () => {
-  for (const [text, dedicated] of [
-    [undefined, false],
-    ['shared', false],
-    ['dedicated', true],
+test('a function has its core for itself, or what others leave of theirs, where it says so', () => {
+  for (const [text, ...settings] of [
+    [undefined, 'shared', false],
+    ['shared', 'shared', false],
+    ['dedicated', 'dedicated', true],
+    ['spare', 'spare', true],
   ] as const) {
     const environment: Record<string, string> = text === undefined ? {} : { PERCH_SHARING: text };
-    assert.deepEqual([isDedicated(configWith(environment)), settingsFault(environment)], [dedicated, null]);
+    const config = configWith(environment);
+    assert.deepEqual([sharingOf(config), hasOwnSeat(config), settingsFault(environment)], [...settings, null]);
   }
   assert.equal(
     settingsFault({ PERCH_SHARING: 'lend' }),
-    "The environment variable PERCH_SHARING has the value 'lend'; it has to be one of shared, dedicated.",
+    "The environment variable PERCH_SHARING has the value 'lend'; it has to be one of shared, dedicated, spare.",
   );
+  assert.equal(
+    settingsFault({ PERCH_SHARING: 'spare', PERCH_CORES: '2' }),
+    'PERCH_SHARING is spare and PERCH_CORES is 2: an invocation of several cores has them for itself. One of the two has to go.',
+  );
+  assert.equal(settingsFault({ PERCH_SHARING: 'spare', PERCH_CORES: '1' }), null);
 });
 
 test('whatever the environment holds: a fault or a setting that is what it says', () => {

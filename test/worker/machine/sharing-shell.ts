@@ -3,7 +3,13 @@
  * against what the machine says of itself.
  */
 import assert from 'node:assert/strict';
-import { Level, Sharing, type SharingLimits, type SharingPolicy } from '../../../src/worker/machine/sharing.ts';
+import {
+  Level,
+  type ResidentSharing,
+  Sharing,
+  type SharingLimits,
+  type SharingPolicy,
+} from '../../../src/worker/machine/sharing.ts';
 
 const ALL_CORES = -1;
 
@@ -13,6 +19,8 @@ export interface Resident {
   isAsleep: boolean;
   yields: boolean;
   readonly isDedicated: boolean;
+  /** And the policy has an order. */
+  readonly isSpare: boolean;
   readonly cores: readonly number[];
   readonly cameAt: number;
   cpuUs: number;
@@ -62,11 +70,11 @@ export class SharingShell {
     return seat < this.limits.coreCount;
   }
 
-  began(seat: number, isDedicated = false, usedUs = 0): void {
+  began(seat: number, sharing: ResidentSharing = 'shared', usedUs = 0): void {
     assert.ok(!this.leased.has(seat));
-    const isAlone = isDedicated && this.isOwn(seat);
-    this.#add(seat, this.isOwn(seat) ? [seat] : [], isAlone);
-    this.machine.began(seat, this.nowUs, isDedicated, usedUs);
+    const isAlone = sharing === 'dedicated' && this.isOwn(seat);
+    this.#add(seat, this.isOwn(seat) ? [seat] : [], isAlone, sharing === 'spare');
+    this.machine.began(seat, this.nowUs, sharing, usedUs);
     this.#after();
   }
 
@@ -168,7 +176,8 @@ export class SharingShell {
     return Array.from({ length: this.limits.coreCount }, (_, core) => core);
   }
 
-  #add(seat: number, cores: readonly number[], isDedicated: boolean): void {
+  #add(seat: number, cores: readonly number[], isDedicated: boolean, isSpare = false): void {
+    const { policy } = this.limits;
     for (const each of cores.length > 0 ? cores : [seat]) this.leased.add(each);
     // What the machine says a shell may assume.
     this.residents.set(seat, {
@@ -177,6 +186,7 @@ export class SharingShell {
       isAsleep: false,
       yields: false,
       isDedicated,
+      isSpare: isSpare && policy !== 'fair' && policy !== 'dedicated',
       cores,
       cameAt: this.beganCount++,
       cpuUs: 0,

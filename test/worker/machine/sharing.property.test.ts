@@ -11,7 +11,19 @@ import { LIMITS, limitsOf, type Resident, SharingShell } from './sharing-shell.t
 const RUNS = Number(process.env['PERCH_PROPERTY_RUNS'] ?? 600);
 const POLICIES: readonly SharingPolicy[] = ['dedicated', 'lend', 'packed', 'preempt', 'fair'];
 const OFTEN = ['began', 'began', 'began', 'slept', 'slept', 'woke', 'wait', 'ended', 'used'] as const;
-const KINDS = [...OFTEN, ...OFTEN, 'late', 'hint', 'dedicated', 'several', 'out', 'in'] as const;
+const KINDS = [
+  ...OFTEN,
+  ...OFTEN,
+  'late',
+  'hint',
+  'dedicated',
+  'spare',
+  'spare',
+  'spareExtra',
+  'several',
+  'out',
+  'in',
+] as const;
 
 interface Event {
   readonly kind: (typeof KINDS)[number];
@@ -23,7 +35,8 @@ const event: fc.Arbitrary<Event> = fc.record({ kind: fc.constantFrom(...KINDS), 
 const events = fc.array(event, { maxLength: 120, size: 'max' });
 const sizes = fc.record({
   coreCount: fc.constantFrom(1, 2, 3, 4),
-  extraSeatCount: fc.constantFrom(0, 1, 3, 6),
+  extraSeatCount: fc.constantFrom(0, 1, 3, 6, 9),
+  spareSeatCount: fc.constantFrom(0, 0, 1, 3),
   perCore: fc.constantFrom(1, 2, 3),
 });
 
@@ -47,7 +60,18 @@ function apply(shell: SharingShell, { kind, a, b }: Event, strict = false): void
     case 'dedicated':
       return on(
         grantable(shell, strict).filter((seat) => shell.isOwn(seat)),
-        (seat) => shell.began(seat, true),
+        (seat) => shell.began(seat, 'dedicated'),
+      );
+    case 'spare':
+      return on(
+        grantable(shell, strict).filter((seat) => shell.isOwn(seat)),
+        (seat) => shell.began(seat, 'spare'),
+      );
+    case 'spareExtra':
+      // Its version has own seats only; what has a seat already may go on with a spare one.
+      return on(
+        grantable(shell, strict).filter((seat) => !shell.isOwn(seat)),
+        (seat) => shell.began(seat, 'spare'),
       );
     case 'several': {
       const free = grantable(shell).filter((seat) => shell.isOwn(seat));
@@ -86,6 +110,11 @@ function forAll(policies: readonly SharingPolicy[], check: (shell: SharingShell,
   );
 }
 
+/** On seats of cores that others could have. */
+function spares(shell: SharingShell): number {
+  return shell.seatsWhere((one) => one.isSpare && one.cores.some((core) => !shell.out.has(core))).length;
+}
+
 const awakeOn = (shell: SharingShell, core: number): number => shell.awakeOn(core).length;
 
 test('exclusive: a core has at most one resident in the foreground, awake or asleep', () => {
@@ -116,6 +145,7 @@ test('whoever is awake alone on its core is held back by nobody who would not be
       if (one.isAsleep || one.level === Level.foreground || awakeOn(shell, one.core) > 1) continue;
       if (shell.untaken.length === 0) continue;
       const top = shell.residents.get(shell.machine.foregroundOf(one.core));
+      if (one.isSpare && shell.seatsWhere((other) => other.core === one.core && !other.isSpare).length > 0) continue;
       assert.ok(top?.isAsleep && !top.yields, `seat ${seat} is in the background for nobody: ${shell.picture}`);
     }
   });
@@ -172,14 +202,15 @@ test('dedicated: no extra seat is ever open, and nobody is ever moved', () => {
 test('packed, preempt: what is open is what the policy says, whoever runs', () => {
   forAll(['packed', 'preempt', 'fair'], (shell, each) => {
     apply(shell, each);
-    const { policy, extraSeatCount, perCore, coreCount } = shell.limits;
+    const { policy, extraSeatCount, spareSeatCount = 0, perCore, coreCount } = shell.limits;
+    const base = extraSeatCount - spareSeatCount;
     const inside =
       policy === 'fair' ? coreCount - shell.out.size : shell.shared.filter((one) => !shell.out.has(one)).length;
-    const most =
-      policy === 'preempt' ? (inside > 0 ? extraSeatCount : 0) : Math.min((perCore - 1) * inside, extraSeatCount);
-    const held = shell.seatsWhere(() => true).filter((seat) => !shell.isOwn(seat)).length;
+    const most = (policy === 'preempt' && inside > 0 ? base : Math.min((perCore - 1) * inside, base)) + spares(shell);
+    const extras = shell.seatsWhere((one) => one.cores.length === 0).length;
+    const held = shell.seatsWhere((one) => one.cores.length === 0 && !one.isSpare).length;
     const free = [...shell.open].filter((seat) => !shell.leased.has(seat)).length;
-    assert.equal(free, Math.max(0, most - held), shell.picture);
+    assert.equal(free, Math.max(0, Math.min(most - held, extraSeatCount - extras)), shell.picture);
   });
 });
 
@@ -191,7 +222,7 @@ test('preempt: at each tick those with the least attained service have the cores
         apply(shell, each);
         shell.tick();
         const quanta = (seat: number): number => Math.floor(shell.residents.get(seat)!.cpuUs / LIMITS.quantumUs);
-        const awake = shell.seatsWhere((one) => !one.isAsleep && !one.isDedicated);
+        const awake = shell.seatsWhere((one) => !one.isAsleep && !one.isDedicated && !one.isSpare);
         const fronts = awake.filter((seat) => shell.machine.frontOf(shell.residents.get(seat)!.core) === seat);
         for (const seat of awake.filter((one) => !fronts.includes(one))) {
           for (const front of fronts) assert.ok(quanta(front) <= quanta(seat), shell.picture);
@@ -204,7 +235,7 @@ test('preempt: at each tick those with the least attained service have the cores
 
 test('preempt: looking again without a quantum of difference changes nothing', () => {
   fc.assert(
-    fc.property(sizes, events, fc.array(fc.nat(1999), { minLength: 10, maxLength: 10 }), (size, list, more) => {
+    fc.property(sizes, events, fc.array(fc.nat(1999), { minLength: 13, maxLength: 13 }), (size, list, more) => {
       const shell = new SharingShell(limitsOf('preempt', size));
       for (const each of list) if (each.kind !== 'used') apply(shell, each);
       shell.tick();
@@ -273,6 +304,55 @@ function sameEvent(liar: SharingShell, silent: SharingShell, { kind, a, b }: Eve
   }
 }
 
+test('spare: whatever spare ones do, all others are where and how they are without them', () => {
+  const spares = fc.array(fc.record({ at: fc.nat(120), each: event }), { maxLength: 60, size: 'max' });
+  let sharedCount = 0;
+  fc.assert(
+    fc.property(fc.constantFrom('lend', 'packed', 'preempt'), sizes, events, spares, (policy, size, list, spare) => {
+      const limits = limitsOf(policy as SharingPolicy, size);
+      const [mixed, others] = [new SharingShell(limits), new SharingShell(limits)] as const;
+      // A lease that is kept draws who has no core, and where spare ones are it is released sooner.
+      let isAlike = true;
+      list.forEach((each, index) => {
+        for (const one of spare) if (one.at === index) spareEvent(mixed, others, one.each);
+        for (const shell of [mixed, others]) shell.tick();
+        if (each.kind === 'out' || each.kind === 'in') for (const shell of [mixed, others]) apply(shell, each);
+        else sameEvent(mixed, others, each, -1);
+        for (const shell of [mixed, others]) shell.tick();
+        isAlike &&= keptIn(mixed) === keptIn(others);
+        for (const [seat, one] of others.residents) {
+          const { core, level, isAsleep, waitedUs } = mixed.residents.get(seat)!;
+          const text = `${mixed.picture} against ${others.picture}`;
+          assert.deepEqual([isAsleep, waitedUs], [one.isAsleep, one.waitedUs], text);
+          assert.equal(mixed.machine.frontOf(core) === seat, others.machine.frontOf(one.core) === seat, text);
+          if (isAlike) assert.deepEqual([core, level], [one.core, one.level], text);
+          if (mixed.residents.size > others.residents.size) sharedCount++;
+        }
+      });
+    }),
+    { numRuns: RUNS },
+  );
+  assert.ok(sharedCount > RUNS, 'they are hardly ever there together');
+});
+
+function keptIn(shell: SharingShell): string {
+  return [...shell.leased].filter((seat) => shell.machine.isKept(seat)).join(' ');
+}
+
+/** Of a spare resident, which is in `mixed` only. */
+function spareEvent(mixed: SharingShell, others: SharingShell, { kind, a, b }: Event): void {
+  const free = grantable(mixed).filter((seat) => !others.leased.has(seat));
+  const there = mixed.seatsWhere((one) => one.isSpare);
+  const begins = ['began', 'dedicated', 'spare', 'spareExtra', 'several'].includes(kind);
+  const seat = begins ? free[a % free.length] : there[a % there.length];
+  if (seat === undefined) return;
+  if (begins) mixed.began(seat, 'spare');
+  if (kind === 'slept' || kind === 'hint') mixed.slept(seat, kind === 'hint');
+  if (kind === 'woke' || kind === 'late') mixed.woke(seat);
+  if (kind === 'used') mixed.used(seat, b * 300);
+  if (kind === 'ended') mixed.ended(seat);
+}
+
 /** What `lend` promises, counted by hand from who is there; places have no part in it. */
 class LendModel {
   keptCount = 0;
@@ -311,7 +391,8 @@ class LendModel {
     for (const [seat, one] of residents) {
       const sleptUs = this.#sleptUs.get(seat);
       const isRested = sleptUs !== undefined && sleptUs + limits.lendAfterUs <= this.#tickUs;
-      if (seat >= limits.coreCount) balance -= isRested ? 0 : 1;
+      if (one.isSpare) balance += seat < limits.coreCount && !out.has(seat) ? 1 : 0;
+      else if (seat >= limits.coreCount) balance -= isRested ? 0 : 1;
       else if (isRested && !one.isDedicated && !out.has(seat)) balance++;
     }
     return balance;
@@ -330,10 +411,12 @@ class LendModel {
   check(): void {
     const { limits, leased, open, picture } = this.#shell;
     assert.equal(this.#machineKept, this.keptCount, `leases kept: ${picture}`);
-    const held = this.#shell.seatsWhere((one) => one.cores.length === 0).length;
+    const extras = this.#shell.seatsWhere((one) => one.cores.length === 0).length;
+    const held = this.#shell.seatsWhere((one) => one.cores.length === 0 && !one.isSpare).length;
     const free = [...open].filter((seat) => !leased.has(seat)).length;
-    const room = limits.extraSeatCount - held;
-    assert.equal(free, Math.min(Math.max(0, this.balance), room), `seats open: ${picture}`);
+    const { extraSeatCount, spareSeatCount = 0 } = limits;
+    const room = Math.min(extraSeatCount - spareSeatCount + spares(this.#shell) - held, extraSeatCount - extras);
+    assert.equal(free, Math.max(0, Math.min(this.balance, room)), `seats open: ${picture}`);
   }
 }
 
@@ -356,7 +439,8 @@ test('lend: so many seats are open, and leases kept, as cores are there for borr
 });
 
 test('lend: whoever comes and goes on a seat of its own, nobody is placed while no extra seat is held', () => {
-  const hasExtra = (shell: SharingShell): boolean => shell.seatsWhere((one) => one.cores.length === 0).length > 0;
+  const hasExtra = (shell: SharingShell): boolean =>
+    shell.seatsWhere((one) => one.cores.length === 0 || one.isSpare).length > 0;
   forAll(['lend'], (shell, each) => {
     const hadExtra = hasExtra(shell);
     shell.last = [];

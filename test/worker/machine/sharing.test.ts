@@ -87,7 +87,7 @@ test('lend: a grant that was on its way when the holder woke is in the backgroun
 
 test('lend: a dedicated function lends nothing', () => {
   const shell = new SharingShell(limitsOf('lend'));
-  shell.began(0, true);
+  shell.began(0, 'dedicated');
   shell.began(1);
   shell.slept(0);
   shell.slept(1);
@@ -130,7 +130,7 @@ test('preempt: who goes on with what others began comes behind those who have us
   shell.used(0, 2500);
   shell.used(1, 2500);
   shell.tick();
-  shell.began(2, false, 9000);
+  shell.began(2, 'shared', 9000);
   assert.match(shell.picture, /^0:0f 1:1f 2:\db$/);
   shell.began(3);
   assert.match(shell.picture, /3:\df/, 'who is new comes first');
@@ -192,3 +192,72 @@ test('a core that the operator has withdrawn: its holder stays, others leave, an
   shell.setOut(0, true);
   assert.deepEqual(shell.last, ['release 0', 'place 2 1 background']);
 });
+
+test('spare, lend: each opens a seat for somebody else at once, who goes first', () => {
+  const shell = new SharingShell(limitsOf('lend', { spareSeatCount: 2 }));
+  shell.began(0, 'spare');
+  assert.deepEqual(shell.last, ['open 2']);
+  shell.began(1, 'spare');
+  assert.deepEqual(shell.last, ['open 3']);
+  assert.equal(shell.picture, '0:0f 1:1f');
+  shell.began(2);
+  assert.equal(shell.picture, '0:1f 1:1b 2:0f', 'of the spare ones, who came first has the core that is left');
+  shell.began(3);
+  assert.equal(shell.picture, '0:1b 1:1b 2:0f 3:1f');
+  assert.equal(shell.open.size, 2, 'no more than there are cores');
+  shell.slept(2);
+  assert.equal(
+    shell.picture,
+    '0:0b 1:1b (2:0f) 3:1f',
+    'it runs behind the one who sleeps, and makes room for it by itself',
+  );
+  shell.wait(1000);
+  assert.deepEqual(shell.last, ['open 4'], 'as if it were a holder that sleeps');
+});
+
+test('spare, lend: the core of a spare one that ends stays with who was let in for it', () => {
+  const shell = new SharingShell(limitsOf('lend', { spareSeatCount: 2 }));
+  shell.began(0, 'spare');
+  shell.began(1);
+  shell.began(2);
+  assert.equal(shell.picture, '0:0b 1:1f 2:0f');
+  shell.ended(0);
+  assert.ok(shell.machine.isKept(0));
+  shell.ended(2);
+  assert.deepEqual(shell.last, ['release 0', 'close 2', 'release 2']);
+});
+
+test('spare: it goes to any core that nobody uses, and behind everybody who comes', () => {
+  const shell = new SharingShell(limitsOf('packed', { perCore: 2, extraSeatCount: 4, spareSeatCount: 2 }));
+  assert.deepEqual(shell.log, ['open 2', 'open 3']);
+  shell.began(0, 'spare');
+  assert.deepEqual(shell.last, ['open 4']);
+  for (const seat of [2, 1]) shell.began(seat);
+  assert.equal(shell.picture, '0:1b 1:1f 2:0f', 'who came later goes first all the same');
+  shell.slept(1, true);
+  assert.equal(shell.picture, '0:1b (1:1f) 2:0f', 'not even one that polls loses the foreground to it');
+  shell.ended(1);
+  assert.equal(shell.picture, '0:1f 2:0f');
+});
+
+test('spare: it waits where who runs is in the foreground, or the kernel would share the core between them', () => {
+  const shell = new SharingShell(limitsOf('packed', { extraSeatCount: 4 }));
+  for (const seat of [0, 1, 2]) shell.began(seat);
+  shell.slept(0);
+  shell.ended(1);
+  shell.slept(2);
+  shell.began(3);
+  shell.began(1, 'spare');
+  assert.equal(shell.picture, '(0:0f) 1:0b (2:0b) 3:1f');
+  shell.began(4);
+  assert.equal(shell.picture, '(0:0f) 1:1b (2:0b) 3:1f 4:0b');
+});
+
+for (const policy of ['dedicated', 'fair'] as const) {
+  test(`spare, ${policy}: nobody goes before anybody`, () => {
+    const [spare, other] = [new SharingShell(limitsOf(policy)), new SharingShell(limitsOf(policy))];
+    for (const shell of [spare, other]) shell.began(0, shell === spare ? 'spare' : 'shared');
+    for (const shell of [spare, other]) shell.began(1);
+    assert.deepEqual([spare.picture, spare.log], [other.picture, other.log]);
+  });
+}

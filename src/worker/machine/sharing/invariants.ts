@@ -26,10 +26,19 @@ function checkCore(core: number, residents: Residents, order: Order, places: Pla
   if (front === NONE) return;
   assert(residents.isAwake(front) && residents.core[front] === core, `the front of core ${core} is not there`);
   if (front === top) return;
+  if (residents.isSpare[front] === 1 && hasOthers(core, residents)) return;
   assert(top !== NONE && residents.isAsleep[top] === 1, `the front of core ${core} is in the background for nobody`);
   assert(residents.yields[top] === 0, `seat ${top} polls in front of seat ${front}`);
   const isOwner = residents.ownerOf(core) === top;
   assert(isOwner || order.precedes(top, front), `seat ${top} sleeps in front of seat ${front}, which goes first`);
+}
+
+/** Whether somebody is there who is not spare. */
+function hasOthers(core: number, residents: Residents): boolean {
+  for (let seat = 0; seat < residents.seatCount; seat++) {
+    if (residents.isHeld(seat) && residents.core[seat] === core && residents.isSpare[seat] === 0) return true;
+  }
+  return false;
 }
 
 /** The cores that others may be on. With every core withdrawn, they are where they were. */
@@ -49,6 +58,9 @@ function checkResident(seat: number, residents: Residents, places: Places): void
   const isForeground = residents.level[seat] === Level.foreground;
   assert(isForeground === (places.top[core] === seat), `exclusive: seat ${seat} on core ${core}`);
   const isOwner = residents.isFixed[seat] === 1;
+  if (residents.isSpare[seat] === 1) {
+    assert(!isForeground || !hasOthers(core, residents), `seat ${seat} is spare, and in the foreground before others`);
+  }
   if (isOwner) assert(core === seat, `seat ${seat} is on core ${core}, and has one of its own`);
   if (isOwner && residents.isAwake(seat)) assert(places.front[core] === seat, `seat ${seat} waits for its own core`);
   if (residents.isAlone[seat] === 1) {

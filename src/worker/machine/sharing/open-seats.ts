@@ -9,6 +9,10 @@
  * scheduler would grant the core to somebody new in front of the borrower. Above zero, leases that are kept are
  * released first; then so many extra seats are open and free. So there are never more grants out than cores for them, but
  * for those that were on their way when a holder woke.
+ *
+ * *Spare* residents are not in that account, nor in the count of any other policy: for each on a core's own seat one more extra
+ * seat is open, from the moment in which it comes, and those on extra seats do not count. So they keep none from others, as
+ * long as there are any. One that was opened so stays with its invocation when the spare one ends.
  */
 import { assert } from '../../../base/assert.ts';
 import { coreCountOf } from '../../../base/core-mask.ts';
@@ -25,6 +29,8 @@ export type SharingPolicy = 'dedicated' | 'lend' | 'packed' | 'preempt' | 'fair'
 export interface SharingLimits {
   readonly coreCount: number;
   readonly extraSeatCount: number;
+  /** So many of the extra seats are open only for what spare ones have of the others; absent: none. */
+  readonly spareSeatCount?: number;
   readonly policy: SharingPolicy;
   /** `packed`, and `fair` where it is compared with it: how many are admitted for each core. */
   readonly perCore: number;
@@ -49,6 +55,9 @@ export class OpenSeats {
   #restlessBorrowerCount = 0;
   #keptCount = 0;
   #heldExtraCount = 0;
+  /** Spare ones, on seats of cores that are in; and on extra seats. */
+  #spareCount = 0;
+  #spareExtraCount = 0;
   #freeOpenCount = 0;
 
   constructor(limits: SharingLimits, residents: Residents, places: Places, actions: SharingActions) {
@@ -63,10 +72,10 @@ export class OpenSeats {
   }
 
   began(seat: number): void {
+    this.#count(seat, 1);
     if (this.#residents.isOwn(seat)) return;
     this.#heldExtraCount++;
     if (this.isOpen[seat] === 1) this.#freeOpenCount--;
-    this.#count(seat, 1);
   }
 
   slept(seat: number, nowUs: number): void {
@@ -98,8 +107,8 @@ export class OpenSeats {
   ended(seat: number): boolean {
     const residents = this.#residents;
     if (residents.isAsleep[seat] === 1) this.woke(seat);
+    this.#count(seat, -1);
     if (!residents.isOwn(seat)) {
-      this.#count(seat, -1);
       this.#heldExtraCount--;
       if (this.isOpen[seat] === 1) this.#freeOpenCount++;
       return true;
@@ -121,7 +130,7 @@ export class OpenSeats {
   /** Releases what is kept for nobody, and opens and closes. `endedSeat` is closed first: it was not granted again yet. */
   adjust(endedSeat: number): void {
     while (this.#keptCount > 0 && this.#balance > 0) this.#release(this.#mostIdle());
-    const count = Math.min(this.#wantedCount, this.#limits.extraSeatCount - this.#heldExtraCount);
+    const count = this.#wantedCount;
     if (this.#freeOpenCount > count && endedSeat !== NONE && this.isOpen[endedSeat] === 1) this.#close(endedSeat);
     const { coreCount, seatCount } = this.#residents;
     for (let seat = seatCount - 1; this.#freeOpenCount > count && seat >= coreCount; seat--) {
@@ -134,16 +143,21 @@ export class OpenSeats {
 
   /** How many extra seats should be open and free. */
   get #wantedCount(): number {
-    const { policy, perCore, extraSeatCount } = this.#limits;
+    const { policy, perCore, extraSeatCount, spareSeatCount = 0 } = this.#limits;
     if (policy === 'dedicated') return 0;
-    if (policy === 'lend') return Math.max(0, this.#balance);
+    const most = extraSeatCount - spareSeatCount;
+    const leftCount = extraSeatCount - this.#heldExtraCount;
+    const othersCount = this.#heldExtraCount - this.#spareExtraCount;
+    if (policy === 'lend') {
+      return Math.max(0, Math.min(this.#balance, most + this.#spareCount - othersCount, leftCount));
+    }
     const inCount = this.#places.inCount;
-    const most = policy === 'preempt' && inCount > 0 ? extraSeatCount : (perCore - 1) * inCount;
-    return Math.max(0, Math.min(most, extraSeatCount) - this.#heldExtraCount);
+    const admitted = Math.min(policy === 'preempt' && inCount > 0 ? most : (perCore - 1) * inCount, most);
+    return Math.max(0, Math.min(admitted + this.#spareCount - othersCount, leftCount));
   }
 
   get #balance(): number {
-    return this.#restedHolderCount + this.#keptCount - this.#restlessBorrowerCount;
+    return this.#restedHolderCount + this.#keptCount + this.#spareCount - this.#restlessBorrowerCount;
   }
 
   #setRested(seat: number, isRested: number): void {
@@ -155,10 +169,13 @@ export class OpenSeats {
   #count(seat: number, change: number): void {
     if (!this.#residents.isHeld(seat)) return;
     const isRested = this.#isRested[seat] === 1;
+    const isSpare = this.#residents.isSpare[seat] === 1;
     if (!this.#residents.isOwn(seat)) {
-      if (!isRested) this.#restlessBorrowerCount += change;
-    } else if (isRested && this.#residents.isAlone[seat] === 0 && this.#places.isOut[seat] === 0) {
-      this.#restedHolderCount += change;
+      if (isSpare) this.#spareExtraCount += change;
+      else if (!isRested) this.#restlessBorrowerCount += change;
+    } else if (this.#residents.isAlone[seat] === 0 && this.#places.isOut[seat] === 0) {
+      if (isSpare) this.#spareCount += change;
+      else if (isRested) this.#restedHolderCount += change;
     }
   }
 
@@ -197,23 +214,29 @@ export class OpenSeats {
 
   /** What is counted is what is there; for tests. */
   check(): void {
-    const counts = { held: 0, freeOpen: 0, kept: 0, rested: 0, restless: 0 };
+    const counts = { held: 0, freeOpen: 0, kept: 0, rested: 0, restless: 0, spare: 0, spareExtra: 0 };
     const residents = this.#residents;
     for (let seat = 0; seat < residents.seatCount; seat++) {
       const isHeld = residents.isHeld(seat);
       const isRested = this.#isRested[seat] === 1;
       assert(!isRested || residents.isAsleep[seat] === 1, `seat ${seat} is rested and not asleep`);
       if (residents.state[seat] === SeatState.kept) counts.kept++;
+      const isSpare = isHeld && residents.isSpare[seat] === 1;
       if (residents.isOwn(seat)) {
-        if (isRested && residents.isAlone[seat] === 0 && this.#places.isOut[seat] === 0) counts.rested++;
+        const counted = residents.isAlone[seat] === 0 && this.#places.isOut[seat] === 0;
+        if (counted && isSpare) counts.spare++;
+        else if (counted && isRested) counts.rested++;
         continue;
       }
       if (isHeld) counts.held++;
-      if (isHeld && !isRested) counts.restless++;
+      if (isSpare) counts.spareExtra++;
+      else if (isHeld && !isRested) counts.restless++;
       if (!isHeld && this.isOpen[seat] === 1) counts.freeOpen++;
     }
     assert(counts.held === this.#heldExtraCount, 'extra seats held');
     assert(counts.freeOpen === this.#freeOpenCount, 'extra seats open and free');
+    assert(counts.spare === this.#spareCount, 'spare ones on seats of cores');
+    assert(counts.spareExtra === this.#spareExtraCount, 'spare ones on extra seats');
     assert(counts.kept === this.#keptCount, 'leases kept');
     assert(counts.rested === this.#restedHolderCount, 'holders rested');
     assert(counts.restless === this.#restlessBorrowerCount, 'borrowers that are not rested');

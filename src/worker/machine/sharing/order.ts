@@ -1,6 +1,6 @@
 /**
- * The residents that have no core of their own, in the order in which cores are given out: the least attained service
- * in whole quanta, then who came first. Without `used` it is first come, first served. An array that is kept in order:
+ * The residents that have no core of their own, in the order in which cores are given out: the spare ones last, then the
+ * least attained service in whole quanta, then who came first. Without `used` it is first come, first served. An array that is kept in order:
  * who comes goes to its end as a rule, and places.ts walks all of it anyway.
  */
 import { assert } from '../../../base/assert.ts';
@@ -10,6 +10,8 @@ export class Order {
   /** The first `count` of it. */
   readonly seats: Int32Array;
   count = 0;
+  /** Where the spare ones begin. */
+  firstSpare = 0;
   readonly #residents: Residents;
 
   constructor(residents: Residents) {
@@ -19,12 +21,14 @@ export class Order {
 
   /** Whether `a` goes before `b`. */
   precedes(a: number, b: number): boolean {
-    const { quanta, sequence } = this.#residents;
+    const { isSpare, quanta, sequence } = this.#residents;
+    if (isSpare[a] !== isSpare[b]) return isSpare[b] === 1;
     if (quanta[a] !== quanta[b]) return quanta[a]! < quanta[b]!;
     return sequence[a]! < sequence[b]!;
   }
 
   add(seat: number): void {
+    if (this.#residents.isSpare[seat] === 0) this.firstSpare++;
     let at = this.count++;
     for (; at > 0 && this.precedes(seat, this.seats[at - 1]!); at--) this.seats[at] = this.seats[at - 1]!;
     this.seats[at] = seat;
@@ -35,5 +39,6 @@ export class Order {
     assert(at >= 0 && at < this.count, `seat ${seat} is not in the order`);
     this.seats.copyWithin(at, at + 1, this.count);
     this.count--;
+    if (at < this.firstSpare) this.firstSpare--;
   }
 }

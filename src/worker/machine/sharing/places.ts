@@ -14,6 +14,9 @@
  * its own word: its threads would take the core from the front for nothing. Nor, without a core of one's own, where
  * somebody waits on the core, who would share it with the front.
  *
+ * All who are not *spare* are placed first, as if the spare ones were not there, so whatever spare ones do changes nothing for anybody
+ * else. Then they have what is left, in the same way, and the foreground only where nobody else is, asleep or awake.
+ *
  * Rejected: to change as little as possible at each event. The cases (a sleeper that wakes, a core that is
  * withdrawn, a holder that comes where a borrower is) multiply, and a walk over the residents of a server costs less than a
  * system call. Nothing is allocated.
@@ -54,7 +57,12 @@ export class Places {
   /** The chosen that have no core yet, and where in the order they end. */
   #unplacedCount = 0;
   #chosenEnd = 0;
+  /** Shared cores that nobody is chosen for. */
+  #leftCount = 0;
   readonly #toCore: Int32Array;
+  readonly #topBefore: Int32Array;
+  /** Somebody is there who is not spare. */
+  readonly #hasOthers: Uint8Array;
 
   constructor(residents: Residents, order: Order, actions: SharingActions) {
     const { coreCount, seatCount } = residents;
@@ -70,6 +78,8 @@ export class Places {
     this.#awakeCount = new Int32Array(coreCount);
     this.#isChosen = new Uint8Array(seatCount);
     this.#toCore = new Int32Array(seatCount);
+    this.#topBefore = new Int32Array(coreCount);
+    this.#hasOthers = new Uint8Array(coreCount);
     this.#waitedUs = new Float64Array(seatCount);
     this.#waitsSinceUs = new Float64Array(seatCount).fill(NONE);
   }
@@ -118,17 +128,48 @@ export class Places {
     this.#frontBefore.set(this.front);
     this.front.fill(NONE);
     this.#awakeCount.fill(0);
+    this.#hasOthers.fill(0);
+    this.waitingCount = 0;
     this.#countShared();
-    this.#choose(this.#sharedCount - this.#setOwners(), nowUs);
-    this.#claim(Claim.top, newcomer);
-    this.#claim(Claim.front, newcomer);
-    this.#claim(Claim.any, newcomer);
-    this.#findCores();
-    this.#placeOthers(newcomer);
+    this.#leftCount = this.#sharedCount - this.#setOwners();
+    const { count, firstSpare } = this.#order;
+    this.#forgetSpareTops();
+    this.#settlePart(0, firstSpare, newcomer, nowUs);
     for (let core = 0; core < this.top.length; core++) this.top[core] = this.#isJoined(core) ? NONE : this.#topOf(core);
+    if (firstSpare < count) {
+      this.#settlePart(firstSpare, count, newcomer, nowUs);
+      this.#setSpareTops();
+    }
     // Who goes to the background goes first, so that no core has two of the foreground for the time of a few calls.
     this.#tellBackground();
     this.#tellForeground();
+  }
+
+  /** Of the order, those from `begin` up to `end`, on what those before have left. */
+  #settlePart(begin: number, end: number, newcomer: number, nowUs: number): void {
+    this.#choose(begin, end, nowUs);
+    this.#claim(begin, Claim.top, newcomer);
+    this.#claim(begin, Claim.front, newcomer);
+    this.#claim(begin, Claim.any, newcomer);
+    this.#findCores(begin);
+    this.#placeOthers(begin, end, newcomer);
+  }
+
+  #forgetSpareTops(): void {
+    for (let core = 0; core < this.top.length; core++) {
+      const top = this.top[core]!;
+      const isSpare = top !== NONE && this.#residents.isSpare[top] === 1;
+      this.#topBefore[core] = isSpare ? top : NONE;
+      if (isSpare) this.top[core] = NONE;
+    }
+  }
+
+  #setSpareTops(): void {
+    for (let core = 0; core < this.top.length; core++) {
+      if (this.#hasOthers[core] === 1 || this.#isJoined(core)) continue;
+      this.top[core] = this.#topBefore[core]!;
+      this.top[core] = this.#topOf(core);
+    }
   }
 
   /** With every core withdrawn, who is still here is somewhere all the same. */
@@ -149,6 +190,7 @@ export class Places {
       const owner = this.#residents.ownerOf(core);
       if (owner === NONE) continue;
       this.#toCore[owner] = core;
+      this.#hasOthers[core] = 1;
       if (this.#residents.isAsleep[owner] === 1) continue;
       this.#setFront(core, owner);
       usedCount += this.#isShared[core]!;
@@ -156,20 +198,18 @@ export class Places {
     return usedCount;
   }
 
-  #choose(coreCount: number, nowUs: number): void {
-    let leftCount = coreCount;
-    this.waitingCount = 0;
+  #choose(begin: number, end: number, nowUs: number): void {
     this.#unplacedCount = 0;
-    this.#chosenEnd = 0;
-    for (let at = 0; at < this.#order.count; at++) {
+    this.#chosenEnd = begin;
+    for (let at = begin; at < end; at++) {
       const seat = this.#order.seats[at]!;
       this.#toCore[seat] = NONE;
       this.#isChosen[seat] = 0;
       const isAwake = this.#residents.isAsleep[seat] === 0;
-      const waits = isAwake && leftCount <= 0;
+      const waits = isAwake && this.#leftCount <= 0;
       if (waits !== (this.#waitsSinceUs[seat] !== NONE)) this.#setWaits(seat, waits, nowUs);
       if (!isAwake) continue;
-      if (leftCount-- > 0) {
+      if (this.#leftCount-- > 0) {
         this.#isChosen[seat] = 1;
         this.#unplacedCount++;
         this.#chosenEnd = at + 1;
@@ -184,9 +224,9 @@ export class Places {
     this.#waitsSinceUs[seat] = waits ? nowUs : NONE;
   }
 
-  #claim(claim: Claim, newcomer: number): void {
+  #claim(begin: number, claim: Claim, newcomer: number): void {
     const { core, level } = this.#residents;
-    for (let at = 0; at < this.#chosenEnd && this.#unplacedCount > 0; at++) {
+    for (let at = begin; at < this.#chosenEnd && this.#unplacedCount > 0; at++) {
       const seat = this.#order.seats[at]!;
       const here = core[seat]!;
       if (this.#isChosen[seat] === 0 || this.#toCore[seat] !== NONE || here === NONE) continue;
@@ -203,10 +243,10 @@ export class Places {
    * The chosen that cannot stay get the cores that are left. Best is one whose seat is kept, where no holder comes;
    * then one that no sleeper has in the foreground; then any.
    */
-  #findCores(): void {
+  #findCores(begin: number): void {
     const coreCount = this.front.length;
     let cursor = 0;
-    for (let at = 0; at < this.#chosenEnd && this.#unplacedCount > 0; at++) {
+    for (let at = begin; at < this.#chosenEnd && this.#unplacedCount > 0; at++) {
       const seat = this.#order.seats[at]!;
       if (this.#isChosen[seat] === 0 || this.#toCore[seat] !== NONE) continue;
       while (!this.#isFree(cursor % coreCount, Math.floor(cursor / coreCount))) cursor++;
@@ -221,29 +261,47 @@ export class Places {
     return preference > 1 || this.top[core] === NONE;
   }
 
-  /** Who waits or sleeps stays where it is, if it may; else it goes to the core with the fewest awake. */
-  #placeOthers(newcomer: number): void {
-    for (let at = 0; at < this.#order.count; at++) {
+  /**
+   * Who waits or sleeps stays where it is, if it may; else it goes to the core with the fewest awake. One that is spare waits where
+   * who runs is in the foreground, if there is such a core: elsewhere the kernel would share it between the two.
+   */
+  #placeOthers(begin: number, end: number, newcomer: number): void {
+    const { isAsleep, isSpare } = this.#residents;
+    for (let at = begin; at < end; at++) {
       const seat = this.#order.seats[at]!;
       if (this.#toCore[seat] !== NONE) continue;
+      const isAwake = isAsleep[seat] === 0;
+      const avoids = isAwake && isSpare[seat] === 1;
       const here = this.#residents.core[seat]!;
-      const mayStay = here !== NONE && seat !== newcomer && (this.#isShared[here] === 1 || this.#sharedCount === 0);
-      const core = mayStay ? here : this.#leastAwake();
+      const isThere = here !== NONE && seat !== newcomer && (this.#isShared[here] === 1 || this.#sharedCount === 0);
+      const core = isThere && !(avoids && this.#isBeneath(here)) ? here : this.#leastAwake(avoids);
       this.#toCore[seat] = core;
-      if (this.#residents.isAsleep[seat] === 0) this.#awakeCount[core]!++;
+      this.#hasOthers[core]! |= 1 - isSpare[seat]!;
+      if (isAwake) this.#awakeCount[core]!++;
     }
   }
 
-  #leastAwake(): number {
+  #leastAwake(avoids: boolean): number {
     let found = NONE;
+    let fewest = Infinity;
     for (let core = 0; core < this.front.length; core++) {
       if (this.#isShared[core] === 0 && this.#sharedCount > 0) continue;
-      if (found === NONE || this.#awakeCount[core]! < this.#awakeCount[found]!) found = core;
+      const count = this.#awakeCount[core]! + (avoids && this.#isBeneath(core) ? this.#residents.seatCount : 0);
+      if (count >= fewest) continue;
+      found = core;
+      fewest = count;
     }
     return found;
   }
 
+  /** Somebody who is not spare runs there in the background, since a sleeper has the foreground. */
+  #isBeneath(core: number): boolean {
+    const front = this.front[core]!;
+    return front !== NONE && this.#residents.isSpare[front] === 0 && this.top[core] !== front;
+  }
+
   #setFront(core: number, seat: number): void {
+    this.#hasOthers[core]! |= 1 - this.#residents.isSpare[seat]!;
     this.front[core] = seat;
     this.#toCore[seat] = core;
     this.#awakeCount[core] = 1;

@@ -14,6 +14,12 @@ const NONE = -1;
 export const SeatState = { free: 0, held: 1, kept: 2, joined: 3 } as const;
 export type SeatState = (typeof SeatState)[keyof typeof SeatState];
 
+/**
+ * What its function says of it. `dedicated`: its core is never lent, and it is never put in the background. `spare`: it goes after all
+ * others, and has what they leave.
+ */
+export type ResidentSharing = 'shared' | 'dedicated' | 'spare';
+
 export class Residents {
   readonly coreCount: number;
   readonly seatCount: number;
@@ -25,6 +31,8 @@ export class Residents {
   readonly isFixed: Uint8Array;
   /** Nobody else is on its cores. */
   readonly isAlone: Uint8Array;
+  /** It goes after all who are not, and keeps no seat from them. */
+  readonly isSpare: Uint8Array;
   /** Of a lease of several cores, as core-mask.ts says; else 0. */
   readonly mask: Int32Array;
   /** Counts who came first. */
@@ -44,6 +52,7 @@ export class Residents {
     this.yields = new Uint8Array(seatCount);
     this.isFixed = new Uint8Array(seatCount);
     this.isAlone = new Uint8Array(seatCount);
+    this.isSpare = new Uint8Array(seatCount);
     this.mask = new Int32Array(seatCount);
     this.sequence = new Float64Array(seatCount);
     this.quanta = new Float64Array(seatCount);
@@ -74,6 +83,7 @@ export class Residents {
     this.yields[seat] = 0;
     this.isFixed[seat] = isFixed ? 1 : 0;
     this.isAlone[seat] = isAlone ? 1 : 0;
+    this.isSpare[seat] = 0;
     this.mask[seat] = 0;
     this.sequence[seat] = this.#cameCount++;
     this.quanta[seat] = 0;
