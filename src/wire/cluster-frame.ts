@@ -11,7 +11,9 @@
  * All frames stand in batches. A batch is numbered, so one that comes twice or is missing is seen; an empty one is the
  * heartbeat. The first frame is HELLO from the side that dialled, and WELCOME from the other.
  */
-export const WIRE_VERSION = 1;
+export const WIRE_VERSION = 2;
+/** Spoken with nodes that know no more: without extra seats, and without what chains need (docs/WIRE.md). */
+export const WIRE_VERSION_OLDEST = 1;
 /** 'PRCH': whatever else speaks to the port is found out by its first frame. */
 export const WIRE_MAGIC = 0x48435250;
 
@@ -52,10 +54,11 @@ export const ClusterKind = {
   fenced: 55,
   provisioned: 56,
   heldCores: 57,
-  // Between gateways and workers; these say their length.
+  // Between gateways and workers; the first three say their length.
   assign: 64,
   result: 65,
   setVersion: 66,
+  letGo: 67,
 } as const;
 export type ClusterKind = (typeof ClusterKind)[keyof typeof ClusterKind];
 
@@ -153,6 +156,10 @@ export function isCloseReason(code: number): code is CloseReason {
 
 /** Where an index is expected and there is none. */
 export const NO_INDEX = -1;
+
+export function isSpoken(version: number): boolean {
+  return version >= WIRE_VERSION_OLDEST && version <= WIRE_VERSION;
+}
 
 export function padded(bytes: number): number {
   return (bytes + 15) & ~15;

@@ -166,7 +166,9 @@ test('the first frame is HELLO, of this protocol and this version', () => {
     hello[at] = value;
     return hello;
   };
-  assert.deepEqual(hear([Role.worker, Role.scheduler], [bytesOf(18, 2)]).ends, ['version']);
+  assert.deepEqual(hear([Role.worker, Role.scheduler], [bytesOf(18, 3)]).ends, ['version']);
+  assert.deepEqual(hear([Role.worker, Role.scheduler], [bytesOf(18, 0)]).ends, ['version']);
+  assert.deepEqual(hear([Role.worker, Role.scheduler], [bytesOf(18, 1)]).hellos[0]?.['version'], 1);
   assert.deepEqual(hear([Role.worker, Role.scheduler], [bytesOf(20, 0)]).ends, ['malformed']);
   assert.deepEqual(hear([Role.worker, Role.scheduler], [bytesOf(17, 9)]).ends, ['malformed']);
   assert.deepEqual(hear([Role.worker, Role.scheduler], [bytesOf(16, 3)]).ends, ['outOfRole']);

@@ -21,8 +21,8 @@ const GOLDEN: Readonly<Record<string, readonly [object, string]>> = {
   cancel: [{ request: 0x04050607 }, '11 00 0000 07060504 00000000 00000000'],
   unstarted: [{ why: 4, version: 0x0203, request: 7, core: 33, sequence: -2 }, '12 04 0302 07000000 21000000 feffffff'],
   nameVersion: [
-    { handle: 0x0102, coreCount: 2, memoryMb: 512, key: KEY, functionKey: FUNCTION_KEY },
-    `13 02 0201 00020000 ${zeros(8)} ${KEY} ${FUNCTION_KEY}`,
+    { handle: 0x0102, coreCount: 2, dedicated: 1, memoryMb: 512, key: KEY, functionKey: FUNCTION_KEY },
+    `13 02 0201 00020000 01000000 ${zeros(4)} ${KEY} ${FUNCTION_KEY}`,
   ],
   dropVersion: [{ version: 0x0102, epoch: LEASE.epoch, key: KEY }, `14 00 0201 3d4c5b6a ${zeros(8)} ${KEY}`],
   concurrency: [{ max: -1, functionKey: FUNCTION_KEY }, `15 00 0000 ffffffff ${zeros(8)} ${FUNCTION_KEY}`],
@@ -39,8 +39,8 @@ const GOLDEN: Readonly<Record<string, readonly [object, string]>> = {
   cancelled: [{ request: 7 }, '22 00 0000 07000000 00000000 00000000'],
   version: [{ version: 0x0102, first: -1 }, '23 00 0201 ffffffff 00000000 00000000'],
   worker: [
-    { port: 9001, firstCore: 64, coreCount: 40, life: 0x01020304, name: 'w-1', host: '10.0.0.7' },
-    `24 00 2923 40000000 28000000 04030201 ${hex('w-1')}${zeros(61)} ${hex('10.0.0.7')}${zeros(120)}`,
+    { port: 9001, firstCore: 64, coreCount: 40, extraSeatCount: 80, life: 0x01020304, name: 'w-1', host: '10.0.0.7' },
+    `24 00 2923 40000000 2800 5000 04030201 ${hex('w-1')}${zeros(61)} ${hex('10.0.0.7')}${zeros(120)}`,
   ],
   gone: [{ first: 64, second: 40 }, '25 00 0000 40000000 28000000 00000000'],
   probe: [LEASE, '26 00 0000 03020100 3d4c5b6a 0d0c0b0a'],
@@ -57,6 +57,9 @@ const GOLDEN: Readonly<Record<string, readonly [object, string]>> = {
   assign: [
     {
       tail: true,
+      next: 0x0304,
+      follows: true,
+      usedUs: 2,
       version: 0x0102,
       ...LEASE,
       request: 7,
@@ -69,8 +72,8 @@ const GOLDEN: Readonly<Record<string, readonly [object, string]>> = {
       invokedArn: 'arn',
       payload: Buffer.from('"hi"'),
     },
-    `40 01 0201 6a000000 03020100 0d0c0b0a 3d4c5b6a 07000000 000000000000f03f b80b0000 ffffffff 0200 0100 0300 0000
-     ${hex(ID)} ${zeros(12)} ${hex('{}')} ${hex('t')} ${hex('arn')} ${hex('"hi"')} ${zeros(6)}`,
+    `40 07 0201 6a000000 03020100 0d0c0b0a 3d4c5b6a 07000000 000000000000f03f b80b0000 ffffffff 0200 0100 0300 0403
+     ${hex(ID)} ${zeros(4)} 0000000000000040 ${hex('{}')} ${hex('t')} ${hex('arn')} ${hex('"hi"')} ${zeros(6)}`,
   ],
   result: [
     {
@@ -85,22 +88,24 @@ const GOLDEN: Readonly<Record<string, readonly [object, string]>> = {
       memoryPeakMb: 0.5,
       billedMs: 9,
       shard: 0,
+      kept: 1,
       tail: 'END',
       payload: Buffer.from('null'),
     },
     `41 02 01 00 57000000 03020100 0d0c0b0a 3d4c5b6a 07000000 000000000000f03f 0000000000000040 0000000000000840
-     0000000000001040 000000000000e03f 09000000 00000000 0300 0000 00000000 ${hex('END')} ${hex('null')} ${zeros(9)}`,
+     0000000000001040 000000000000e03f 09000000 00000000 0300 0000 01000000 ${hex('END')} ${hex('null')} ${zeros(9)}`,
   ],
   setVersion: [
     { version: 0x0102, epoch: LEASE.epoch, key: KEY, payload: Buffer.from('{}') },
     `42 00 0201 22000000 3d4c5b6a 00000000 ${KEY} ${hex('{}')} ${zeros(14)}`,
   ],
+  letGo: [LEASE, '43 00 0000 03020100 3d4c5b6a 0d0c0b0a'],
 };
 
 const plain = (text: string): string => text.replaceAll(/\s/g, '');
 
 test('the version is the one that these bytes are of', () => {
-  assert.equal(WIRE_VERSION, 1);
+  assert.equal(WIRE_VERSION, 2);
 });
 
 for (const [kind, { create }] of Object.entries(SPECS)) {
@@ -129,6 +134,7 @@ test('HELLO, WELCOME and CLOSE: their bytes', () => {
     life: 0x01020304,
     firstCore: -1,
     coreCount: 40,
+    extraSeatCount: 80,
     memoryMb: 65_536,
     port: 9001,
     floor: -2,
@@ -140,10 +146,20 @@ test('HELLO, WELCOME and CLOSE: their bytes', () => {
   mouth.encoder.put(hello, FRAME_BYTES[hello.kind]);
   hello.kind = ClusterKind.welcome;
   mouth.encoder.put(hello, FRAME_BYTES[hello.kind]);
-  const rest = `03 0100 50524348 3d4c5b6a 04030201 ffffffff 28000000 00000100 29230000
-    feffffff ${zeros(12)} ${hex('w-1')}${zeros(61)} ${hex('10.0.0.7')}${zeros(120)}`;
+  const rest = `03 0200 50524348 3d4c5b6a 04030201 ffffffff 28000000 00000100 29230000
+    feffffff 5000 ${zeros(10)} ${hex('w-1')}${zeros(61)} ${hex('10.0.0.7')}${zeros(120)}`;
   const expected = `01 00 0000 f0010000 00000000 00000000 02 ${rest} 03 ${rest} 04 04 2000 ${zeros(12)}`;
   assert.equal(mouth.say(close).bytes.toString('hex'), plain(expected));
+});
+
+test('HELLO of version 1 has no extra seats: its bytes', () => {
+  const hello = Object.assign(new HelloFrame(ClusterKind.hello), { version: 1, role: Role.worker, name: 'w' });
+  hello.extraSeatCount = 80;
+  const mouth = new Mouth();
+  mouth.encoder.put(hello, FRAME_BYTES[hello.kind]);
+  const bytes = mouth.say(new CloseFrame()).bytes.toString('hex');
+  assert.equal(bytes.slice(32, 48), '0203010050524348');
+  assert.equal(bytes.slice(32 + 64, 32 + 96), zeros(16));
 });
 
 test('docs/WIRE.md names every kind with its number and size, and every reason with its code', () => {

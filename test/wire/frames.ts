@@ -98,7 +98,7 @@ export const SPECS: Readonly<Record<string, Spec>> = {
   nameVersion: {
     ways: [GS, WS, SW],
     create: () => new NameVersionFrame(),
-    fields: { handle: u16, coreCount: u8(32, 1), memoryMb: u31, key, functionKey: key },
+    fields: { handle: u16, coreCount: u8(32, 1), dedicated: flag, memoryMb: u31, key, functionKey: key },
   },
   dropVersion: { ways: [GS, SW], create: () => new DropVersionFrame(), fields: { version: u16, epoch: u32, key } },
   concurrency: {
@@ -138,7 +138,8 @@ export const SPECS: Readonly<Record<string, Spec>> = {
     fields: {
       port: u16,
       firstCore: word,
-      coreCount: fc.integer({ min: 1, max: 0x7fffffff }),
+      coreCount: fc.integer({ min: 1, max: 0xffff }),
+      extraSeatCount: u16,
       life: u32,
       name: name(64, 1),
       host: name(128, 0),
@@ -177,6 +178,9 @@ export const SPECS: Readonly<Record<string, Spec>> = {
     create: () => new AssignFrame(),
     fields: {
       tail: fc.boolean(),
+      next: fc.option(u16),
+      follows: fc.boolean(),
+      usedUs: span,
       version: u16,
       lead: fc.oneof(
         u31.map((core) => ({ core, mask: 0 })),
@@ -214,6 +218,7 @@ export const SPECS: Readonly<Record<string, Spec>> = {
       memoryPeakMb: span,
       billedMs: u32,
       shard: fc.integer({ min: -1, max: 0x7fffffff }),
+      kept: flag,
       tail: text,
       payload,
     },
@@ -228,6 +233,7 @@ export const SPECS: Readonly<Record<string, Spec>> = {
       payload: payload.filter(({ length }) => length <= LIMITS.frameVersionBytesMax),
     },
   },
+  letGo: { ways: [GW], create: () => new LeaseFrame(ClusterKind.letGo), fields: lease },
 };
 
 export const HELLO_FIELDS = {
@@ -235,6 +241,7 @@ export const HELLO_FIELDS = {
   life: u32,
   firstCore: fc.oneof(fc.constant(-1), word),
   coreCount: u31,
+  extraSeatCount: u16,
   memoryMb: u31,
   port: u16,
   floor: fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }),

@@ -8,6 +8,7 @@ import { CliError, EXIT } from '../exit-codes.ts';
 import { type NodeOptions, openNode, startOn, whereIs, withNode } from '../node-options.ts';
 import { hostAndPort, listenOption, wholeNumber } from '../options.ts';
 import { startError } from '../start-error.ts';
+import { knowledgeOption, observerOption, sharingOption } from '../sharing-option.ts';
 import { endAtNextSignal, stopSignal } from '../stop-signal.ts';
 import { type WorkerCommandOptions, withWorker, workerOptionsOf } from '../worker-options.ts';
 
@@ -38,6 +39,9 @@ export function register(program: Command): void {
     .option('--store <host:port>', 'where the gateway with the store is (default: the same)', hostAndPort)
     .addOption(listenOption('where gateways and other workers reach it', DEFAULT_LISTEN))
     .option('--advertise <host>', 'the address that gateways are told (default: see below)', parseHost)
+    .addOption(sharingOption())
+    .addOption(observerOption())
+    .addOption(knowledgeOption())
     .option('--drain <seconds>', 'on SIGTERM, for what runs to end', wholeNumber(0, DRAIN_S_MAX), LIMITS.timeoutSMax)
     .addHelpText('after', HELP)
     .action(run);

@@ -19,6 +19,7 @@ import { RemoteLogs } from '../../store/remote/remote-logs.ts';
 import type { FunctionVersion } from '../../store/store.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import type { Agent } from '../../worker/agent/agent.ts';
+import { extraSeatCountOf } from '../../worker/agent/sharing-setting.ts';
 import type { CodeCache } from '../../worker/code/code-cache.ts';
 import { codeCacheMetrics } from '../../worker/code/code-cache-metrics.ts';
 import { ZipShelf } from '../../worker/code/zip-shelf.ts';
@@ -216,8 +217,10 @@ function makeNode(
   parts: Parts & { metrics: Metrics; describes: Describe },
 ): { node: WorkerNode; agent: Agent } {
   const { store, describes } = parts;
+  const coreCount = options.topology.cores.length;
+  const extraSeatCount = extraSeatCountOf(options.sharing, coreCount);
   const node: WorkerNode = new WorkerNode(
-    { coreCount: options.topology.cores.length, versionCountMax: LIMITS.functionVersionCountMax },
+    { coreCount, extraSeatCount, versionCountMax: LIMITS.functionVersionCountMax },
     {
       setVersion: (number, { fn, isolation }) => agent.setVersion({ versionIndex: number, fn, isolation }),
       dropVersion: (number) => agent.dropVersion(number),
@@ -237,6 +240,8 @@ function makeNode(
       warmed: (number) => node.warmed(number),
       evicted: (number) => node.evicted(number),
       memoryAvailable: () => node.memoryAvailable(),
+      openSeat: (seat) => node.setOpen(seat, true),
+      closeSeat: (seat) => node.setOpen(seat, false),
     },
   );
   return { node, agent };

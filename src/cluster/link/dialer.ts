@@ -2,10 +2,13 @@
  * Keeps a connection to another node: dials, and dials again whenever it ends, until it is stopped. The wait before the
  * next attempt doubles with each that failed, and is spread by a random half, so that the nodes that lost the same one do
  * not come back at the same moment. A connection that lasted longer than the longest wait begins anew with the shortest.
+ *
+ * One that knows no more than an older version of the protocol says so by closing; it is dialled in that one then, and in the newest again once
+ * that connection has ended.
  */
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../base/clock.ts';
-import { CloseReason } from '../../wire/cluster-frame.ts';
+import { CloseReason, isSpoken, WIRE_VERSION } from '../../wire/cluster-frame.ts';
 import type { Direction } from '../../wire/cluster/directions.ts';
 import type { HelloFrame } from '../../wire/cluster/large-frames.ts';
 import { type Closing, FrameLink, type LinkSetting } from './link.ts';
@@ -39,6 +42,8 @@ export class Dialer {
   readonly #events: DialerEvents;
   #link: FrameLink | null = null;
   #attempts = 0;
+  /** Of the protocol, for the next attempt. */
+  #version: number = WIRE_VERSION;
   #openedUs = -1;
   #stopped = false;
   #stopWaiting: () => void = () => {};
@@ -56,9 +61,12 @@ export class Dialer {
 
   start(): void {
     this.#openedUs = -1;
-    const link: FrameLink = new FrameLink(this.#doors.connect(), this.#events.setting(), {
+    const setting = this.#events.setting();
+    setting.hello.version = this.#version;
+    const link: FrameLink = new FrameLink(this.#doors.connect(), setting, {
       greeted: (peer) => this.#events.greeted(peer, link),
       opened: () => {
+        this.#version = WIRE_VERSION;
         this.#openedUs = this.#doors.clock.nowUs();
         this.#events.opened(link);
       },
@@ -76,6 +84,8 @@ export class Dialer {
 
   #closed(closing: Closing): void {
     this.#link = null;
+    if (closing.byPeer && closing.reason === CloseReason.version)
+      this.#version = isSpoken(this.#version - 1) ? this.#version - 1 : WIRE_VERSION;
     const openUs = this.#openedUs < 0 ? 0 : this.#doors.clock.nowUs() - this.#openedUs;
     if (openUs >= this.#delays.maxMs * 1000) this.#attempts = 0;
     if (this.#stopped) return this.#events.closed(closing, -1);

@@ -123,6 +123,11 @@ export class FrameLink {
     return this.#state === 'open';
   }
 
+  /** Of the protocol, once it is open: what both sides speak. */
+  get version(): number {
+    return this.#setting.hello.version;
+  }
+
   /** What was sent and is not yet on its way. */
   get backlogBytes(): number {
     return this.#encoder.backlogBytes;
@@ -176,6 +181,9 @@ export class FrameLink {
   #greeted(peer: HelloFrame): Direction | null {
     const { hello, dialled } = this.#setting;
     const fits = dialled === null ? mayDial(peer.role, hello.role) : peer.role === dialled;
+    // Who was dialled speaks as the other side does; who dialled is not answered in what it has not said that it speaks.
+    if (dialled !== null && peer.version > hello.version) return this.#refuse(CloseReason.version, peer.kind);
+    hello.version = Math.min(hello.version, peer.version);
     const answer = fits ? this.#events.greeted(peer) : CloseReason.outOfRole;
     if (typeof answer === 'number') this.close(answer, fits ? 0 : peer.kind);
     if (typeof answer === 'number' || this.#state === 'closed') return null;
@@ -183,6 +191,11 @@ export class FrameLink {
     if (dialled === null) this.#encoder.put(hello, FRAME_BYTES[hello.kind]);
     this.#events.opened();
     return this.#isClosed ? null : answer;
+  }
+
+  #refuse(reason: CloseReason, about: number): null {
+    this.close(reason, about);
+    return null;
   }
 
   /** The other side has read that much; more than was sent it cannot have. */

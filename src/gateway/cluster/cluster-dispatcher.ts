@@ -11,7 +11,7 @@ import { LIMITS } from '../../base/limits.ts';
 import { UserError } from '../../base/errors.ts';
 import { encodeVersion } from '../../cluster/version-body.ts';
 import { functionKey, versionKey } from '../../cluster/version-key.ts';
-import { coresOf } from '../../store/settings.ts';
+import { coresOf, hasOwnSeat } from '../../store/settings.ts';
 import type { FunctionVersion } from '../../store/store.ts';
 import { AssignFrame, type ResultFrame, ResultKind } from '../../wire/cluster/body-frames.ts';
 import type { CountFrame } from '../../wire/cluster/small-frames.ts';
@@ -337,7 +337,8 @@ export class ClusterDispatcher implements Dispatch {
     const { entry, key, functionKey: ofFunction } = this.#uses[version]!;
     const concurrency = reservedOf(this.#doors.store, entry.fn.functionName) ?? -1;
     const { config } = entry.fn;
-    return { key, functionKey: ofFunction, memoryMb: config.memoryMb, coreCount: coresOf(config), concurrency };
+    const asks = { memoryMb: config.memoryMb, coreCount: coresOf(config), isDedicated: hasOwnSeat(config) };
+    return { key, functionKey: ofFunction, ...asks, concurrency };
   }
 
   #setVersion(worker: number, version: number, named: { index: number; epoch: number }): void {

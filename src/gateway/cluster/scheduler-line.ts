@@ -27,6 +27,8 @@ export interface VersionName {
   readonly functionKey: string;
   readonly memoryMb: number;
   readonly coreCount: number;
+  /** Has it cores only, and no extra seat? */
+  readonly isDedicated: boolean;
   /** Reserved concurrency of its function; -1: none. */
   readonly concurrency: number;
 }
@@ -116,11 +118,12 @@ export class SchedulerLine implements SchedulerPort, GatewayFromScheduler {
   // ---- what is said
 
   nameVersion(version: number): void {
-    const { key, functionKey, memoryMb, coreCount, concurrency } = this.#events.nameOf(version);
+    const { key, functionKey, memoryMb, coreCount, isDedicated, concurrency } = this.#events.nameOf(version);
     const frame = this.#nameVersion;
     frame.handle = version;
     frame.memoryMb = memoryMb;
     frame.coreCount = coreCount;
+    frame.dedicated = isDedicated && this.#link!.version > 1 ? 1 : 0;
     frame.key = key;
     frame.functionKey = functionKey;
     this.#link!.send(frame);

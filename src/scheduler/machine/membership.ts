@@ -89,18 +89,15 @@ export function forgetWorker(machine: Scheduler, worker: number): void {
 }
 
 /**
- * So that no lease of before is taken for one of after, whoever may still bring it: all cores of the worker that are not
+ * So that no lease of before is taken for one of after, whoever may still bring it: all cores and extra seats of a worker that are not
  * leased go on from one sequence. Answers it; only leases after it are good (`isAfter`), and those that were resumed.
  */
-export function beginAnew(machine: Scheduler, worker: number, coreCount: number): number {
-  const { leases } = machine;
-  const first = machine.firstCore(worker);
-  const sequences = new Int32Array(coreCount);
-  for (let i = 0; i < coreCount; i++) sequences[i] = leases.sequence(first + i);
+export function beginAnew({ leases }: Scheduler, cores: readonly number[]): number {
+  const sequences = Int32Array.from(cores, (core) => leases.sequence(core));
   // As they are where it never was here before.
   if (sequences.every((sequence) => sequence === sequences[0])) return sequences[0]!;
   const floor = latestOf(sequences);
-  for (let core = first; core < first + coreCount; core++) if (!leases.isLeased(core)) leases.setSequence(core, floor);
+  for (const core of cores) if (!leases.isLeased(core)) leases.setSequence(core, floor);
   return floor;
 }
 

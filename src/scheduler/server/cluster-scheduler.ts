@@ -5,7 +5,15 @@ import { Scheduler } from '../machine/scheduler.ts';
 import { Control } from './control.ts';
 import type { Intake } from './intake.ts';
 import type { Members } from './members.ts';
-import type { Announcement, GatewayPort, GatewaySession, Place, WorkerPort, WorkerSession } from './ports.ts';
+import type {
+  Announcement,
+  GatewayPort,
+  GatewaySession,
+  Place,
+  WorkerPort,
+  WorkerSession,
+  WorkerSize,
+} from './ports.ts';
 import type { Greeting } from './shard-ports.ts';
 import { Shard } from './shard.ts';
 import type { VersionNames } from './version-names.ts';
@@ -60,7 +68,7 @@ export class ClusterScheduler {
     this.shard.onTurn(listener);
   }
 
-  place(worker: Pick<Announcement, 'name' | 'coreCount' | 'memoryMb'>): Place | string {
+  place(worker: WorkerSize): Place | string {
     return this.shard.place(worker);
   }
 

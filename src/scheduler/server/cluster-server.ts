@@ -102,7 +102,9 @@ export class ClusterServer {
     const { peer, line, welcome } = connection;
     const role: LineRole = hello.role === Role.worker ? 'worker' : 'gateway';
     if (hello.name !== peer.name || !peer.roles.includes(role)) return CloseReason.notAllowed;
-    const { name, life, epoch } = hello;
+    const { name, life, epoch, version } = hello;
+    // One of version 1 knows no extra seats, and may be granted one.
+    if (role === 'gateway' && version < 2) return CloseReason.version;
     const greeted = this.#control.greet(line, { role, name, life, epoch });
     if (typeof greeted === 'number') return greeted;
     welcome.epoch = greeted.epoch;
@@ -144,8 +146,9 @@ export class ClusterServer {
     hello: HelloFrame,
   ): { line: Line; direction: Direction } | CloseReason {
     const { log, clock } = this.#setting;
-    const { name, coreCount, memoryMb } = hello;
-    const place = coreCount < 1 ? 'a worker has one core at least' : this.#shard.place({ name, coreCount, memoryMb });
+    const { name, coreCount, extraSeatCount, memoryMb } = hello;
+    const size = { name, coreCount, extraSeatCount, memoryMb };
+    const place = coreCount < 1 ? 'a worker has one core at least' : this.#shard.place(size);
     if (typeof place === 'string') {
       // It asks again and again.
       if (this.#turnedAway.get(name) !== place) log.warn({ worker: name }, place);
@@ -155,6 +158,7 @@ export class ClusterServer {
     this.#turnedAway.delete(name);
     welcome.firstCore = place.firstCore;
     welcome.coreCount = coreCount;
+    welcome.extraSeatCount = extraSeatCount;
     welcome.floor = place.floor;
     const joined = (): number => {
       log.info({ worker: name, cores: coreCount }, 'a worker has joined');

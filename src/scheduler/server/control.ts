@@ -11,8 +11,8 @@ import { CloseReason } from '../../wire/cluster-frame.ts';
 import { passOver } from '../machine/membership.ts';
 import type { Scheduler } from '../machine/scheduler.ts';
 import { Lines } from './lines.ts';
-import { type Member, Members } from './members.ts';
-import type { Announcement, Place, ProvisionedSum, WorkerView } from './ports.ts';
+import { coresOfMember, type Member, Members } from './members.ts';
+import type { Announcement, Place, ProvisionedSum, WorkerSize, WorkerView } from './ports.ts';
 import { Provisions } from './provisions.ts';
 import {
   type ControlPort,
@@ -135,7 +135,7 @@ export class Control implements ControlPort {
     return this.#lines.greet(line, greeting);
   }
 
-  place(worker: Pick<Announcement, 'name' | 'coreCount' | 'memoryMb'>): Place | string {
+  place(worker: WorkerSize): Place | string {
     const known = this.members.named(worker.name);
     if (known !== undefined && known.line === null) this.#empty(known);
     const member = this.members.place(worker);
@@ -361,9 +361,9 @@ export class Control implements ControlPort {
     this.#tellEnded();
   }
 
-  #endAll({ firstCore, coreCount }: Member): void {
+  #endAll(member: Member): void {
     const { leases } = this.machine;
-    for (let core = firstCore; core < firstCore + coreCount; core++)
+    for (const core of coresOfMember(member))
       if (leases.isLeased(core)) this.#release(core, leases.sequence(core), false);
   }
 
@@ -395,6 +395,6 @@ export class Control implements ControlPort {
   }
 }
 
-function viewOfWorker({ name, host, port, life, firstCore, coreCount }: Member): WorkerView {
-  return { name, host, port, life, firstCore, coreCount };
+function viewOfWorker({ name, host, port, life, firstCore, coreCount, extraSeatCount }: Member): WorkerView {
+  return { name, host, port, life, firstCore, coreCount, extraSeatCount };
 }

@@ -126,8 +126,9 @@ export class GatewayLine implements SchedulerFromGateway, GatewayPort {
     this.#link.send(this.#cancelled);
   }
 
-  workerJoined({ name, host, port, life, firstCore, coreCount }: WorkerView): void {
-    Object.assign(this.#worker, { name, host, port, life, firstCore, coreCount });
+  workerJoined(worker: WorkerView): void {
+    const { name, host, port, life, firstCore, coreCount, extraSeatCount } = worker;
+    Object.assign(this.#worker, { name, host, port, life, firstCore, coreCount, extraSeatCount });
     this.#link.send(this.#worker);
   }
 

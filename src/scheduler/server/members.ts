@@ -1,5 +1,6 @@
 /**
- * The workers of a cluster, and their cores in the machine. A worker has the same cores whenever it is here, as long as it comes with as many
+ * The workers of a cluster, and their seats in the machine: cores, and extra ones (docs/decisions/012-sharing-cores.md), of which the same holds unless
+ * something else is said. A worker has the same cores whenever it is here, as long as it comes with as many
  * and as much memory; else it gets others. Cores that nobody comes back to are another worker's of the same size: at once where their worker has
  * others now, and where there is no room left, those of who has been away for long. While a worker is away its cores are all withdrawn; when it comes they are given back, but those on which something runs from before, and those that it withdraws itself.
  *
@@ -9,12 +10,15 @@
  */
 import { assert } from '../../base/assert.ts';
 import { coresOf } from '../../base/core-mask.ts';
+import { isSeat, type SeatRange, seatEndOf, seatsOf, seatsOfWord, seatWordCountOf } from '../../base/seats.ts';
 import { beginAnew } from '../machine/membership.ts';
 import type { Scheduler } from '../machine/scheduler.ts';
 import { MEMORY_MB_MAX } from '../machine/versions.ts';
-import type { Announcement, Place, Running, WorkerView } from './ports.ts';
+import type { Announcement, Place, Running, WorkerSize, WorkerView } from './ports.ts';
 
 const WORD_CORES = 32;
+/** Of each kind: as many as a gateway can be told. */
+const SEATS_MAX = 0xffff;
 /** So long a worker that is away has its cores whoever wants them. */
 const AWAY_SWEEPS = 600;
 
@@ -40,7 +44,7 @@ export interface Member extends WorkerView, Place {
   awaySince: number;
   /** It withdraws all its cores. */
   isDraining: boolean;
-  /** A word for each 32 cores: those that it has withdrawn. */
+  /** A word for each 32 cores: those that it has withdrawn; then for its extra seats those that are closed. */
   readonly withdrawn: Int32Array;
   /** By core. */
   readonly earlier: Map<number, Earlier>;
@@ -83,9 +87,9 @@ export class Members {
   }
 
   /** Nothing is leased there, and nothing will be before it is given back. */
-  isOut({ firstCore, coreCount }: Member): boolean {
+  isOut(member: Member): boolean {
     const { leases } = this.#machine;
-    for (let core = firstCore; core < firstCore + coreCount; core++) if (!leases.isOut(core)) return false;
+    for (const core of coresOfMember(member)) if (!leases.isOut(core)) return false;
     return true;
   }
 
@@ -99,15 +103,15 @@ export class Members {
   }
 
   /** A text says why it may not have any. */
-  place({ name, coreCount, memoryMb }: Pick<Announcement, 'name' | 'coreCount' | 'memoryMb'>): Member | string {
+  place({ name, coreCount, extraSeatCount = 0, memoryMb }: WorkerSize): Member | string {
     const known = this.#byName.get(name);
     if (known !== undefined && known.line !== null) return `a worker named ${name} has joined already`;
-    const isSame = known?.coreCount === coreCount && known.memoryMb === memoryMb;
-    const member = isSame ? known : this.#add(name, coreCount, memoryMb);
+    const size = { coreCount, extraSeatCount, memoryMb };
+    const member = known !== undefined && isSameSize(known, size) ? known : this.#add(name, size);
     if (typeof member === 'string') return member;
     if (!this.isOut(member)) return `a lease of the worker ${name} is not over yet`;
     member.awaySince = this.#sweepCount;
-    member.floor = beginAnew(this.#machine, member.index, member.coreCount);
+    member.floor = beginAnew(this.#machine, [...coresOfMember(member)]);
     // What another one before it, or it in another life, had no memory for, it may have memory for.
     this.#machine.memoryAvailable(member.index);
     return member;
@@ -118,7 +122,9 @@ export class Members {
     const member = this.#byName.get(name)!;
     Object.assign(member, { line, host, port, life, sinceMs: nowMs });
     this.#byLine.set(line, member);
-    for (let word = 0; word < member.withdrawn.length; word++) member.withdrawn[word] = withdrawn[word] ?? 0;
+    const ownCount = Math.ceil(member.coreCount / WORD_CORES);
+    for (let word = 0; word < member.withdrawn.length; word++)
+      member.withdrawn[word] = withdrawn[word] ?? (word < ownCount ? 0 : seatsOfWord(member, word));
     return member;
   }
 
@@ -168,13 +174,13 @@ export class Members {
     member.awaySince = this.#sweepCount;
     member.isDraining = false;
     member.earlier.clear();
-    for (let core = member.firstCore; core < member.firstCore + member.coreCount; core++) this.#machine.withdraw(core);
+    for (const core of coresOfMember(member)) this.#machine.withdraw(core);
   }
 
   checkInvariants(): void {
     const { cores } = this.#machine;
     for (const member of this.#byIndex) {
-      for (let core = member.firstCore; core < member.firstCore + member.coreCount; core++) {
+      for (const core of coresOfMember(member)) {
         const isKeptBack = isOnlyKeptBack(member, core);
         const isOut = member.line === null || this.#isWithdrawn(member, core) || isKeptBack;
         assert(cores.isWithdrawn(core) === isOut, `core ${core} is withdrawn: ${!isOut}`);
@@ -182,34 +188,37 @@ export class Members {
     }
   }
 
-  #add(name: string, coreCount: number, memoryMb: number): Member | string {
+  #add(name: string, size: Size): Member | string {
     const machine = this.#machine;
+    const { coreCount, extraSeatCount, memoryMb } = size;
     const { workerCountMax, coreCountMax } = machine.limits;
     if (memoryMb > MEMORY_MB_MAX) return `the worker ${name} has ${memoryMb} MB: at most ${MEMORY_MB_MAX}`;
-    const wordCount = Math.ceil(coreCount / WORD_CORES);
+    const wordCount = seatWordCountOf(size);
     const isFull = machine.workerCount >= workerCountMax || this.#coresEnd + wordCount * WORD_CORES > coreCountMax;
-    const old = this.#leftBy({ coreCount, memoryMb }, isFull);
+    const old = this.#leftBy(size, isFull);
     if (isFull && old === undefined)
-      return `no room for ${coreCount} cores of ${name}: the scheduler has ${machine.workerCount} workers and ${this.#coresEnd} cores in words of 32, of ${workerCountMax} and ${coreCountMax}`;
+      return `no room for ${seatsText(size)} of ${name}: the scheduler has ${machine.workerCount} workers and ${this.#coresEnd} cores in words of 32, of ${workerCountMax} and ${coreCountMax}`;
+    if (Math.max(coreCount, extraSeatCount) > SEATS_MAX)
+      return `the worker ${name} has ${seatsText(size)}: at most ${SEATS_MAX} of each`;
     if (old !== undefined && !this.#retired.delete(old)) this.#byName.delete(old.name);
     const before = this.#byName.get(name);
     if (before !== undefined) this.#retired.add(before);
-    const index = old?.index ?? machine.addWorker(coreCount, memoryMb, true);
+    const index = old?.index ?? machine.addWorker(coreCount, memoryMb, true, extraSeatCount);
     const firstCore = machine.firstCore(index);
     this.#coresEnd = Math.max(this.#coresEnd, firstCore + wordCount * WORD_CORES);
     const awaySince = this.#sweepCount;
     const away = { host: '', port: 0, life: 0, floor: 0, sinceMs: 0, line: null, isDraining: false, awaySince };
     const parts = { withdrawn: new Int32Array(wordCount), earlier: new Map<number, Earlier>() };
-    const member: Member = { ...away, ...parts, name, coreCount, memoryMb, index, firstCore };
+    const member: Member = { ...away, ...parts, ...size, name, index, firstCore };
     this.#byName.set(name, member);
     this.#byIndex[index] = member;
     return member;
   }
 
   /** One of this size on whose cores nothing runs, and to which nobody comes back; where it is full, or only perhaps. */
-  #leftBy(size: Pick<Member, 'coreCount' | 'memoryMb'>, isFull: boolean): Member | undefined {
+  #leftBy(size: Size, isFull: boolean): Member | undefined {
     const isLeft = (member: Member): boolean => {
-      if (member.coreCount !== size.coreCount || member.memoryMb !== size.memoryMb) return false;
+      if (!isSameSize(member, size)) return false;
       const isLong = this.#retired.has(member) || this.#sweepCount - member.awaySince >= AWAY_SWEEPS;
       return member.line === null && isLong && this.isOut(member);
     };
@@ -219,8 +228,7 @@ export class Members {
   #applyWord(member: Member, word: number): void {
     const machine = this.#machine;
     const first = member.firstCore + word * WORD_CORES;
-    const end = Math.min(first + WORD_CORES, member.firstCore + member.coreCount);
-    for (let core = first; core < end; core++) {
+    for (const core of coresOf(first, seatsOfWord(member, word))) {
       const isKeptBack = isOnlyKeptBack(member, core);
       if (this.#isWithdrawn(member, core)) machine.withdraw(core);
       else if (!isKeptBack) machine.giveBack(core);
@@ -228,7 +236,8 @@ export class Members {
   }
 
   #noteDraining(member: Member): void {
-    member.isDraining = member.withdrawn.every((bits, word) => bits === coresOfWord(member, word));
+    const own = member.withdrawn.subarray(0, Math.ceil(member.coreCount / WORD_CORES));
+    member.isDraining = own.every((bits, word) => bits === seatsOfWord(member, word));
   }
 
   #isWithdrawn(member: Member, core: number): boolean {
@@ -237,24 +246,42 @@ export class Members {
   }
 }
 
-interface CoreRange {
-  readonly firstCore: number;
-  readonly coreCount: number;
+type Size = Pick<Member, 'coreCount' | 'extraSeatCount' | 'memoryMb'>;
+
+function isSameSize(a: Size, b: Size): boolean {
+  return a.coreCount === b.coreCount && a.extraSeatCount === b.extraSeatCount && a.memoryMb === b.memoryMb;
 }
 
-/** Is there such a word, and does it say no core that the worker does not have? */
-export function isOwnWord(worker: CoreRange, firstCore: number, bits: number): boolean {
+function seatsText({ coreCount, extraSeatCount }: SeatRange): string {
+  return extraSeatCount === 0 ? `${coreCount} cores` : `${coreCount} cores and ${extraSeatCount} extra seats`;
+}
+
+interface WorkerSeats extends SeatRange {
+  readonly firstCore: number;
+}
+
+/** All its cores and extra seats, as the machine numbers them. */
+export function* coresOfMember(worker: WorkerSeats): Generator<number> {
+  for (const at of seatsOf(worker)) yield worker.firstCore + at;
+}
+
+/** The one after its last, extra seats included. */
+export function coreEndOf(worker: WorkerSeats): number {
+  return worker.firstCore + seatEndOf(worker);
+}
+
+/** A core or an extra seat of the worker? */
+export function isOwnCore(worker: WorkerSeats, core: number): boolean {
+  return isSeat(worker, core - worker.firstCore);
+}
+
+/** Is there such a word, and does it say no core or seat that the worker does not have? */
+export function isOwnWord(worker: WorkerSeats, firstCore: number, bits: number): boolean {
   const word = (firstCore - worker.firstCore) / WORD_CORES;
-  const isWord = Number.isInteger(word) && word >= 0 && word * WORD_CORES < worker.coreCount;
-  return isWord && (bits & ~coresOfWord(worker, word)) === 0;
+  const isWord = Number.isInteger(word) && word >= 0 && word < seatWordCountOf(worker);
+  return isWord && (bits & ~seatsOfWord(worker, word)) === 0;
 }
 
 function isOnlyKeptBack({ earlier }: Member, core: number): boolean {
   return earlier.size > 0 && earlier.get(core)?.counted === -1;
-}
-
-/** A bit for each core that the worker has in this word. */
-export function coresOfWord({ coreCount }: { readonly coreCount: number }, word: number): number {
-  const count = Math.min(WORD_CORES, coreCount - word * WORD_CORES);
-  return count === WORD_CORES ? -1 : (1 << count) - 1;
 }

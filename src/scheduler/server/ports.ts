@@ -2,6 +2,9 @@
 import type { Outcome } from '../machine/scheduler.ts';
 import type { NamedVersion } from './version-names.ts';
 
+/** Of a worker that wants a place. */
+export type WorkerSize = Pick<Announcement, 'name' | 'coreCount' | 'extraSeatCount' | 'memoryMb'>;
+
 /** The cores of a worker. */
 export interface Place {
   readonly firstCore: number;
@@ -53,7 +56,7 @@ export interface GatewayPort {
   provisioned(version: number, sum: ProvisionedSum): void;
 }
 
-/** What runs on a worker from before it joined; cores from 0. */
+/** What runs on a worker from before it joined; cores, and then extra seats, counted from its first core. */
 export interface Running {
   readonly core: number;
   /** As of a grant. */
@@ -70,9 +73,11 @@ export interface Announcement {
   /** Of the worker's process, to tell it from the one before. */
   readonly life: number;
   readonly coreCount: number;
+  /** Its seats beside the cores' own; they follow these from the next word on, here as everywhere but at the agent. None unless said otherwise. */
+  readonly extraSeatCount?: number;
   readonly memoryMb: number;
   readonly running: readonly Running[];
-  /** A word for each 32 cores, with a bit for each that is withdrawn; those that are missing are 0. */
+  /** A word for each 32 cores, and then extra seats, with a bit for each that is withdrawn. Those that are missing are 0 of cores, and all of extra seats. */
   readonly withdrawn?: readonly number[];
   readonly nowMs?: number;
 }
@@ -84,6 +89,7 @@ export interface WorkerView {
   readonly life: number;
   readonly firstCore: number;
   readonly coreCount: number;
+  readonly extraSeatCount: number;
 }
 
 export interface Unheld {

@@ -6,7 +6,7 @@
  * A line is named by a number, of which the lower bits say at which shard it is.
  */
 import type { CloseReason } from '../../wire/cluster-frame.ts';
-import type { Announcement, Place, ProvisionedSum, WorkerView } from './ports.ts';
+import type { Announcement, Place, ProvisionedSum, WorkerSize, WorkerView } from './ports.ts';
 import type { NamedVersion } from './version-names.ts';
 
 const SHARD_BITS = 5;
@@ -53,7 +53,7 @@ export interface ControlPort {
 
   /** The epoch that it joins, or why it may not. */
   greet(line: number, greeting: Greeting): { readonly epoch: number } | CloseReason;
-  place(worker: Pick<Announcement, 'name' | 'coreCount' | 'memoryMb'>): Place | string;
+  place(worker: WorkerSize): Place | string;
   joinWorker(line: number, announcement: Announcement): Joined | string;
   /** All workers that are here, as of this worker event. */
   joinGateway(

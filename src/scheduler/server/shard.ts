@@ -13,7 +13,7 @@ import { type Gateway, Intake } from './intake.ts';
 import { Leasing } from './leasing.ts';
 import { LineNames } from './line-names.ts';
 import { Mail, type PeerPort } from './mail.ts';
-import { isOwnWord } from './members.ts';
+import { coreEndOf, isOwnCore, isOwnWord } from './members.ts';
 import type {
   Announcement,
   Asking,
@@ -22,6 +22,7 @@ import type {
   Place,
   ProvisionedSum,
   WorkerPort,
+  WorkerSize,
   WorkerSession,
   WorkerView,
 } from './ports.ts';
@@ -62,6 +63,7 @@ interface WorkerHere {
   readonly index: number;
   readonly firstCore: number;
   readonly coreCount: number;
+  readonly extraSeatCount: number;
   /** What it runs from before it joined, by core: the sequence under which it knows the lease. */
   readonly earlier: Map<number, number>;
   /** A gateway could not reach it, and nothing was heard of what runs there since. */
@@ -159,9 +161,9 @@ export class Shard implements ShardPort {
   /** Once a second, by the shell's clock. */
   sweep(): void {
     this.intake.sweep();
-    for (const { port, firstCore, coreCount } of this.workers.values()) {
-      this.#unheard.sweep(this.machine.leases, [firstCore, firstCore + coreCount], (core, sequence) =>
-        port.probe(core, sequence),
+    for (const worker of this.workers.values()) {
+      this.#unheard.sweep(this.machine.leases, [worker.firstCore, coreEndOf(worker)], (core, sequence) =>
+        worker.port.probe(core, sequence),
       );
     }
     if (this.#isShared) this.machine.forget();
@@ -189,7 +191,7 @@ export class Shard implements ShardPort {
   }
 
   /** Where its cores are, or were when it was here before: absent until it joins. A text says why it may not have any. */
-  place(worker: Pick<Announcement, 'name' | 'coreCount' | 'memoryMb'>): Place | string {
+  place(worker: WorkerSize): Place | string {
     return this.#control.place(worker);
   }
 
@@ -205,6 +207,7 @@ export class Shard implements ShardPort {
       index,
       firstCore,
       coreCount: announcement.coreCount,
+      extraSeatCount: announcement.extraSeatCount ?? 0,
       earlier,
       isDoubted: false,
     };
@@ -325,9 +328,9 @@ export class Shard implements ShardPort {
   #workerSession(worker: WorkerHere, floor: number): WorkerSession {
     const { machine, workers } = this;
     const control = this.#control;
-    const { line, index, firstCore, coreCount, earlier } = worker;
+    const { line, index, firstCore, earlier } = worker;
     const isHere = (): boolean => workers.get(index) === worker;
-    const owns = (core: number): boolean => core >= firstCore && core < firstCore + coreCount && isHere();
+    const owns = (core: number): boolean => isOwnCore(worker, core) && isHere();
     const ended = (core: number, sequence: number, warm: boolean): boolean => {
       if (!owns(core)) return false;
       const isEarlier = earlier.size > 0 && earlier.has(core);

@@ -21,11 +21,15 @@ export interface NamedVersion {
   readonly memoryMb: number;
   /** Of each of its leases, 1 to 32. */
   readonly coreCount: number;
+  /** Has it cores only, and no extra seat? */
+  readonly isDedicated?: boolean;
 }
 
 /** What a frame names; null for what no version can ask. */
-export function versionOf({ key, functionKey, memoryMb, coreCount }: NameVersionFrame): NamedVersion | null {
-  return memoryMb >= 1 && memoryMb <= MEMORY_MB_MAX ? { key, functionKey, memoryMb, coreCount } : null;
+export function versionOf(frame: NameVersionFrame): NamedVersion | null {
+  const { key, functionKey, memoryMb, coreCount, dedicated } = frame;
+  if (memoryMb < 1 || memoryMb > MEMORY_MB_MAX) return null;
+  return { key, functionKey, memoryMb, coreCount, isDedicated: dedicated === 1 };
 }
 
 interface Entry {
@@ -201,7 +205,8 @@ export class VersionNames {
     const entry: Entry = { version, index, fn, nameCount: 0, keptUntil: 0, quietTurn: 0 };
     this.#byKey.set(version.key, entry);
     this.#byIndex[index] = entry;
-    this.#machine.setVersion(index, fn.index, version.memoryMb, { coreCount: version.coreCount });
+    const { coreCount, isDedicated = false } = version;
+    this.#machine.setVersion(index, fn.index, version.memoryMb, { coreCount, isDedicated });
     return entry;
   }
 

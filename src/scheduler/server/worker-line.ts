@@ -2,18 +2,19 @@
  * A worker's connection: it is placed when it greets, says what it runs, and has joined with the last word of that. From
  * then on its frames are the calls of its session.
  */
+import { isSeat, seatsOfWord, seatWordCountOf } from '../../base/seats.ts';
 import { CloseReason, ClusterKind } from '../../wire/cluster-frame.ts';
 import type { HeldCoresFrame } from '../../wire/cluster/cores-frames.ts';
 import type { SchedulerFromWorker } from '../../wire/cluster/directions.ts';
 import { DropVersionFrame, type HelloFrame, NameVersionFrame } from '../../wire/cluster/large-frames.ts';
 import { CountFrame, LeaseFrame } from '../../wire/cluster/small-frames.ts';
 import type { FrameLink } from '../../cluster/link/link.ts';
-import { coresOfWord } from './members.ts';
-import type { Announcement, Place, Running, WorkerPort, WorkerSession } from './ports.ts';
+import type { Announcement, Place, Running, WorkerPort, WorkerSession, WorkerView } from './ports.ts';
 import type { Shard } from './shard.ts';
 import { type NamedVersion, versionOf } from './version-names.ts';
 
-type Worker = Pick<Announcement, 'name' | 'host' | 'port' | 'life' | 'coreCount' | 'memoryMb'>;
+type Worker = Pick<WorkerView, 'name' | 'host' | 'port' | 'life' | 'coreCount' | 'extraSeatCount'> &
+  Pick<Announcement, 'memoryMb'>;
 
 export class WorkerLine implements SchedulerFromWorker, WorkerPort {
   readonly #shard: Shard;
@@ -43,11 +44,11 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
     link: FrameLink,
     { hello, place, joined, line }: { hello: HelloFrame; place: Place; joined: () => number; line: number },
   ) {
-    const { name, host, port, life, coreCount, memoryMb } = hello;
+    const { name, host, port, life, coreCount, extraSeatCount, memoryMb } = hello;
     this.#shard = shard;
     this.#line = line;
     this.#link = link;
-    this.#worker = { name, host, port, life, coreCount, memoryMb };
+    this.#worker = { name, host, port, life, coreCount, extraSeatCount, memoryMb };
     this.#place = place;
     this.#joined = joined;
   }
@@ -78,10 +79,10 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
     if (isLater && (flag === 1 || !this.#session!.withdraw(first, withdrawn))) return this.#breach(kind);
     if (isLater) return;
     const word = (first - this.#place.firstCore) / 32;
-    const isOwn = Number.isInteger(word) && word >= 0 && word * 32 < this.#worker.coreCount;
+    const isOwn = Number.isInteger(word) && word >= 0 && word < seatWordCountOf(this.#worker);
     if (
       !isOwn ||
-      ((busy | withdrawn) & ~coresOfWord(this.#worker, word)) !== 0 ||
+      ((busy | withdrawn) & ~seatsOfWord(this.#worker, word)) !== 0 ||
       (busy & ~(this.#said[word] ?? 0)) !== 0
     )
       return this.#breach(kind);
@@ -151,11 +152,11 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
   #runs({ kind, handle, core: lead, sequence }: LeaseFrame, mask: number): void {
     const version = this.#named.get(handle);
     const core = lead - this.#place.firstCore;
-    if (version === undefined || core < 0 || core >= this.#worker.coreCount) return this.#breach(kind);
+    if (version === undefined || !isSeat(this.#worker, core)) return this.#breach(kind);
     const word = core >>> 5;
     const bits = mask === 0 ? 1 << (core & 31) : mask;
     const said = this.#said[word] ?? 0;
-    if ((bits & (said | ~coresOfWord(this.#worker, word))) !== 0) return this.#breach(kind);
+    if ((bits & (said | ~seatsOfWord(this.#worker, word))) !== 0) return this.#breach(kind);
     this.#said[word] = said | bits;
     this.#running.push({ core, mask, sequence, version });
   }

@@ -29,9 +29,13 @@ export const BODY_BYTES_MAX: Readonly<Record<BodyKind, number>> = {
   [ClusterKind.setVersion]: SET_VERSION_FIXED_BYTES + LIMITS.frameVersionBytesMax,
 };
 
+// Flags of ASSIGN; all but the first from version 2 on.
 const TAIL = 1;
+const NEXT = 2;
+const FOLLOWS = 4;
 const ID_AT = 48;
 const MASK_AT = ID_AT + REQUEST_ID_BYTES;
+const USED_AT = MASK_AT + 4;
 
 /**
  *   0        1        2          4         8             12        16
@@ -41,9 +45,9 @@ const MASK_AT = ID_AT + REQUEST_ID_BYTES;
  *   ├────────┴────────┴──────────┼─────────┼─────────────┴──────────┤ 32
  *   │ epoch u32                  │ request │ queued, µs f64         │
  *   ├────────────────────────────┼─────────┼────────┬────────┬──────┤ 48
- *   │ timeout, ms u32            │ shard   │ context│ trace  │ ARN  │   lengths, u16 each; two zero bytes
+ *   │ timeout, ms u32            │ shard   │ context│ trace  │ ARN  │   lengths, u16 each; next version, u16
  *   ├────────────────────────────┴─────────┴────────┴────────┴──────┤ 96
- *   │ request id, 36 bytes; mask, 32 bits; 8 zero bytes             │
+ *   │ request id, 36 bytes; mask, 32 bits; used before, µs f64      │
  *   ├───────────────────────────────────────────────────────────────┤
  *   │ client context │ trace id │ ARN │ payload │ zeros             │
  *   └───────────────────────────────────────────────────────────────┘
@@ -52,6 +56,12 @@ export class AssignFrame {
   readonly kind = ClusterKind.assign;
   /** Keep the last of its log for the answer. */
   tail = false;
+  /** The index of what is asked for when this is answered: to be readied, and the lease kept for it. Null: nothing is. */
+  next: number | null = null;
+  /** The worker has kept the lease for it. */
+  follows = false;
+  /** How long the steps before it have run. */
+  usedUs = 0;
   version = 0;
   /** The lead of several. */
   core = 0;
@@ -82,7 +92,8 @@ export class AssignFrame {
   write(span: Span, at: number): void {
     const { view, bytes } = span;
     let end = at + ASSIGN_FIXED_BYTES;
-    view.setUint32(at, this.kind | ((this.tail ? TAIL : 0) << 8) | (this.version << 16), true);
+    const flags = (this.tail ? TAIL : 0) | (this.next === null ? 0 : NEXT) | (this.follows ? FOLLOWS : 0);
+    view.setUint32(at, this.kind | (flags << 8) | (this.version << 16), true);
     view.setInt32(at + 8, this.core, true);
     view.setInt32(at + 12, this.sequence, true);
     view.setUint32(at + 16, this.epoch, true);
@@ -93,10 +104,10 @@ export class AssignFrame {
     end += putText(span, this.clientContext, end, at + 40);
     end += putText(span, this.traceId, end, at + 42);
     end += putText(span, this.invokedArn, end, at + 44);
-    view.setUint16(at + 46, 0, true);
+    view.setUint16(at + 46, this.next ?? 0, true);
     bytes.write(this.requestId, at + ID_AT, REQUEST_ID_BYTES, 'latin1');
     view.setInt32(at + MASK_AT, this.mask, true);
-    bytes.fill(0, at + MASK_AT + 4, at + ASSIGN_FIXED_BYTES);
+    view.setFloat64(at + USED_AT, this.usedUs, true);
     view.setUint32(at + 4, end - at + this.payload.length, true);
   }
 
@@ -104,7 +115,10 @@ export class AssignFrame {
     const { view, bytes } = span;
     const flags = view.getUint8(at + 1);
     const end = at + view.getUint32(at + 4, true);
-    this.tail = flags === TAIL;
+    this.tail = (flags & TAIL) !== 0;
+    this.follows = (flags & FOLLOWS) !== 0;
+    this.next = (flags & NEXT) === 0 ? null : view.getUint16(at + 46, true);
+    this.usedUs = view.getFloat64(at + USED_AT, true);
     this.version = view.getUint16(at + 2, true);
     this.core = view.getInt32(at + 8, true);
     this.sequence = view.getInt32(at + 12, true);
@@ -117,8 +131,10 @@ export class AssignFrame {
     const trace = context + view.getUint16(at + 40, true);
     const arn = trace + view.getUint16(at + 42, true);
     const payload = arn + view.getUint16(at + 44, true);
-    const isShape = flags <= TAIL && view.getUint16(at + 46, true) === 0 && payload <= end;
-    if (!isShape || (this.core | this.request) < 0 || this.shard < -1 || !isSpan(this.queuedUs)) return false;
+    const hasNoNext = this.next !== null || view.getUint16(at + 46, true) === 0;
+    const isShape = flags <= (TAIL | NEXT | FOLLOWS) && hasNoNext && payload <= end;
+    const isInRange = (this.core | this.request) >= 0 && this.shard >= -1;
+    if (!isShape || !isInRange || !isSpan(this.queuedUs) || !isSpan(this.usedUs)) return false;
     if (trace - context > LIMITS.frameTextBytesMax || arn - trace > LIMITS.frameTextBytesMax) return false;
     if (payload - arn > LIMITS.frameTextBytesMax || end - payload > LIMITS.payloadBytesMax) return false;
     const id = span.name(at + ID_AT, REQUEST_ID_BYTES);
@@ -134,8 +150,7 @@ export class AssignFrame {
 
   #readMask(span: Span, at: number): boolean {
     this.mask = span.view.getInt32(at + MASK_AT, true);
-    const isMask = this.mask === 0 || isSeveral(this.core, this.mask);
-    return isMask && span.isZero(at + MASK_AT + 4, at + ASSIGN_FIXED_BYTES);
+    return this.mask === 0 || isSeveral(this.core, this.mask);
   }
 }
 
@@ -170,7 +185,7 @@ const REFUSED_WHY_MAX = 3;
  *   ├───────────────────────────────────────────┼────────────────────────┤ 64
  *   │ run, µs f64                               │ memory peak, MB f64    │
  *   ├─────────────────────────────────┬─────────┼─────────────┬──────────┤ 80
- *   │ billed, ms u32                  │ shard   │ tail bytes  │ 0        │
+ *   │ billed, ms u32                  │ shard   │ tail bytes  │ kept u32 │
  *   ├─────────────────────────────────┴─────────┴─────────────┴──────────┤
  *   │ tail of the log │ payload │ zeros                                  │
  *   └────────────────────────────────────────────────────────────────────┘
@@ -194,6 +209,8 @@ export class ResultFrame {
   memoryPeakMb = 0;
   billedMs = 0;
   shard = -1;
+  /** 1: the lease is kept for what comes next, until that is assigned or LET_GO says otherwise. From version 2 on. */
+  kept = 0;
   tail = '';
   payload: Buffer = EMPTY;
 
@@ -217,7 +234,7 @@ export class ResultFrame {
     view.setUint32(at + 64, this.billedMs, true);
     view.setInt32(at + 68, this.shard, true);
     view.setInt32(at + 72, 0, true);
-    view.setInt32(at + 76, 0, true);
+    view.setUint32(at + 76, this.kept, true);
     const tailBytes = putText(span, this.tail, at + RESULT_FIXED_BYTES, at + 72);
     view.setUint32(at + 4, RESULT_FIXED_BYTES + tailBytes + this.payload.length, true);
   }
@@ -239,11 +256,12 @@ export class ResultFrame {
     this.memoryPeakMb = view.getFloat64(at + 56, true);
     this.billedMs = view.getUint32(at + 64, true);
     this.shard = view.getInt32(at + 68, true);
+    this.kept = view.getUint32(at + 76, true);
     const tail = at + RESULT_FIXED_BYTES;
     const payload = tail + view.getUint16(at + 72, true);
     if (payload > end || payload - tail > LIMITS.frameTextBytesMax || end - payload > LIMITS.responseBytesMax)
       return false;
-    if (!this.#isSound() || !span.isZero(at + 74, tail) || !isPadded(span, at, end)) return false;
+    if (!this.#isSound() || view.getUint16(at + 74, true) !== 0 || !isPadded(span, at, end)) return false;
     this.tail = text(bytes, tail, payload);
     this.payload = bytes.subarray(payload, end);
     return true;
@@ -251,7 +269,8 @@ export class ResultFrame {
 
   #isSound(): boolean {
     if (this.result < ResultKind.response || this.result > ResultKind.refused) return false;
-    if (this.start > ResultStart.warm || (this.core | this.request) < 0 || this.shard < -1) return false;
+    if (this.kept > 1 || this.start > ResultStart.warm || (this.core | this.request) < 0 || this.shard < -1)
+      return false;
     const isRefused = this.result === ResultKind.refused;
     if (isRefused ? this.why < 1 || this.why > REFUSED_WHY_MAX : this.why !== 0) return false;
     const isRun = isSpan(this.startUs) && isSpan(this.initUs) && isSpan(this.runUs);

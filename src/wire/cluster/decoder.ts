@@ -5,15 +5,7 @@
  * Budget: no allocation for a frame of fixed size, but one view for each chunk. A frame that ends in a later chunk is put
  * together in a buffer of 256 bytes; one that says its length, in one of its own, once its length is known to be allowed.
  */
-import {
-  CloseReason,
-  ClusterKind,
-  FRAME_BYTES,
-  HEADER_BYTES,
-  KIND_END,
-  padded,
-  WIRE_VERSION,
-} from '../cluster-frame.ts';
+import { CloseReason, ClusterKind, FRAME_BYTES, HEADER_BYTES, KIND_END, padded, isSpoken } from '../cluster-frame.ts';
 import { BODY_BYTES_MAX, type BodyKind } from './body-frames.ts';
 import type { Direction } from './directions.ts';
 import { CloseFrame, HelloFrame } from './large-frames.ts';
@@ -175,7 +167,7 @@ export class FrameDecoder {
     if (this.#direction !== null) return void this.#fail(CloseReason.replayed, kind);
     if (kind !== this.#openingKind) return void this.#fail(CloseReason.outOfRole, kind);
     if (!this.#hello.read(span, at)) return void this.#fail(CloseReason.malformed, kind);
-    if (this.#hello.version !== WIRE_VERSION) return void this.#fail(CloseReason.version, kind);
+    if (!isSpoken(this.#hello.version)) return void this.#fail(CloseReason.version, kind);
     this.#direction = this.#events.opened(this.#hello);
     if (this.#direction === null) return this.stop();
     this.#hotBytes = hotBytesOf(this.#direction.frames);

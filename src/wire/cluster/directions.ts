@@ -72,6 +72,7 @@ export interface WorkerFromScheduler {
 export interface WorkerFromGateway {
   assign(frame: AssignFrame): void;
   setVersion(frame: SetVersionFrame): void;
+  letGo(frame: LeaseFrame): void;
 }
 
 export interface GatewayFromWorker {
@@ -259,17 +260,20 @@ export class GatewayToWorker implements Direction {
   readonly #to: WorkerFromGateway;
   readonly #assign = new AssignFrame();
   readonly #setVersion = new SetVersionFrame();
+  readonly #letGo = new LeaseFrame(KIND.letGo);
 
   constructor(to: WorkerFromGateway) {
     this.#to = to;
     this.frames = byKind([
       [KIND.assign, this.#assign],
       [KIND.setVersion, this.#setVersion],
+      [KIND.letGo, this.#letGo],
     ]);
   }
 
   deliver(kind: number): void {
     if (kind === KIND.assign) this.#to.assign(this.#assign);
+    else if (kind === KIND.letGo) this.#to.letGo(this.#letGo);
     else this.#to.setVersion(this.#setVersion);
   }
 }

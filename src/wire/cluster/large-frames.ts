@@ -6,6 +6,7 @@ import {
   KEY_BYTES,
   NODE_NAME_BYTES_MAX,
   NO_INDEX,
+  isSpoken,
   Role,
   WIRE_MAGIC,
   WIRE_VERSION,
@@ -24,7 +25,8 @@ const HOST_AT = NAME_AT + NODE_NAME_BYTES_MAX;
  *   │ first core        i32 │ cores   │ memory  │ port    │
  *   │ -1: none              │ u31     │ MB u31  │ u32     │
  *   ├───────────────────────┼─────────┴─────────┴─────────┤
- *   │ floor             i32 │ 0                           │
+ *   │ floor             i32 │ extra   │ 0                 │
+ *   │                       │ u16     │                   │
  *   ├───────────────────────┴─────────────────────────────┤
  *   │ name, 64 bytes; host, 128 bytes                     │
  *   └─────────────────────────────────────────────────────┘
@@ -42,6 +44,8 @@ export class HelloFrame {
   firstCore: number = NO_INDEX;
   /** A worker's; else 0. */
   coreCount = 0;
+  /** Of its seats beside the cores' own; from version 2 on. To a worker: those that the scheduler knows of. */
+  extraSeatCount = 0;
   memoryMb = 0;
   /** Where gateways reach a worker; else 0 and ''. */
   port = 0;
@@ -60,7 +64,7 @@ export class HelloFrame {
     this.kind = view.getUint8(at) as typeof ClusterKind.hello;
     this.version = view.getUint16(at + 2, true);
     if (view.getUint32(at + 4, true) !== WIRE_MAGIC) return false;
-    if (this.version !== WIRE_VERSION) return true;
+    if (!isSpoken(this.version)) return true;
     this.role = view.getUint8(at + 1) as Role;
     this.epoch = view.getUint32(at + 8, true);
     this.life = view.getUint32(at + 12, true);
@@ -69,6 +73,7 @@ export class HelloFrame {
     this.memoryMb = view.getInt32(at + 24, true);
     this.port = view.getUint32(at + 28, true);
     this.floor = view.getInt32(at + 32, true);
+    this.extraSeatCount = view.getUint16(at + 36, true);
     const name = span.name(at + NAME_AT, NODE_NAME_BYTES_MAX);
     const host = span.name(at + HOST_AT, HOST_BYTES_MAX);
     if (name === null || name === '' || host === null) return false;
@@ -79,7 +84,8 @@ export class HelloFrame {
     return (
       isRole &&
       isRange &&
-      span.isZero(at + 36, at + NAME_AT) &&
+      (this.version > 1 || this.extraSeatCount === 0) &&
+      span.isZero(at + 38, at + NAME_AT) &&
       (this.coreCount | this.memoryMb) >= 0 &&
       this.port <= 0xffff
     );
@@ -96,7 +102,8 @@ export class HelloFrame {
     view.setInt32(at + 24, this.memoryMb, true);
     view.setUint32(at + 28, this.port, true);
     view.setInt32(at + 32, this.floor, true);
-    for (let zero = at + 36; zero < at + NAME_AT; zero += 4) view.setInt32(zero, 0, true);
+    view.setUint32(at + 36, this.version > 1 ? this.extraSeatCount : 0, true);
+    for (let zero = at + 40; zero < at + NAME_AT; zero += 4) view.setInt32(zero, 0, true);
     span.putName(this.name, at + NAME_AT, NODE_NAME_BYTES_MAX);
     span.putName(this.host, at + HOST_AT, HOST_BYTES_MAX);
   }
@@ -135,11 +142,11 @@ export class CloseFrame {
 }
 
 /**
- *   0      1       2        4         8                  16             32                 48
- *   ┌──────┬───────┬────────┬─────────┬──────────────────┬──────────────┬──────────────────┐
- *   │ kind │ cores │ handle │ memory  │ 0                │ key          │ function key     │
- *   │ u8   │ u8    │ u16    │ MB u31  │                  │ 16 bytes     │ 16 bytes         │
- *   └──────┴───────┴────────┴─────────┴──────────────────┴──────────────┴──────────────────┘
+ *   0      1       2        4         8           12     16             32                 48
+ *   ┌──────┬───────┬────────┬─────────┬───────────┬──────┬──────────────┬──────────────────┐
+ *   │ kind │ cores │ handle │ memory  │ dedicated │ 0    │ key          │ function key     │
+ *   │ u8   │ u8    │ u16    │ MB u31  │ u32       │      │ 16 bytes     │ 16 bytes         │
+ *   └──────┴───────┴────────┴─────────┴───────────┴──────┴──────────────┴──────────────────┘
  */
 export class NameVersionFrame {
   readonly kind = ClusterKind.nameVersion;
@@ -147,6 +154,8 @@ export class NameVersionFrame {
   handle = 0;
   /** What an invocation of it asks for. */
   coreCount = 1;
+  /** 1: on cores only, never on an extra seat; from version 2 on. */
+  dedicated = 0;
   memoryMb = 0;
   /** SHA-256 of account, function, version and revision, its beginning; 32 hexadecimal digits. */
   key = '';
@@ -159,13 +168,15 @@ export class NameVersionFrame {
     this.memoryMb = span.view.getInt32(at + 4, true);
     this.key = span.key(at + 16, KEY_BYTES);
     this.functionKey = span.key(at + 32, KEY_BYTES);
-    return this.coreCount >= 1 && this.coreCount <= 32 && this.memoryMb >= 0 && span.isZero(at + 8, at + 16);
+    this.dedicated = span.view.getUint32(at + 8, true);
+    const isOne = this.coreCount >= 1 && this.coreCount <= 32 && this.memoryMb >= 0;
+    return isOne && this.dedicated <= 1 && span.isZero(at + 12, at + 16);
   }
 
   write(span: Span, at: number): void {
     span.view.setUint32(at, this.kind | (this.coreCount << 8) | (this.handle << 16), true);
     span.view.setInt32(at + 4, this.memoryMb, true);
-    span.view.setInt32(at + 8, 0, true);
+    span.view.setInt32(at + 8, this.dedicated, true);
     span.view.setInt32(at + 12, 0, true);
     span.putKey(this.key, at + 16, KEY_BYTES);
     span.putKey(this.functionKey, at + 32, KEY_BYTES);
@@ -231,17 +242,19 @@ export class ConcurrencyFrame {
 }
 
 /**
- *   0      1      2         4            8         12       16             80              208
- *   ┌──────┬──────┬─────────┬────────────┬─────────┬────────┬──────────────┬───────────────┐
- *   │ kind │ 0    │ port    │ first core │ cores   │ life   │ name         │ host          │
- *   │ u8   │      │ u16     │ u31        │ u31     │ u32    │ 64 bytes     │ 128 bytes     │
- *   └──────┴──────┴─────────┴────────────┴─────────┴────────┴──────────────┴───────────────┘
+ *   0      1      2         4            8         10      12       16             80              208
+ *   ┌──────┬──────┬─────────┬────────────┬─────────┬───────┬────────┬──────────────┬───────────────┐
+ *   │ kind │ 0    │ port    │ first core │ cores   │ extra │ life   │ name         │ host          │
+ *   │ u8   │      │ u16     │ u31        │ u16     │ u16   │ u32    │ 64 bytes     │ 128 bytes     │
+ *   └──────┴──────┴─────────┴────────────┴─────────┴───────┴────────┴──────────────┴───────────────┘
  */
 export class WorkerFrame {
   readonly kind = ClusterKind.worker;
   port = 0;
   firstCore = 0;
   coreCount = 0;
+  /** Seats beside the cores' own. */
+  extraSeatCount = 0;
   life = 0;
   name = '';
   host = '';
@@ -250,7 +263,8 @@ export class WorkerFrame {
     const { view } = span;
     this.port = view.getUint16(at + 2, true);
     this.firstCore = view.getInt32(at + 4, true);
-    this.coreCount = view.getInt32(at + 8, true);
+    this.coreCount = view.getUint16(at + 8, true);
+    this.extraSeatCount = view.getUint16(at + 10, true);
     this.life = view.getUint32(at + 12, true);
     const name = span.name(at + 16, NODE_NAME_BYTES_MAX);
     const host = span.name(at + 16 + NODE_NAME_BYTES_MAX, HOST_BYTES_MAX);
@@ -264,7 +278,7 @@ export class WorkerFrame {
     const { view } = span;
     view.setUint32(at, this.kind | (this.port << 16), true);
     view.setInt32(at + 4, this.firstCore, true);
-    view.setInt32(at + 8, this.coreCount, true);
+    view.setUint32(at + 8, this.coreCount | (this.extraSeatCount << 16), true);
     view.setUint32(at + 12, this.life, true);
     span.putName(this.name, at + 16, NODE_NAME_BYTES_MAX);
     span.putName(this.host, at + 16 + NODE_NAME_BYTES_MAX, HOST_BYTES_MAX);

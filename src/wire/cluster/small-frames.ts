@@ -175,7 +175,8 @@ type LeaseKind =
   | typeof ClusterKind.held
   | typeof ClusterKind.heldCores
   | typeof ClusterKind.fenced
-  | typeof ClusterKind.probe;
+  | typeof ClusterKind.probe
+  | typeof ClusterKind.letGo;
 
 /**
  *   0      1      2        4         8         12

@@ -1,6 +1,7 @@
 /**
  * The worker's cores and the leases that they hold. A core has a local index here, and a global one elsewhere: that of the
- * range which the scheduler has given, and which may be another one with the next scheduler.
+ * range which the scheduler has given, and which may be another one with the next scheduler. Its extra seats, which have leases as cores have,
+ * follow the cores here and are words of their own there (base/seats.ts). They are closed until the agent opens them.
  *
  * For each core, `last` is the sequence after which leases are taken: of its last lease, of the last one that was fenced,
  * or the floor that the scheduler named when it welcomed the worker.
@@ -10,6 +11,7 @@
 import { assert } from '../../base/assert.ts';
 import { isAfter } from '../../wire/cluster/sequence.ts';
 import { coresOf, isLedBy, normalMask } from '../../base/core-mask.ts';
+import { placeOfSeat, seatAt, type SeatRange, seatsOfWord, seatWordCountOf } from '../../base/seats.ts';
 import type { OwnVersion } from './own-versions.ts';
 import type { LeaseName, Word } from './ports.ts';
 
@@ -19,15 +21,23 @@ const WORD_CORES = 32;
 export interface Welcome {
   readonly epoch: number;
   readonly firstCore: number;
+  /** Those of the worker's that it knows of: all or, where it knows of none at all, 0. */
+  readonly extraSeatCount: number;
   /** Only leases after this sequence are good. */
   readonly floor: number;
 }
 
 export class Cores {
+  /** Without the extra seats. */
   readonly count: number;
+  /** What the scheduler knows of. */
+  #range: SeatRange;
   /** Global index of the first; meaningless before the first welcome. */
   firstCore = 0;
+  /** Of cores; an extra seat is none. */
   busyCount = 0;
+  /** By extra seat. 1: there is a use for it. */
+  readonly #isOpen: Uint8Array;
   readonly #version: (OwnVersion | null)[];
   /** Of the lease that it holds, the lead; meaningless on an idle one. */
   readonly #lead: Int32Array;
@@ -43,8 +53,11 @@ export class Cores {
   /** No more leases are wanted; those on their way are taken. */
   isWithdrawn = false;
 
-  constructor(count: number) {
-    this.count = count;
+  constructor(coreCount: number, extraSeatCount: number) {
+    const count = coreCount + extraSeatCount;
+    this.count = coreCount;
+    this.#range = { coreCount, extraSeatCount };
+    this.#isOpen = new Uint8Array(extraSeatCount);
     this.#version = new Array<OwnVersion | null>(count).fill(null);
     this.#lead = new Int32Array(count);
     this.#mask = new Int32Array(count);
@@ -57,8 +70,25 @@ export class Cores {
 
   /** -1: it is none of this worker's. */
   localOf(core: number): number {
-    const local = core - this.firstCore;
-    return local >= 0 && local < this.count ? local : -1;
+    return seatAt(this.#range, core - this.firstCore);
+  }
+
+  get extraSeatCount(): number {
+    return this.#isOpen.length;
+  }
+
+  /** What the agent says of an extra seat. Answers its word; -1: the scheduler knows it so already, or not at all. */
+  setOpen(local: number, isOpen: boolean): number {
+    const extra = local - this.count;
+    assert(extra >= 0 && extra < this.#isOpen.length, `${local} is no extra seat`);
+    const was = this.#isOpen[extra] === 1;
+    this.#isOpen[extra] = isOpen ? 1 : 0;
+    const isTold = !this.isWithdrawn && this.#range.extraSeatCount > 0 && was !== isOpen;
+    return isTold ? Math.floor(placeOfSeat(this.#range, local) / WORD_CORES) : -1;
+  }
+
+  openCount(): number {
+    return this.isWithdrawn ? 0 : this.#isOpen.reduce((sum, each) => sum + each, 0);
   }
 
   versionOf(local: number): OwnVersion | null {
@@ -68,13 +98,15 @@ export class Cores {
   /** Of the lease that it leads. */
   nameOf(local: number): LeaseName {
     const mask = this.#mask[local]!;
-    return { epoch: this.#epoch[local]!, core: this.firstCore + local, sequence: this.#sequence[local]!, mask };
+    const core = this.firstCore + placeOfSeat(this.#range, local);
+    return { epoch: this.#epoch[local]!, core, sequence: this.#sequence[local]!, mask };
   }
 
   /** All cores of it are this worker's, idle, and may have this sequence. `local` is its lead. */
   mayBegin(local: number, sequence: number, mask: number): boolean {
     if (mask === 0) return this.#isFor(local, sequence);
-    return isLedBy(local, mask) && coresOf(local, mask).every((core) => this.#isFor(core, sequence));
+    const cores = coresOf(local, mask);
+    return isLedBy(local, mask) && cores.every((core) => core < this.count && this.#isFor(core, sequence));
   }
 
   /** `local` leads this lease. */
@@ -93,7 +125,7 @@ export class Cores {
       this.#last[core] = sequence;
       this.#resumeFrom[core] = sequence;
       this.#mayResume[core] = 0;
-      this.busyCount++;
+      if (core < this.count) this.busyCount++;
     }
   }
 
@@ -102,7 +134,7 @@ export class Cores {
     const version = this.#version[local]!;
     for (const core of coresOf(local, this.#mask[local]!)) {
       this.#version[core] = null;
-      this.busyCount--;
+      if (core < this.count) this.busyCount--;
     }
     return version;
   }
@@ -113,7 +145,7 @@ export class Cores {
   }
 
   #isFor(local: number, sequence: number): boolean {
-    return local < this.count && this.#version[local] === null && this.#isAfterLast(local, sequence);
+    return local < this.#version.length && this.#version[local] === null && this.#isAfterLast(local, sequence);
   }
 
   /** From now on leases up to this one are refused. */
@@ -127,34 +159,41 @@ export class Cores {
    * goes on from its lease if the scheduler takes that over, and from the floor if it does not: what comes after either is taken, but
    * for what this scheduler had fenced.
    */
-  welcomed({ firstCore, floor }: Welcome, isNewEpoch: boolean): void {
+  welcomed({ firstCore, extraSeatCount, floor }: Welcome, isNewEpoch: boolean): void {
     this.firstCore = firstCore;
+    this.#range = { coreCount: this.count, extraSeatCount };
     this.#last.fill(floor);
-    for (let local = 0; local < this.count; local++) {
+    for (let local = 0; local < this.#version.length; local++) {
       this.#mayResume[local] = this.#version[local] === null ? 0 : 1;
       if (isNewEpoch) this.#resumeFrom[local] = this.#sequence[local]!;
     }
   }
 
+  /** As the scheduler numbers them: of cores, then of extra seats. */
   get wordCount(): number {
-    return Math.ceil(this.count / WORD_CORES);
+    return seatWordCountOf(this.#range);
   }
 
   word(index: number): Word {
-    const first = index * WORD_CORES;
     let busy = 0;
     let withdrawn = 0;
-    for (let bit = 0; bit < WORD_CORES && first + bit < this.count; bit++) {
-      if (this.#version[first + bit] !== null) busy |= 1 << bit;
-      if (this.isWithdrawn) withdrawn |= 1 << bit;
+    for (const local of this.#localsOf(index)) {
+      const bit = 1 << (placeOfSeat(this.#range, local) % WORD_CORES);
+      if (this.#version[local] !== null) busy |= bit;
+      if (this.isWithdrawn || (local >= this.count && this.#isOpen[local - this.count] === 0)) withdrawn |= bit;
     }
-    return { firstCore: this.firstCore + first, busy, withdrawn, last: index === this.wordCount - 1 };
+    return { firstCore: this.firstCore + index * WORD_CORES, busy, withdrawn, last: index === this.wordCount - 1 };
   }
 
   /** Local indexes of those of a word that lead a lease. */
   *leadsOf(word: number): Iterable<number> {
-    const end = Math.min((word + 1) * WORD_CORES, this.count);
-    for (let local = word * WORD_CORES; local < end; local++)
+    for (const local of this.#localsOf(word))
       if (this.#version[local] !== null && this.#lead[local] === local) yield local;
+  }
+
+  #localsOf(word: number): readonly number[] {
+    const bits = seatsOfWord(this.#range, word);
+    if (bits === 0) return [];
+    return coresOf(word * WORD_CORES, bits).map((at) => seatAt(this.#range, at));
   }
 }

@@ -13,7 +13,7 @@ import {
   type SetVersionFrame,
 } from '../../wire/cluster/body-frames.ts';
 import type { WorkerFromGateway } from '../../wire/cluster/directions.ts';
-import { UnstartedWhy } from '../../wire/cluster/small-frames.ts';
+import { type LeaseFrame, UnstartedWhy } from '../../wire/cluster/small-frames.ts';
 import type { Agent } from '../agent/agent.ts';
 import type { InvocationRecord, InvocationResult, StartKind } from '../agent/contract.ts';
 import type { Described, LeaseName } from './ports.ts';
@@ -61,6 +61,8 @@ export class GatewayLine implements WorkerFromGateway {
     if (described === null) return this.#link.close(CloseReason.breach, frame.kind);
     this.#doors.node.setVersion(this.#side, frame.epoch, frame.version, described);
   }
+
+  letGo(_frame: LeaseFrame): void {}
 
   assign(frame: AssignFrame): void {
     const { epoch, core, sequence, mask, request } = frame;

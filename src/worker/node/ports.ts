@@ -28,7 +28,7 @@ export interface LeaseName {
 /** The same by name alone. */
 export type Lease = Omit<LeaseName, 'mask'>;
 
-/** 32 cores from `firstCore` on, with a bit for each. */
+/** 32 cores, or extra seats, from `firstCore` on, with a bit for each. */
 export interface Word {
   readonly firstCore: number;
   readonly busy: number;

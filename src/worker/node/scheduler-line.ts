@@ -1,6 +1,6 @@
 /** The connection to the scheduler: its frames are calls of the machine, and what that tells the scheduler are frames. */
 import type { FrameLink } from '../../cluster/link/link.ts';
-import { coresOf } from '../../store/settings.ts';
+import { coresOf, hasOwnSeat } from '../../store/settings.ts';
 import { CloseReason, ClusterKind } from '../../wire/cluster-frame.ts';
 import type { WorkerFromScheduler } from '../../wire/cluster/directions.ts';
 import { HeldCoresFrame } from '../../wire/cluster/cores-frames.ts';
@@ -58,8 +58,9 @@ export class SchedulerFrames implements SchedulerPort {
 
   nameVersion(handle: number, { key, functionKey, fn }: Described): void {
     const { config } = fn;
-    Object.assign(this.#name, { handle, key, functionKey, memoryMb: config.memoryMb, coreCount: coresOf(config) });
-    this.#link.send(this.#name);
+    const dedicated = this.#link.version > 1 && hasOwnSeat(config) ? 1 : 0;
+    const asks = { memoryMb: config.memoryMb, coreCount: coresOf(config), dedicated };
+    this.#link.send(Object.assign(this.#name, { handle, key, functionKey, ...asks }));
   }
 
   announce({ firstCore, busy, withdrawn, last }: Word): void {

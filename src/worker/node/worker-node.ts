@@ -20,6 +20,8 @@ import { Provisions } from './provisions.ts';
 
 export interface WorkerNodeLimits {
   readonly coreCount: number;
+  /** Seats beside the cores' own; none unless said otherwise. */
+  readonly extraSeatCount?: number;
   readonly versionCountMax: number;
 }
 
@@ -58,7 +60,7 @@ export class WorkerNode {
   readonly #named = new Map<number, OwnVersion>();
 
   constructor(limits: WorkerNodeLimits, agent: AgentPort, store: StorePort) {
-    this.cores = new Cores(limits.coreCount);
+    this.cores = new Cores(limits.coreCount, limits.extraSeatCount ?? 0);
     this.versions = new OwnVersions(limits.versionCountMax);
     this.#agent = agent;
     this.#provisions = new Provisions({
@@ -258,6 +260,12 @@ export class WorkerNode {
 
   memoryAvailable(): void {
     this.#scheduler?.memoryAvailable();
+  }
+
+  /** An extra seat has a use from now on, or none: what is on its way is taken still. */
+  setOpen(local: number, isOpen: boolean): void {
+    const word = this.cores.setOpen(local, isOpen);
+    if (word >= 0) this.#scheduler?.announce({ ...this.cores.word(word), last: false });
   }
 
   // ---- the operator

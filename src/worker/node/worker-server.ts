@@ -156,6 +156,7 @@ export class WorkerServer {
     const hello = this.#helloOf(ClusterKind.hello);
     hello.firstCore = node.firstCore;
     hello.coreCount = node.cores.count;
+    hello.extraSeatCount = node.cores.extraSeatCount;
     hello.memoryMb = this.#setting.memoryMb;
     hello.host = host;
     hello.port = port;
@@ -163,14 +164,16 @@ export class WorkerServer {
   }
 
   /** The frame is a register. */
-  #welcomedBy({ epoch, firstCore, coreCount, floor }: HelloFrame, link: FrameLink): Direction | CloseReason {
+  #welcomedBy(welcome: HelloFrame, link: FrameLink): Direction | CloseReason {
+    const { version, epoch, firstCore, coreCount, extraSeatCount, floor } = welcome;
     const { node, log } = this.#doors;
     if (!node.mayFollow(epoch)) {
       log.warn({ epoch, own: node.epoch }, 'the scheduler has an epoch that is over');
       return CloseReason.staleEpoch;
     }
-    if (firstCore < 0 || coreCount !== node.cores.count) return CloseReason.breach;
-    this.#welcome = { epoch, firstCore, floor };
+    const isKnown = version === 1 || extraSeatCount === node.cores.extraSeatCount;
+    if (firstCore < 0 || coreCount !== node.cores.count || !isKnown) return CloseReason.breach;
+    this.#welcome = { epoch, firstCore, extraSeatCount, floor };
     return new SchedulerToWorker(new SchedulerLine(node, link));
   }
 

@@ -232,7 +232,8 @@ export class Model {
     this.#welcomedMax = scheduler.epoch;
     const floor = scheduler.place();
     this.connection = new Connection(this, scheduler);
-    this.node.welcomed(this.connection, { epoch: scheduler.epoch, firstCore: scheduler.firstCore, floor });
+    const { epoch, firstCore } = scheduler;
+    this.node.welcomed(this.connection, { epoch, firstCore, extraSeatCount: 0, floor });
   }
 
   leave(): void {

@@ -13,6 +13,7 @@
  * Time comes in ticks. Budget: an invocation allocates nothing here.
  */
 import { assert } from '../../../base/assert.ts';
+import { seatEndOf } from '../../../base/seats.ts';
 import { RefusedWhy, UnstartedWhy } from '../../../wire/cluster/small-frames.ts';
 import { checkRequests } from './check-requests.ts';
 import { Names, NO_NAME } from './names.ts';
@@ -222,8 +223,8 @@ export class GatewayMachine {
 
   /** False: there are no such cores. */
   workerTold(view: WorkerView): boolean {
-    const { firstCore, coreCount } = view;
-    if (firstCore + coreCount > this.#limits.coreEnd) return false;
+    const { firstCore, coreCount, extraSeatCount = 0 } = view;
+    if (firstCore + seatEndOf({ coreCount, extraSeatCount }) > this.#limits.coreEnd) return false;
     let worker = this.#workers.find(view.name);
     if (worker !== null && worker.life !== view.life) {
       this.#leave(worker);

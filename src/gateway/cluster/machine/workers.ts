@@ -2,6 +2,7 @@
  * The workers that the scheduler has told of: whose a core is, to whom there is a connection, and what was said on it. A
  * worker that is gone for the scheduler stays here for as long as the connection is of use.
  */
+import { isSeat, seatEndOf } from '../../../base/seats.ts';
 import { NONE } from './request-table.ts';
 
 export interface WorkerView {
@@ -9,6 +10,8 @@ export interface WorkerView {
   readonly life: number;
   readonly firstCore: number;
   readonly coreCount: number;
+  /** Seats beside the cores' own: they have numbers after these (base/seats.ts). None unless said otherwise. */
+  readonly extraSeatCount?: number;
 }
 
 export interface Worker {
@@ -17,6 +20,7 @@ export interface Worker {
   readonly life: number;
   firstCore: number;
   coreCount: number;
+  extraSeatCount: number;
   isOpen: boolean;
   /** The scheduler of now says that it is there. */
   told: boolean;
@@ -48,7 +52,7 @@ export class Workers {
   /** Null: the scheduler has told of none that has it. */
   ofCore(core: number): Worker | null {
     const worker = this.#byWord[core >> WORD_BITS] ?? null;
-    return worker !== null && core < worker.firstCore + worker.coreCount ? worker : null;
+    return worker !== null && isSeat(worker, core - worker.firstCore) ? worker : null;
   }
 
   *all(): Iterable<Worker> {
@@ -63,6 +67,7 @@ export class Workers {
       life,
       firstCore: NONE,
       coreCount: 0,
+      extraSeatCount: 0,
       isOpen: false,
       told: false,
       untoldTick: 0,
@@ -74,11 +79,12 @@ export class Workers {
     return worker;
   }
 
-  tell(worker: Worker, { firstCore, coreCount }: WorkerView): void {
+  tell(worker: Worker, { firstCore, coreCount, extraSeatCount = 0 }: WorkerView): void {
     this.untell(worker, 0);
     worker.told = true;
     worker.firstCore = firstCore;
     worker.coreCount = coreCount;
+    worker.extraSeatCount = extraSeatCount;
     for (const word of wordsOf(worker)) {
       while (this.#byWord.length <= word) this.#byWord.push(null);
       this.#byWord[word] = worker;
@@ -100,8 +106,9 @@ export class Workers {
   }
 }
 
-function* wordsOf({ firstCore, coreCount }: WorkerView): Iterable<number> {
-  for (let word = firstCore >> WORD_BITS; word << WORD_BITS < firstCore + coreCount; word++) yield word;
+function* wordsOf(worker: Worker): Iterable<number> {
+  const end = worker.firstCore + seatEndOf(worker);
+  for (let word = worker.firstCore >> WORD_BITS; word << WORD_BITS < end; word++) yield word;
 }
 
 export function knowsVersion(worker: Worker, index: number, serial: number): boolean {

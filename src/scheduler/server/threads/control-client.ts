@@ -5,7 +5,7 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '../../../base/assert.ts';
 import type { CloseReason } from '../../../wire/cluster-frame.ts';
-import type { Announcement, Place, ProvisionedSum, WorkerView } from '../ports.ts';
+import type { Announcement, Place, ProvisionedSum, WorkerSize, WorkerView } from '../ports.ts';
 import type { Greeting, Joined, NameCounts, ShardReport } from '../shard-ports.ts';
 import type { NamedVersion } from '../version-names.ts';
 import type { Call, ListenFailure, MainPort, ThreadData, ToMain } from './messages.ts';
@@ -27,7 +27,7 @@ export class ControlClient implements MainPort {
     return this.#ask(['greet', [line, greeting]]) as { readonly epoch: number } | CloseReason;
   }
 
-  place(worker: Pick<Announcement, 'name' | 'coreCount' | 'memoryMb'>): Place | string {
+  place(worker: WorkerSize): Place | string {
     return this.#ask(['place', [worker]]) as Place | string;
   }
 
