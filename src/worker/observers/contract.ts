@@ -11,10 +11,10 @@
  *   anything else. That it is frozen for a while, and let go on, is part of polling: nothing is told of it. What polls is not
  *   said to have slept, whether it blocks or not, before it woke; that it polls may be told again. Not every observer can see
  *   it, and none tells it of who may not be stopped.
- * - `sent` and `received` are told of those of whom somebody wants to hear it (`tellTraffic`), by observers that can see it: it
- *   has sent something on a socket of its own, something has come for one. Of both the last alone is told in one look, and
- *   the same one again no sooner than REPEAT_US after it was told: who sends a thousand times a second says nothing new each
- *   time. Moments are those of the last one; they never go back, and `slept` and `woke` are told in their order with them.
+ * - `sent` and `received` are told of those of whom somebody wants to hear it (`tellTraffic`), by observers that see it: it has
+ *   sent something on a socket that it made; something has come for one. In one look only the last moment of each is told, and
+ *   in TRAFFIC_WINDOW_US no more than TRAFFIC_COUNT_MAX of both: what was left out is told after that, unless the other has
+ *   come after it. Their moments go forward, and `slept` and `woke` are told in their order with them.
  * - Nothing is said within `watch` and `unwatch`, nor after `unwatch`. An observer is wrong rather than late: what it says counts for
  *   throughput only, never for who may run (docs/decisions/012-sharing-cores.md).
  */
@@ -35,8 +35,8 @@ export interface ObserverEvents {
   received(slot: number, atUs: number): void;
 }
 
-/** From one of `sent` or `received` to the next one of the same, with none of the other between them. */
-export const REPEAT_US = 10_000;
+export const TRAFFIC_WINDOW_US = 10_000;
+export const TRAFFIC_COUNT_MAX = 4;
 
 export interface Observer {
   /** It tells of whoever polls, and when something comes for one that it has said to. */

@@ -12,15 +12,13 @@ const missing = ebpfMissing();
 const skip = missing !== '' && `NO eBPF HERE: ${missing}`;
 const noPython = spawnSync('python3', ['-V']).status !== 0 && 'SKIPPED: needs python3';
 const ROUNDS = 4;
-/** One of some ten runs fails or hangs. Every sandbox of the platform's own has a cgroup where there is one to be had. */
-const BY_PROCESS = 'SKIPPED: without a cgroup the count of who can run is sometimes wrong';
 
 for (const isGrouped of [true, false]) {
   const how = isGrouped ? 'by cgroup' : 'by process';
 
   test(
     `threads that wake each other, begin and end, and children: no count is left over, ${how}`,
-    { skip: isGrouped ? skip : BY_PROCESS },
+    { skip },
     async () => {
       const hearer = new Hearer();
       const opened = openObserver('ebpf', hearer, { clock: realClock, watchedMax: 2 });

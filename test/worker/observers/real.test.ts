@@ -27,9 +27,6 @@ function opened(events: ObserverEvents): Observer {
   return observer;
 }
 
-/** As in churn.test.ts. */
-const BY_PROCESS = 'SKIPPED: without a cgroup the count of who can run is sometimes wrong';
-
 const SUBJECTS: readonly Subject[] = [true, false].flatMap((isGrouped) => [
   {
     title: `sampling, ${isGrouped ? 'by cgroup' : 'by process'}`,
@@ -40,7 +37,7 @@ const SUBJECTS: readonly Subject[] = [true, false].flatMap((isGrouped) => [
   },
   {
     title: `eBPF, ${isGrouped ? 'by cgroup' : 'by process'}`,
-    skip: isGrouped ? ebpf : BY_PROCESS,
+    skip: ebpf,
     isGrouped,
     seenMs: 2,
     open: opened,

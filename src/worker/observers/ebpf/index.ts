@@ -6,9 +6,6 @@
  * What is told are moments of the kernel, to the microsecond; they are told at the next tick. Of several sleeps between two
  * ticks only the last is told, and one that began and ended between two only if it lasted longer than a tick.
  *
- * A place, as 32-bit words: [runnable threads, changes, slept ns (2), woke ns (2), number of the watch, inputs, sends,
- * both when it asked in vain last, polled ns (2), of that without a break (2), stops, stop after ns].
- *
  *     awake ──stopped, after POLLED_US of polling without a break──▶ polls ──input, or it sends──▶ awake
  *                                                               ──CPU time that it did not poll in──▶ awake, polls only
  *                                                                 after twice as long a run, until there is input
@@ -32,6 +29,8 @@ import type { Observer, ObserverEvents, Watched } from '../contract.ts';
 import { type CpuTime, openCpuTime } from '../cpu-time.ts';
 import { openProc, type Proc } from '../proc.ts';
 import { runnableThreads } from '../threads.ts';
+import { PLACE_BYTES, Places, Word } from './places.ts';
+import { Traffic } from './traffic.ts';
 import { BpfObject, libbpfMissing, type OptionalProgram } from './libbpf.ts';
 
 const INTERVAL_MS = 1;
@@ -43,20 +42,17 @@ const POLLING: readonly OptionalProgram[] = [
   { name: 'on_answer', target: 'sys_exit' },
   { name: 'on_send', target: 'sock_send_length' },
 ];
-const PLACE_WORDS = 16;
 /** So long it polls before it is stopped; the longest that it has to after it was said to and did something else. */
 const POLLED_US = 100;
 const POLLED_US_MAX = 1_000_000;
 /** CPU time of a poller that is judged at once. To freeze and thaw all threads of a process takes some hundred. */
 const JUDGED_US = 1000;
-const PLACE_BYTES = PLACE_WORDS * 4;
 /** A place that was left rests while this many others are taken, until what was under way in it is over. */
 const PLACES_RESTING = 64;
 /** No sandbox may take the room of another: so many threads it can have, and a few that start it. */
 const THREADS_PER_SANDBOX = LIMITS.processesPerInstanceMax + 32;
 /** About 20 MB of the kernel's memory. */
 const THREADS_MAX = 1 << 18;
-const US_PER_WORD_OF_NS = 2 ** 32 / 1000;
 
 export interface EbpfOptions {
   readonly clock: Clock;
@@ -84,7 +80,12 @@ export function ebpfFinding(): Finding & { readonly required: boolean } {
   const fix =
     'Optional: run as root on Linux 5.18 or later with CONFIG_DEBUG_INFO_BTF; apt-get install libbpf1, ' +
     'and to compile the program clang and libbpf-dev, then sh scripts/bpf.sh.';
-  return { ...found, ok: false, detail: `sleep and wake are seen by looking at /proc: ${missing}`, fix };
+  return {
+    ...found,
+    ok: false,
+    detail: `sleep and wake are seen by looking at /proc: ${missing}`,
+    fix,
+  };
 }
 
 /** Or why it cannot be. */
@@ -110,13 +111,11 @@ interface Subject {
   readonly slot: number;
   readonly place: number;
   readonly cpu: CpuTime;
-  /** Keys in the kernel's maps: of its cgroup, or of its processes. */
-  readonly map: 'cgroups' | 'processes';
-  readonly keys: readonly Uint8Array[];
+  /** Of its cgroup in the kernel's map; null where it is found by its processes. */
+  readonly key: Uint8Array | null;
   readonly watched: Watched;
   mayStop: boolean;
-  /** Somebody wants to hear what it sends and receives. */
-  tellsTraffic: boolean;
+  readonly telling: Traffic;
   /** As it was told last. */
   state: 'awake' | 'asleep' | 'polls';
   toldUs: number;
@@ -142,9 +141,7 @@ class EbpfObserver implements Observer {
   readonly #intervalMs: number;
   readonly #object: BpfObject;
   readonly #proc: Proc = openProc();
-  readonly #words: Uint32Array;
-  /** The kernel's clock is CLOCK_MONOTONIC; this turns its moments into those of the clock. */
-  readonly #offsetUs: number;
+  readonly #places: Places;
   readonly #free: number[];
   readonly #subjects = new Map<number, Subject>();
   #watchCount = 0;
@@ -165,8 +162,7 @@ class EbpfObserver implements Observer {
     this.#clock = options.clock;
     this.#intervalMs = options.intervalMs ?? INTERVAL_MS;
     this.#object = object;
-    this.#words = new Uint32Array(shared);
-    this.#offsetUs = options.clock.nowUs() - Number(process.hrtime.bigint() / 1000n);
+    this.#places = new Places(shared, options.clock.nowUs());
     this.#free = Array.from({ length: options.watchedMax + PLACES_RESTING }, (_, place) => place);
   }
 
@@ -188,7 +184,7 @@ class EbpfObserver implements Observer {
     subject.mayStop = mayStop;
     if (mayStop) {
       // It is stopped at its next call in vain if it polls for long already.
-      this.#words[subject.place * PLACE_WORDS + 15] = subject.polledUs * 1000;
+      this.#places.set(subject.place, Word.stopAfterNs, subject.polledUs * 1000);
       return;
     }
     this.#letBe(subject);
@@ -200,23 +196,26 @@ class EbpfObserver implements Observer {
     const subject = this.#subjects.get(slot);
     if (subject === undefined || subject.isResting) return;
     subject.isResting = true;
+    this.#setTraffic(subject, false);
     this.#letBe(subject);
     this.#leave();
   }
 
   tellTraffic(slot: number, isTold: boolean): void {
     const subject = this.#subjects.get(slot);
-    if (subject === undefined || subject.isResting) return;
-    subject.tellsTraffic = isTold;
+    if (subject === undefined || subject.isResting || subject.telling.isTold === isTold) return;
+    this.#setTraffic(subject, isTold);
   }
 
   unwatch(slot: number): void {
     const subject = this.#subjects.get(slot);
     if (subject === undefined) return;
     this.#subjects.delete(slot);
+    this.#setTraffic(subject, false);
     this.#letBe(subject);
-    for (const key of subject.keys) this.#object.remove(subject.map, key);
-    this.#words[subject.place * PLACE_WORDS + 6] = 0;
+    if (subject.key !== null) this.#object.remove('cgroups', subject.key);
+    else for (const id of subject.watched.processIds()) this.#object.remove('processes', words(id));
+    this.#places.set(subject.place, Word.number, 0);
     this.#free.push(subject.place);
     subject.cpu.close();
     if (!subject.isResting) this.#leave();
@@ -238,32 +237,49 @@ class EbpfObserver implements Observer {
     assert(place !== undefined, 'more sandboxes are watched than there is room for');
     // Wraps around after four billion, and is never 0, which is nobody's.
     this.#watchCount = (this.#watchCount % 0xffff_ffff) + 1;
-    const at = place * PLACE_WORDS;
-    this.#words.fill(0, at, at + PLACE_WORDS);
-    this.#words[at + 6] = this.#watchCount;
+    this.#places.clear(place, this.#watchCount);
     const value = words(place, this.#watchCount);
     const { cgroup } = watched;
-    const map = cgroup === null ? 'processes' : 'cgroups';
-    const keys = cgroup === null ? watched.processIds().map((id) => words(id)) : [cgroupKey(cgroup)];
-    for (const key of keys) this.#object.update(map, key, value);
+    const key = cgroup === null ? null : cgroupKey(cgroup);
+    if (key === null) this.#addProcesses(watched, value);
+    else this.#object.update('cgroups', key, value);
     // Those that run already make no event until they stop.
     for (const id of runnableThreads(this.#proc, watched)) {
       this.#object.run('seed', words(id, place, this.#watchCount));
     }
     const cpu = openCpuTime(this.#proc, watched);
-    const told = { state: 'awake', toldUs: this.#clock.nowUs(), changes: -1, isOdd: false, isResting: false } as const;
-    this.#words[at + 15] = mayStop ? POLLED_US * 1000 : 0;
+    const told = {
+      state: 'awake',
+      toldUs: this.#clock.nowUs(),
+      changes: -1,
+      isOdd: false,
+      isResting: false,
+    } as const;
+    this.#places.set(place, Word.stopAfterNs, mayStop ? POLLED_US * 1000 : 0);
     const polling = {
       watched,
       mayStop,
-      tellsTraffic: false,
       traffic: 0,
       stops: 0,
       judgedCpuUs: 0,
       judgedPolledUs: 0,
       polledUs: POLLED_US,
     };
-    this.#subjects.set(slot, { slot, place, cpu, map, keys, ...told, ...polling });
+    const telling = new Traffic(slot, this.#events);
+    this.#subjects.set(slot, { slot, place, cpu, key, telling, ...told, ...polling });
+  }
+
+  /** Children of those that are known are added in the kernel. What was begotten while we looked is seen by looking again. */
+  #addProcesses(watched: Watched, value: Uint8Array): void {
+    const known = new Set<number>();
+    for (let count = -1; count < known.size;) {
+      count = known.size;
+      for (const id of watched.processIds()) {
+        if (known.has(id)) continue;
+        known.add(id);
+        this.#object.update('processes', words(id), value);
+      }
+    }
   }
 
   #resume(subject: Subject, mayStop: boolean): void {
@@ -283,34 +299,50 @@ class EbpfObserver implements Observer {
   #look(): void {
     for (const subject of this.#subjects.values()) {
       if (subject.isResting) continue;
-      if (subject.state === 'polls') {
-        this.#lookAtPoller(subject);
-        continue;
-      }
-      const at = subject.place * PLACE_WORDS;
-      const changes = this.#words[at + 1] as number;
-      // That it was stopped is no sleep.
-      if (this.#words[at + 14] !== subject.stops) this.#beginsToPoll(subject);
-      else if (changes !== subject.changes || subject.isOdd) this.#lookAt(subject, changes);
+      this.#lookAt(subject);
+      // A change that is not told yet may be older.
+      if (!subject.isOdd) this.#tellTraffic(subject, Infinity);
     }
+  }
+
+  #lookAt(subject: Subject): void {
+    if (subject.state === 'polls') return this.#lookAtPoller(subject);
+    const changes = this.#places.get(subject.place, Word.changes);
+    // That it was stopped is no sleep.
+    if (this.#places.get(subject.place, Word.stops) !== subject.stops) this.#beginsToPoll(subject);
+    else if (changes !== subject.changes || subject.isOdd) this.#lookAtChange(subject, changes);
   }
 
   #beginsToPoll(subject: Subject): void {
     if (subject.state === 'asleep') this.#tell(subject, 'awake', this.#clock.nowUs());
     if (!this.#isHeard(subject)) return;
-    const at = subject.place * PLACE_WORDS;
-    subject.traffic = this.#words[at + 9]!;
-    subject.changes = this.#words[at + 1]!;
+    subject.traffic = this.#places.get(subject.place, Word.seen);
+    subject.changes = this.#places.get(subject.place, Word.changes);
     // It was counted up to the last tick of the kernel; what is missing was polled too, and is counted in its favour.
     this.#judge(subject);
     this.#tell(subject, 'polls', this.#clock.nowUs());
     this.#goOn(subject);
   }
 
+  #setTraffic(subject: Subject, isTold: boolean): void {
+    subject.telling.set(isTold, this.#clock.nowUs());
+    this.#places.set(subject.place, Word.notesTraffic, isTold ? 1 : 0);
+  }
+
+  #tellTraffic({ telling, place }: Subject, untilUs: number): void {
+    if (!telling.isTold) return;
+    telling.tell(
+      this.#places.momentUs(place, Word.sentNs),
+      this.#places.momentUs(place, Word.receivedNs),
+      untilUs,
+      this.#clock.nowUs(),
+    );
+  }
+
   /** It has polled up to now. */
   #judge(subject: Subject): void {
     subject.judgedCpuUs = subject.cpu.readUs();
-    subject.judgedPolledUs = this.#polledUs(subject);
+    subject.judgedPolledUs = this.#places.durationUs(subject.place, Word.polledNs);
   }
 
   #lookAtPoller(subject: Subject): void {
@@ -323,7 +355,7 @@ class EbpfObserver implements Observer {
       subject.polledUs = Math.min(subject.polledUs * 2, POLLED_US_MAX);
       return this.#wakesPoller(subject, nowUs);
     }
-    if (this.#words[subject.place * PLACE_WORDS + 14] === subject.stops) return;
+    if (this.#places.get(subject.place, Word.stops) === subject.stops) return;
     this.#judge(subject);
     this.#tell(subject, 'polls', nowUs);
     this.#goOn(subject);
@@ -331,14 +363,13 @@ class EbpfObserver implements Observer {
 
   /** Of what it has used since it was judged, less than half was polling. One that was stopped again has polled. */
   #doesMore(subject: Subject): boolean {
-    const at = subject.place * PLACE_WORDS;
-    const changes = this.#words[at + 1] as number;
-    const isStopped = this.#words[at + 14] !== subject.stops;
-    if (isStopped || changes === subject.changes || this.#words[at] !== 0) return false;
+    const changes = this.#places.get(subject.place, Word.changes);
+    const isStopped = this.#places.get(subject.place, Word.stops) !== subject.stops;
+    if (isStopped || changes === subject.changes || this.#places.get(subject.place, Word.runnable) !== 0) return false;
     subject.changes = changes;
     const usedUs = subject.cpu.readUs() - subject.judgedCpuUs;
     if (usedUs < JUDGED_US) return false;
-    const polledUs = this.#polledUs(subject) - subject.judgedPolledUs;
+    const polledUs = this.#places.durationUs(subject.place, Word.polledNs) - subject.judgedPolledUs;
     subject.judgedCpuUs += usedUs;
     subject.judgedPolledUs += polledUs;
     return polledUs * 2 < usedUs;
@@ -346,7 +377,7 @@ class EbpfObserver implements Observer {
 
   /** Takes back that it was stopped. */
   #goOn(subject: Subject): void {
-    const stops = this.#words[subject.place * PLACE_WORDS + 14]!;
+    const stops = this.#places.get(subject.place, Word.stops);
     if (stops === subject.stops) return;
     subject.stops = stops;
     for (const id of subject.watched.processIds()) {
@@ -360,12 +391,14 @@ class EbpfObserver implements Observer {
 
   /** From now on it is not stopped. */
   #letBe(subject: Subject): void {
-    this.#words[subject.place * PLACE_WORDS + 15] = 0;
+    this.#places.set(subject.place, Word.stopAfterNs, 0);
     this.#goOn(subject);
   }
 
   #wakesPoller(subject: Subject, nowUs: number): void {
     this.#takeForAwake(subject, nowUs);
+    this.#tellTraffic(subject, subject.toldUs);
+    if (!this.#isHeard(subject)) return;
     this.#events.woke(subject.slot, subject.toldUs);
     this.#goOn(subject);
   }
@@ -376,16 +409,14 @@ class EbpfObserver implements Observer {
     subject.toldUs = Math.max(subject.toldUs, nowUs);
     subject.changes = -1;
     subject.isOdd = false;
-    const at = subject.place * PLACE_WORDS;
-    this.#words.fill(0, at + 12, at + 14);
-    this.#words[at + 15] = subject.mayStop ? subject.polledUs * 1000 : 0;
+    this.#places.endRun(subject.place);
+    this.#places.set(subject.place, Word.stopAfterNs, subject.mayStop ? subject.polledUs * 1000 : 0);
   }
 
-  #lookAt(subject: Subject, changes: number): void {
-    const at = subject.place * PLACE_WORDS;
-    const isAsleep = this.#words[at] === 0;
-    const sleptUs = this.#momentUs(at + 2);
-    const wokeUs = this.#momentUs(at + 4);
+  #lookAtChange(subject: Subject, changes: number): void {
+    const isAsleep = this.#places.get(subject.place, Word.runnable) === 0;
+    const sleptUs = this.#places.momentUs(subject.place, Word.sleptNs);
+    const wokeUs = this.#places.momentUs(subject.place, Word.wokeNs);
     subject.changes = changes;
     // Who changes the count writes its moment a little later.
     const fits = isAsleep ? sleptUs > wokeUs : wokeUs > sleptUs;
@@ -416,6 +447,7 @@ class EbpfObserver implements Observer {
   #tell(subject: Subject, state: Subject['state'], atUs: number): void {
     subject.state = state;
     subject.toldUs = Math.max(atUs, subject.toldUs);
+    this.#tellTraffic(subject, subject.toldUs);
     if (!this.#isHeard(subject)) return;
     if (state === 'asleep') this.#events.slept(subject.slot, subject.toldUs);
     else if (state === 'polls') this.#events.polls(subject.slot, subject.toldUs);
@@ -428,20 +460,7 @@ class EbpfObserver implements Observer {
   }
 
   #trafficOf({ place }: Subject): number {
-    const at = place * PLACE_WORDS;
-    return (this.#words[at + 7]! + this.#words[at + 8]!) >>> 0;
-  }
-
-  #polledUs({ place }: Subject): number {
-    const at = place * PLACE_WORDS + 10;
-    return this.#words[at + 1]! * US_PER_WORD_OF_NS + this.#words[at]! / 1000;
-  }
-
-  /** Beyond 2⁵³ ns, after 104 days, it is right to two nanoseconds instead of to one. */
-  #momentUs(at: number): number {
-    const low = this.#words[at] as number;
-    const high = this.#words[at + 1] as number;
-    return high * US_PER_WORD_OF_NS + low / 1000 + this.#offsetUs;
+    return (this.#places.get(place, Word.inputs) + this.#places.get(place, Word.sends)) >>> 0;
   }
 }
 

@@ -7,8 +7,9 @@
  *
  * - A thread is found by its cgroup (version 2), or by its process where a sandbox has no cgroup. Whatever it waits for
  *   when it leaves its CPU unasked counts as sleep: a lock, a socket, a disk, the freezer.
- * - `threads` has what is known of each. Events of one thread come one after the other (the kernel holds its locks), so
- *   only the counts are atomic.
+ * - `threads` has what is known of each. Switches and wake-ups of one thread come one after the other (the kernel holds its
+ *   locks), so only the counts are atomic. Where a thread begins to exit no lock is held, and it may sleep and wake after
+ *   that: it has ended when it leaves its CPU for the last time.
  * - Threads that could run before they were watched make no event. `seed` is told of them.
  * - Polling: calls that ask for input and come back with nothing, one soon after the other, by the only thread that can
  *   run. The time between two of them is time polled; a run of it ends with input, with something sent, and with time in
@@ -90,6 +91,13 @@ struct place {
   /* How often its process was stopped; after how long a run that is done, 0: never. */
   __u32 stops;
   __u32 stop_after_ns;
+  /* Whether the next two are noted; the moments of what was sent last on a socket of its own, and came last for one. */
+  __u32 notes_traffic;
+  __u32 unused[3];
+  __u64 sent_ns;
+  __u64 received_ns;
+  /* No two places in one line of a cache. */
+  __u64 rest[4];
 };
 
 struct thread {
@@ -177,14 +185,27 @@ static __always_inline void stops(__u32 id, struct watch *watch) {
   }
 }
 
+/*
+ * It leaves its CPU for the last time. What is known of it is taken back by what was noted with it: its process may not be
+ * known any more, since the threads of one end in any order, and may block and wake after they have begun to.
+ */
+static __always_inline void ends(__u32 id) {
+  struct thread *known = bpf_map_lookup_elem(&threads, &id);
+  if (!known) return;
+  if (known->runnable) add(&known->watch, ONE_CHANGE - 1);
+  bpf_map_delete_elem(&threads, &id);
+}
+
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, _Bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int state) {
   if (preempt || state == 0) return 0;
-  struct watch *watch = watch_of(prev);
-  if (!watch) return 0;
   __u32 id = prev->pid;
-  stops(id, watch);
-  if (state & STATE_DEAD) bpf_map_delete_elem(&threads, &id);
+  if (state & STATE_DEAD) {
+    ends(id);
+    return 0;
+  }
+  struct watch *watch = watch_of(prev);
+  if (watch) stops(id, watch);
   return 0;
 }
 
@@ -215,18 +236,10 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child) {
   return 0;
 }
 
-/* What is known of a thread goes with it, also where it is not watched any more. */
+/* The process goes with its last thread, which need not be its first. Others may still be on their way out. */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task) {
-  __u32 id = task->pid;
-  struct thread *known = bpf_map_lookup_elem(&threads, &id);
-  if (known) {
-    struct watch *watch = watch_of(task);
-    if (watch) stops(id, watch);
-    bpf_map_delete_elem(&threads, &id);
-  }
   __u32 process = task->tgid;
-  /* Its last thread, which need not be its first. */
   if (task->signal->live.counter == 0) bpf_map_delete_elem(&processes, &process);
   return 0;
 }
@@ -312,6 +325,18 @@ int BPF_PROG(on_answer, struct pt_regs *regs, long result) {
   return 0;
 }
 
+/* A socket belongs to the cgroup in which it was made, whatever its network. */
+static __always_inline struct watch *owner_of(struct sock *socket) {
+  __u64 id = socket->sk_cgrp_data.cgroup->kn->id;
+  return bpf_map_lookup_elem(&cgroups, &id);
+}
+
+static __always_inline void note(struct place *place, __u64 *moment) {
+  if (!place->notes_traffic) return;
+  __u64 now = bpf_ktime_get_ns();
+  if (now > *moment) *moment = now;
+}
+
 SEC("?tp_btf/sock_send_length")
 int BPF_PROG(on_send, struct sock *socket, int result, int flags) {
   if (result <= 0) return 0;
@@ -319,19 +344,24 @@ int BPF_PROG(on_send, struct sock *socket, int result, int flags) {
   if (!watch) return 0;
   __u32 index = watch->place;
   struct place *place = bpf_map_lookup_elem(&places, &index);
-  if (place && place->number == watch->number) __sync_fetch_and_add(&place->sends, 1);
+  if (!place || place->number != watch->number) return 0;
+  __sync_fetch_and_add(&place->sends, 1);
+  if (!place->notes_traffic) return 0;
+  /* Its output and its channel are sockets too, and the platform's. */
+  struct watch *owner = owner_of(socket);
+  if (owner && owner->number == watch->number) note(place, &place->sent_ns);
   return 0;
 }
 
-/* A socket belongs to the cgroup in which it was made, whatever its network. */
 SEC("?tp_btf/sk_data_ready")
 int BPF_PROG(on_input, struct sock *socket) {
-  __u64 id = socket->sk_cgrp_data.cgroup->kn->id;
-  struct watch *watch = bpf_map_lookup_elem(&cgroups, &id);
+  struct watch *watch = owner_of(socket);
   if (!watch) return 0;
   __u32 index = watch->place;
   struct place *place = bpf_map_lookup_elem(&places, &index);
-  if (place && place->number == watch->number) __sync_fetch_and_add(&place->inputs, 1);
+  if (!place || place->number != watch->number) return 0;
+  __sync_fetch_and_add(&place->inputs, 1);
+  note(place, &place->received_ns);
   return 0;
 }
 

@@ -21,7 +21,7 @@ class Files extends Map<string, string> {
   }
 
   override clear(): void {
-    for (const path of [...this.keys()]) this.delete(path);
+    for (const path of this.keys()) this.delete(path);
   }
 }
 
