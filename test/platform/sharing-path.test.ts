@@ -9,7 +9,12 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { FrameKind } from '../../src/wire/instance-frame.ts';
 import { CORES_VARIABLE, SHARING_VARIABLE } from '../../src/store/settings.ts';
-import { extraSeatCountOf, type SharingSetting, spareSeatCountOf } from '../../src/worker/agent/sharing-setting.ts';
+import {
+  extraSeatCountOf,
+  type SharingSetting,
+  SOURCE_NAMES,
+  spareSeatCountOf,
+} from '../../src/worker/agent/sharing-setting.ts';
 import { type Ask, SMALL, SmallPlatform } from './small-platform.ts';
 import { anyStep, isRunning, NAMES, OFTEN, pick, put, type Step, STEPS, type Steps } from './steps.ts';
 
@@ -20,6 +25,12 @@ const OWN_SEATS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   alone: { [SHARING_VARIABLE]: 'dedicated' },
   spare: { [SHARING_VARIABLE]: 'spare' },
 };
+const RULES = [
+  'after sent sleep until received or 50ms',
+  'while polling sleep until 20ms',
+  'after started sleep until input\nwhile blocked sleep',
+  'after polling wake\nafter received sleep polling until sent',
+] as const;
 /** Everything fits at once: who waits, waits for a seat. */
 const ROOMY_MB = 100_000;
 const QUEUE_MAX = 12;
@@ -27,13 +38,15 @@ const QUEUE_MAX = 12;
 const SHARING_STEPS: Steps = {
   ...STEPS,
   /** As the observer sees it. */
-  turn: (platform, { a, b }) => {
-    const { observer } = platform;
-    observer.turn(observer.slots[a % Math.max(1, observer.slots.length)] ?? 0, b % 3 === 0 ? 'polls' : 'sleeps');
-  },
-  burn: (platform, { a, b }) => {
-    const { observer } = platform;
-    observer.use(observer.slots[a % Math.max(1, observer.slots.length)] ?? 0, b * 10_000);
+  turn: (platform, { a, b }) => platform.observer.turn(watched(platform, a), b % 3 === 0 ? 'polls' : 'sleeps'),
+  pollsAgain: (platform, { a }) => platform.observer.repeat(watched(platform, a)),
+  traffic: (platform, { a, b }) => platform.observer.traffic(watched(platform, a), b % 2 === 0 ? 'sent' : 'received'),
+  burn: (platform, { a, b }) => platform.observer.use(watched(platform, a), b * 10_000),
+  /** What an operator says from now on, or says no more. */
+  says: (platform, { a, b }) => {
+    const sources = b % 4 === 3 ? [SOURCE_NAMES[b % SOURCE_NAMES.length]!] : null;
+    const rules = RULES[b % (RULES.length + 1)] ?? null;
+    platform.knowledge.say(NAMES[a % NAMES.length]!, rules === null && sources === null ? null : { rules, sources });
   },
   /** It has run for long enough to be watched, and sleeps for long enough for its core to be lent. */
   sleepsLong: (platform, step) => {
@@ -56,6 +69,9 @@ const SHARING_STEPS: Steps = {
 const SHARING_OFTEN = {
   ...OFTEN,
   turn: 16,
+  traffic: 12,
+  pollsAgain: 6,
+  says: 4,
   sleepsLong: 24,
   invokeWide: 3,
   invokeAlone: 4,
@@ -70,6 +86,11 @@ const LIMITING = ['concurrency', 'provision', 'codeIsLate', 'codeArrives', 'code
 const ROOMY_STEPS: Steps = Object.fromEntries(
   Object.entries(SHARING_STEPS).filter(([name]) => !LIMITING.includes(name)),
 );
+
+function watched({ observer }: SmallPlatform, index: number): number {
+  const { slots } = observer;
+  return slots[index % Math.max(1, slots.length)] ?? 0;
+}
 
 function hint(platform: SmallPlatform, index: number, kind: FrameKind): void {
   const play = pick(platform, index, isRunning);
@@ -108,6 +129,7 @@ async function play(steps: readonly Step[], setting: Setting): Promise<SmallPlat
   for (const each of steps) {
     table[each.kind]?.(platform, each);
     platform.check();
+    checkFrozen(platform);
     if (!each.settled) continue;
     await platform.settle();
     platform.check();
@@ -134,6 +156,15 @@ function checkForeground({ plays, sharing }: SmallPlatform): void {
       const others = running.filter((one) => one.functionName !== 'spare' && one.instance.pins.at(-1)!.includes(core));
       assert.equal(others.length, 0, `a spare one is in the foreground on core ${core}, where others are`);
     }
+  }
+}
+
+/** Who runs something is frozen only while it is seen to poll, or its operator has said that it sleeps. */
+function checkFrozen({ plays, observer, knowledge }: SmallPlatform): void {
+  for (const { instance, running, ended, functionName } of plays) {
+    if (running === null || ended || !instance.frozen) continue;
+    const isSaid = knowledge.of(functionName)?.rules != null;
+    assert.ok(isSaid || observer.polls(instance.spec.slot), `${functionName} is frozen, and nobody says that it polls`);
   }
 }
 
@@ -168,18 +199,21 @@ function checkEmpty(platform: SmallPlatform, { sharing, coreCount }: Setting): v
   platform.check();
 }
 
+const policies = fc.oneof(
+  {
+    arbitrary: fc.record({ policy: fc.constant('lend' as const), perCore: fc.integer({ min: 2, max: 3 }) }),
+    weight: 3,
+  },
+  fc.record({
+    policy: fc.constantFrom('packed' as const, 'preempt' as const, 'fair' as const),
+    perCore: fc.integer({ min: 2, max: 4 }),
+  }),
+  fc.constant({ policy: 'dedicated' as const, perCore: 1 }),
+);
 const setting: fc.Arbitrary<Setting> = fc.record({
-  sharing: fc.oneof(
-    {
-      arbitrary: fc.record({ policy: fc.constant('lend' as const), perCore: fc.integer({ min: 2, max: 3 }) }),
-      weight: 3,
-    },
-    fc.record({
-      policy: fc.constantFrom('packed' as const, 'preempt' as const, 'fair' as const),
-      perCore: fc.integer({ min: 2, max: 4 }),
-    }),
-    fc.constant({ policy: 'dedicated' as const, perCore: 1 }),
-  ),
+  sharing: fc
+    .tuple(policies, fc.option(fc.subarray([...SOURCE_NAMES])))
+    .map(([policy, sources]) => (sources === null ? policy : { ...policy, sources })),
   coreCount: fc.integer({ min: 1, max: 3 }),
   canCopy: fc.boolean(),
   isRoomy: fc.boolean(),

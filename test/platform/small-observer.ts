@@ -1,17 +1,25 @@
-/** The simulated observer: who is watched sleeps, polls, wakes and uses CPU time when a test says so. */
+/** The simulated observer: who is watched sleeps, polls, sends, receives, wakes and uses CPU time when a test says so. */
 import assert from 'node:assert/strict';
+import type { Clock } from '../../src/base/clock.ts';
 import type { Observer, ObserverEvents, Watched } from '../../src/worker/observers/contract.ts';
 
 interface WatchedSlot {
   isResting: boolean;
   state: 'awake' | 'sleeps' | 'polls';
   cpuUs: number;
+  mayStop: boolean;
+  tellsTraffic: boolean;
 }
 
 export class SmallObserver implements Observer {
   readonly seesInput: boolean = true;
+  readonly #clock: Clock;
   readonly #watched = new Map<number, WatchedSlot>();
   #events: ObserverEvents | null = null;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   open(events: ObserverEvents): this {
     assert.equal(this.#events, null, 'two observers');
@@ -24,14 +32,32 @@ export class SmallObserver implements Observer {
     return [...this.#watched].filter(([, { isResting }]) => !isResting).map(([slot]) => slot);
   }
 
-  /** It sleeps or polls if it was awake, and else wakes. */
+  polls(slot: number): boolean {
+    return this.#active(slot)?.state === 'polls';
+  }
+
+  /** It sleeps or polls if it was awake, and else wakes. That it polls is seen of whoever may be stopped. */
   turn(slot: number, sleep: 'sleeps' | 'polls' = 'sleeps'): void {
-    const watched = this.#watched.get(slot);
-    if (watched === undefined || watched.isResting) return;
+    const watched = this.#active(slot);
+    if (watched === null || (watched.state === 'awake' && sleep === 'polls' && !watched.mayStop)) return;
+    const nowUs = this.#clock.nowUs();
     watched.state = watched.state === 'awake' ? sleep : 'awake';
-    if (watched.state === 'awake') this.#events!.woke(slot, 0);
-    else if (watched.state === 'polls') this.#events!.polls(slot, 0);
-    else this.#events!.slept(slot, 0);
+    if (watched.state === 'awake') this.#events!.woke(slot, nowUs);
+    else if (watched.state === 'polls') this.#events!.polls(slot, nowUs);
+    else this.#events!.slept(slot, nowUs);
+  }
+
+  /** One that polls is said to again, as often as it is let go on. */
+  repeat(slot: number): void {
+    if (this.polls(slot)) this.#events!.polls(slot, this.#clock.nowUs());
+  }
+
+  traffic(slot: number, kind: 'sent' | 'received'): void {
+    const watched = this.#active(slot);
+    if (watched === null) return;
+    const nowUs = this.#clock.nowUs();
+    if (watched.state === 'polls') this.turn(slot);
+    if (watched.tellsTraffic && this.#active(slot) === watched) this.#events![kind](slot, nowUs);
   }
 
   use(slot: number, us: number): void {
@@ -39,21 +65,30 @@ export class SmallObserver implements Observer {
     if (watched !== undefined) watched.cpuUs += us;
   }
 
-  watch(slot: number, _watched: Watched): void {
+  watch(slot: number, _watched: Watched, mayStop = false): void {
     const known = this.#watched.get(slot);
     assert.ok(known === undefined || known.isResting, `slot ${slot} is watched twice`);
     // It has used some for earlier invocations.
-    this.#watched.set(slot, { isResting: false, state: 'awake', cpuUs: known?.cpuUs ?? 1_000_000 });
+    const cpuUs = known?.cpuUs ?? 1_000_000;
+    this.#watched.set(slot, { isResting: false, state: 'awake', cpuUs, mayStop, tellsTraffic: false });
+  }
+
+  permitStop(slot: number, mayStop: boolean): void {
+    const watched = this.#active(slot);
+    if (watched === null) return;
+    watched.mayStop = mayStop;
+    if (!mayStop && watched.state === 'polls') watched.state = 'awake';
+  }
+
+  tellTraffic(slot: number, isTold: boolean): void {
+    const watched = this.#active(slot);
+    if (watched !== null) watched.tellsTraffic = isTold;
   }
 
   rest(slot: number): void {
     const watched = this.#watched.get(slot);
     if (watched !== undefined) watched.isResting = true;
   }
-
-  permitStop(): void {}
-
-  tellTraffic(): void {}
 
   unwatch(slot: number): void {
     this.#watched.delete(slot);
@@ -65,5 +100,10 @@ export class SmallObserver implements Observer {
 
   close(): void {
     this.#watched.clear();
+  }
+
+  #active(slot: number): WatchedSlot | null {
+    const watched = this.#watched.get(slot);
+    return watched === undefined || watched.isResting ? null : watched;
   }
 }

@@ -20,7 +20,7 @@ import { FakeBackend, type FakeCell, type FakeInstance } from '../../src/worker/
 import { SafeBackend } from '../../src/worker/sandbox/safe.ts';
 import { CellPlay, Play } from './plays.ts';
 import { SmallObserver } from './small-observer.ts';
-import { NO_LOGS, SmallCodes, SmallStore, TIMEOUT_S } from './small-store.ts';
+import { NO_LOGS, SmallCodes, SmallKnowledge, SmallStore, TIMEOUT_S } from './small-store.ts';
 
 export const SMALL = {
   coreCount: 3,
@@ -54,7 +54,8 @@ export class SmallPlatform {
   readonly dispatcher: Dispatcher;
   /** Once it is open. */
   agent!: Agent;
-  readonly observer: SmallObserver = new SmallObserver();
+  readonly observer: SmallObserver = new SmallObserver(this.clock);
+  readonly knowledge: SmallKnowledge = new SmallKnowledge();
   readonly sharing: SharingSetting;
   readonly #limits: Limits;
   readonly codes: SmallCodes = new SmallCodes((codeDir) => this.#isShown(codeDir));
@@ -134,7 +135,8 @@ export class SmallPlatform {
     const acceptedUs = sinceUs ?? this.clock.nowUs();
     const place = sinceUs === undefined ? {} : { goesOn: true, sinceUs };
     const next = rest[0] === undefined ? null : this.store.getVersion(rest[0]);
-    this.invokeVersion(fn, { ...place, ...(next !== null && { next }) }, (result) => {
+    const plan = { sleepsOn: ['response', 'timer'] } as const;
+    this.invokeVersion(fn, { ...plan, ...place, ...(next !== null && { next }) }, (result) => {
       if (result.kind === 'response') this.invokeChain(rest, acceptedUs);
     });
   }
@@ -276,6 +278,7 @@ export class SmallPlatform {
         metrics: this.metrics,
         log: createLog('silent'),
         observe: (events) => this.observer.open(events),
+        knowledge: this.knowledge,
       },
       {
         released: (core, sequence, warm) => this.dispatcher.released(core, sequence, warm),

@@ -4,8 +4,9 @@ import { randomUUID } from 'node:crypto';
 import { UserError } from '../../src/base/errors.ts';
 import type { LogStore } from '../../src/store/logs.ts';
 import { type Isolation, ISOLATION_VARIABLE } from '../../src/store/settings.ts';
-import type { FunctionConfig, FunctionVersion, Provisioned } from '../../src/store/store.ts';
+import type { FunctionConfig, FunctionKnowledge, FunctionVersion, Provisioned } from '../../src/store/store.ts';
 import type { CodeFolders, CodeSupply } from '../../src/worker/agent/contract.ts';
+import type { KnowledgeDoor } from '../../src/worker/agent/directed-seats.ts';
 
 export const TIMEOUT_S = 3;
 
@@ -88,6 +89,27 @@ export class SmallStore {
 
   codeError(): null {
     return null;
+  }
+
+  onChange(listener: (functionName: string) => void): void {
+    this.#listeners.push(listener);
+  }
+}
+
+/** What operators say of functions: rules, and whose word counts. */
+export class SmallKnowledge implements KnowledgeDoor {
+  readonly #said = new Map<string, FunctionKnowledge>();
+  readonly #listeners: ((functionName: string) => void)[] = [];
+
+  /** Null: nothing any more. */
+  say(functionName: string, said: Partial<FunctionKnowledge> | null): void {
+    if (said === null) this.#said.delete(functionName);
+    else this.#said.set(functionName, { sources: null, rules: null, plugin: null, ...said });
+    for (const listener of this.#listeners) listener(functionName);
+  }
+
+  of(functionName: string): FunctionKnowledge | null {
+    return this.#said.get(functionName) ?? null;
   }
 
   onChange(listener: (functionName: string) => void): void {

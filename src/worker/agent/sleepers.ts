@@ -210,7 +210,12 @@ export class Sleepers {
   /** What is believed of the seat may be something else now: whether it is frozen, and what its observer is asked. */
   #review(seat: number): void {
     const slot = this.#events.servantOf(seat)?.slot ?? -1;
-    if (slot >= 0 && this.#watch.ask(slot, this.#mayStop(seat), this.#wantsTraffic(seat)))
+    // Of a lease of several cores, its lead is asked.
+    if (
+      slot >= 0 &&
+      this.#events.seatOf(slot) === seat &&
+      this.#watch.ask(slot, this.#mayStop(seat), this.#wantsTraffic(seat))
+    )
       this.#knowledge.observed(seat, Belief.awake, this.#clock.nowUs());
     this.#events.place();
     const mayFreeze = this.#watch.seesInput;
