@@ -41,7 +41,8 @@ const PARTS: readonly Part[] = [
   {
     name: 'programs',
     notes: [
-      "programs: the kernel's own count of their time over their runs, its counting included; two threads that wake each other.",
+      "programs: the kernel's own count of their time over their runs, its counting included, at what processes do that do nothing else;",
+      'and how long an empty system call of a Python loop takes, the loop included, with and without them.',
     ],
     run: programCosts,
   },
