@@ -51,7 +51,7 @@ export const KNOWLEDGE_LIMITS: Omit<KnowledgeLimits, 'seatCount'> = {
   lieShare: 0.2,
   lieUs: 20_000,
   distrustUs: 1_000_000,
-  spunUs: 2000,
+  spunUs: 5000,
 };
 
 /** Sharing is one. */

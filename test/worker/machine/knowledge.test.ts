@@ -108,6 +108,57 @@ test('who polls by what a trusted source says may use the core: it is no lie', (
   assert.deepEqual(told, ['0 yields']);
 });
 
+test('a hint is over when something comes for it, and goes on if it is seen to poll again', () => {
+  const { knowledge, told } = start(Source.collaborative);
+  knowledge.hint(0, 'sleeping', 1);
+  assert.deepEqual([knowledge.polls(0), knowledge.mayStop(0, false, false)], [false, true], 'nobody has seen it poll');
+  knowledge.observed(0, Belief.polls, 2);
+  assert.equal(knowledge.polls(0), true);
+  knowledge.observed(0, Belief.awake, 3);
+  assert.deepEqual(told.splice(0), ['0 yields', '0 wakes']);
+  knowledge.observed(0, Belief.polls, 4);
+  assert.deepEqual(told.splice(0), ['0 yields'], 'it waits for the rest');
+  knowledge.hint(0, 'awake', 5);
+  knowledge.observed(0, Belief.awake, 5);
+  assert.deepEqual([knowledge.polls(0), knowledge.mayStop(0, false, false)], [false, false]);
+  assert.deepEqual(told.splice(0), ['0 wakes']);
+  knowledge.hint(0, 'sleeping', 6);
+  assert.deepEqual(told.splice(0), ['0 yields']);
+  knowledge.received(0, 7);
+  for (let nowUs = 20; nowUs < 200; nowUs += 10) knowledge.usage(0, 10, 10, nowUs);
+  assert.deepEqual(told, ['0 wakes'], 'that it uses a core now is no lie');
+  assert.equal(knowledge.isDistrusted(0, 200), false);
+  knowledge.hint(0, 'sleeping', 201);
+  assert.deepEqual(told, ['0 wakes', '0 yields'], 'another wait');
+});
+
+test('who only blocks is frozen by nobody, and who says nothing may not be stopped', () => {
+  const { knowledge } = start(Source.directed | Source.collaborative);
+  assert.equal(knowledge.mayStop(0, false, false), false);
+  knowledge.hint(0, 'sleeping', 1);
+  knowledge.directed(0, Belief.polls, 1);
+  knowledge.observed(0, Belief.blocked, 2);
+  knowledge.usage(0, 10, 10, 12);
+  knowledge.usage(0, 30, 30, 42);
+  assert.equal(knowledge.polls(0), false);
+  assert.equal(knowledge.isInDoubt(0), false, 'it is seen to block');
+});
+
+test('whose operator says that it sleeps is frozen once it has used its core for a while', () => {
+  const { knowledge } = start(Source.directed);
+  knowledge.usage(0, 100, 100, 100);
+  knowledge.directed(0, Belief.polls, 100);
+  assert.deepEqual([knowledge.isInDoubt(0), knowledge.polls(0)], [true, false]);
+  knowledge.usage(0, 10, 10, 110);
+  assert.equal(knowledge.polls(0), false);
+  knowledge.usage(0, 10, 10, 120);
+  assert.deepEqual([knowledge.isInDoubt(0), knowledge.polls(0)], [false, true]);
+  knowledge.directed(0, Belief.awake, 130);
+  assert.equal(knowledge.polls(0), false);
+  knowledge.directed(0, Belief.polls, 140);
+  assert.equal(knowledge.polls(0), false, 'it begins anew');
+});
+
 const step = fc.record({
   kind: fc.constantFrom('began', 'began', 'observed', 'directed', 'ended', 'usage', 'cpu', 'wait'),
   seat: fc.nat(4),
