@@ -104,6 +104,10 @@ export const METRICS = {
     type: 'counter',
     help: 'Invocations whose worker was lost while they ran.',
   },
+  perch_gateway_took_over_total: {
+    type: 'counter',
+    help: 'Steps of chains that had the core of the step before them without the scheduler being asked.',
+  },
   perch_gateway_unstarted_total: {
     type: 'counter',
     help: 'Grants that a gateway could not use, by why.',

@@ -59,6 +59,7 @@ const GOLDEN: Readonly<Record<string, readonly [object, string]>> = {
       tail: true,
       next: 0x0304,
       follows: true,
+      sleepsOn: 6,
       usedUs: 2,
       version: 0x0102,
       ...LEASE,
@@ -72,7 +73,7 @@ const GOLDEN: Readonly<Record<string, readonly [object, string]>> = {
       invokedArn: 'arn',
       payload: Buffer.from('"hi"'),
     },
-    `40 07 0201 6a000000 03020100 0d0c0b0a 3d4c5b6a 07000000 000000000000f03f b80b0000 ffffffff 0200 0100 0300 0403
+    `40 37 0201 6a000000 03020100 0d0c0b0a 3d4c5b6a 07000000 000000000000f03f b80b0000 ffffffff 0200 0100 0300 0403
      ${hex(ID)} ${zeros(4)} 0000000000000040 ${hex('{}')} ${hex('t')} ${hex('arn')} ${hex('"hi"')} ${zeros(6)}`,
   ],
   result: [

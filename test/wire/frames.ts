@@ -180,6 +180,7 @@ export const SPECS: Readonly<Record<string, Spec>> = {
       tail: fc.boolean(),
       next: fc.option(u16),
       follows: fc.boolean(),
+      sleepsOn: u8(7),
       usedUs: span,
       version: u16,
       lead: fc.oneof(

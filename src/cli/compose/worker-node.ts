@@ -225,6 +225,7 @@ function makeNode(
       setVersion: (number, { fn, isolation }) => agent.setVersion({ versionIndex: number, fn, isolation }),
       dropVersion: (number) => agent.dropVersion(number),
       provision: (number, count) => agent.provision(number, count),
+      want: (number, count) => agent.want(number, count),
       provisionedState: (number) => agent.provisionedState(number),
     },
     {

@@ -9,6 +9,7 @@ import { randomInt } from 'node:crypto';
 import { coreCountOf, coresOf as coresOfLease } from '../../base/core-mask.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { UserError } from '../../base/errors.ts';
+import { sleepsOnBits } from '../../cluster/sleeps-on.ts';
 import { encodeVersion } from '../../cluster/version-body.ts';
 import { functionKey, versionKey } from '../../cluster/version-key.ts';
 import { coresOf, hasOwnSeat } from '../../store/settings.ts';
@@ -20,13 +21,15 @@ import { type FunctionUse, functionUses } from '../overview.ts';
 import type { CoreView, Dispatch, InvokeRequest, InvokeResult } from '../platform.ts';
 import { Provisioning } from '../provisioning.ts';
 import { refuseBadPayload, Refusals } from '../refusals.ts';
-import { noteResult, reservedOf, type VersionEntry, VersionTable } from '../versions.ts';
-import { type Waiter, WaitingLine } from '../waiting-line.ts';
+import { noteResult, reservedOf, VersionTable } from '../versions.ts';
+import { WaitingLine } from '../waiting-line.ts';
 import { CoreUses } from './core-uses.ts';
 import { GatewayCounters, gatewayGauges } from './gateway-metrics.ts';
+import { type HeldLease, mayTakeOver } from './handing-on.ts';
 import { GatewayMachine } from './machine/gateway-machine.ts';
 import type { Lease, RequestRefusal } from './machine/ports.ts';
-import { lostResult, notStartedError, resultOf } from './results.ts';
+import { heldBy, lostOf, notePeer, type Pending, type VersionUse, waitsSinceUs } from './pending.ts';
+import { notStartedError, resultOf } from './results.ts';
 import { SchedulerLine, type VersionName } from './scheduler-line.ts';
 import type { GatewayNodeDoors, GatewayNodeSetting } from './setting.ts';
 import { WorkerLines } from './worker-lines.ts';
@@ -50,32 +53,6 @@ const NOT_PROVISIONED: ProvisionedState = { allocated: 0, available: 0, failed: 
 const PROVISION_FAILED =
   'A worker could not make its instances ready; the log of the function or of the worker says why.';
 
-/** An accepted request, until its number is free again. */
-interface Pending extends Waiter {
-  readonly number: number;
-  readonly request: InvokeRequest;
-  readonly entry: VersionEntry;
-  readonly done: (result: InvokeResult) => void;
-  readonly acceptedUs: number;
-  /** It has its result, or was withdrawn. */
-  isOver: boolean;
-  /** What it was sent with last. */
-  assignedUs: number;
-  core: number;
-  mask: number;
-  shard: number;
-}
-
-/** A version in use. */
-interface VersionUse {
-  readonly entry: VersionEntry;
-  readonly key: string;
-  readonly functionKey: string;
-  /** Workers that have answered an invocation of it, and so have its code; the last first. */
-  peers: number[];
-  provisioned: ProvisionedState;
-}
-
 function ticks(ms: number): number {
   return Math.ceil(ms / TICK_MS);
 }
@@ -94,6 +71,8 @@ export class ClusterDispatcher implements Dispatch {
   readonly #counters: GatewayCounters;
   readonly #coreUses = new CoreUses();
   readonly #assignFrame = new AssignFrame();
+  /** While a result is told: the lease that its worker keeps for what comes next. */
+  #held: HeldLease | null = null;
   #provisioning: Provisioning | null = null;
   #stopTicking: () => void = () => {};
 
@@ -109,7 +88,7 @@ export class ClusterDispatcher implements Dispatch {
       { address: setting.scheduler, clock, random, log, connect: doors.dialScheduler },
       {
         nameOf: (version) => this.#nameOf(version),
-        acceptedUs: (number) => this.#pending[number]!.acceptedUs,
+        acceptedUs: (number) => waitsSinceUs(this.#pending[number]!),
         workerTold: (worker) => this.#workers.told(worker),
         provisioned: (version, frame) => this.#provisioned(version, frame),
       },
@@ -204,11 +183,15 @@ export class ClusterDispatcher implements Dispatch {
       core: 0,
       mask: 0,
       shard: -1,
+      line: 0,
+      memoryMb: 0,
+      readied: null,
     };
     this.#pending[number] = pending;
     this.#versions.use(entry);
+    if (request.next !== undefined) this.#ready(pending, request.next);
     if (request.goesOn !== true) this.#line.add(pending);
-    this.#machine.begin(number);
+    this.#begin(pending);
     return () => void this.#withdraw(pending);
   }
 
@@ -355,6 +338,31 @@ export class ClusterDispatcher implements Dispatch {
 
   // ---- requests
 
+  /** On the core of the step before it, if that has been kept for it; else it is asked for. */
+  #begin(pending: Pending): void {
+    const { number, request, entry } = pending;
+    const held = this.#held;
+    const isReserved = (name: string): boolean => reservedOf(this.#doors.store, name) !== null;
+    if (held !== null && mayTakeOver(held, request, entry, isReserved)) {
+      Object.assign(pending, { line: held.line, memoryMb: held.memoryMb });
+      this.#held = null;
+      if (this.#machine.beginOn(number, held.worker, held)) return this.#counters.tookOver.add();
+      this.#held = held;
+    }
+    // Who comes again is not counted against a reserved concurrency.
+    if (request.sinceUs !== undefined && !isReserved(request.fn.functionName)) this.#machine.comesAgain(number);
+    this.#machine.begin(number);
+  }
+
+  /** Its own request will say what is wrong with it. */
+  #ready(pending: Pending, next: FunctionVersion): void {
+    const entry = this.#versions.entryOf(next);
+    if (entry instanceof UserError) return;
+    pending.readied = entry;
+    this.#versions.use(entry);
+    this.#machine.ready(pending.number, entry.index);
+  }
+
   #assign(worker: number, number: number, index: number, lease: Lease): void {
     const pending = this.#pending[number]!;
     const { request, acceptedUs } = pending;
@@ -364,7 +372,10 @@ export class ClusterDispatcher implements Dispatch {
     pending.core = lease.core;
     pending.mask = lease.mask;
     pending.shard = lease.shard;
+    if (!this.#machine.tookOver(number))
+      Object.assign(pending, { line: this.#machine.line, memoryMb: request.fn.config.memoryMb });
     const frame = this.#assignFrame;
+    this.#putChain(frame, pending, worker);
     frame.tail = request.tail;
     frame.version = index;
     frame.core = lease.core;
@@ -385,11 +396,33 @@ export class ClusterDispatcher implements Dispatch {
     this.#coreUses.used(lease.core, lease.mask, nowUs);
   }
 
+  /** A worker that speaks version 1 of the protocol knows nothing of it. */
+  #putChain(frame: AssignFrame, { number, request }: Pending, worker: number): void {
+    const isKnown = this.#workers.versionOf(worker) > 1;
+    const next = this.#machine.readiedIndex(number);
+    frame.follows = this.#machine.tookOver(number);
+    frame.next = isKnown && next >= 0 ? next : null;
+    frame.usedUs = isKnown ? (request.usedUs ?? 0) : 0;
+    frame.sleepsOn = isKnown ? sleepsOnBits(request.sleepsOn ?? []) : 0;
+  }
+
   #result(worker: number, frame: ResultFrame): void {
     const pending = this.#pending[frame.request] ?? null;
-    if (!this.#machine.answered(worker, frame)) return;
-    const { done, entry, mask } = pending!;
+    const held = frame.kept === 1 && pending !== null ? heldBy(worker, frame, pending) : null;
+    if (!this.#machine.answered(worker, frame)) {
+      if (frame.kept === 1) this.#workers.letGo(worker, frame);
+      return;
+    }
     pending!.isOver = true;
+    this.#held = held;
+    this.#tell(worker, frame, pending!);
+    // What comes next has been asked for by now, and goes before those who came later.
+    const isLeft = this.#held === held;
+    this.#held = null;
+    if (frame.kept === 1 && (held === null || isLeft)) this.#workers.letGo(worker, frame);
+  }
+
+  #tell(worker: number, frame: ResultFrame, { done, entry, mask }: Pending): void {
     noteResult(entry, frame.runUs);
     if (this.#line.isStanding) this.#line.ends(this.#doors.clock.nowUs(), this.#giveUp);
     this.#coreUses.ended(frame.core, mask, this.#doors.clock.nowUs());
@@ -443,16 +476,9 @@ export class ClusterDispatcher implements Dispatch {
   }
 
   #freed(number: number): void {
-    const { entry } = this.#pending[number]!;
+    const { entry, readied } = this.#pending[number]!;
     this.#pending[number] = null;
     this.#versions.unuse(entry);
+    if (readied !== null) this.#versions.unuse(readied);
   }
-}
-
-function notePeer(use: VersionUse, worker: number): void {
-  use.peers = [worker, ...use.peers.filter((peer) => peer !== worker)].slice(0, LIMITS.codePeersMax);
-}
-
-function lostOf(pending: Pending, what: string, nowUs: number): InvokeResult {
-  return lostResult({ ...pending, requestId: pending.request.requestId }, what, nowUs);
 }

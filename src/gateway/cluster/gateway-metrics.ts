@@ -14,10 +14,12 @@ const WHY_NAMES: Readonly<Record<UnstartedWhy, string>> = {
 
 export class GatewayCounters {
   readonly lost: Counter;
+  readonly tookOver: Counter;
   readonly #unstarted: ReadonlyMap<number, Counter>;
 
   constructor(metrics: Metrics) {
     this.lost = metrics.counter('perch_gateway_worker_lost_total');
+    this.tookOver = metrics.counter('perch_gateway_took_over_total');
     const entries = Object.entries(WHY_NAMES).map(
       ([why, name]) => [Number(why), metrics.counter('perch_gateway_unstarted_total', name)] as const,
     );

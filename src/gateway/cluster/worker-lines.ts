@@ -11,6 +11,7 @@ import { CloseReason, ClusterKind, Role } from '../../wire/cluster-frame.ts';
 import { type AssignFrame, type ResultFrame, SetVersionFrame } from '../../wire/cluster/body-frames.ts';
 import { type Direction, WorkerToGateway } from '../../wire/cluster/directions.ts';
 import { HelloFrame, type WorkerFrame } from '../../wire/cluster/large-frames.ts';
+import { LeaseFrame } from '../../wire/cluster/small-frames.ts';
 import type { Self } from './setting.ts';
 
 export interface WorkerLineDoors {
@@ -55,6 +56,7 @@ export class WorkerLines {
   readonly #places = new Map<string, Place>();
   readonly #lines: (Line | null)[] = [];
   readonly #setVersion = new SetVersionFrame();
+  readonly #letGo = new LeaseFrame(ClusterKind.letGo);
 
   constructor(self: Self, doors: WorkerLineDoors, events: WorkerLineEvents) {
     this.#self = self;
@@ -111,6 +113,16 @@ export class WorkerLines {
 
   assign(worker: number, frame: AssignFrame): void {
     this.#lines[worker]!.link!.sendBody(frame);
+  }
+
+  /** Of the protocol, on its connection. */
+  versionOf(worker: number): number {
+    return this.#lines[worker]?.link?.version ?? 1;
+  }
+
+  /** Nothing comes on the lease that it keeps. */
+  letGo(worker: number, { epoch, core, sequence }: Pick<LeaseFrame, 'epoch' | 'core' | 'sequence'>): void {
+    this.#lines[worker]?.link?.send(Object.assign(this.#letGo, { epoch, core, sequence }));
   }
 
   setVersion(worker: number, version: Pick<SetVersionFrame, 'version' | 'epoch' | 'key' | 'payload'>): void {

@@ -33,6 +33,9 @@ export const BODY_BYTES_MAX: Readonly<Record<BodyKind, number>> = {
 const TAIL = 1;
 const NEXT = 2;
 const FOLLOWS = 4;
+/** And the three bits from here on. */
+const SLEEPS_ON_SHIFT = 3;
+const FLAGS_MAX = 0x3f;
 const ID_AT = 48;
 const MASK_AT = ID_AT + REQUEST_ID_BYTES;
 const USED_AT = MASK_AT + 4;
@@ -60,6 +63,8 @@ export class AssignFrame {
   next: number | null = null;
   /** The worker has kept the lease for it. */
   follows = false;
+  /** What it may sleep on: 1 the output of a step, 2 a response, 4 a timer; their sum. */
+  sleepsOn = 0;
   /** How long the steps before it have run. */
   usedUs = 0;
   version = 0;
@@ -92,8 +97,7 @@ export class AssignFrame {
   write(span: Span, at: number): void {
     const { view, bytes } = span;
     let end = at + ASSIGN_FIXED_BYTES;
-    const flags = (this.tail ? TAIL : 0) | (this.next === null ? 0 : NEXT) | (this.follows ? FOLLOWS : 0);
-    view.setUint32(at, this.kind | (flags << 8) | (this.version << 16), true);
+    view.setUint32(at, this.kind | (this.#flags << 8) | (this.version << 16), true);
     view.setInt32(at + 8, this.core, true);
     view.setInt32(at + 12, this.sequence, true);
     view.setUint32(at + 16, this.epoch, true);
@@ -116,9 +120,6 @@ export class AssignFrame {
     const flags = view.getUint8(at + 1);
     const end = at + view.getUint32(at + 4, true);
     this.tail = (flags & TAIL) !== 0;
-    this.follows = (flags & FOLLOWS) !== 0;
-    this.next = (flags & NEXT) === 0 ? null : view.getUint16(at + 46, true);
-    this.usedUs = view.getFloat64(at + USED_AT, true);
     this.version = view.getUint16(at + 2, true);
     this.core = view.getInt32(at + 8, true);
     this.sequence = view.getInt32(at + 12, true);
@@ -131,10 +132,8 @@ export class AssignFrame {
     const trace = context + view.getUint16(at + 40, true);
     const arn = trace + view.getUint16(at + 42, true);
     const payload = arn + view.getUint16(at + 44, true);
-    const hasNoNext = this.next !== null || view.getUint16(at + 46, true) === 0;
-    const isShape = flags <= (TAIL | NEXT | FOLLOWS) && hasNoNext && payload <= end;
-    const isInRange = (this.core | this.request) >= 0 && this.shard >= -1;
-    if (!isShape || !isInRange || !isSpan(this.queuedUs) || !isSpan(this.usedUs)) return false;
+    if (!this.#readChain(span, at, flags) || payload > end) return false;
+    if ((this.core | this.request) < 0 || this.shard < -1 || !isSpan(this.queuedUs)) return false;
     if (trace - context > LIMITS.frameTextBytesMax || arn - trace > LIMITS.frameTextBytesMax) return false;
     if (payload - arn > LIMITS.frameTextBytesMax || end - payload > LIMITS.payloadBytesMax) return false;
     const id = span.name(at + ID_AT, REQUEST_ID_BYTES);
@@ -146,6 +145,20 @@ export class AssignFrame {
     this.invokedArn = text(bytes, arn, payload);
     this.payload = bytes.subarray(payload, end);
     return true;
+  }
+
+  get #flags(): number {
+    const chain = (this.next === null ? 0 : NEXT) | (this.follows ? FOLLOWS : 0) | (this.sleepsOn << SLEEPS_ON_SHIFT);
+    return (this.tail ? TAIL : 0) | chain;
+  }
+
+  #readChain({ view }: Span, at: number, flags: number): boolean {
+    const next = view.getUint16(at + 46, true);
+    this.follows = (flags & FOLLOWS) !== 0;
+    this.sleepsOn = flags >>> SLEEPS_ON_SHIFT;
+    this.next = (flags & NEXT) === 0 ? null : next;
+    this.usedUs = view.getFloat64(at + USED_AT, true);
+    return flags <= FLAGS_MAX && (next === 0 || this.next !== null) && isSpan(this.usedUs);
   }
 
   #readMask(span: Span, at: number): boolean {

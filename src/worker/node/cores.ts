@@ -129,6 +129,18 @@ export class Cores {
     }
   }
 
+  /** The lease goes on with another version. Answers the one before. */
+  hand(local: number, version: OwnVersion): OwnVersion {
+    const before = this.#version[local] ?? null;
+    assert(before !== null && this.#lead[local] === local, `core ${local} leads no lease to be handed on`);
+    for (const core of coresOf(local, this.#mask[local]!)) this.#version[core] = version;
+    return before;
+  }
+
+  sequenceOf(local: number): number {
+    return this.#sequence[local]!;
+  }
+
   end(local: number, sequence: number): OwnVersion {
     assert(this.holds(local, sequence), `core ${local} does not hold the lease ${sequence}`);
     const version = this.#version[local]!;

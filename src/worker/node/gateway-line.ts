@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import type { FrameLink } from '../../cluster/link/link.ts';
+import { sleepsOnOf } from '../../cluster/sleeps-on.ts';
 import { CloseReason } from '../../wire/cluster-frame.ts';
 import {
   type AssignFrame,
@@ -17,6 +18,7 @@ import { type LeaseFrame, UnstartedWhy } from '../../wire/cluster/small-frames.t
 import type { Agent } from '../agent/agent.ts';
 import type { InvocationRecord, InvocationResult, StartKind } from '../agent/contract.ts';
 import type { Described, LeaseName } from './ports.ts';
+import type { OwnVersion } from './own-versions.ts';
 import type { GatewaySide, Taken, WorkerNode } from './worker-node.ts';
 
 const STARTS: Readonly<Record<StartKind, ResultStart>> = ResultStart;
@@ -62,22 +64,27 @@ export class GatewayLine implements WorkerFromGateway {
     this.#doors.node.setVersion(this.#side, frame.epoch, frame.version, described);
   }
 
-  letGo(_frame: LeaseFrame): void {}
+  letGo({ epoch, core, sequence }: LeaseFrame): void {
+    this.#doors.node.letGo(this.#side, { epoch, core, sequence });
+  }
 
   assign(frame: AssignFrame): void {
     const { epoch, core, sequence, mask, request } = frame;
     const name: Name = { epoch, core, sequence, mask, request };
-    const taken = this.#doors.node.take(this.#side, { ...name, index: frame.version });
+    const taken = this.#doors.node.take(this.#side, { ...name, index: frame.version, follows: frame.follows });
     if (typeof taken === 'number') return this.#refuse(name, taken);
     const { refusal } = taken.version.described;
     if (refusal === null) return this.#run(name, taken, frame);
     this.#doors.node.released(taken.core, sequence, false);
-    this.#answer(name, { kind: 'not-started', error: refusal });
+    this.#answer(name, false, { kind: 'not-started', error: refusal });
   }
 
   #run(name: Name, { core, version }: Taken, frame: AssignFrame): void {
     const { agent, node, clock } = this.#doors;
     const { sequence } = name;
+    const { next } = frame;
+    let readied: OwnVersion | null = null;
+    let isOver = false;
     agent.assign(
       { epoch: name.epoch, core, sequence, mask: name.mask },
       {
@@ -89,16 +96,22 @@ export class GatewayLine implements WorkerFromGateway {
         traceId: frame.traceId,
         invokedArn: frame.invokedArn,
         tail: frame.tail,
+        usedUs: frame.usedUs,
+        sleepsOn: sleepsOnOf(frame.sleepsOn),
         queuedAt: frame.shard,
         acceptedUs: clock.nowUs() - frame.queuedUs,
         done: (result) => {
-          if (result.kind !== 'refused') return this.#answer(name, result);
+          isOver = true;
+          if (readied !== null) node.unwant(readied);
+          if (result.kind !== 'refused') return this.#answer(name, node.answered(core, sequence), result);
           // The machine knows which cores are busy.
           node.notTaken(core, sequence, result.why === 'stopping' ? 'stopping' : 'no-memory');
           this.#refuse(name, REFUSED[result.why]);
         },
       },
     );
+    // Not before: it would take the room that this one needs.
+    if (next !== null && !isOver) readied = node.expect(this.#side, core, next);
   }
 
   #refuse(name: Name, why: UnstartedWhy): void {
@@ -109,8 +122,10 @@ export class GatewayLine implements WorkerFromGateway {
     this.#doors.refused(why);
   }
 
-  #answer(name: Name, result: Exclude<InvocationResult, { kind: 'refused' }>): void {
+  /** `isKept`: its lease, for what comes next. */
+  #answer(name: Name, isKept: boolean, result: Exclude<InvocationResult, { kind: 'refused' }>): void {
     const frame = frameOf(name);
+    frame.kept = isKept ? 1 : 0;
     switch (result.kind) {
       case 'bad-payload':
         frame.result = ResultKind.badPayload;

@@ -20,6 +20,8 @@ export interface OwnVersion {
   /** Gateways that have told of it, and not of another one under its index. */
   bindingCount: number;
   provisioned: number;
+  /** Invocations that run and are followed by one of it. */
+  wantedCount: number;
   /** Counts uses: of those that nothing needs, the one that was used longest ago goes first. */
   usedAt: number;
 }
@@ -78,6 +80,7 @@ export class OwnVersions {
       leaseCount: 0,
       bindingCount: 0,
       provisioned: 0,
+      wantedCount: 0,
       usedAt: ++this.#useCount,
     };
     this.#byKey.set(described.key, version);
@@ -97,7 +100,7 @@ export class OwnVersions {
   leastNeeded(): OwnVersion | null {
     let found: OwnVersion | null = null;
     for (const each of this.#byKey.values()) {
-      if (each.leaseCount > 0 || each.provisioned > 0) continue;
+      if (each.leaseCount > 0 || each.provisioned > 0 || each.wantedCount > 0) continue;
       const isBetter = found === null || (each.warm === found.warm ? each.usedAt < found.usedAt : found.warm);
       if (isBetter) found = each;
     }

@@ -67,6 +67,8 @@ export interface AgentPort {
   dropVersion(number: number): void;
   /** 0: no more than of any other. */
   provision(number: number, count: number): void;
+  /** So many invocations that run are followed by one of it. */
+  want(number: number, count: number): void;
   provisionedState(number: number): {
     readonly allocated: number;
     readonly available: number;

@@ -7,6 +7,8 @@
  *   after all that the core had, was fenced at, or began with. So what two schedulers grant that both believe they lead
  *   never runs twice on one core, and what is late runs nowhere.
  * - The scheduler hears of the end of each lease once: by RELEASE, by NO_MEMORY, or by an announcement in which its core is not busy.
+ * - A lease may be handed on from one step of a chain to the next, of the same gateway (kept-leases.ts): for the scheduler it is one lease, of the
+ *   version that it was granted for.
  * - Versions have the worker's own numbers; an index stands for one in one epoch, as gateways (SET_VERSION) and the scheduler
  *   (VERSION, NAME_VERSION) say.
  */
@@ -14,6 +16,7 @@ import { assert } from '../../base/assert.ts';
 import { NO_INDEX } from '../../wire/cluster-frame.ts';
 import { UnstartedWhy } from '../../wire/cluster/small-frames.ts';
 import { Cores, type Welcome } from './cores.ts';
+import { KeptLeases } from './kept-leases.ts';
 import { type OwnVersion, OwnVersions } from './own-versions.ts';
 import type { AgentPort, Described, Lease, LeaseName, SchedulerPort, StorePort } from './ports.ts';
 import { Provisions } from './provisions.ts';
@@ -38,6 +41,8 @@ export interface GatewaySide {
 /** What a gateway asks to be run. */
 export interface Claim extends LeaseName {
   readonly index: number;
+  /** It is the next step of a chain, and the lease was kept for it. */
+  readonly follows?: boolean;
 }
 
 export interface Taken {
@@ -52,6 +57,9 @@ export class WorkerNode {
   readonly #agent: AgentPort;
   readonly #provisions: Provisions;
   readonly #gateways = new Set<GatewaySide>();
+  readonly #kept = new KeptLeases<GatewaySide>();
+  /** By lead, of a lease that was handed on: the version for which the scheduler granted it. */
+  readonly #handedOn = new Map<number, OwnVersion>();
   #epoch = 0;
   #hasRange = false;
   #isStopping = false;
@@ -104,6 +112,10 @@ export class WorkerNode {
   welcomed(scheduler: SchedulerPort, welcome: Welcome): void {
     const { epoch } = welcome;
     assert(this.mayFollow(epoch), `epoch ${epoch} is over`);
+    // What is kept ends with the announcement in which it is not busy; what was handed on is announced as what it is now.
+    this.#scheduler = null;
+    this.#letGo(this.#kept.clear());
+    this.#handedOn.clear();
     this.cores.welcomed(welcome, epoch > this.#epoch);
     if (epoch > this.#epoch) this.#forgetBindings(epoch);
     this.#epoch = epoch;
@@ -179,6 +191,7 @@ export class WorkerNode {
   /** About once a second. */
   tick(): void {
     this.#provisions.tick();
+    this.#letGo(this.#kept.tick());
   }
 
   // ---- gateways
@@ -192,6 +205,7 @@ export class WorkerNode {
   /** What it has asked for runs on. */
   leaveGateway(gateway: GatewaySide): void {
     this.#gateways.delete(gateway);
+    this.#letGo(this.#kept.leave(gateway));
     for (const index of gateway.bindings.keys()) this.#unbind(gateway.bindings, index);
   }
 
@@ -207,35 +221,108 @@ export class WorkerNode {
   }
 
   /** Begins the lease, or says why not (`UnstartedWhy`). */
-  take(gateway: GatewaySide, { epoch, core, sequence, mask, index }: Claim): Taken | UnstartedWhy {
+  take(gateway: GatewaySide, claim: Claim): Taken | UnstartedWhy {
+    const { epoch, core, sequence, mask, index } = claim;
     if (this.#isStopping) return UnstartedWhy.stopping;
     const local = this.cores.localOf(core);
     if (epoch !== this.#epoch || local < 0 || !this.#hasRange) return UnstartedWhy.staleLease;
+    if (claim.follows === true) return this.#takeKept(gateway, claim, local);
     if (!this.cores.mayBegin(local, sequence, mask)) return UnstartedWhy.staleLease;
-    const binding = gateway.bindings.get(index);
-    if (binding === undefined || binding.epoch !== epoch) return UnstartedWhy.staleLease;
-    const { version } = binding;
+    const version = this.#bound(gateway, index);
+    if (version === null) return UnstartedWhy.staleLease;
     this.cores.begin(local, { epoch, sequence, mask }, version);
+    return this.#began(local, version, index);
+  }
+
+  #takeKept(gateway: GatewaySide, { sequence, index }: Claim, local: number): Taken | UnstartedWhy {
+    if (!this.#kept.take(local, sequence, gateway)) return UnstartedWhy.staleLease;
+    const version = this.#bound(gateway, index);
+    if (version === null) {
+      this.#letGo([local]);
+      return UnstartedWhy.staleLease;
+    }
+    const before = this.cores.hand(local, version);
+    if (!this.#handedOn.has(local)) this.#handedOn.set(local, before);
+    before.leaseCount--;
+    const taken = this.#began(local, version, index);
+    this.#settle(before);
+    return taken;
+  }
+
+  /** What the index stands for on this connection, in this epoch. */
+  #bound({ bindings }: GatewaySide, index: number): OwnVersion | null {
+    const binding = bindings.get(index);
+    return binding?.epoch === this.#epoch ? binding.version : null;
+  }
+
+  #began(local: number, version: OwnVersion, index: number): Taken {
     version.index = index;
     version.leaseCount++;
     this.versions.use(version);
     return { core: local, version };
   }
 
+  // ---- chains; cores are local
+
+  /** What was taken runs, and is followed by what this index stands for: null where that is not known, or nothing to run. */
+  expect(gateway: GatewaySide, local: number, index: number): OwnVersion | null {
+    if (this.#gateways.has(gateway)) this.#kept.expect(local, gateway);
+    const version = this.#bound(gateway, index);
+    if (version === null || version.described.refusal !== null) return null;
+    this.#agent.want(version.number, ++version.wantedCount);
+    return version;
+  }
+
+  /** It is followed by that no more, or that has begun. */
+  unwant(version: OwnVersion): void {
+    this.#agent.want(version.number, --version.wantedCount);
+    this.#settle(version);
+  }
+
+  /** An invocation has its result. True: its lease is kept for what comes next. */
+  answered(local: number, sequence: number): boolean {
+    return this.#kept.answered(local, sequence);
+  }
+
+  /** Nothing comes next on a lease that is kept. */
+  letGo(gateway: GatewaySide, { epoch, core, sequence }: Lease): void {
+    const local = this.cores.localOf(core);
+    if (epoch === this.#epoch && this.#kept.take(local, sequence, gateway)) this.#letGo([local]);
+  }
+
+  #letGo(leads: readonly number[]): void {
+    for (const local of leads) this.#end(local, this.cores.sequenceOf(local));
+  }
+
   // ---- the agent; cores are local
 
   /** The lease is over, and every process of it gone. */
   released(local: number, sequence: number, warm: boolean): void {
+    const version = this.cores.versionOf(local)!;
+    assert(this.cores.holds(local, sequence), `core ${local} does not hold the lease ${sequence}`);
+    version.warm = warm;
+    // The scheduler knows of no lease of its.
+    if (warm && this.#handedOn.has(local) && version.index !== NO_INDEX) this.#scheduler?.warmed(version.index);
+    const mayKeep = !this.#isStopping && !this.cores.isWithdrawn;
+    if (!mayKeep || !this.#kept.ended(local, sequence)) this.#end(local, sequence);
+  }
+
+  #end(local: number, sequence: number): void {
     const lease = this.cores.nameOf(local);
     const version = this.cores.end(local, sequence);
+    // To the scheduler it is the lease of the version that it granted.
+    const granted = this.#handedOn.get(local) ?? version;
+    this.#handedOn.delete(local);
     version.leaseCount--;
-    version.warm = warm;
-    this.#scheduler?.release(lease, warm);
+    this.#scheduler?.release(lease, granted.warm);
     this.#settle(version);
   }
 
   /** The agent has refused what was taken, for want of memory or because it stops. */
   notTaken(local: number, sequence: number, why: 'no-memory' | 'stopping'): void {
+    this.#kept.answered(local, sequence);
+    // The request has no lease in the scheduler's eyes, and so does not come back to it with this one.
+    if (this.#handedOn.has(local)) return this.#end(local, sequence);
     const lease = this.cores.nameOf(local);
     const version = this.cores.end(local, sequence);
     version.leaseCount--;
@@ -273,6 +360,7 @@ export class WorkerNode {
   /** All cores: what runs goes on, what is on its way is taken still, no more is granted. */
   withdraw(): void {
     this.cores.isWithdrawn = true;
+    this.#letGo(this.#kept.clear());
     if (this.#scheduler === null) return;
     for (let word = 0; word < this.cores.wordCount; word++)
       this.#scheduler.announce({ ...this.cores.word(word), last: false });
@@ -281,6 +369,7 @@ export class WorkerNode {
   /** Takes no lease any more. */
   stop(): void {
     this.#isStopping = true;
+    this.#letGo(this.#kept.clear());
   }
 
   /** For tests: everything that must hold between two events. */
@@ -347,8 +436,8 @@ export class WorkerNode {
     this.#settle(version);
   }
 
-  #mayGo({ leaseCount, provisioned, dropped, bindingCount, warm }: OwnVersion): boolean {
-    return leaseCount === 0 && provisioned === 0 && (dropped || (bindingCount === 0 && !warm));
+  #mayGo({ leaseCount, provisioned, wantedCount, dropped, bindingCount, warm }: OwnVersion): boolean {
+    return leaseCount + provisioned + wantedCount === 0 && (dropped || (bindingCount === 0 && !warm));
   }
 
   /** Perhaps nothing needs it any more. */

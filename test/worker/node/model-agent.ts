@@ -9,6 +9,7 @@ export class ModelAgent implements AgentPort {
   readonly set = new Map<number, Described>();
   readonly warm = new Set<number>();
   readonly provisioned = new Map<number, number>();
+  readonly wanted = new Map<number, number>();
 
   /** Local indexes. */
   get busy(): number[] {
@@ -25,12 +26,19 @@ export class ModelAgent implements AgentPort {
     for (const run of this.running.values()) assert.notEqual(run.number, number, 'what is dropped runs');
     this.warm.delete(number);
     this.provisioned.delete(number);
+    assert.ok(!this.wanted.has(number), 'what is dropped is wanted');
   }
 
   provision(number: number, count: number): void {
     assert.ok(this.set.has(number), `number ${number} is provisioned and was not set`);
     if (count > 0) this.provisioned.set(number, count);
     else this.provisioned.delete(number);
+  }
+
+  want(number: number, count: number): void {
+    assert.ok(this.set.has(number) && count >= 0, `number ${number} is wanted and was not set`);
+    if (count > 0) this.wanted.set(number, count);
+    else this.wanted.delete(number);
   }
 
   provisionedState(number: number): { allocated: number; available: number; failed: null } {

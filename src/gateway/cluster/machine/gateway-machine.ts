@@ -10,38 +10,30 @@
  * - A number is used again once the scheduler has nothing to say of it. A lost request's number rests: the worker may have
  *   refused it for want of memory, which the scheduler hears on another line than we, and it would grant it again.
  *
+ * A step of a chain may begin on the lease of the one before, which its worker has kept for it (`beginOn`). The scheduler knows nothing of
+ * such a request: what becomes of it there it is asked for only if the worker does not take it.
+ *
  * Time comes in ticks. Budget: an invocation allocates nothing here.
  */
 import { assert } from '../../../base/assert.ts';
 import { seatEndOf } from '../../../base/seats.ts';
 import { RefusedWhy, UnstartedWhy } from '../../../wire/cluster/small-frames.ts';
+import { Asker, type LineState } from './asker.ts';
 import { checkRequests } from './check-requests.ts';
 import { Names, NO_NAME } from './names.ts';
-import type { MachineLimits, RequestEvents, RequestRefusal, SchedulerPort, WorkerPort } from './ports.ts';
+import {
+  type Answer,
+  type KeptLease,
+  type MachineLimits,
+  type MachinePorts,
+  REFUSALS,
+  type RequestRefusal,
+} from './ports.ts';
 import { type Granted, NONE, RequestTable, State } from './request-table.ts';
 import { knowsVersion, noteVersion, type Worker, Workers, type WorkerView } from './workers.ts';
 
-const REFUSALS: Readonly<Partial<Record<number, RequestRefusal>>> = {
-  [RefusedWhy.concurrency]: 'concurrency',
-  [RefusedWhy.queueFull]: 'queue-full',
-  [RefusedWhy.memory]: 'memory',
-  [RefusedWhy.cores]: 'cores',
-};
-
-export interface MachinePorts {
-  readonly scheduler: SchedulerPort;
-  readonly workers: WorkerPort;
-  readonly events: RequestEvents;
-}
-
-/** What a worker answered; `why`: an `UnstartedWhy`, or 0 where it ran. */
-export interface Answer {
-  readonly request: number;
-  readonly epoch: number;
-  readonly core: number;
-  readonly sequence: number;
-  readonly why: number;
-}
+/** Of what the scheduler was not asked for. */
+const NO_LINE = 0;
 
 export class GatewayMachine {
   readonly #limits: MachineLimits;
@@ -52,16 +44,16 @@ export class GatewayMachine {
   /** Instances that the scheduler is to have kept ready, by version. */
   readonly #provisions = new Map<number, number>();
   #tick = 0;
-  #connected = false;
-  #epoch = 0;
-  /** Which of the scheduler's lines this is: what was said on an earlier one is void. */
-  #line = 0;
+  readonly #scheduler: LineState = { isOpen: false, epoch: 0, line: 0 };
+  readonly #asker: Asker;
 
   constructor(limits: MachineLimits, ports: MachinePorts) {
     this.#limits = limits;
     this.#ports = ports;
     this.#table = new RequestTable(limits.requestCountMax, limits.versionCountMax);
     this.#names = new Names(limits.versionCountMax, ports.scheduler);
+    const parts = { table: this.#table, names: this.#names, scheduler: this.#scheduler, ports };
+    this.#asker = new Asker(parts, (number) => this.#free(number));
   }
 
   // ---- versions
@@ -77,13 +69,13 @@ export class GatewayMachine {
   }
 
   setConcurrency(functionKey: string, max: number): void {
-    if (this.#connected) this.#ports.scheduler.concurrency(functionKey, max);
+    if (this.#scheduler.isOpen) this.#ports.scheduler.concurrency(functionKey, max);
   }
 
   provision(version: number, count: number): void {
     this.#provisions.set(version, count);
     if (count === 0) this.#provisions.delete(version);
-    if (!this.#connected) return;
+    if (!this.#scheduler.isOpen) return;
     const index = this.#names.index(version);
     if (index >= 0) this.#ports.scheduler.provision(index, count);
     else if (count > 0) this.#names.need(version);
@@ -98,7 +90,7 @@ export class GatewayMachine {
 
   /** The number of the request, which may be over when this returns; or why there is no place for it. */
   accept(version: number): number | 'queue-full' {
-    const name = this.#connected ? this.#names.index(version) : NO_NAME;
+    const name = this.#scheduler.isOpen ? this.#names.index(version) : NO_NAME;
     if (name < 0 && this.#table.count(State.accepted) >= this.#limits.unaskedMax) return 'queue-full';
     const number = this.#table.take(version, this.#tick);
     return number === NONE ? 'queue-full' : number;
@@ -106,7 +98,49 @@ export class GatewayMachine {
 
   /** What `accept` gave, once its user knows it by its number. */
   begin(number: number): void {
-    this.#ask(number);
+    this.#asker.ask(number);
+  }
+
+  /** Before `begin`: it counts as one that was accepted before, and so has waited. */
+  comesAgain(number: number): void {
+    this.#table.again[number] = 1;
+  }
+
+  /** Before `begin`: what is to be readied while it runs. */
+  ready(number: number, version: number): void {
+    this.#table.readied[number] = version;
+    if (this.#scheduler.isOpen) this.#names.need(version);
+  }
+
+  /** What the scheduler calls that, and the worker as well that this was assigned to; below 0: that is not known. */
+  readiedIndex(number: number): number {
+    const version = this.#table.readied[number]!;
+    return version < 0 ? NO_NAME : this.#names.index(version);
+  }
+
+  /** Instead of `begin`: on a lease that the worker has kept, of this line to the scheduler. False: it cannot be had, and nothing changed. */
+  beginOn(number: number, id: number, kept: KeptLease): boolean {
+    const table = this.#table;
+    const worker = this.#workers.get(id);
+    const hasName = this.#scheduler.isOpen && this.#names.index(table.version[number]!) >= 0;
+    if (worker === null || !worker.isOpen || !hasName || kept.line !== this.#scheduler.line) return false;
+    assert(kept.epoch === this.#scheduler.epoch, 'a lease of this line is of another epoch');
+    table.grant(number, { ...kept, shard: NONE }, kept.mask);
+    table.grantedIn(number, this.#scheduler.epoch, NO_LINE);
+    table.worker[number] = id;
+    worker.requestCount++;
+    this.#send(number, worker);
+    return true;
+  }
+
+  /** It is on a lease that was kept for it. */
+  tookOver(number: number): boolean {
+    return this.#table.line[number] === NO_LINE;
+  }
+
+  /** Which of the scheduler's lines this is: what was said on an earlier one is void. */
+  get line(): number {
+    return this.#scheduler.line;
   }
 
   /** True: it is over, and has no other end. False: it runs, or may. */
@@ -123,7 +157,7 @@ export class GatewayMachine {
         return true;
       case State.granted:
         this.#detach(number);
-        this.#unstarted(number, UnstartedWhy.cancelled);
+        this.#asker.unstarted(number, UnstartedWhy.cancelled);
         this.#free(number);
         return true;
       case State.assigned:
@@ -137,10 +171,10 @@ export class GatewayMachine {
   // ---- the scheduler; false: what it says cannot be
 
   schedulerOpened(epoch: number): void {
-    assert(!this.#connected, 'there is a scheduler already');
-    this.#connected = true;
-    this.#epoch = epoch;
-    this.#line++;
+    assert(!this.#scheduler.isOpen, 'there is a scheduler already');
+    this.#scheduler.isOpen = true;
+    this.#scheduler.epoch = epoch;
+    this.#scheduler.line++;
     for (const worker of this.#workers.all()) {
       this.#workers.untell(worker, this.#tick);
       worker.versions.fill(0);
@@ -150,14 +184,14 @@ export class GatewayMachine {
   }
 
   schedulerClosed(): void {
-    if (!this.#connected) return;
-    this.#connected = false;
+    if (!this.#scheduler.isOpen) return;
+    this.#scheduler.isOpen = false;
     this.#names.clear();
     const table = this.#table;
-    table.eachOf(State.asked, (number) => this.#waitAgain(number));
+    table.eachOf(State.asked, (number) => this.#asker.waitAgain(number));
     table.eachOf(State.granted, (number) => {
       this.#detach(number);
-      this.#waitAgain(number);
+      this.#asker.waitAgain(number);
     });
     table.eachOf(State.assigned, (number) => table.dropNext(number));
     table.eachOf(State.withdrawn, (number) => this.#free(number));
@@ -172,7 +206,7 @@ export class GatewayMachine {
     if (index >= 0 && count > 0) this.#ports.scheduler.provision(index, count);
     for (let number = this.#table.first(version); number !== NONE; number = this.#table.first(version)) {
       this.#table.unwait(number);
-      if (index >= 0) this.#request(number, index);
+      if (index >= 0) this.#asker.request(number, index);
       else this.#refuse(number, 'versions');
     }
     return true;
@@ -185,15 +219,15 @@ export class GatewayMachine {
     if (state === State.free || state === State.accepted) return false;
     if (state === State.assigned) {
       // Only what its worker refused is granted once more. The worker's own word of that is awaited, so that nothing runs twice.
-      if (table.line[number] !== this.#line) return false;
+      if (table.line[number] !== this.#scheduler.line) return false;
       table.grantNext(number, grant, mask);
       return true;
     }
     if (state === State.granted) this.#detach(number);
     table.grant(number, grant, mask);
-    table.grantedIn(number, this.#epoch, this.#line);
+    table.grantedIn(number, this.#scheduler.epoch, this.#scheduler.line);
     if (state === State.withdrawn || state === State.lost) {
-      this.#unstarted(number, UnstartedWhy.cancelled);
+      this.#asker.unstarted(number, UnstartedWhy.cancelled);
       this.#free(number);
     } else this.#start(number);
     return true;
@@ -208,8 +242,8 @@ export class GatewayMachine {
     else if (why === RefusedWhy.version) {
       this.#names.forget(table.version[number]!);
       table.again[number] = 1;
-      this.#ask(number);
-    } else this.#waitAgain(number);
+      this.#asker.ask(number);
+    } else this.#asker.waitAgain(number);
     return true;
   }
 
@@ -278,7 +312,7 @@ export class GatewayMachine {
       return false;
     }
     this.#detach(number);
-    if (table.takeNext(number)) this.#unstarted(number, UnstartedWhy.cancelled);
+    if (table.takeNext(number)) this.#asker.unstarted(number, UnstartedWhy.cancelled);
     this.#free(number);
     return true;
   }
@@ -298,13 +332,13 @@ export class GatewayMachine {
     table.eachOf(State.granted, (number) => {
       if (!isOld(number, connectTicks)) return;
       this.#detach(number);
-      this.#askAgain(number, UnstartedWhy.unreachable);
+      this.#asker.askAgain(number, UnstartedWhy.unreachable);
     });
     table.eachOf(State.lost, (number) => {
       if (isOld(number, lostTicks)) this.#free(number);
     });
     for (const worker of this.#workers.all()) {
-      const isForgotten = this.#connected && !worker.told && this.#tick - worker.untoldTick > untoldTicks;
+      const isForgotten = this.#scheduler.isOpen && !worker.told && this.#tick - worker.untoldTick > untoldTicks;
       if (isForgotten && worker.requestCount === 0) this.#leave(worker);
     }
   }
@@ -332,7 +366,7 @@ export class GatewayMachine {
   }
 
   get isConnected(): boolean {
-    return this.#connected;
+    return this.#scheduler.isOpen;
   }
 
   workers(): Iterable<Readonly<Worker>> {
@@ -341,57 +375,8 @@ export class GatewayMachine {
 
   /** For tests: everything that must hold between two events. */
   checkInvariants(): void {
-    checkRequests(this.#table, this.#workers, this.#connected);
+    checkRequests(this.#table, this.#workers, this.#scheduler.isOpen);
     this.#names.checkInvariants();
-  }
-
-  // ---- on the way to the scheduler
-
-  /** One that was asked for is asked for again, or waits until it can be. */
-  #ask(number: number): void {
-    const version = this.#table.version[number]!;
-    const index = this.#connected ? this.#names.index(version) : NO_NAME;
-    if (index >= 0) return this.#request(number, index);
-    this.#table.wait(number);
-    if (this.#connected) this.#names.need(version);
-  }
-
-  #request(number: number, index: number): void {
-    const isAgain = this.#table.again[number] === 1;
-    this.#table.again[number] = 1;
-    this.#table.become(number, State.asked);
-    this.#ports.scheduler.request(number, index, isAgain);
-  }
-
-  #waitAgain(number: number): void {
-    this.#table.again[number] = 1;
-    this.#table.wait(number);
-  }
-
-  /** A granted request did not run and will not on its lease; it is not attached to its worker any more. */
-  #askAgain(number: number, why: UnstartedWhy): void {
-    const table = this.#table;
-    const isOfThisLine = this.#connected && table.line[number] === this.#line;
-    const isUnwanted = table.unwanted[number] === 1;
-    const hasName = this.#names.index(table.version[number]!) >= 0;
-    if (!isOfThisLine && isUnwanted) return this.#free(number);
-    if (!isOfThisLine || (!hasName && !isUnwanted)) {
-      // What the scheduler has no name for now, it cannot be asked for under the old one.
-      if (isOfThisLine) this.#unstarted(number, UnstartedWhy.cancelled);
-      else this.#ports.events.returned(why);
-      table.again[number] = 1;
-      return this.#ask(number);
-    }
-    this.#unstarted(number, why);
-    table.become(number, isUnwanted ? State.withdrawn : State.asked);
-    // It may wait again already, for the worker told the scheduler; else a grant follows, or another answer.
-    if (isUnwanted) this.#ports.scheduler.cancel(number);
-  }
-
-  #unstarted(number: number, why: UnstartedWhy): void {
-    const index = Math.max(0, this.#names.index(this.#table.version[number]!));
-    this.#ports.events.returned(why);
-    this.#ports.scheduler.unstarted(number, why, index, this.#table.leaseOf(number));
   }
 
   // ---- on the way to a worker
@@ -400,7 +385,7 @@ export class GatewayMachine {
     const table = this.#table;
     const worker = this.#workers.ofCore(table.core[number]!);
     if (worker === null) {
-      this.#unstarted(number, UnstartedWhy.unreachable);
+      this.#asker.unstarted(number, UnstartedWhy.unreachable);
       return table.become(number, State.asked);
     }
     table.worker[number] = worker.id;
@@ -411,24 +396,34 @@ export class GatewayMachine {
   }
 
   #assign(number: number, worker: Worker): void {
+    assert(this.#table.line[number] === this.#scheduler.line, `request ${number} was granted under another name`);
+    this.#send(number, worker);
+  }
+
+  #send(number: number, worker: Worker): void {
     const table = this.#table;
-    const version = table.version[number]!;
-    const index = this.#names.index(version);
-    const serial = this.#names.serial(version);
-    assert(index >= 0 && table.line[number] === this.#line, `request ${number} was granted under another name`);
-    if (!knowsVersion(worker, index, serial)) {
-      this.#ports.workers.setVersion(worker.id, version, index, this.#epoch);
-      noteVersion(worker, index, serial);
-    }
+    const index = this.#tellVersion(worker, table.version[number]!);
+    assert(index >= 0, `the version of request ${number} has no name`);
+    if (table.readied[number]! >= 0) this.#tellVersion(worker, table.readied[number]!);
     table.become(number, State.assigned);
     this.#ports.workers.assign(worker.id, number, index, this.#table.leaseOf(number));
+  }
+
+  /** Answers its index, which the worker knows from now on; below 0: it has none. */
+  #tellVersion(worker: Worker, version: number): number {
+    const index = this.#names.index(version);
+    const serial = this.#names.serial(version);
+    if (index < 0 || knowsVersion(worker, index, serial)) return index;
+    this.#ports.workers.setVersion(worker.id, version, index, this.#scheduler.epoch);
+    noteVersion(worker, index, serial);
+    return index;
   }
 
   /** The worker did not take it. */
   #returned(number: number, why: UnstartedWhy): void {
     const table = this.#table;
     const worker = this.#workers.get(table.worker[number]!)!;
-    const isOfThisLine = table.line[number] === this.#line;
+    const isOfThisLine = table.line[number] === this.#scheduler.line || table.line[number] === NO_LINE;
     const index = this.#names.index(table.version[number]!);
     if (why === UnstartedWhy.staleLease && isOfThisLine && index >= 0) noteVersion(worker, index, 0);
     this.#detach(number);
@@ -437,10 +432,10 @@ export class GatewayMachine {
 
   /** What was assigned did not run: it has another lease already, or is asked for again. */
   #goOn(number: number, why: UnstartedWhy): void {
-    if (!this.#table.takeNext(number)) return this.#askAgain(number, why);
+    if (!this.#table.takeNext(number)) return this.#asker.askAgain(number, why);
     this.#ports.events.returned(why);
     if (this.#table.unwanted[number] === 0) return this.#start(number);
-    this.#unstarted(number, UnstartedWhy.cancelled);
+    this.#asker.unstarted(number, UnstartedWhy.cancelled);
     this.#free(number);
   }
 
@@ -450,8 +445,8 @@ export class GatewayMachine {
       if (table.worker[number] !== worker.id) return;
       this.#detach(number);
       if (stopping) return this.#goOn(number, UnstartedWhy.stopping);
-      if (table.takeNext(number)) this.#unstarted(number, UnstartedWhy.cancelled);
-      const rests = this.#connected && table.line[number] === this.#line;
+      if (table.takeNext(number)) this.#asker.unstarted(number, UnstartedWhy.cancelled);
+      const rests = this.#scheduler.isOpen && table.line[number] === this.#scheduler.line;
       table.tick[number] = this.#tick;
       if (rests) table.become(number, State.lost);
       this.#ports.events.lost(number, worker.id);
@@ -464,7 +459,7 @@ export class GatewayMachine {
     this.#table.eachOf(State.granted, (number) => {
       if (this.#table.worker[number] !== worker.id) return;
       this.#detach(number);
-      this.#askAgain(number, UnstartedWhy.unreachable);
+      this.#asker.askAgain(number, UnstartedWhy.unreachable);
     });
   }
 

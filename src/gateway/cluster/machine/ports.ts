@@ -2,7 +2,7 @@
  * What a gateway's machine says, and to whom. Nothing is answered before a call returns, and a `Lease` is a register: it
  * holds something else after the call.
  */
-import type { UnstartedWhy } from '../../../wire/cluster/small-frames.ts';
+import { RefusedWhy, type UnstartedWhy } from '../../../wire/cluster/small-frames.ts';
 
 /** What a request was granted. */
 export interface Lease {
@@ -18,6 +18,13 @@ export interface Lease {
 
 /** A lease by its name. */
 export type LeaseName = Omit<Lease, 'mask' | 'shard'>;
+
+/** A lease that its worker keeps for the next step of a chain. */
+export interface KeptLease extends LeaseName {
+  readonly mask: number;
+  /** Of the scheduler's lines the one on which it was granted. */
+  readonly line: number;
+}
 
 /** The connection to the scheduler. `index`: what the scheduler calls a version in this epoch. */
 export interface SchedulerPort {
@@ -54,6 +61,28 @@ export interface RequestEvents {
   freed(number: number): void;
   /** For counting. */
   returned(why: UnstartedWhy): void;
+}
+
+export const REFUSALS: Readonly<Partial<Record<number, RequestRefusal>>> = {
+  [RefusedWhy.concurrency]: 'concurrency',
+  [RefusedWhy.queueFull]: 'queue-full',
+  [RefusedWhy.memory]: 'memory',
+  [RefusedWhy.cores]: 'cores',
+};
+
+export interface MachinePorts {
+  readonly scheduler: SchedulerPort;
+  readonly workers: WorkerPort;
+  readonly events: RequestEvents;
+}
+
+/** What a worker answered; `why`: an `UnstartedWhy`, or 0 where it ran. */
+export interface Answer {
+  readonly request: number;
+  readonly epoch: number;
+  readonly core: number;
+  readonly sequence: number;
+  readonly why: number;
 }
 
 export interface MachineLimits {

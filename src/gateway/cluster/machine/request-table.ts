@@ -44,6 +44,8 @@ export class RequestTable {
   readonly again: Uint8Array;
   /** 1: nobody waits for it any more. */
   readonly unwanted: Uint8Array;
+  /** The version that comes next, to be readied while this runs; NONE: nothing comes. */
+  readonly readied: Int32Array;
   /** When it came to this state, or was accepted. */
   readonly tick: Float64Array;
   readonly core: Int32Array;
@@ -75,6 +77,7 @@ export class RequestTable {
     this.version = ints(countMax);
     this.again = new Uint8Array(countMax);
     this.unwanted = new Uint8Array(countMax);
+    this.readied = ints(countMax, NONE);
     this.tick = new Float64Array(countMax);
     this.#epoch = new Uint32Array(countMax);
     this.core = ints(countMax);
@@ -119,6 +122,7 @@ export class RequestTable {
     this.version[number] = version;
     this.again[number] = 0;
     this.unwanted[number] = 0;
+    this.readied[number] = NONE;
     this.tick[number] = tick;
     this.worker[number] = NONE;
     this.#to(number, State.accepted);
