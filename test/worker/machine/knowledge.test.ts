@@ -128,7 +128,7 @@ test('a hint is over when something comes for it, and goes on if it is seen to p
   for (let nowUs = 20; nowUs < 200; nowUs += 10) knowledge.usage(0, 10, 10, nowUs);
   assert.deepEqual(told, ['0 wakes'], 'that it uses a core now is no lie');
   assert.equal(knowledge.isDistrusted(0, 200), false);
-  knowledge.hint(0, 'sleeping', 201);
+  knowledge.hint(0, 'sleeping', 1300);
   assert.deepEqual(told, ['0 wakes', '0 yields'], 'another wait');
 });
 
