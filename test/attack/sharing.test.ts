@@ -8,11 +8,12 @@ import { describe, test, type TestContext } from 'node:test';
 import { Functions, until } from '../lib/functions.ts';
 import { startTestPlatform } from '../lib/platform.ts';
 import { cpuUsOf, type Task, tasksOf } from '../lib/tasks.ts';
-import { GREEDY, SHARING_ROWS, twin } from './sharing.ts';
+import { GREEDY, POLLING_LIAR, SHARING_ROWS, twin } from './sharing.ts';
 import { skip } from './world.ts';
 
-const [BORROWS, NEVER_SLEEPS, FLOODS, LENDS] = SHARING_ROWS.map(({ tried }) => tried);
+const [BORROWS, NEVER_SLEEPS, FLOODS, LENDS, POLLS] = SHARING_ROWS.map(({ tried }) => tried);
 const GREEDY_SECONDS = 4;
+const LIAR_TIMEOUT_SECONDS = 4;
 
 const WORKER = {
   'index.mjs': `// the worker
@@ -139,5 +140,19 @@ describe('sharing', { skip }, () => {
     const answers = await Promise.all([1, 2, 3].map((burnMs) => on.functions.call('worker', { burnMs })));
     assert.deepEqual(answers, [1, 2, 3]);
     assert.equal(await liar, 1000);
+  });
+
+  test(`lend: ${POLLS}`, async (t) => {
+    const on = await stage(t, 'lend');
+    const more = { Timeout: LIAR_TIMEOUT_SECONDS };
+    await on.functions.deploy('poller', { files: POLLING_LIAR, environment: { LC_ALL: 'C' }, more });
+    await on.functions.call('poller', { seconds: 0 });
+    const liar = on.functions.call('poller', { seconds: 2 });
+    const answers = await Promise.all([1, 2, 3].map((burnMs) => on.functions.call('worker', { burnMs })));
+    assert.deepEqual(answers, [1, 2, 3]);
+    t.diagnostic(`it had ${await liar} of what it sent itself`);
+    const endless = await on.functions.invoke('poller', { seconds: 60 });
+    assert.match(JSON.stringify(endless.value), /timed out/i, 'that it is frozen does not put off its end');
+    assert.equal(await on.functions.call('worker', { burnMs: 4 }), 4, 'nothing is left of it');
   });
 });

@@ -88,6 +88,38 @@ def handler(event, context):
   };
 }
 
+/**
+ * Polls, and says all the time that it sleeps, so that the platform freezes and thaws it without end: from another process it sends itself what it
+ * waits for. Answers after so many seconds how often that came.
+ */
+export const POLLING_LIAR = {
+  'index.py': `# the polling liar
+import os, perch, select, signal, socket, time
+
+def handler(event, context):
+    until = time.monotonic() + event['seconds']
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver.bind(('127.0.0.1', 0))
+    pid = os.fork()
+    if pid == 0:
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        while time.monotonic() < until:
+            sender.sendto(b'x', receiver.getsockname())
+            time.sleep(0.001)
+        os._exit(0)
+    count = 0
+    while time.monotonic() < until:
+        perch.sleeping()
+        if select.select([receiver], [], [], 0)[0]:
+            receiver.recv(1)
+            count += 1
+            perch.awake()
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return count
+`,
+};
+
 export const SHARING_ROWS: readonly { readonly tried: string; readonly stoppedBy: string }[] = [
   {
     tried:
@@ -105,5 +137,11 @@ export const SHARING_ROWS: readonly { readonly tried: string; readonly stoppedBy
   {
     tried: 'to say that it sleeps, so that its core is lent, and to compute (`lend`)',
     stoppedBy: 'the same: it has lent a core that it uses, and whoever came there is answered',
+  },
+  {
+    tried:
+      'to say that it sleeps, to poll, and to send itself what wakes it, so that it is frozen and thawed without end (`lend`)',
+    stoppedBy:
+      'hints are rationed; only its own sandbox is stopped and frozen, its timeout counts on, and others are answered',
   },
 ];
