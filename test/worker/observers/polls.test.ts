@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { describe, test } from 'node:test';
@@ -82,6 +82,17 @@ function processesOf(cgroup: string): readonly number[] {
   return readFileSync(`${cgroup}/cgroup.procs`, 'utf8').split('\n').filter(Boolean).map(Number);
 }
 
+/** Programs in the kernel that are attached for this process. */
+function linkCount(): number {
+  return readdirSync('/proc/self/fdinfo').filter((descriptor) => {
+    try {
+      return readFileSync(`/proc/self/fdinfo/${descriptor}`, 'utf8').includes('link_type:');
+    } catch {
+      return false;
+    }
+  }).length;
+}
+
 function kill(child: ChildProcess): void {
   if (child.exitCode === null) child.kill('SIGKILL');
 }
@@ -138,6 +149,29 @@ describe('who polls', { skip, concurrency: false }, () => {
     const longestMs = Math.max(...waits.map(({ fromUs, toUs }) => toUs - fromUs)) / 1000;
     t.diagnostic(`of 30 ms: ${longestMs.toFixed(1)} ms at most; it was said ${ran.stopCount} times to poll`);
     assert.ok(pollsOf(ran).length > 0);
+  });
+
+  test("everybody's system calls go their slow way only while somebody may be stopped", async () => {
+    const hearer = new Hearer();
+    const observer = openEbpf(hearer, { clock: realClock, watchedMax: 4 });
+    if (typeof observer === 'string') assert.fail(observer);
+    const child = spawn('sleep', ['60']);
+    try {
+      const count = linkCount();
+      const watched = { cgroup: null, processIds: () => [child.pid!] };
+      observer.watch(0, watched);
+      assert.equal(linkCount(), count);
+      observer.permitStop(0, true);
+      assert.equal(linkCount(), count + 1);
+      observer.rest(0);
+      await until(() => linkCount() === count);
+      observer.watch(0, watched, true);
+      assert.equal(linkCount(), count + 1);
+    } finally {
+      observer.close();
+      kill(child);
+    }
+    assert.equal(linkCount(), 0);
   });
 
   test('who computes, and looks for input now and then, is not said to', async () => {

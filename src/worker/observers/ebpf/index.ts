@@ -26,10 +26,11 @@ import type { Clock } from '../../../base/clock.ts';
 import { LIMITS } from '../../../base/limits.ts';
 import type { Finding } from '../../sandbox/contract.ts';
 import type { Observer, ObserverEvents, Watched } from '../contract.ts';
-import { type CpuTime, openCpuTime } from '../cpu-time.ts';
+import { openCpuTime } from '../cpu-time.ts';
 import { openProc, type Proc } from '../proc.ts';
 import { runnableThreads } from '../threads.ts';
 import { PLACE_BYTES, Places, Word } from './places.ts';
+import type { Subject } from './subject.ts';
 import { Traffic } from './traffic.ts';
 import { BpfObject, libbpfMissing, type OptionalProgram } from './libbpf.ts';
 
@@ -38,10 +39,10 @@ const OBJECT_FILE = fileURLToPath(new URL('./sleep.bpf.o', import.meta.url));
 const PROGRAMS = ['on_switch', 'on_wakeup', 'on_wakeup_new', 'on_fork', 'on_exit', 'on_exec'] as const;
 /** Without it nobody would see what a poller waits for. */
 const INPUT: OptionalProgram = { name: 'on_input', target: 'sk_data_ready' };
-const POLLING: readonly OptionalProgram[] = [
-  { name: 'on_answer', target: 'sys_exit' },
-  { name: 'on_send', target: 'sock_send_length' },
-];
+const SENDING: OptionalProgram = { name: 'on_send', target: 'sock_send_length' };
+/** Attached only while somebody may be stopped, and so long after that: all system calls of the machine are slower meanwhile. */
+const POLLING: OptionalProgram = { name: 'on_answer', target: 'sys_exit' };
+const POLLING_KEPT_US = 1_000_000;
 /** So long it polls before it is stopped; the longest that it has to after it was said to and did something else. */
 const POLLED_US = 100;
 const POLLED_US_MAX = 1_000_000;
@@ -95,47 +96,23 @@ export function openEbpf(events: ObserverEvents, options: EbpfOptions): Observer
   const placeCount = options.watchedMax + PLACES_RESTING;
   const threads = Math.min(THREADS_MAX, options.watchedMax * THREADS_PER_SANDBOX);
   const sizes = { cgroups: options.watchedMax, processes: threads, threads, places: placeCount };
-  const input = BpfObject.known([INPUT]);
-  const optional = input.length === 0 ? [] : [...input, ...BpfObject.known(POLLING)];
+  const seesInput = BpfObject.known([INPUT]).length > 0;
+  const optional = seesInput ? BpfObject.known([INPUT, SENDING, POLLING]) : [];
   const object = BpfObject.load(OBJECT_FILE, sizes, optional);
   if (typeof object === 'string') return object;
-  const shared = object.share('places', placeCount * PLACE_BYTES);
+  const shared = object.share('places', placeCount, PLACE_BYTES);
   const failure = typeof shared === 'string' ? shared : object.attach([...PROGRAMS, ...optional]);
-  const seen = { ...options, seesInput: input.length > 0 };
+  // That it can be attached is known now.
+  object.detach(POLLING.name);
+  const seen = { ...options, seesInput, seesPolling: optional.includes(POLLING.name) };
   if (typeof shared !== 'string' && failure === '') return new EbpfObserver(events, seen, object, shared);
   object.close();
   return failure;
 }
 
-interface Subject {
-  readonly slot: number;
-  readonly place: number;
-  readonly cpu: CpuTime;
-  /** Of its cgroup in the kernel's map; null where it is found by its processes. */
-  readonly key: Uint8Array | null;
-  readonly watched: Watched;
-  mayStop: boolean;
-  readonly telling: Traffic;
-  /** As it was told last. */
-  state: 'awake' | 'asleep' | 'polls';
-  toldUs: number;
-  changes: number;
-  /** The place has a count and moments that do not fit; the next look believes the count. */
-  isOdd: boolean;
-  /** Nobody wants to be told of it. */
-  isResting: boolean;
-  /** Inputs and sends when it was said to poll; CPU time and time polled up to which it has been judged. */
-  traffic: number;
-  /** Of which it has been made to go on. */
-  stops: number;
-  judgedCpuUs: number;
-  judgedPolledUs: number;
-  /** How long it has to poll before it is said to. */
-  polledUs: number;
-}
-
 class EbpfObserver implements Observer {
   readonly seesInput: boolean;
+  readonly #seesPolling: boolean;
   readonly #events: ObserverEvents;
   readonly #clock: Clock;
   readonly #intervalMs: number;
@@ -147,22 +124,26 @@ class EbpfObserver implements Observer {
   #watchCount = 0;
   /** Of those, how many do not rest. */
   #activeCount = 0;
+  #isPollingAttached = false;
+  /** When somebody might be stopped last. */
+  #mayStopUs = 0;
   #stop: (() => void) | null = null;
   #isClosed = false;
 
   // oxlint-disable-next-line max-params -- made in one place
   constructor(
     events: ObserverEvents,
-    options: EbpfOptions & { readonly seesInput: boolean },
+    options: EbpfOptions & { readonly seesInput: boolean; readonly seesPolling: boolean },
     object: BpfObject,
     shared: ArrayBuffer,
   ) {
     this.seesInput = options.seesInput;
+    this.#seesPolling = options.seesPolling;
     this.#events = events;
     this.#clock = options.clock;
     this.#intervalMs = options.intervalMs ?? INTERVAL_MS;
     this.#object = object;
-    this.#places = new Places(shared, options.clock.nowUs());
+    this.#places = new Places(shared, options.clock);
     this.#free = Array.from({ length: options.watchedMax + PLACES_RESTING }, (_, place) => place);
   }
 
@@ -175,6 +156,7 @@ class EbpfObserver implements Observer {
     if (known === undefined) this.#begin(slot, watched, mayStop);
     else this.#resume(known, mayStop);
     this.#activeCount++;
+    if (mayStop) this.#attachPolling();
     this.#stop ??= this.#clock.every(this.#intervalMs, () => this.#look());
   }
 
@@ -183,6 +165,7 @@ class EbpfObserver implements Observer {
     if (subject === undefined || subject.isResting || subject.mayStop === mayStop) return;
     subject.mayStop = mayStop;
     if (mayStop) {
+      this.#attachPolling();
       // It is stopped at its next call in vain if it polls for long already.
       this.#places.set(subject.place, Word.stopAfterNs, subject.polledUs * 1000);
       return;
@@ -198,12 +181,12 @@ class EbpfObserver implements Observer {
     subject.isResting = true;
     this.#setTraffic(subject, false);
     this.#letBe(subject);
-    this.#leave();
+    this.#activeCount--;
   }
 
   tellTraffic(slot: number, isTold: boolean): void {
     const subject = this.#subjects.get(slot);
-    if (subject === undefined || subject.isResting || subject.telling.isTold === isTold) return;
+    if (subject === undefined || subject.isResting || subject.traffic.isTold === isTold) return;
     this.#setTraffic(subject, isTold);
   }
 
@@ -218,7 +201,7 @@ class EbpfObserver implements Observer {
     this.#places.set(subject.place, Word.number, 0);
     this.#free.push(subject.place);
     subject.cpu.close();
-    if (!subject.isResting) this.#leave();
+    if (!subject.isResting) this.#activeCount--;
   }
 
   cpuUs(slot: number): number {
@@ -229,6 +212,8 @@ class EbpfObserver implements Observer {
     if (this.#isClosed) return;
     for (const slot of this.#subjects.keys()) this.unwatch(slot);
     this.#isClosed = true;
+    this.#isPollingAttached = false;
+    this.#end();
     this.#object.close();
   }
 
@@ -259,14 +244,14 @@ class EbpfObserver implements Observer {
     const polling = {
       watched,
       mayStop,
-      traffic: 0,
+      trafficCount: 0,
       stops: 0,
       judgedCpuUs: 0,
       judgedPolledUs: 0,
       polledUs: POLLED_US,
     };
-    const telling = new Traffic(slot, this.#events);
-    this.#subjects.set(slot, { slot, place, cpu, key, telling, ...told, ...polling });
+    const traffic = new Traffic(slot, this.#events);
+    this.#subjects.set(slot, { slot, place, cpu, key, traffic, ...told, ...polling });
   }
 
   /** Children of those that are known are added in the kernel. What was begotten while we looked is seen by looking again. */
@@ -290,19 +275,36 @@ class EbpfObserver implements Observer {
     this.#takeForAwake(subject, this.#clock.nowUs());
   }
 
-  #leave(): void {
-    if (--this.#activeCount > 0) return;
-    this.#stop?.();
-    this.#stop = null;
+  #attachPolling(): void {
+    if (this.#isPollingAttached || !this.#seesPolling) return;
+    this.#isPollingAttached = this.#object.attach([POLLING.name]) === '';
+    this.#mayStopUs = this.#clock.nowUs();
   }
 
   #look(): void {
+    let mayStop = false;
     for (const subject of this.#subjects.values()) {
       if (subject.isResting) continue;
+      mayStop ||= subject.mayStop;
       this.#lookAt(subject);
       // A change that is not told yet may be older.
       if (!subject.isOdd) this.#tellTraffic(subject, Infinity);
     }
+    if (this.#isPollingAttached) this.#keepPolling(mayStop);
+    else if (this.#activeCount === 0) this.#end();
+  }
+
+  #keepPolling(mayStop: boolean): void {
+    const nowUs = this.#clock.nowUs();
+    if (mayStop) this.#mayStopUs = nowUs;
+    if (nowUs < this.#mayStopUs + POLLING_KEPT_US) return;
+    this.#object.detach(POLLING.name);
+    this.#isPollingAttached = false;
+  }
+
+  #end(): void {
+    this.#stop?.();
+    this.#stop = null;
   }
 
   #lookAt(subject: Subject): void {
@@ -316,7 +318,7 @@ class EbpfObserver implements Observer {
   #beginsToPoll(subject: Subject): void {
     if (subject.state === 'asleep') this.#tell(subject, 'awake', this.#clock.nowUs());
     if (!this.#isHeard(subject)) return;
-    subject.traffic = this.#places.get(subject.place, Word.seen);
+    subject.trafficCount = this.#places.get(subject.place, Word.seen);
     subject.changes = this.#places.get(subject.place, Word.changes);
     // It was counted up to the last tick of the kernel; what is missing was polled too, and is counted in its favour.
     this.#judge(subject);
@@ -325,13 +327,13 @@ class EbpfObserver implements Observer {
   }
 
   #setTraffic(subject: Subject, isTold: boolean): void {
-    subject.telling.set(isTold, this.#clock.nowUs());
+    subject.traffic.set(isTold, this.#clock.nowUs());
     this.#places.set(subject.place, Word.notesTraffic, isTold ? 1 : 0);
   }
 
-  #tellTraffic({ telling, place }: Subject, untilUs: number): void {
-    if (!telling.isTold) return;
-    telling.tell(
+  #tellTraffic({ traffic, place }: Subject, untilUs: number): void {
+    if (!traffic.isTold) return;
+    traffic.tell(
       this.#places.momentUs(place, Word.sentNs),
       this.#places.momentUs(place, Word.receivedNs),
       untilUs,
@@ -347,7 +349,7 @@ class EbpfObserver implements Observer {
 
   #lookAtPoller(subject: Subject): void {
     const nowUs = this.#clock.nowUs();
-    if (this.#trafficOf(subject) !== subject.traffic) {
+    if (this.#trafficOf(subject) !== subject.trafficCount) {
       subject.polledUs = POLLED_US;
       return this.#wakesPoller(subject, nowUs);
     }

@@ -43,6 +43,7 @@ interface Calls {
   readonly findMap: Call<Pointer>;
   readonly setMaxEntries: Call<number>;
   readonly mapFd: Call<number>;
+  readonly valueSize: Call<number>;
   readonly findProgram: Call<Pointer>;
   readonly setAutoload: Call<number>;
   readonly findKernelType: Call<number>;
@@ -85,6 +86,7 @@ function bind(): Bound | string {
       findMap: of('void *bpf_object__find_map_by_name(void *object, const char *name)'),
       setMaxEntries: of('int bpf_map__set_max_entries(void *map, uint32_t count)'),
       mapFd: of('int bpf_map__fd(void *map)'),
+      valueSize: of('uint32_t bpf_map__value_size(void *map)'),
       findProgram: of('void *bpf_object__find_program_by_name(void *object, const char *name)'),
       setAutoload: of('int bpf_program__set_autoload(void *program, bool load)'),
       findKernelType: of('int libbpf_find_vmlinux_btf_id(const char *name, int kind)'),
@@ -123,7 +125,7 @@ export class BpfObject {
   readonly #object: Pointer;
   readonly #maps = new Map<string, number>();
   readonly #programs = new Map<string, number>();
-  readonly #links: Pointer[] = [];
+  readonly #links = new Map<string, Pointer>();
   #shared: { readonly address: Pointer; readonly bytes: number } | null = null;
 
   private constructor({ koffi, calls }: Bound, object: Pointer) {
@@ -169,9 +171,16 @@ export class BpfObject {
     for (const name of programs) {
       const link = this.#calls.attach(this.#calls.findProgram(this.#object, name));
       if (link === null) return `${name} does not attach: error ${this.#koffi.errno()}`;
-      this.#links.push(link);
+      this.#links.set(name, link);
     }
     return '';
+  }
+
+  detach(name: string): void {
+    const link = this.#links.get(name);
+    if (link === undefined) return;
+    this.#calls.destroyLink(link);
+    this.#links.delete(name);
   }
 
   /** False where the map is full, or the kernel refuses. */
@@ -194,7 +203,12 @@ export class BpfObject {
   }
 
   /** The entries of an array map that can be mapped, once. What is read there is what the kernel has now. */
-  share(map: string, bytes: number): ArrayBuffer | string {
+  share(map: string, count: number, entryBytes: number): ArrayBuffer | string {
+    const madeBytes = this.#calls.valueSize(this.#calls.findMap(this.#object, map));
+    if (madeBytes !== entryBytes) {
+      return `${map} has entries of ${madeBytes} bytes, not ${entryBytes}: it was compiled of another source; run scripts/bpf.sh`;
+    }
+    const bytes = count * entryBytes;
     const address = this.#calls.mmap(null, bytes, PROT_READ_WRITE, MAP_SHARED, this.#map(map), 0);
     if (address === null || address === MAP_FAILED) return `${map} cannot be mapped: error ${this.#koffi.errno()}`;
     this.#shared = { address, bytes };
@@ -203,7 +217,7 @@ export class BpfObject {
 
   /** Nobody may look at what was shared any more. */
   close(): void {
-    for (const link of this.#links) this.#calls.destroyLink(link);
+    for (const link of this.#links.values()) this.#calls.destroyLink(link);
     if (this.#shared !== null) this.#calls.munmap(this.#shared.address, this.#shared.bytes);
     this.#calls.closeObject(this.#object);
   }
