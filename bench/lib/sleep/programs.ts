@@ -129,14 +129,17 @@ interface Run {
 
 async function addRounds({ samples, workload, observer, subject, other, smoke }: Run): Promise<void> {
   const hows = workload.isTraffic === true ? HOWS : HOWS.slice(0, 2);
+  // The end of a call is seen only while somebody may be stopped.
+  observer.watch(1, other, true);
   for (const round of rounds(5, smoke)) {
     for (const how of inTurns(hows, round)) {
-      observer.watch(0, how === 'of others' ? other : subject);
+      if (how !== 'of others') observer.watch(0, subject);
       observer.tellTraffic(0, how === 'of who is watched, and told of');
       await addCounted(samples, workload, { how, ms: smoke ? 100 : 1000 });
       observer.unwatch(0);
     }
   }
+  observer.unwatch(1);
 }
 
 async function addCounted(
@@ -202,25 +205,30 @@ call = os.getppid
 start = time.monotonic_ns()
 for _ in range(${turns}): ${'call();'.repeat(CALLS_PER_TURN)}
 print((time.monotonic_ns() - start) / ${turns * CALLS_PER_TURN})`;
-const CALLS = ['with no programs', 'with programs, of others', 'with programs, of who is watched'] as const;
+const CALLS = ['nothing attached', 'somebody watched', 'somebody who may be stopped', 'of who may be stopped'] as const;
 
 async function callCosts({ smoke }: { readonly smoke: boolean }): Promise<readonly Figure[]> {
   const samples = new Samples('ns');
-  for (const round of rounds(9, smoke)) {
-    for (const how of inTurns(CALLS, round)) {
-      const observer = how === 'with no programs' ? null : open();
-      if (observer === null && how !== 'with no programs') return [];
-      const child = spawn('python3', ['-c', CALL_SCRIPT(smoke ? 100 : 200_000)], {
-        stdio: ['pipe', 'pipe', 'inherit'],
-      });
-      if (how === 'with programs, of who is watched') {
-        observer?.watch(0, { cgroup: null, processIds: () => [child.pid!] });
+  const other = await Subject.start(IDLE_SCRIPT);
+  if (other === null) return [];
+  try {
+    for (const round of rounds(9, smoke)) {
+      for (const how of inTurns(CALLS, round)) {
+        const observer = how === 'nothing attached' ? null : open();
+        if (observer === null && how !== 'nothing attached') return [];
+        const child = spawn('python3', ['-c', CALL_SCRIPT(smoke ? 100 : 100_000)], {
+          stdio: ['pipe', 'pipe', 'inherit'],
+        });
+        const own = { cgroup: null, processIds: () => [child.pid!] };
+        observer?.watch(0, how === 'of who may be stopped' ? own : other, how !== 'somebody watched');
+        child.stdin.write('x');
+        samples.add(`an empty system call, ${how}`, Number(await firstLine(child)));
+        if (child.exitCode === null) await once(child, 'exit');
+        observer?.close();
       }
-      child.stdin.write('x');
-      samples.add(`an empty system call, ${how}`, Number(await firstLine(child)));
-      if (child.exitCode === null) await once(child, 'exit');
-      observer?.close();
     }
+  } finally {
+    await other.stop();
   }
   const [plain, ...others] = CALLS.map((how) => samples.figure(`an empty system call, ${how}`));
   return plain === undefined ? [] : [plain, ...others.map((figure) => compare(figure, plain))];
