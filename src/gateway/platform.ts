@@ -2,7 +2,7 @@
 import type { UserError } from '../base/errors.ts';
 import type { ChainProgress, FunctionVersion, Store } from '../store/store.ts';
 import type { LogStore } from '../store/logs.ts';
-import type { WakerKind } from '../workflow/machine/sleep-plan.ts';
+import type { WakerKind } from '../workflow/sleep-plans.ts';
 import type { CopyState, InvocationRecord, ProvisionedState } from '../worker/agent/contract.ts';
 import type { Admission } from './admission.ts';
 import type { FunctionUse, Overview } from './overview.ts';

@@ -2,7 +2,7 @@
 import type { UserError } from '../../base/errors.ts';
 import type { Isolation } from '../../store/settings.ts';
 import type { FunctionVersion } from '../../store/store.ts';
-import type { WakerKind } from '../../workflow/machine/sleep-plan.ts';
+import type { WakerKind } from '../../workflow/sleep-plans.ts';
 
 /** The right of one invocation to its cores, as the scheduler granted it. It is named by the lowest of them, its lead. */
 export interface Lease {

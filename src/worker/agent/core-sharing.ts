@@ -91,8 +91,8 @@ export class CoreSharing {
       doors,
       this.#machine,
       {
-        servantOf: events.servantOf,
-        seatOf: events.seatOf,
+        servantOf: (seat) => events.servantOf(seat),
+        seatOf: (slot) => events.seatOf(slot),
         place: () => this.#machine.actions.drain(this.#carryOut),
         changed: () => this.#drain(),
       },

@@ -5,7 +5,7 @@
  */
 import type { FunctionKnowledge } from '../../store/store.ts';
 import type { Log } from '../../telemetry/log.ts';
-import type { WakerKind } from '../../workflow/machine/sleep-plan.ts';
+import type { WakerKind } from '../../workflow/sleep-plans.ts';
 import { Directed, type Program } from '../machine/directed.ts';
 import type { Knowledge } from '../machine/knowledge.ts';
 import { EventKind } from '../machine/rules.ts';

@@ -1,6 +1,6 @@
 /** What an operator says of a function, made ready: which sources count, and the program that is asked at each event. */
 import type { FunctionKnowledge } from '../../store/store.ts';
-import type { WakerKind } from '../../workflow/machine/sleep-plan.ts';
+import type { WakerKind } from '../../workflow/sleep-plans.ts';
 import type { Program } from '../machine/directed.ts';
 import { Source } from '../machine/knowledge.ts';
 import { parseRules, type Rule, RuleTable } from '../machine/rules.ts';
