@@ -29,6 +29,8 @@ export interface InvokeRequest {
    * What is asked for as its result is told: an instance of it may be made while this runs, and the core is given to nobody else before that.
    */
   readonly next?: FunctionVersion;
+  /** What comes after that. In a cluster it is named to the scheduler ahead, so that a worker can be told of it when it is the next. */
+  readonly afterNext?: FunctionVersion;
 }
 
 export type InvokeResult =

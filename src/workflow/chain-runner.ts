@@ -16,7 +16,7 @@ import type {
   StepRecord,
 } from '../gateway/platform.ts';
 import { missingStep, stepNotFound, stepText } from '../store/chains.ts';
-import type { ChainProgress, Store } from '../store/store.ts';
+import type { ChainProgress, FunctionVersion, Store } from '../store/store.ts';
 import type { Counter, Metrics } from '../telemetry/metrics.ts';
 import { chainPlan, type Plan, type PlanAction, PlanRun, type StepOutcome } from './machine/plan.ts';
 import { sleepPlanOf } from './machine/sleep-plan.ts';
@@ -163,11 +163,17 @@ class RunningChain {
     return { goesOn: true, sinceUs: this.#sinceUs, usedUs };
   }
 
-  #next(step: number | null): Pick<InvokeRequest, 'next'> {
-    if (step === null) return {};
+  #next(step: number | null): Pick<InvokeRequest, 'next' | 'afterNext'> {
+    const next = step === null ? null : this.#versionOf(step);
+    if (step === null || next === null) return {};
+    const following = this.#plan.steps[step]!.next;
+    const afterNext = following === null ? null : this.#versionOf(following);
+    return afterNext === null ? { next } : { next, afterNext };
+  }
+
+  #versionOf(step: number): FunctionVersion | null {
     const { functionName, version } = this.#request.chain.steps[step]!;
-    const next = this.#common.store.getVersion(functionName, version);
-    return next === null ? {} : { next };
+    return this.#common.store.getVersion(functionName, version);
   }
 
   #refuse(step: number, error: UserError): void {

@@ -185,11 +185,11 @@ export class ClusterDispatcher implements Dispatch {
       shard: -1,
       line: 0,
       memoryMb: 0,
-      readied: null,
+      following: [],
     };
     this.#pending[number] = pending;
     this.#versions.use(entry);
-    if (request.next !== undefined) this.#ready(pending, request.next);
+    this.#ready(pending);
     if (request.goesOn !== true) this.#line.add(pending);
     this.#begin(pending);
     return () => void this.#withdraw(pending);
@@ -354,13 +354,17 @@ export class ClusterDispatcher implements Dispatch {
     this.#machine.begin(number);
   }
 
-  /** Its own request will say what is wrong with it. */
-  #ready(pending: Pending, next: FunctionVersion): void {
-    const entry = this.#versions.entryOf(next);
-    if (entry instanceof UserError) return;
-    pending.readied = entry;
-    this.#versions.use(entry);
-    this.#machine.ready(pending.number, entry.index);
+  /** What comes next, and after that. Their own requests will say what is wrong with them. */
+  #ready(pending: Pending): void {
+    const { next, afterNext } = pending.request;
+    for (const fn of [next, afterNext]) {
+      const entry = fn === undefined ? null : this.#versions.entryOf(fn);
+      if (entry === null || entry instanceof UserError) return;
+      this.#versions.use(entry);
+      pending.following.push(entry);
+      if (fn === next) this.#machine.ready(pending.number, entry.index);
+      else this.#machine.name(entry.index);
+    }
   }
 
   #assign(worker: number, number: number, index: number, lease: Lease): void {
@@ -476,9 +480,8 @@ export class ClusterDispatcher implements Dispatch {
   }
 
   #freed(number: number): void {
-    const { entry, readied } = this.#pending[number]!;
+    const { entry, following } = this.#pending[number]!;
     this.#pending[number] = null;
-    this.#versions.unuse(entry);
-    if (readied !== null) this.#versions.unuse(readied);
+    for (const each of [entry, ...following]) this.#versions.unuse(each);
   }
 }

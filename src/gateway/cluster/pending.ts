@@ -25,8 +25,8 @@ export interface Pending extends Waiter {
   /** Of the lease that it has: the scheduler's line on which it was granted, and the memory that was. */
   line: number;
   memoryMb: number;
-  /** The version that comes next, while this is not over. */
-  readied: VersionEntry | null;
+  /** The version that comes next, and the one after that; none where none does, or it cannot be used. */
+  readonly following: VersionEntry[];
 }
 
 /** A version in use. */
@@ -46,8 +46,9 @@ export function waitsSinceUs({ request, acceptedUs }: Pending): number {
 
 /** Null: nothing comes next that is known here. */
 export function heldBy(worker: number, { epoch, core, sequence }: ResultFrame, pending: Pending): HeldLease | null {
-  const { entry: before, readied: next, mask, line, memoryMb, assignedUs } = pending;
-  return next === null ? null : { worker, epoch, core, sequence, mask, line, memoryMb, assignedUs, before, next };
+  const { entry: before, following, mask, line, memoryMb, assignedUs } = pending;
+  const [next] = following;
+  return next === undefined ? null : { worker, epoch, core, sequence, mask, line, memoryMb, assignedUs, before, next };
 }
 
 export function notePeer(use: VersionUse, worker: number): void {

@@ -68,6 +68,7 @@ export class ClusterServer {
     this.#setting = setting;
     // After what has come in this turn of the event loop, on all connections.
     shard.onTurn(() => void setImmediate(() => shard.turn()));
+    shard.onTime(() => Math.floor(setting.clock.nowUs() / 1000));
     shard.onClose(
       (line, reason) => this.#close(line, reason),
       (epoch) => this.#renew(epoch),

@@ -46,6 +46,7 @@ export class Intake {
   #onCollected: () => void = () => {};
   #isTurnAsked = false;
   #sweepCount = 0;
+  #hasTime = false;
 
   constructor({ machine, requests, control, queueMax, startSweeps }: Parts) {
     this.#machine = machine;
@@ -95,9 +96,15 @@ export class Intake {
     if (this.#collected.count > 0) this.#askTurn();
   }
 
+  /** In whole ms of the shell's own: those that come again are put in their places by it. Once it was told, sweeps do not count for that any more. */
+  tellTime(nowMs: number): void {
+    this.#hasTime = true;
+    this.#machine.tellTime(nowMs);
+  }
+
   sweep(): void {
     this.#sweepCount++;
-    this.#machine.tellTime(this.#sweepCount * SWEEP_MS);
+    if (!this.#hasTime) this.#machine.tellTime(this.#sweepCount * SWEEP_MS);
     if (this.#sweepCount === this.#startSweeps && this.#collected.count > 0) this.#askTurn();
   }
 

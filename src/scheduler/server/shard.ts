@@ -97,6 +97,8 @@ export class Shard implements ShardPort {
   /** As far as this shard was told. */
   readonly #joinsSeen: Int32Array;
   #onTurn = NOTHING;
+  #nowMs: (() => number) | null = null;
+  #isTimeTold = false;
   #isTurnAsked = false;
   #isSettling = false;
   #lineCount: number;
@@ -130,6 +132,11 @@ export class Shard implements ShardPort {
     this.#onTurn = listener;
   }
 
+  /** Asked once in each turn in which somebody asks for a core; ms of a clock that does not go back. */
+  onTime(nowMs: () => number): void {
+    this.#nowMs = nowMs;
+  }
+
   /** For lines whose nodes have others by now, and for an epoch that has begun. */
   onClose(line: (line: number, reason: CloseReason) => void, renew: (epoch: number) => void): void {
     this.#onClose = line;
@@ -148,6 +155,7 @@ export class Shard implements ShardPort {
   /** The end of a turn in which something was collected, or may be of use to other shards. */
   turn(): void {
     this.#isTurnAsked = false;
+    this.#isTimeTold = false;
     this.intake.turn();
     this.settle();
     while (this.#isShared) {
@@ -404,6 +412,7 @@ export class Shard implements ShardPort {
         return versions.wasGiven(version);
       },
       request: (number, version, asking = FRESH) => {
+        this.#tellTime();
         const isTaken = leasing.request(gateway, number, version, asking);
         this.settle();
         return isTaken;
@@ -452,6 +461,14 @@ export class Shard implements ShardPort {
     this.#isSettling = true;
     this.#hearControl();
     this.#isSettling = false;
+  }
+
+  /** At the first request of a turn: later ones came within it. */
+  #tellTime(): void {
+    if (this.#isTimeTold || this.#nowMs === null) return;
+    this.#isTimeTold = true;
+    this.intake.tellTime(this.#nowMs());
+    this.#askTurn();
   }
 
   #askTurn(): void {

@@ -109,6 +109,11 @@ export class GatewayMachine {
   /** Before `begin`: what is to be readied while it runs. */
   ready(number: number, version: number): void {
     this.#table.readied[number] = version;
+    this.name(version);
+  }
+
+  /** It will be needed. */
+  name(version: number): void {
     if (this.#scheduler.isOpen) this.#names.need(version);
   }
 
