@@ -28,6 +28,7 @@ const LOADED = [
   'on_send',
   'on_input',
   'seed',
+  'unseed',
 ] as const;
 type Program = (typeof LOADED)[number];
 

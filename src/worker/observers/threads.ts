@@ -47,9 +47,14 @@ export class Thread {
 
   /** Running, waiting for a CPU, or for a disk. */
   isRunnable(): boolean {
-    const text = this.#readStat();
-    const state = text.charAt(text.lastIndexOf(')') + 2);
+    const { state } = this;
     return state === 'R' || state === 'D';
+  }
+
+  /** A letter of the kernel's; '' where it is gone. */
+  get state(): string {
+    const text = this.#readStat();
+    return text.charAt(text.lastIndexOf(')') + 2);
   }
 
   /** Keeps its last value when it has ended. */
@@ -97,6 +102,14 @@ export function runnableThreads(proc: Proc, watched: Watched): readonly number[]
   });
   list.close();
   return ids;
+}
+
+/** It is gone, or only its parent has not heard of it. */
+export function hasEnded(proc: Proc, id: number): boolean {
+  const thread = new Thread(proc, id);
+  const { state } = thread;
+  thread.close();
+  return state === '' || state === 'Z' || state === 'X';
 }
 
 /** The number that begins at an index; 0 where none does. */

@@ -28,7 +28,7 @@ import type { Finding } from '../../sandbox/contract.ts';
 import type { Observer, ObserverEvents, Watched } from '../contract.ts';
 import { openCpuTime } from '../cpu-time.ts';
 import { openProc, type Proc } from '../proc.ts';
-import { runnableThreads } from '../threads.ts';
+import { hasEnded, runnableThreads } from '../threads.ts';
 import { PLACE_BYTES, Places, Word } from './places.ts';
 import type { Subject } from './subject.ts';
 import { Traffic } from './traffic.ts';
@@ -197,7 +197,10 @@ class EbpfObserver implements Observer {
     this.#setTraffic(subject, false);
     this.#letBe(subject);
     if (subject.key !== null) this.#object.remove('cgroups', subject.key);
-    else for (const id of subject.watched.processIds()) this.#object.remove('processes', words(id));
+    for (const id of subject.processes) this.#object.remove('processes', words(id));
+    // What those have begotten was added in the kernel, which forgets it when it ends.
+    if (subject.key === null)
+      for (const id of subject.watched.processIds()) this.#object.remove('processes', words(id));
     this.#places.set(subject.place, Word.number, 0);
     this.#free.push(subject.place);
     subject.cpu.close();
@@ -226,11 +229,13 @@ class EbpfObserver implements Observer {
     const value = words(place, this.#watchCount);
     const { cgroup } = watched;
     const key = cgroup === null ? null : cgroupKey(cgroup);
-    if (key === null) this.#addProcesses(watched, value);
-    else this.#object.update('cgroups', key, value);
+    const processes = key === null ? this.#addProcesses(watched, value) : [];
+    if (key !== null) this.#object.update('cgroups', key, value);
     // Those that run already make no event until they stop.
     for (const id of runnableThreads(this.#proc, watched)) {
-      this.#object.run('seed', words(id, place, this.#watchCount));
+      const seed = words(id, place, this.#watchCount);
+      this.#object.run('seed', seed);
+      if (hasEnded(this.#proc, id)) this.#object.run('unseed', seed);
     }
     const cpu = openCpuTime(this.#proc, watched);
     const told = {
@@ -251,11 +256,11 @@ class EbpfObserver implements Observer {
       polledUs: POLLED_US,
     };
     const traffic = new Traffic(slot, this.#events);
-    this.#subjects.set(slot, { slot, place, cpu, key, traffic, ...told, ...polling });
+    this.#subjects.set(slot, { slot, place, cpu, key, processes, traffic, ...told, ...polling });
   }
 
   /** Children of those that are known are added in the kernel. What was begotten while we looked is seen by looking again. */
-  #addProcesses(watched: Watched, value: Uint8Array): void {
+  #addProcesses(watched: Watched, value: Uint8Array): Iterable<number> {
     const known = new Set<number>();
     for (let count = -1; count < known.size;) {
       count = known.size;
@@ -265,6 +270,7 @@ class EbpfObserver implements Observer {
         this.#object.update('processes', words(id), value);
       }
     }
+    return known;
   }
 
   #resume(subject: Subject, mayStop: boolean): void {

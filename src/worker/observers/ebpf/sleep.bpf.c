@@ -10,7 +10,8 @@
  * - `threads` has what is known of each. Switches and wake-ups of one thread come one after the other (the kernel holds its
  *   locks), so only the counts are atomic. Where a thread begins to exit no lock is held, and it may sleep and wake after
  *   that: it has ended when it leaves its CPU for the last time.
- * - Threads that could run before they were watched make no event. `seed` is told of them.
+ * - Threads that could run before they were watched make no event. `seed` is told of them, and `unseed` of those that have
+ *   ended meanwhile.
  * - Polling: calls that ask for input and come back with nothing, one soon after the other, by the only thread that can
  *   run. The time between two of them is time polled; a run of it ends with input, with something sent, and with time in
  *   which nothing was asked. They are seen where system calls end, which puts each call of each process of the machine on
@@ -376,8 +377,20 @@ int seed(struct seed *seed) {
   __u32 id = seed->thread;
   struct thread *known = bpf_map_lookup_elem(&threads, &id);
   if (known && known->watch.number == seed->watch.number) return 0;
-  struct watch watch = seed->watch;
-  runs(id, &watch);
+  /* Of an earlier watch: nothing has been heard since this one began. */
+  if (known) bpf_map_delete_elem(&threads, &id);
+  struct thread thread = {.watch = seed->watch, .runnable = 1};
+  if (bpf_map_update_elem(&threads, &id, &thread, BPF_NOEXIST)) return 0;
+  add(&thread.watch, ONE_CHANGE + 1);
+  return 0;
+}
+
+/* It had ended before it was seeded, or just after: nobody else takes it back. */
+SEC("syscall")
+int unseed(struct seed *seed) {
+  __u32 id = seed->thread;
+  struct thread *known = bpf_map_lookup_elem(&threads, &id);
+  if (known && known->watch.number == seed->watch.number) ends(id);
   return 0;
 }
 

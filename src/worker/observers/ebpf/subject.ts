@@ -9,6 +9,8 @@ export interface Subject {
   readonly cpu: CpuTime;
   /** Of its cgroup in the kernel's map; null where it is found by its processes. */
   readonly key: Uint8Array | null;
+  /** That were there when the watch began, where it is found by them. */
+  readonly processes: Iterable<number>;
   readonly watched: Watched;
   mayStop: boolean;
   readonly traffic: Traffic;
