@@ -33,7 +33,7 @@ export const control = {
 export const CONTROLLER = -1;
 export const STEP_MAX = 4096;
 export const TRACE_STRIDE = 4;
-export const CORE_MAX = 64;
+export const CORE_MAX = 128;
 
 export interface Controls {
   readonly control: Int32Array<SharedArrayBuffer>;
@@ -75,11 +75,14 @@ export type Action =
 export interface Case {
   readonly name: string;
   readonly shardCount: number;
-  readonly workers: readonly (readonly [coreCount: number, memoryMb: number])[];
+  /** Extra seats are closed at first: the first of the first worker, where that has no more than 32 cores, is 32. */
+  readonly workers: readonly (readonly [coreCount: number, memoryMb: number, extraSeatCount?: number])[];
   /** Memory of each version; all are of function 0. */
   readonly versions: readonly number[];
   /** Cores of each version; 1, where nothing is said. */
   readonly coreCounts?: readonly number[];
+  /** Versions that have no extra seats. */
+  readonly dedicated?: readonly number[];
   readonly overtakeMax?: number;
   /** One after the other. */
   readonly setup: readonly (readonly [shard: number, action: Action])[];

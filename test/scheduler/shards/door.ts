@@ -29,6 +29,7 @@ export class Door {
       leases: this.#wrap(memory.leases),
       masks: this.#wrap(memory.masks),
       rooms: this.#wrap(memory.rooms),
+      extraRooms: this.#wrap(memory.extraRooms),
       functions: this.#wrap(memory.functions),
       globals: this.#wrap(memory.globals),
       flags: this.#wrap(memory.flags),

@@ -51,9 +51,13 @@ class Player {
     const limits = limitsOf(theCase);
     this.#memory = makeMemory(limits, theCase.shardCount);
     const machine = new Scheduler(limits, { memory: this.#memory, shard: 0 });
-    for (const [coreCount, memoryMb] of theCase.workers) machine.addWorker(coreCount, memoryMb);
+    for (const [coreCount, memoryMb, extras = 0] of theCase.workers)
+      machine.addWorker(coreCount, memoryMb, false, extras);
     theCase.versions.forEach((memoryMb, version) =>
-      machine.setVersion(version, 0, memoryMb, { coreCount: theCase.coreCounts?.[version] }),
+      machine.setVersion(version, 0, memoryMb, {
+        coreCount: theCase.coreCounts?.[version],
+        isDedicated: theCase.dedicated?.includes(version),
+      }),
     );
     const { shards, ...rest } = this.#memory;
     const arrays = [...Object.values(rest), ...shards.flatMap(({ counters: _, ...own }) => Object.values(own))];

@@ -3,11 +3,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CASES, MUTANTS } from './cases.ts';
 import { enumerate } from './enumerate.ts';
+import { EXTRA_CASES, EXTRA_MUTANTS } from './extra-cases.ts';
 
 /** More of them, one by one: minutes instead of seconds. */
 const MORE_SWITCHES = Number(process.env['PERCH_MORE_SWITCHES'] ?? 0);
 
-for (const small of CASES) {
+for (const small of [...CASES, ...EXTRA_CASES]) {
   const theCase = { ...small, switchMax: small.switchMax + MORE_SWITCHES };
   test(`all orders, ${theCase.switchMax} switches: ${theCase.name}`, async (t) => {
     const { scheduleCount, problem } = await enumerate(theCase);
@@ -16,9 +17,9 @@ for (const small of CASES) {
   });
 }
 
-for (const mutant of MUTANTS) {
+for (const mutant of [...MUTANTS, ...EXTRA_MUTANTS]) {
   test(`found: ${mutant.name}`, async (t) => {
-    const theCase = CASES.find(({ name }) => name === mutant.foundBy)!;
+    const theCase = [...CASES, ...EXTRA_CASES].find(({ name }) => name === mutant.foundBy)!;
     const { scheduleCount, problem } = await enumerate({ ...theCase, switchMax: theCase.switchMax + 1 }, mutant);
     t.diagnostic(`${scheduleCount} schedules: ${problem ?? 'nothing'}`);
     assert.notEqual(problem, null, 'the mutant passes');

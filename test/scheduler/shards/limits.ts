@@ -3,7 +3,8 @@ import type { Case } from './control.ts';
 
 /** As small as can be. */
 export function limitsOf(theCase: Case): SchedulerLimits {
-  const wordCount = theCase.workers.reduce((sum, [coreCount]) => sum + Math.ceil(coreCount / 32), 0);
+  const words = theCase.workers.map(([cores, _, extras = 0]) => Math.ceil(cores / 32) + Math.ceil(extras / 32));
+  const wordCount = words.reduce((sum, each) => sum + each, 0);
   return {
     epoch: 1,
     coreCountMax: wordCount * 32,

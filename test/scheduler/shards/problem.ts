@@ -16,6 +16,7 @@ export function problemOf(limits: SchedulerLimits, memory: SharedMemory, seen: S
   return (
     problemOfCores(machine, seen.running) ??
     problemOfWorkers(machine) ??
+    problemOfExtras(machine) ??
     problemOfFunctions(machine) ??
     problemOfWaiting(machine, seen.waitingMax)
   );
@@ -54,6 +55,24 @@ function problemOfWorkers({ cores, leases, workers, versions, summary, rooms }: 
   return summary.agrees() ? null : 'a node of the summary is not the greatest of its children';
 }
 
+/** The summary of extra seats says what is there, and nobody is on one who must not be. */
+function problemOfExtras({ cores, leases, workers, versions, extras, rooms }: Scheduler): string | null {
+  for (let worker = 0; worker < workers.count; worker++) {
+    const home = workers.homeOf(worker);
+    const room = rooms.ofExtras(home);
+    if (extras.room(home) !== room)
+      return `worker ${worker} has room ${room} on extra seats, their summary says ${extras.room(home)}`;
+    if (!cores.hasExtrasAt(home)) continue;
+    for (let seat = cores.firstExtra(home); seat < cores.endOf(home); seat++) {
+      if (!leases.isLeased(seat)) continue;
+      const version = leases.version(seat);
+      if (!leases.isLead(seat) || versions.coreCount(version) > 1 || versions.isDedicated(version))
+        return `extra seat ${seat} is leased to version ${version}, which has cores only`;
+    }
+  }
+  return extras.agrees() ? null : 'a node of the summary of extra seats is not the greatest of its children';
+}
+
 function problemOfFunctions({ cores, leases, versions, functions, limits, memory }: Scheduler): string | null {
   const ofVersion = new Int32Array(limits.versionCountMax);
   for (let core = 0; core < cores.coreCountMax; core++) if (leases.isLead(core)) ofVersion[leases.version(core)]! += 1;
@@ -83,10 +102,10 @@ function problemOfWaiting(machine: Scheduler, waitingMax: number): string | null
       for (let worker = 0; worker < workers.count && count > 0; worker++) {
         const home = workers.homeOf(worker);
         if (home === overtaking.homeKept) continue;
-        if (
-          cores.mostIdleCount(home) >= versions.coreCount(version) &&
-          workers.free(home) >= versions.memoryMb(version)
-        )
+        const isIdle =
+          cores.mostIdleCount(home) >= versions.coreCount(version) ||
+          (!versions.isDedicated(version) && cores.hasIdleExtra(home));
+        if (isIdle && workers.free(home) >= versions.memoryMb(version))
           return `a request of version ${version} waits at shard ${shard}, and worker ${worker} could serve it`;
       }
     }
