@@ -178,4 +178,6 @@ export const LIMITS = {
   frameTextBytesMax: 16 * 1024,
   /** A function version as JSON, in a frame. */
   frameVersionBytesMax: 64 * 1024,
+  /** What an operator says of a function as JSON, in a frame: what the API takes, and a name. */
+  frameKnowledgeBytesMax: 72 * 1024,
 } as const;

@@ -177,11 +177,18 @@ export function setTags(
 
 export function setKnowledge(
   before: FunctionState | undefined,
-  functionName: string,
-  knowledge: FunctionKnowledge | null,
+  { functionName, knowledge }: { readonly functionName: string; readonly knowledge: FunctionKnowledge | null },
+  nowMs: number,
 ): FunctionState | UserError {
   if (!before) return notFound(functionName);
-  return { ...before, record: { ...before.record, knowledge } };
+  // Whoever hears of it on several ways takes the latest.
+  const knowledgeMs = Math.max(nowMs, knowledgeMsOf(before.record) + 1);
+  return { ...before, record: { ...before.record, knowledge, knowledgeMs } };
+}
+
+/** Since when what is said of the function is as it is. */
+export function knowledgeMsOf({ createdMs, knowledgeMs }: FunctionRecord): number {
+  return knowledgeMs ?? createdMs;
 }
 
 function provisionedSum(record: FunctionRecord): number {

@@ -104,6 +104,8 @@ export interface FunctionRecord {
   readonly provisioned: Readonly<Record<string, Provisioned>>;
   /** Of all its versions; absent or null where nothing is said. */
   readonly knowledge?: FunctionKnowledge | null;
+  /** When that was said or taken back; later with each time. Absent: it never was. */
+  readonly knowledgeMs?: number;
 }
 
 /** Immutable, like a published version of a function. */

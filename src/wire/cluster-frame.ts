@@ -1,6 +1,6 @@
 /**
  * Frames between the nodes of a cluster: scheduler, gateways, workers. docs/WIRE.md draws each, and says who sends it when.
- * Little-endian. Each kind has one size, a multiple of 16 bytes; three kinds say their length, and are filled up with zeros
+ * Little-endian. Each kind has one size, a multiple of 16 bytes; four kinds say their length, and are filled up with zeros
  * to a multiple of 16. What a frame does not use is zero, and checked: what is read is written again as the same bytes.
  *
  *   ┌───────┬───────┬─────────┬───────┬───────┐┌───────┬─────────┬───────┬
@@ -54,11 +54,12 @@ export const ClusterKind = {
   fenced: 55,
   provisioned: 56,
   heldCores: 57,
-  // Between gateways and workers; the first three say their length.
+  // Between gateways and workers; all but LET_GO say their length.
   assign: 64,
   result: 65,
   setVersion: 66,
   letGo: 67,
+  knowledge: 68,
 } as const;
 export type ClusterKind = (typeof ClusterKind)[keyof typeof ClusterKind];
 
@@ -79,6 +80,7 @@ const HELLO_BYTES = 48 + NODE_NAME_BYTES_MAX + HOST_BYTES_MAX;
 export const ASSIGN_FIXED_BYTES = 96;
 export const RESULT_FIXED_BYTES = 80;
 export const SET_VERSION_FIXED_BYTES = 32;
+export const KNOWLEDGE_FIXED_BYTES = 16;
 
 /** Bytes by kind; 0: no such kind; below 0: says its length, and has at least so many. */
 export const FRAME_BYTES: Int16Array = frameBytes();
@@ -97,6 +99,7 @@ function frameBytes(): Int16Array {
   bytes[ClusterKind.assign] = -ASSIGN_FIXED_BYTES;
   bytes[ClusterKind.result] = -RESULT_FIXED_BYTES;
   bytes[ClusterKind.setVersion] = -SET_VERSION_FIXED_BYTES;
+  bytes[ClusterKind.knowledge] = -KNOWLEDGE_FIXED_BYTES;
   return bytes;
 }
 

@@ -100,6 +100,7 @@ const GOLDEN: Readonly<Record<string, readonly [object, string]>> = {
     { version: 0x0102, epoch: LEASE.epoch, key: KEY, payload: Buffer.from('{}') },
     `42 00 0201 22000000 3d4c5b6a 00000000 ${KEY} ${hex('{}')} ${zeros(14)}`,
   ],
+  knowledge: [{ payload: Buffer.from('{}') }, `44 00 0000 12000000 ${zeros(8)} ${hex('{}')} ${zeros(14)}`],
   letGo: [LEASE, '43 00 0000 03020100 3d4c5b6a 0d0c0b0a'],
 };
 

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { LIMITS } from '../../src/base/limits.ts';
 import { type CloseReason, ClusterKind, FRAME_BYTES, reasonName, Role } from '../../src/wire/cluster-frame.ts';
-import { AssignFrame, ResultFrame, SetVersionFrame } from '../../src/wire/cluster/body-frames.ts';
+import { AssignFrame, KnowledgeFrame, ResultFrame, SetVersionFrame } from '../../src/wire/cluster/body-frames.ts';
 import { GrantCoresFrame, HeldCoresFrame } from '../../src/wire/cluster/cores-frames.ts';
 import { FrameDecoder } from '../../src/wire/cluster/decoder.ts';
 import {
@@ -233,6 +233,11 @@ export const SPECS: Readonly<Record<string, Spec>> = {
       key,
       payload: payload.filter(({ length }) => length <= LIMITS.frameVersionBytesMax),
     },
+  },
+  knowledge: {
+    ways: [GW],
+    create: () => new KnowledgeFrame(),
+    fields: { payload: payload.filter(({ length }) => length <= LIMITS.frameKnowledgeBytesMax) },
   },
   letGo: { ways: [GW], create: () => new LeaseFrame(ClusterKind.letGo), fields: lease },
 };

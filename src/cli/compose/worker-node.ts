@@ -26,6 +26,7 @@ import { ZipShelf } from '../../worker/code/zip-shelf.ts';
 import { describe } from '../../worker/node/describe.ts';
 import { WorkerHttp } from '../../worker/node/http.ts';
 import { localAddressTowards } from '../../worker/node/local-address.ts';
+import { KnowledgeBook } from '../../worker/node/knowledge-book.ts';
 import type { Described } from '../../worker/node/ports.ts';
 import { describeFromStore } from '../../worker/node/version-source.ts';
 import { WorkerNode } from '../../worker/node/worker-node.ts';
@@ -79,7 +80,7 @@ async function open(options: WorkerNodeOptions, closers: Closers): Promise<Omit<
   const metrics = new Metrics();
   const parts = await openParts(options, closers, metrics);
   const describes = describer(options, parts.source);
-  const { node, agent } = makeNode(options, { ...parts, metrics, describes });
+  const { node, agent, knowledge } = makeNode(options, { ...parts, metrics, describes });
 
   let host = options.advertise ?? options.listen.host;
   const findHost = async (): Promise<void> => void (host = await advertisedHost(options));
@@ -103,6 +104,7 @@ async function open(options: WorkerNodeOptions, closers: Closers): Promise<Omit<
       log,
       connect: () => connectNode(dialling, options.scheduler, 'frames'),
       describe: describes,
+      knowledge,
       refused: nodeMetrics(node, metrics),
     },
   );
@@ -215,15 +217,22 @@ function describer(options: WorkerNodeOptions, source: RemoteCodeSource): Descri
 function makeNode(
   options: WorkerNodeOptions,
   parts: Parts & { metrics: Metrics; describes: Describe },
-): { node: WorkerNode; agent: Agent } {
+): { node: WorkerNode; agent: Agent; knowledge: KnowledgeBook } {
   const { store, describes } = parts;
+  const knowledge = new KnowledgeBook();
   const coreCount = options.topology.cores.length;
   const extraSeatCount = extraSeatCountOf(options.sharing, coreCount);
   const node: WorkerNode = new WorkerNode(
     { coreCount, extraSeatCount, versionCountMax: LIMITS.functionVersionCountMax },
     {
-      setVersion: (number, { fn, isolation }) => agent.setVersion({ versionIndex: number, fn, isolation }),
-      dropVersion: (number) => agent.dropVersion(number),
+      setVersion: (number, { fn, isolation }) => {
+        knowledge.use(number, fn.functionName);
+        agent.setVersion({ versionIndex: number, fn, isolation });
+      },
+      dropVersion: (number) => {
+        agent.dropVersion(number);
+        knowledge.unuse(number);
+      },
       provision: (number, count) => agent.provision(number, count),
       want: (number, count) => agent.want(number, count),
       provisionedState: (number) => agent.provisionedState(number),
@@ -235,7 +244,7 @@ function makeNode(
   const account = { ...DEFAULT_ACCOUNT, region: options.region };
   const agent: Agent = makeAgent(
     options,
-    { ...parts, account },
+    { ...parts, account, knowledge },
     {
       released: (core, sequence, warm) => node.released(core, sequence, warm),
       warmed: (number) => node.warmed(number),
@@ -245,7 +254,7 @@ function makeNode(
       closeSeat: (seat) => node.setOpen(seat, false),
     },
   );
-  return { node, agent };
+  return { node, agent, knowledge };
 }
 
 const REFUSED: Readonly<Record<UnstartedWhy, string>> = {

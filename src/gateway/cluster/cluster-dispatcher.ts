@@ -28,7 +28,7 @@ import { GatewayCounters, gatewayGauges } from './gateway-metrics.ts';
 import { type HeldLease, mayTakeOver } from './handing-on.ts';
 import { GatewayMachine } from './machine/gateway-machine.ts';
 import type { Lease, RequestRefusal } from './machine/ports.ts';
-import { heldBy, lostOf, notePeer, type Pending, type VersionUse, waitsSinceUs } from './pending.ts';
+import { heldBy, knowledgeOf, lostOf, notePeer, type Pending, type VersionUse, waitsSinceUs } from './pending.ts';
 import { notStartedError, resultOf } from './results.ts';
 import { SchedulerLine, type VersionName } from './scheduler-line.ts';
 import type { GatewayNodeDoors, GatewayNodeSetting } from './setting.ts';
@@ -105,6 +105,10 @@ export class ClusterDispatcher implements Dispatch {
       },
     );
     this.#versions = this.#makeVersions();
+    doors.store.onChange((functionName) => {
+      const said = knowledgeOf(doors.store, functionName);
+      if (said !== null) this.#workers.changeKnowledge(said);
+    });
     gatewayGauges(this.#machine, metrics);
   }
 
@@ -329,6 +333,8 @@ export class ClusterDispatcher implements Dispatch {
     const addresses = peers.map((peer) => this.#workers.addressOf(peer)).filter((address) => address !== '');
     const payload = encodeVersion({ fn: entry.fn, isolation: entry.isolation, peers: addresses });
     this.#workers.setVersion(worker, { version: named.index, epoch: named.epoch, key, payload });
+    const said = knowledgeOf(this.#doors.store, entry.fn.functionName);
+    if (said !== null) this.#workers.tellKnowledge(worker, said);
   }
 
   #provisioned(version: number, { second, third, flag }: CountFrame): void {

@@ -1,5 +1,8 @@
 /** What a gateway of a cluster knows of a request, and of a version in use. */
 import { LIMITS } from '../../base/limits.ts';
+import type { KnowledgeBody } from '../../cluster/knowledge-body.ts';
+import { knowledgeMsOf } from '../../store/functions.ts';
+import type { Store } from '../../store/store.ts';
 import type { ProvisionedState } from '../../worker/agent/contract.ts';
 import type { ResultFrame } from '../../wire/cluster/body-frames.ts';
 import type { InvokeRequest, InvokeResult } from '../platform.ts';
@@ -57,4 +60,11 @@ export function notePeer(use: VersionUse, worker: number): void {
 
 export function lostOf(pending: Pending, what: string, nowUs: number): InvokeResult {
   return lostResult({ ...pending, requestId: pending.request.requestId }, what, nowUs);
+}
+
+/** What an operator says of a function; null: there is no such function any more. */
+export function knowledgeOf(store: Pick<Store, 'getFunction'>, functionName: string): KnowledgeBody | null {
+  const record = store.getFunction(functionName);
+  if (record === null) return null;
+  return { functionName, atMs: knowledgeMsOf(record), knowledge: record.knowledge ?? null };
 }

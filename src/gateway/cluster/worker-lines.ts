@@ -1,6 +1,7 @@
 /** The connections to the workers, one each: made when the scheduler tells of one, and again whenever they end. */
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../base/clock.ts';
+import { encodeKnowledge, type KnowledgeBody } from '../../cluster/knowledge-body.ts';
 import { type Address, addressText } from '../../cluster/node/connect.ts';
 import { ClosingLog, type ClosingTexts } from '../../cluster/link/closing-log.ts';
 import { Dialer } from '../../cluster/link/dialer.ts';
@@ -8,7 +9,7 @@ import type { Closing, FrameLink } from '../../cluster/link/link.ts';
 import { DIALER_DELAYS, LINK_LIMITS } from '../../cluster/link/limits.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { CloseReason, ClusterKind, Role } from '../../wire/cluster-frame.ts';
-import { type AssignFrame, type ResultFrame, SetVersionFrame } from '../../wire/cluster/body-frames.ts';
+import { type AssignFrame, KnowledgeFrame, type ResultFrame, SetVersionFrame } from '../../wire/cluster/body-frames.ts';
 import { type Direction, WorkerToGateway } from '../../wire/cluster/directions.ts';
 import { HelloFrame, type WorkerFrame } from '../../wire/cluster/large-frames.ts';
 import { LeaseFrame } from '../../wire/cluster/small-frames.ts';
@@ -40,6 +41,8 @@ interface Line {
   readonly dialer: Dialer;
   readonly log: ClosingLog;
   link: FrameLink | null;
+  /** By function: since when what is said of it is as it was told on this connection. */
+  readonly told: Map<string, number>;
 }
 
 const TEXTS: ClosingTexts = {
@@ -56,6 +59,7 @@ export class WorkerLines {
   readonly #places = new Map<string, Place>();
   readonly #lines: (Line | null)[] = [];
   readonly #setVersion = new SetVersionFrame();
+  readonly #knowledge = new KnowledgeFrame();
   readonly #letGo = new LeaseFrame(ClusterKind.letGo);
 
   constructor(self: Self, doors: WorkerLineDoors, events: WorkerLineEvents) {
@@ -72,7 +76,7 @@ export class WorkerLines {
     const place = this.#places.get(name)!;
     const dialer = this.#dialer(worker, place);
     const log = new ClosingLog(this.#doors, TEXTS, { worker: name, address: addressText(place) });
-    this.#lines[worker] = { place, dialer, log, link: null };
+    this.#lines[worker] = { place, dialer, log, link: null, told: new Map() };
     dialer.start();
   }
 
@@ -113,6 +117,22 @@ export class WorkerLines {
 
   assign(worker: number, frame: AssignFrame): void {
     this.#lines[worker]!.link!.sendBody(frame);
+  }
+
+  /** What is said of a function, to a worker that runs it. Every version of it is followed by that. */
+  tellKnowledge(worker: number, said: KnowledgeBody): void {
+    const line = this.#lines[worker];
+    if (this.versionOf(worker) < 2) return;
+    line!.told.set(said.functionName, said.atMs);
+    line!.link!.sendBody(Object.assign(this.#knowledge, { payload: encodeKnowledge(said) }));
+  }
+
+  /** The same, to all that were told otherwise. */
+  changeKnowledge(said: KnowledgeBody): void {
+    for (const [worker, line] of this.#lines.entries()) {
+      const toldMs = line?.told.get(said.functionName);
+      if (toldMs !== undefined && toldMs !== said.atMs && line!.link !== null) this.tellKnowledge(worker, said);
+    }
   }
 
   /** Of the protocol, on its connection. */
@@ -163,6 +183,7 @@ export class WorkerLines {
     const line = this.#lines[worker];
     if (line?.dialer !== dialer) return;
     line.link = link;
+    line.told.clear();
     line.log.opened();
     this.#events.opened(worker);
   }

@@ -218,7 +218,8 @@ export class EmbeddedStore extends StoreReads implements Store, EnqueuedInvocati
   }
 
   setKnowledge(functionName: string, knowledge: FunctionKnowledge | null): Promise<UserError | null> {
-    return this.#changeState(functionName, (before) => setKnowledge(before, functionName, knowledge));
+    const nowMs = this.#parts.clock.wallMs();
+    return this.#changeState(functionName, (before) => setKnowledge(before, { functionName, knowledge }, nowMs));
   }
 
   // Layers

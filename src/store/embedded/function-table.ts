@@ -128,8 +128,8 @@ function difference(name: string, before: FunctionState | undefined, after: Func
 }
 
 function bodyOf(state: FunctionState): FunctionBody {
-  const { createdMs, tags, reservedConcurrency, provisioned, knowledge } = state.record;
-  const said = knowledge ? { knowledge } : {};
+  const { createdMs, tags, reservedConcurrency, provisioned, knowledge, knowledgeMs } = state.record;
+  const said = { ...(knowledge ? { knowledge } : {}), ...(knowledgeMs === undefined ? {} : { knowledgeMs }) };
   return { createdMs, tags, reservedConcurrency, provisioned, ...said, publishedAs: state.publishedAs };
 }
 

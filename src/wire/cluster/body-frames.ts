@@ -11,6 +11,7 @@ import {
   ASSIGN_FIXED_BYTES,
   ClusterKind,
   KEY_BYTES,
+  KNOWLEDGE_FIXED_BYTES,
   padded,
   REQUEST_ID_BYTES,
   RESULT_FIXED_BYTES,
@@ -20,13 +21,18 @@ import type { Span } from './span.ts';
 
 const EMPTY: Buffer = Buffer.alloc(0);
 
-export type BodyKind = typeof ClusterKind.assign | typeof ClusterKind.result | typeof ClusterKind.setVersion;
+export type BodyKind =
+  | typeof ClusterKind.assign
+  | typeof ClusterKind.result
+  | typeof ClusterKind.setVersion
+  | typeof ClusterKind.knowledge;
 
 /** The most that `bytes` may be. */
 export const BODY_BYTES_MAX: Readonly<Record<BodyKind, number>> = {
   [ClusterKind.assign]: ASSIGN_FIXED_BYTES + 3 * LIMITS.frameTextBytesMax + LIMITS.payloadBytesMax,
   [ClusterKind.result]: RESULT_FIXED_BYTES + LIMITS.frameTextBytesMax + LIMITS.responseBytesMax,
   [ClusterKind.setVersion]: SET_VERSION_FIXED_BYTES + LIMITS.frameVersionBytesMax,
+  [ClusterKind.knowledge]: KNOWLEDGE_FIXED_BYTES + LIMITS.frameKnowledgeBytesMax,
 };
 
 // Flags of ASSIGN; all but the first from version 2 on.
@@ -329,6 +335,37 @@ export class SetVersionFrame {
     this.key = span.key(at + 16, KEY_BYTES);
     if (view.getUint8(at + 1) !== 0 || view.getInt32(at + 12, true) !== 0 || !isPadded(span, at, end)) return false;
     this.payload = span.bytes.subarray(at + SET_VERSION_FIXED_BYTES, end);
+    return true;
+  }
+}
+
+/**
+ *   0        1                   4         8                       16
+ *   ┌────────┬───────────────────┬─────────┬────────────────────────┬─────────────────┐
+ *   │ kind   │ 0                 │ bytes   │ 0                      │ JSON │ zeros    │
+ *   │ u8     │                   │ u32     │                        │                 │
+ *   └────────┴───────────────────┴─────────┴────────────────────────┴─────────────────┘
+ */
+export class KnowledgeFrame {
+  readonly kind = ClusterKind.knowledge;
+  /** What an operator says of a function, as JSON. */
+  payload: Buffer = EMPTY;
+
+  get headBytes(): number {
+    return KNOWLEDGE_FIXED_BYTES;
+  }
+
+  /** All but the payload. */
+  write({ view }: Span, at: number): void {
+    view.setUint32(at, this.kind, true);
+    view.setUint32(at + 4, KNOWLEDGE_FIXED_BYTES + this.payload.length, true);
+    view.setFloat64(at + 8, 0, true);
+  }
+
+  read(span: Span, at: number): boolean {
+    const end = at + span.view.getUint32(at + 4, true);
+    if (!span.isZero(at + 1, at + 4) || !span.isZero(at + 8, at + 16) || !isPadded(span, at, end)) return false;
+    this.payload = span.bytes.subarray(at + KNOWLEDGE_FIXED_BYTES, end);
     return true;
   }
 }

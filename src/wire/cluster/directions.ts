@@ -3,7 +3,7 @@
  * handed to. What a direction has no frame for is out of role.
  */
 import { ClusterKind, KIND_END, Role } from '../cluster-frame.ts';
-import { AssignFrame, ResultFrame, SetVersionFrame } from './body-frames.ts';
+import { AssignFrame, KnowledgeFrame, ResultFrame, SetVersionFrame } from './body-frames.ts';
 import { GrantCoresFrame, HeldCoresFrame } from './cores-frames.ts';
 import { ConcurrencyFrame, DropVersionFrame, NameVersionFrame, WorkerFrame } from './large-frames.ts';
 import { CountFrame, GrantFrame, LeaseFrame, RequestFrame } from './small-frames.ts';
@@ -73,6 +73,7 @@ export interface WorkerFromGateway {
   assign(frame: AssignFrame): void;
   setVersion(frame: SetVersionFrame): void;
   letGo(frame: LeaseFrame): void;
+  knowledge(frame: KnowledgeFrame): void;
 }
 
 export interface GatewayFromWorker {
@@ -261,6 +262,7 @@ export class GatewayToWorker implements Direction {
   readonly #assign = new AssignFrame();
   readonly #setVersion = new SetVersionFrame();
   readonly #letGo = new LeaseFrame(KIND.letGo);
+  readonly #knowledge = new KnowledgeFrame();
 
   constructor(to: WorkerFromGateway) {
     this.#to = to;
@@ -268,13 +270,21 @@ export class GatewayToWorker implements Direction {
       [KIND.assign, this.#assign],
       [KIND.setVersion, this.#setVersion],
       [KIND.letGo, this.#letGo],
+      [KIND.knowledge, this.#knowledge],
     ]);
   }
 
   deliver(kind: number): void {
-    if (kind === KIND.assign) this.#to.assign(this.#assign);
-    else if (kind === KIND.letGo) this.#to.letGo(this.#letGo);
-    else this.#to.setVersion(this.#setVersion);
+    switch (kind) {
+      case KIND.assign:
+        return this.#to.assign(this.#assign);
+      case KIND.setVersion:
+        return this.#to.setVersion(this.#setVersion);
+      case KIND.letGo:
+        return this.#to.letGo(this.#letGo);
+      case KIND.knowledge:
+        return this.#to.knowledge(this.#knowledge);
+    }
   }
 }
 

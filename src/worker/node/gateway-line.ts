@@ -4,10 +4,12 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import type { FrameLink } from '../../cluster/link/link.ts';
+import { decodeKnowledge } from '../../cluster/knowledge-body.ts';
 import { sleepsOnOf } from '../../cluster/sleeps-on.ts';
 import { CloseReason } from '../../wire/cluster-frame.ts';
 import {
   type AssignFrame,
+  type KnowledgeFrame,
   ResultFrame,
   ResultKind,
   ResultStart,
@@ -17,6 +19,7 @@ import type { WorkerFromGateway } from '../../wire/cluster/directions.ts';
 import { type LeaseFrame, UnstartedWhy } from '../../wire/cluster/small-frames.ts';
 import type { Agent } from '../agent/agent.ts';
 import type { InvocationRecord, InvocationResult, StartKind } from '../agent/contract.ts';
+import type { KnowledgeBook } from './knowledge-book.ts';
 import type { Described, LeaseName } from './ports.ts';
 import type { OwnVersion } from './own-versions.ts';
 import type { GatewaySide, Taken, WorkerNode } from './worker-node.ts';
@@ -39,6 +42,7 @@ export interface GatewayDoors {
   readonly clock: Clock;
   /** What SET_VERSION says; null where that is no version, or not the one of its key. */
   readonly describe: (key: string, body: Buffer) => Described | null;
+  readonly knowledge: Pick<KnowledgeBook, 'tell'>;
   /** An invocation was not taken. */
   readonly refused: (why: UnstartedWhy) => void;
 }
@@ -66,6 +70,12 @@ export class GatewayLine implements WorkerFromGateway {
 
   letGo({ epoch, core, sequence }: LeaseFrame): void {
     this.#doors.node.letGo(this.#side, { epoch, core, sequence });
+  }
+
+  knowledge({ kind, payload }: KnowledgeFrame): void {
+    const said = decodeKnowledge(payload);
+    if (said === null) this.#link.close(CloseReason.breach, kind);
+    else this.#doors.knowledge.tell(said);
   }
 
   assign(frame: AssignFrame): void {
