@@ -14,7 +14,7 @@
  * - `sent` and `received` are told of those of whom somebody wants to hear it (`tellTraffic`), by observers that see it: it has
  *   sent something on a socket that it made; something has come for one. In one look only the last moment of each is told, and
  *   in TRAFFIC_WINDOW_US no more than TRAFFIC_COUNT_MAX of both: what was left out is told after that, unless the other has
- *   come after it. Their moments go forward, and `slept` and `woke` are told in their order with them.
+ *   come after it. Their moments go forward. `slept` and `woke` are told in their order with them, but for what was left out.
  * - Nothing is said within `watch` and `unwatch`, nor after `unwatch`. An observer is wrong rather than late: what it says counts for
  *   throughput only, never for who may run (docs/decisions/012-sharing-cores.md).
  */

@@ -102,6 +102,8 @@ export interface Traffic {
 export class Hearer implements ObserverEvents {
   readonly told = new Map<number, Told[]>();
   readonly traffic = new Map<number, Traffic[]>();
+  /** Moments of all that was told, in the order in which it was. */
+  readonly moments: number[] = [];
 
   slept(slot: number, atUs: number): void {
     this.#hear(slot, { isAsleep: true, atUs });
@@ -148,6 +150,7 @@ export class Hearer implements ObserverEvents {
     if (last !== undefined && event.atUs <= last.atUs)
       throw new Error(`slot ${slot}: ${JSON.stringify([last, event])} go back, or are told twice`);
     traffic.push(event);
+    this.moments.push(event.atUs);
   }
 
   #hear(slot: number, event: Told): void {
@@ -158,5 +161,6 @@ export class Hearer implements ObserverEvents {
       throw new Error(`slot ${slot}: ${JSON.stringify([last, event])} do not alternate`);
     if (event.atUs < last.atUs) throw new Error(`slot ${slot}: ${JSON.stringify([last, event])} go back`);
     told.push(event);
+    this.moments.push(event.atUs);
   }
 }

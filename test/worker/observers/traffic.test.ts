@@ -167,6 +167,12 @@ async function ask(mode: 'ask' | 'beside'): Promise<Seen> {
     const { lines, hearer } = await run([mode, server.port, String(ROUNDS)]);
     const requests = spansOf(lines);
     assert.equal(requests.length, ROUNDS);
+    const { moments: order } = hearer;
+    assert.deepEqual(
+      order,
+      order.toSorted((a, b) => a - b),
+      'told in the order of their moments',
+    );
     const all = { fromUs: requests[0]!.fromUs, toUs: requests.at(-1)!.toUs };
     const moments = (isSend: boolean): readonly number[] =>
       hearer.trafficOf(0).flatMap((each) => (each.isSend === isSend && within(each.atUs, [all]) ? [each.atUs] : []));

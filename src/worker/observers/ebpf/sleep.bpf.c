@@ -15,8 +15,8 @@
  * - Polling: calls that ask for input and come back with nothing, one soon after the other, by the only thread that can
  *   run. The time between two of them is time polled; a run of it ends with input, with something sent, and with time in
  *   which nothing was asked. They are seen where system calls end, which puts each call of each process of the machine on
- *   its slow way while somebody is watched. Programs at the ends of the few functions of the kernel in question would spare
- *   the others that; not every kernel lets them be loaded.
+ *   its slow way: `on_answer` is attached only while somebody may be stopped. Programs at the ends of the few functions of
+ *   the kernel in question would spare the others that; not every kernel lets them be loaded.
  * - Whoever may be stopped for polling is stopped here, since the platform comes too late on a machine that is busy: by a
  *   signal, which the platform takes back once it has decided what to do about it. The freezer cannot be reached from here.
  */
