@@ -82,6 +82,20 @@ export const METRICS = {
     help: 'Times a running invocation was given another core or priority, by priority.',
     label: 'level',
   },
+  perch_sharing_freezes_total: {
+    type: 'counter',
+    help: 'Times a running invocation was frozen, since it polls.',
+  },
+  perch_sharing_thaws_total: {
+    type: 'counter',
+    help: 'Times one that was frozen was let go on, by why.',
+    label: 'why',
+  },
+  perch_sharing_hints_total: {
+    type: 'counter',
+    help: 'What functions said of their own sleep, by what was made of it.',
+    label: 'outcome',
+  },
   perch_sharing_waited_seconds_total: {
     type: 'counter',
     help: 'Time that running invocations wanted a core and had none, seconds.',

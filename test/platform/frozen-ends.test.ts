@@ -91,6 +91,15 @@ async function checkOver({ platform, play }: Stage): Promise<void> {
   await platform.agent.stop();
   await platform.checkGone();
   platform.checkResults();
+  checkCounted(platform);
+}
+
+/** Whoever was frozen was let go on: in the end, or to be killed. */
+function checkCounted({ metrics }: SmallPlatform): void {
+  const freezes = metrics.counter('perch_sharing_freezes_total').value;
+  const [slices, wakes] = ['slice', 'awake'].map((why) => metrics.counter('perch_sharing_thaws_total', why).value);
+  assert.ok(freezes > 0);
+  assert.equal(slices! + wakes!, freezes, `${slices} slices, ${wakes} wakes`);
 }
 
 const ENDS: Readonly<Record<string, { end(stage: Stage): void | Promise<void>; isResponse?: boolean }>> = {
@@ -218,5 +227,6 @@ for (const canCopy of [false, true]) {
     assert.ok(play.ended);
     await platform.checkGone();
     platform.checkResults();
+    checkCounted(platform);
   });
 }

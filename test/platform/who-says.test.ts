@@ -198,6 +198,36 @@ test('hints: what one function says changes nothing of another one, whatever inv
   await platform.checkGone();
 });
 
+test('hints are counted by what was made of them', async () => {
+  const room = { coreCount: 1, slotCount: 4, memoryMb: 1000, queueMax: 4, requestCountMax: 9, versionCountMax: 2 };
+  const platform = new SmallPlatform(room, false, { policy: 'lend', perCore: 2 });
+  await platform.open();
+  platform.clock.advanceUs(1000);
+  for (const name of ['heard', 'unheard']) platform.store.put(name, 64, 'reuse');
+  platform.knowledge.say('unheard', { rules: null, sources: ['learning'] });
+  const counts = (): readonly number[] =>
+    ['believed', 'refused', 'rationed'].map(
+      (outcome) => platform.metrics.counter('perch_sharing_hints_total', outcome).value,
+    );
+  for (const [name, expected] of [
+    ['heard', [100, 0, 20]],
+    ['unheard', [100, 120, 20]],
+  ] as const) {
+    platform.invoke(name);
+    await platform.settle();
+    for (const play of platform.plays) if (!play.ready) play.boot();
+    await platform.settle();
+    const play = platform.plays.find((each) => each.functionName === name)!;
+    for (let count = 0; count < 120; count++) play.send(FrameKind.sleeping, play.running!.sequence, '');
+    await platform.settle();
+    assert.deepEqual(counts(), expected);
+    play.answer();
+    await platform.settle();
+  }
+  await platform.answerAll();
+  await platform.agent.stop();
+});
+
 /** Extra seats that the scheduler may grant, or has: as many as there are cores whose holders sleep. */
 function openCount({ scheduler }: SmallPlatform): number {
   const extra = Array.from(

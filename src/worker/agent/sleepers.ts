@@ -7,6 +7,7 @@
  * observer itself has said that it polls, and so knows.
  */
 import type { Clock } from '../../base/clock.ts';
+import type { Counter } from '../../telemetry/metrics.ts';
 import { Doze, DOZE_LIMITS } from '../machine/doze.ts';
 import { Belief, type Hint, Knowledge, KNOWLEDGE_LIMITS, type KnowledgeUser } from '../machine/knowledge.ts';
 import { EventKind } from '../machine/rules.ts';
@@ -45,6 +46,7 @@ export class Sleepers {
   readonly #watch: SleepWatch;
   readonly #doze: Doze;
   readonly #seatCount: number;
+  readonly #metrics: Record<'freezes' | 'slices' | 'wakes' | 'believed' | 'refused' | 'rationed', Counter>;
   /** By seat: what is frozen since its function polls. */
   readonly #frozen: (Instance | null)[];
   readonly #thawedUs: Float64Array;
@@ -71,6 +73,15 @@ export class Sleepers {
     this.#events = events;
     this.#clock = doors.clock;
     this.#seatCount = seatCount;
+    const { metrics } = doors;
+    this.#metrics = {
+      freezes: metrics.counter('perch_sharing_freezes_total'),
+      slices: metrics.counter('perch_sharing_thaws_total', 'slice'),
+      wakes: metrics.counter('perch_sharing_thaws_total', 'awake'),
+      believed: metrics.counter('perch_sharing_hints_total', 'believed'),
+      refused: metrics.counter('perch_sharing_hints_total', 'refused'),
+      rationed: metrics.counter('perch_sharing_hints_total', 'rationed'),
+    };
     const isAsked = sources !== 0;
     this.#knowledge = new Knowledge({ ...KNOWLEDGE_LIMITS, seatCount }, user);
     const door = isAsked ? (doors.knowledge ?? null) : null;
@@ -130,7 +141,8 @@ export class Sleepers {
 
   /** What the function on the seat says of itself. */
   hint(seat: number, hint: Hint): void {
-    this.#knowledge.hint(seat, hint, this.#clock.nowUs());
+    const counts = this.#knowledge.hint(seat, hint, this.#clock.nowUs());
+    this.#metrics[counts ? 'believed' : this.#knowledge.isRationed(seat) ? 'rationed' : 'refused'].add();
     const servant = this.#events.servantOf(seat);
     if (servant !== null && this.#knowledge.isHinted(seat)) this.#watch.waits(servant);
     this.#review(seat);
@@ -249,12 +261,16 @@ export class Sleepers {
   #freeze(seat: number): void {
     const resident = this.#events.servantOf(seat);
     this.#frozen[seat] = resident;
+    if (resident !== null) this.#metrics.freezes.add();
     resident?.freeze();
   }
 
   /** Whom it froze, whoever is on the seat by now. */
   #thaw(seat: number): void {
-    this.#frozen[seat]?.thaw();
+    const resident = this.#frozen[seat]!;
+    // In a slice it still dozes.
+    if (resident !== null) this.#metrics[this.#doze.isDozing(seat) ? 'slices' : 'wakes'].add();
+    resident?.thaw();
     this.#frozen[seat] = null;
     this.#thawedUs[seat] = this.#clock.nowUs();
   }

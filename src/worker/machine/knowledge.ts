@@ -204,6 +204,11 @@ export class Knowledge {
     return this.#counts(seat, sources);
   }
 
+  /** It has said more than its ration, and none of it counts now. */
+  isRationed(seat: number): boolean {
+    return this.#hintCount[seat]! > this.#limits.hintCountMax;
+  }
+
   /** It has said that it sleeps, and that counts; whether something has come for it since or not. */
   isHinted(seat: number): boolean {
     return this.#isHinted[seat] === 1 && this.#counts(seat, Source.collaborative);
