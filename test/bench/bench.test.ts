@@ -130,7 +130,7 @@ test('sleep, in small', { skip: tooFew || missing('python3') }, async () => {
     ['round-trip', 'SCHED_IDLE neighbour, p50'],
     ['look', 'sampling, a look at one asleep'],
     ['switch', 'a switch, nothing attached'],
-    ['programs', 'the program at a switch, of others'],
+    ['programs', 'an empty system call, nothing attached'],
   ]) {
     const isSkipped = report.notes.includes(`${part}: CANNOT BE MEASURED HERE`);
     assert.equal(
