@@ -214,31 +214,47 @@ export class OpenSeats {
 
   /** What is counted is what is there; for tests. */
   check(): void {
-    const counts = { held: 0, freeOpen: 0, kept: 0, rested: 0, restless: 0, spare: 0, spareExtra: 0 };
-    const residents = this.#residents;
-    for (let seat = 0; seat < residents.seatCount; seat++) {
-      const isHeld = residents.isHeld(seat);
-      const isRested = this.#isRested[seat] === 1;
-      assert(!isRested || residents.isAsleep[seat] === 1, `seat ${seat} is rested and not asleep`);
-      if (residents.state[seat] === SeatState.kept) counts.kept++;
-      const isSpare = isHeld && residents.isSpare[seat] === 1;
-      if (residents.isOwn(seat)) {
-        const counted = residents.isAlone[seat] === 0 && this.#places.isOut[seat] === 0;
-        if (counted && isSpare) counts.spare++;
-        else if (counted && isRested) counts.rested++;
+    this.#checkOwn();
+    this.#checkExtra();
+  }
+
+  #checkOwn(): void {
+    const counts = { kept: 0, rested: 0, spare: 0 };
+    const { state, isSpare, isAlone, coreCount } = this.#residents;
+    for (let seat = 0; seat < coreCount; seat++) {
+      const isRested = this.#checkedRested(seat);
+      if (state[seat] === SeatState.kept) counts.kept++;
+      if (state[seat] !== SeatState.held || isAlone[seat] === 1 || this.#places.isOut[seat] === 1) continue;
+      if (isSpare[seat] === 1) counts.spare++;
+      else if (isRested) counts.rested++;
+    }
+    assert(counts.kept === this.#keptCount, 'leases kept');
+    assert(counts.rested === this.#restedHolderCount, 'holders rested');
+    assert(counts.spare === this.#spareCount, 'spare ones on seats of cores');
+  }
+
+  #checkExtra(): void {
+    const counts = { held: 0, freeOpen: 0, restless: 0, spare: 0 };
+    const { isSpare, coreCount, seatCount } = this.#residents;
+    for (let seat = coreCount; seat < seatCount; seat++) {
+      const isRested = this.#checkedRested(seat);
+      if (!this.#residents.isHeld(seat)) {
+        counts.freeOpen += this.isOpen[seat]!;
         continue;
       }
-      if (isHeld) counts.held++;
-      if (isSpare) counts.spareExtra++;
-      else if (isHeld && !isRested) counts.restless++;
-      if (!isHeld && this.isOpen[seat] === 1) counts.freeOpen++;
+      counts.held++;
+      if (isSpare[seat] === 1) counts.spare++;
+      else if (!isRested) counts.restless++;
     }
     assert(counts.held === this.#heldExtraCount, 'extra seats held');
     assert(counts.freeOpen === this.#freeOpenCount, 'extra seats open and free');
-    assert(counts.spare === this.#spareCount, 'spare ones on seats of cores');
-    assert(counts.spareExtra === this.#spareExtraCount, 'spare ones on extra seats');
-    assert(counts.kept === this.#keptCount, 'leases kept');
-    assert(counts.rested === this.#restedHolderCount, 'holders rested');
     assert(counts.restless === this.#restlessBorrowerCount, 'borrowers that are not rested');
+    assert(counts.spare === this.#spareExtraCount, 'spare ones on extra seats');
+  }
+
+  #checkedRested(seat: number): boolean {
+    const isRested = this.#isRested[seat] === 1;
+    assert(!isRested || this.#residents.isAsleep[seat] === 1, `seat ${seat} is rested and not asleep`);
+    return isRested;
   }
 }
