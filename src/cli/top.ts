@@ -1,7 +1,7 @@
 /** An overview as text: two samples, since rates are what happened between them. */
 import type { FunctionUse, Overview } from '../gateway/overview.ts';
 import type { ClusterView } from '../scheduler/server/view.ts';
-import { formatTable, formatUs, style } from './terminal.ts';
+import { type Column, formatTable, formatUs, style } from './terminal.ts';
 
 export interface Sample {
   readonly overview: Overview;
@@ -31,19 +31,31 @@ function summaryOf(now: ClusterView, before: ClusterView | null, seconds: number
   // Another scheduler counts from 0 again.
   const granted = before?.epoch === now.epoch ? now.grantsTotal - before.grantsTotal : 0;
   const share = here === 0 ? 0 : leased / here;
+  const { count, open, leased: guests } = now.extraSeats;
+  const extra =
+    count === 0 ? [] : [`${style('bold', 'shared')}    ${guests} run beside them, for ${open} more there is room`];
   const away = absent > 0 ? `, ${absent} absent` : '';
   const out = withdrawn > 0 ? `, ${withdrawn} withdrawn` : '';
   const workers = now.workers.filter(({ state }) => state !== 'absent').length;
   return [
     `${style('bold', 'cores')}     ${bar(share)} ${percent(share)}   ${leased} leased, ${idle} idle${out}${away}`,
+    ...extra,
     `${style('bold', 'requests')}  ${perSecond(granted / seconds)} granted, ${now.queueLength} waiting`,
     `${style('bold', 'nodes')}     ${workers} of ${now.workers.length} workers, ${now.gateways.length} gateways; epoch ${now.epoch}`,
     '',
   ].join('\n');
 }
 
+/** Invocations on seats beside those of the cores, of those that may be there now. */
+const EXTRA: Column<WorkerRow> = {
+  title: 'SHARED',
+  value: ({ extraSeats: { count, open, leased } }) => (count === 0 ? '-' : `${leased}/${leased + open}`),
+  alignRight: true,
+};
+
 function workerTable(workers: readonly WorkerRow[]): string {
   const nowMs = Date.now();
+  const isShared = workers.some(({ extraSeats }) => extraSeats.count > 0);
   return formatTable<WorkerRow>(
     [
       { title: 'WORKER', value: ({ name }) => name },
@@ -54,6 +66,7 @@ function workerTable(workers: readonly WorkerRow[]): string {
       },
       { title: 'BUSY', value: ({ cores, coreCount }) => bar(cores.leased / coreCount) },
       { title: 'LEASED', value: ({ cores, coreCount }) => `${cores.leased}/${coreCount}`, alignRight: true },
+      ...(isShared ? [EXTRA] : []),
       { title: 'MEMORY GB', value: memoryText, alignRight: true },
       {
         title: 'SINCE',

@@ -79,7 +79,7 @@ export interface ChainResult {
 /** What one core does now, for `perch cores`. */
 export interface CoreView {
   readonly core: number;
-  /** Kernel numbers of its hardware threads. */
+  /** Kernel numbers of its hardware threads; none where they are not known here, or change. */
   readonly cpus: readonly number[];
   readonly state: 'idle' | 'leased' | 'withdrawn';
   /** 'name:version' of the holder; '' if idle. */
@@ -88,6 +88,8 @@ export interface CoreView {
   /** How long it has been so, microseconds. */
   readonly sinceUs: number;
   readonly invocationCount: number;
+  /** It is no core, but a seat beside those of the cores, which are shared; shown while somebody has it. */
+  readonly isExtra: boolean;
 }
 
 /** What brings invocations to workers: on one machine, or over a cluster. */

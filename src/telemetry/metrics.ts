@@ -30,6 +30,11 @@ export const METRICS = {
   perch_run_seconds: { type: 'histogram', help: 'Run time of the handler.' },
   perch_total_seconds: { type: 'histogram', help: 'From acceptance of an invocation to its result.' },
   perch_cores: { type: 'gauge', help: 'Cores of the platform, by state.', label: 'state' },
+  perch_extra_seats: {
+    type: 'gauge',
+    help: 'Seats beside those of the cores, where cores are shared, by state.',
+    label: 'state',
+  },
   perch_queue_length: { type: 'gauge', help: 'Invocations that wait for a core.' },
   perch_scheduler_grants_total: { type: 'counter', help: 'Cores granted, by the way they were found.', label: 'path' },
   perch_scheduler_stale_hints_total: {

@@ -34,7 +34,7 @@ async function cores(options: CoresOptions): Promise<void> {
 function table(views: readonly CoreView[]): string {
   return formatTable<CoreView>(
     [
-      { title: 'CORE', value: (view) => String(view.core), alignRight: true },
+      { title: 'CORE', value: ({ core, isExtra }) => (isExtra === true ? `+${core}` : String(core)), alignRight: true },
       { title: 'CPUS', value: (view) => view.cpus.join(',') },
       {
         title: 'STATE',

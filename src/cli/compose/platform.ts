@@ -12,7 +12,7 @@ import { type Gateway, ListenError } from '../../gateway/gateway.ts';
 import type { CoreView } from '../../gateway/platform.ts';
 import { LocalScheduler, seatSpaceOf } from '../../scheduler/server/local.ts';
 import { localView } from '../../scheduler/server/local-view.ts';
-import { schedulerMetrics } from '../../scheduler/server/scheduler-metrics.ts';
+import { localMetrics } from '../../scheduler/server/scheduler-metrics.ts';
 import { openEmbeddedStore } from '../../store/embedded/embedded-store.ts';
 import { LogFiles } from '../../store/log-files.ts';
 import { type Store, StoreError } from '../../store/store.ts';
@@ -95,7 +95,9 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
   const chains = makeChainRunner(dispatcher, { store, metrics });
   const runner = makeAsyncRunner({ dispatch: dispatcher, chains }, { store, metrics, log });
   const cores = (after: number, max: number): readonly CoreView[] =>
-    coreViews(scheduler, dispatcher, topology).slice(after + 1, after + 1 + max);
+    coreViews(scheduler, dispatcher, topology)
+      .filter(({ core }) => core > after)
+      .slice(0, max);
   const platform = makePlatform({
     store,
     logs,
@@ -158,7 +160,7 @@ function makeScheduler(options: PlatformOptions, metrics: Metrics): LocalSchedul
     warmHintMax: LIMITS.warmHintMax,
   };
   const scheduler = new LocalScheduler(limits, { coreCount, memoryMb, extraSeatCount });
-  schedulerMetrics(scheduler.machine, metrics);
+  localMetrics(scheduler, metrics);
   return scheduler;
 }
 
@@ -170,7 +172,7 @@ function requestCountMax({ topology, sharing }: PlatformOptions): number {
 
 function coreViews(scheduler: LocalScheduler, dispatcher: Dispatcher, topology: Topology): CoreView[] {
   const nowUs = realClock.nowUs();
-  return topology.cores.map((cpus, core) => {
+  const view = (cpus: readonly number[], core: number): CoreView => {
     const use = dispatcher.seatUse(core);
     const state = scheduler.stateOf(core);
     return {
@@ -181,8 +183,14 @@ function coreViews(scheduler: LocalScheduler, dispatcher: Dispatcher, topology: 
       requestId: use.requestId,
       sinceUs: nowUs - use.sinceUs,
       invocationCount: use.invocationCount,
+      isExtra: core >= scheduler.coreCount,
     };
-  });
+  };
+  const views = topology.cores.map(view);
+  // Where those on extra seats run, the agent decides from moment to moment.
+  for (let seat = scheduler.coreCount; seat < scheduler.seatCount; seat++)
+    if (dispatcher.seatUse(seat).entry !== null) views.push(view([], seat));
+  return views;
 }
 
 function infoOf(options: PlatformOptions): Record<string, unknown> {

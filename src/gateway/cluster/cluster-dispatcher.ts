@@ -8,6 +8,7 @@
 import { randomInt } from 'node:crypto';
 import { coreCountOf, coresOf as coresOfLease } from '../../base/core-mask.ts';
 import { LIMITS } from '../../base/limits.ts';
+import { seatsOf } from '../../base/seats.ts';
 import { UserError } from '../../base/errors.ts';
 import { sleepsOnBits } from '../../cluster/sleeps-on.ts';
 import { encodeVersion } from '../../cluster/version-body.ts';
@@ -241,15 +242,19 @@ export class ClusterDispatcher implements Dispatch {
         for (const core of coresOfLease(pending.core, pending.mask)) running.set(core, pending);
     const views: CoreView[] = [];
     const workers = [...this.#machine.workers()].filter(({ told }) => told);
-    for (const { firstCore, coreCount } of workers.sort((a, b) => a.firstCore - b.firstCore)) {
-      const end = firstCore + coreCount;
-      for (let core = Math.max(firstCore, after + 1); core < end && views.length < max; core++)
-        views.push(this.#coreView(core, running.get(core)));
+    for (const worker of workers.sort((a, b) => a.firstCore - b.firstCore)) {
+      for (const at of seatsOf(worker)) {
+        const core = worker.firstCore + at;
+        const isExtra = at >= worker.coreCount;
+        if (core <= after || (isExtra && !running.has(core))) continue;
+        if (views.length === max) return views;
+        views.push(this.#coreView(core, isExtra, running.get(core)));
+      }
     }
     return views;
   }
 
-  #coreView(core: number, pending: Pending | undefined): CoreView {
+  #coreView(core: number, isExtra: boolean, pending: Pending | undefined): CoreView {
     const fn = pending?.entry.fn;
     return {
       core,
@@ -259,6 +264,7 @@ export class ClusterDispatcher implements Dispatch {
       requestId: pending?.request.requestId ?? '',
       sinceUs: this.#doors.clock.nowUs() - this.#coreUses.sinceUs(core),
       invocationCount: this.#coreUses.count(core),
+      isExtra,
     };
   }
 

@@ -4,7 +4,9 @@ import { counter } from '../machine/counters.ts';
 import type { SharedMemory } from '../machine/memory.ts';
 import type { Scheduler } from '../machine/scheduler.ts';
 import type { Control } from './control.ts';
-import { type ClusterView, workerState } from './view.ts';
+import type { LocalScheduler } from './local.ts';
+import { localCores, localExtraSeats } from './local-view.ts';
+import { type ClusterView, type ExtraSeatCounts, workerState } from './view.ts';
 
 const GRANTS = [
   counter.grantWarmCore,
@@ -53,10 +55,25 @@ export function schedulerMetrics(machine: Scheduler, metrics: Metrics): void {
   metrics.read('perch_scheduler_no_memory_total', () => count(counter.noMemory));
 }
 
+/** Of one machine: its cores are not all seats that there are. */
+export function localMetrics(scheduler: LocalScheduler, metrics: Metrics): void {
+  schedulerMetrics(scheduler.machine, metrics);
+  metrics.read('perch_cores', () => {
+    const { idle, leased, withdrawn } = localCores(scheduler);
+    return { idle, leased, withdrawn };
+  });
+  metrics.read('perch_extra_seats', () => statesOf(localExtraSeats(scheduler)));
+}
+
+function statesOf({ count, open, leased }: ExtraSeatCounts): Record<'open' | 'leased' | 'closed', number> {
+  return { open, leased, closed: count - open - leased };
+}
+
 /** Of a cluster's: the cores of workers that are away are `absent`. `view`: of the moment at which somebody scrapes. */
 export function clusterMetrics(control: Control, metrics: Metrics, view: () => ClusterView): void {
   schedulerMetrics(control.machine, metrics);
   metrics.read('perch_cores', () => ({ ...view().cores }));
+  metrics.read('perch_extra_seats', () => statesOf(view().extraSeats));
   metrics.read('perch_queue_length', () => view().queueLength);
   metrics.read('perch_cluster_workers', () => {
     const counts = { joined: 0, draining: 0, absent: 0, unreached: 0 };

@@ -1,4 +1,5 @@
 /** What the scheduler of a cluster knows, for people: read when somebody asks, in one pass over the cores. */
+import { firstExtraOf } from '../../base/seats.ts';
 import type { ClusterScheduler } from './cluster-scheduler.ts';
 import type { Control } from './control.ts';
 import type { Member } from './members.ts';
@@ -12,6 +13,14 @@ interface CoreCounts {
   absent: number;
 }
 
+/** Seats beside the cores' own (docs/decisions/012-sharing-cores.md), of workers that are here. */
+export interface ExtraSeatCounts {
+  count: number;
+  /** Nobody is there, and somebody may come. */
+  open: number;
+  leased: number;
+}
+
 export type WorkerState = 'joined' | 'draining' | 'absent' | 'unreached';
 
 export interface ClusterView {
@@ -22,6 +31,7 @@ export interface ClusterView {
   readonly versionCount: number;
   readonly grantsTotal: number;
   readonly cores: Readonly<CoreCounts>;
+  readonly extraSeats: Readonly<ExtraSeatCounts>;
   readonly workers: readonly {
     readonly name: string;
     readonly state: WorkerState;
@@ -30,6 +40,7 @@ export interface ClusterView {
     readonly firstCore: number;
     readonly coreCount: number;
     readonly cores: Readonly<CoreCounts>;
+    readonly extraSeats: Readonly<ExtraSeatCounts>;
     readonly memoryMb: number;
     /** Not reserved by leases. */
     readonly memoryFreeMb: number;
@@ -60,14 +71,18 @@ export function viewOf({ control, shard }: ClusterScheduler): ClusterView {
 export function viewOfCluster(control: Control, reports: readonly ShardReport[]): ClusterView {
   const { machine, members, provisions } = control;
   const cores = noCores();
+  const extraSeats = noExtraSeats();
   const workers = members.known().map((member) => {
     const own = coresOf(control, member);
-    for (const state of Object.keys(own) as (keyof CoreCounts)[]) cores[state] += own[state];
+    const extra = extraSeatsOf(control, member);
+    add(cores, own);
+    add(extraSeats, extra);
     const { name, host, port, firstCore, coreCount, memoryMb, sinceMs, line } = member;
     const memoryFreeMb = machine.workers.unreserved(machine.workers.homeOf(member.index));
     const since = line === null ? 0 : sinceMs;
     const state = workerState(control, member);
-    return { name, state, host, port, firstCore, coreCount, cores: own, memoryMb, memoryFreeMb, sinceMs: since };
+    const seats = { firstCore, coreCount, cores: own, extraSeats: extra };
+    return { name, state, host, port, ...seats, memoryMb, memoryFreeMb, sinceMs: since };
   });
   const sum = (of: (report: ShardReport) => number): number => reports.reduce((total, report) => total + of(report), 0);
   return {
@@ -77,6 +92,7 @@ export function viewOfCluster(control: Control, reports: readonly ShardReport[])
     versionCount: control.names.count,
     grantsTotal: sum(({ grantCount }) => grantCount),
     cores,
+    extraSeats,
     workers,
     gateways: gatewaysOf(control, reports),
     provisioned: provisions
@@ -98,6 +114,26 @@ function gatewaysOf({ gateways }: Control, reports: readonly ShardReport[]): Clu
     const { waiting = 0, running = 0 } = counts.get(line) ?? {};
     return { name, waiting, running, sinceMs };
   });
+}
+
+export function noExtraSeats(): ExtraSeatCounts {
+  return { count: 0, open: 0, leased: 0 };
+}
+
+function add<Counts extends Record<keyof Counts, number>>(sums: Counts, more: Counts): void {
+  for (const key of Object.keys(more) as (keyof Counts)[]) sums[key] = (sums[key] + more[key]) as Counts[keyof Counts];
+}
+
+function extraSeatsOf({ machine }: Control, { firstCore, coreCount, extraSeatCount, line }: Member): ExtraSeatCounts {
+  const counts = noExtraSeats();
+  if (line === null) return counts;
+  counts.count = extraSeatCount;
+  const first = firstCore + firstExtraOf(coreCount);
+  for (let seat = first; seat < first + extraSeatCount; seat++) {
+    if (machine.leases.isLeased(seat)) counts.leased++;
+    else if (!machine.cores.isWithdrawn(seat)) counts.open++;
+  }
+  return counts;
 }
 
 function noCores(): CoreCounts {

@@ -6,7 +6,8 @@ import { formatOverview, type Sample } from '../../../src/cli/top.ts';
 function sample(grantsTotal: number, resultsTotal: number, atMs: number): Sample {
   const cores = { idle: 10, leased: 30, withdrawn: 0, absent: 8 };
   const worker = { host: '10.0.0.2', port: 9402, memoryMb: 65_536, memoryFreeMb: 32_768, sinceMs: Date.now() - 7.3e6 };
-  const here = { ...worker, name: 'box2', state: 'joined', firstCore: 0, coreCount: 40, cores } as const;
+  const extraSeats = { count: 40, open: 3, leased: 7 };
+  const here = { ...worker, name: 'box2', state: 'joined', firstCore: 0, coreCount: 40, cores, extraSeats } as const;
   const away = { idle: 0, leased: 0, withdrawn: 0, absent: 8 };
   const gone = {
     ...worker,
@@ -15,6 +16,7 @@ function sample(grantsTotal: number, resultsTotal: number, atMs: number): Sample
     firstCore: 64,
     coreCount: 8,
     cores: away,
+    extraSeats: { count: 0, open: 0, leased: 0 },
     sinceMs: 0,
   } as const;
   const cluster = {
@@ -24,6 +26,7 @@ function sample(grantsTotal: number, resultsTotal: number, atMs: number): Sample
     versionCount: 1,
     grantsTotal,
     cores,
+    extraSeats,
     workers: [here, gone],
     gateways: [],
     provisioned: [],
@@ -35,10 +38,11 @@ function sample(grantsTotal: number, resultsTotal: number, atMs: number): Sample
 test('an overview says what is, and what happened since the last one', () => {
   const text = formatOverview(sample(1000, 500, 10_000), sample(3000, 700, 12_000));
   assert.match(text, /cores +█{15}░{5} +75 % +30 leased, 10 idle, 8 absent\n/);
+  assert.match(text, /shared +7 run beside them, for 3 more there is room\n/);
   assert.match(text, /requests +1,000\/s granted, 3 waiting\n/);
   assert.match(text, /nodes +1 of 2 workers, 0 gateways; epoch 7\n/);
-  assert.match(text, /^box2 +joined +█{15}░{5} +30\/40 +32\.0\/64\.0 +2 h$/m);
-  assert.match(text, /^box3 +absent +░{20} +0\/8 .* -$/m);
+  assert.match(text, /^box2 +joined +█{15}░{5} +30\/40 +7\/10 +32\.0\/64\.0 +2 h$/m);
+  assert.match(text, /^box3 +absent +░{20} +0\/8 +- .* -$/m);
   assert.match(text, /^resize:3 +30 +3 +100\/s$/m);
 });
 
