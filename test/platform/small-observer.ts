@@ -90,6 +90,12 @@ export class SmallObserver implements Observer {
     if (watched !== undefined) watched.isResting = true;
   }
 
+  hold(): boolean {
+    return false;
+  }
+
+  letGo(): void {}
+
   unwatch(slot: number): void {
     this.#watched.delete(slot);
   }

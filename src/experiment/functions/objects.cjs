@@ -2,17 +2,20 @@
  * What every step of the experiment has in common: it reads objects from the S3-compatible server and writes some, and it
  * notes when it waited and what CPU time that took.
  *
- * The three builds of a function differ in one line, how they wait for a response:
+ * The three builds of a function differ in how they wait for a response:
  * - `block` awaits it; the process sleeps in the kernel until the socket has something.
- * - `poll` looks again and again: its event loop never blocks but asks the kernel for events with a timeout of zero (`epoll_wait`), as
- *   a guest whose idle loop polls, or a driver in user space does. Everything else is the same code. A thread that does the
- *   input and output beside a spinning one was rejected: on one core it would have to wait for the spinner's time slice.
+ * - `poll` reads again and again from a socket that never blocks (EAGAIN), as a driver in user space does, or a guest whose idle loop polls. Two
+ *   other ways were rejected. An event loop that never blocks spends its turns, and milliseconds here and there, on V8's collector and compilers, which
+ *   is no waiting. A thread that does the input and output beside a spinning one would on one core have to wait for the spinner's time slice.
  * - `hint` is `poll`, and tells the platform with `sleeping()` and `awake()` of its module `perch`.
  */
 'use strict';
+const fs = require('node:fs');
 const net = require('node:net');
 
 const HEAD_END = Buffer.from('\r\n\r\n');
+const CHUNK_BYTES = 64 * 1024;
+const CLOSED = -1;
 
 const monotonicUs = () => Number(process.hrtime.bigint()) / 1000;
 
@@ -62,9 +65,10 @@ class Objects {
       `content-length: ${body === null ? 0 : body.length}`,
     ];
     const bytes = Buffer.from(`${head.join('\r\n')}\r\n\r\n`);
-    const connection = await Connection.to(host, port);
+    const connection = await Connection.to(host, port, this.build !== 'block');
     const request = body === null ? bytes : Buffer.concat([bytes, body]);
-    const answer = await waitFor(connection.exchange(request, wait), this.build);
+    const answer =
+      this.build === 'block' ? await connection.exchange(request, wait) : connection.poll(request, wait, this.build);
     this.record.waits.push(wait);
     if (answer.status !== 200) throw new Error(`${method} ${key}: the object server answered ${answer.status}`);
     return answer.body;
@@ -78,16 +82,16 @@ class Objects {
 class Connection {
   static #open = null;
 
-  static async to(host, port) {
+  static async to(host, port, polls) {
     const open = Connection.#open;
     if (open !== null && open.port === port && !open.isClosed) return open;
-    const connection = new Connection(host, port);
+    const connection = new Connection(host, port, polls);
     await connection.connected;
     Connection.#open = connection;
     return connection;
   }
 
-  constructor(host, port) {
+  constructor(host, port, polls) {
     this.port = port;
     this.isClosed = false;
     this.exchanging = null;
@@ -96,7 +100,9 @@ class Connection {
     const { promise, resolve, reject } = Promise.withResolvers();
     this.connected = promise;
     this.socket = net.connect({ host, port, noDelay: true }, resolve);
-    this.socket.on('data', (chunk) => this.read(chunk));
+    // Who polls reads by itself.
+    if (polls) this.socket.pause();
+    else this.socket.on('data', (chunk) => this.read(chunk));
     this.socket.on('error', reject);
     this.socket.on('close', () => {
       this.isClosed = true;
@@ -115,6 +121,29 @@ class Connection {
       wait.cpuSentUs ??= cpuUs();
     });
     return promise;
+  }
+
+  /** The same, and waits by asking. */
+  poll(request, wait, build) {
+    const { fd } = this.socket._handle;
+    const hints = build === 'hint' ? hintsOfPlatform() : null;
+    let answer = null;
+    this.exchanging = { wait, resolve: (whole) => (answer = whole) };
+    this.chunks = [];
+    this.missing = -1;
+    for (let at = 0; at < request.length;) at += unlessBlocked(() => fs.writeSync(fd, request, at));
+    wait.sentUs = monotonicUs();
+    wait.cpuSentUs = cpuUs();
+    hints?.sleeping('response');
+    while (answer === null) {
+      const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+      let size = 0;
+      while (size === 0) size = unlessBlocked(() => fs.readSync(fd, chunk) || CLOSED);
+      if (size === CLOSED) throw new Error('the object server closed the connection');
+      this.read(chunk.subarray(0, size));
+    }
+    hints?.awake();
+    return answer;
   }
 
   read(chunk) {
@@ -156,16 +185,14 @@ function hintsOfPlatform() {
   }
 }
 
-async function waitFor(answered, build) {
-  if (build === 'block') return answered;
-  const hints = build === 'hint' ? hintsOfPlatform() : null;
-  let settled = false;
-  const note = () => (settled = true);
-  answered.then(note, note);
-  hints?.sleeping('response');
-  while (!settled) await new Promise((resolve) => setImmediate(resolve));
-  hints?.awake();
-  return answered;
+/** How many bytes went; 0 where the socket has no room, or nothing to read. */
+function unlessBlocked(transfer) {
+  try {
+    return transfer();
+  } catch (error) {
+    if (error.code === 'EAGAIN') return 0;
+    throw error;
+  }
 }
 
 exports.step = step;

@@ -90,6 +90,15 @@ export class SleepWatch {
     return 0;
   }
 
+  /** Whether it is off its core, since the observer has stopped it and keeps it so. */
+  hold(slot: number): boolean {
+    return this.#observer?.hold(slot) ?? false;
+  }
+
+  letGo(slot: number): void {
+    this.#observer?.letGo(slot);
+  }
+
   /** Its invocation is over, or it is gone. */
   leave(slot: number): void {
     const instance = this.#watched[slot]!;

@@ -43,7 +43,7 @@ export interface Observer {
   readonly seesInput: boolean;
   /**
    * Once for each slot, until `rest` or `unwatch`. It is taken for awake. `mayStop`: where the observer can, it stops whoever
-   * begins to poll before it tells so, until `polls` has returned: who hears it decides what is done from then on.
+   * begins to poll before it tells so, until `polls` has returned: who hears it decides what is done from then on, and may `hold` it.
    */
   watch(slot: number, watched: Watched, mayStop?: boolean): void;
   /**
@@ -51,6 +51,13 @@ export interface Observer {
    * happens where it is not watched.
    */
   permitStop(slot: number, mayStop: boolean): void;
+  /**
+   * It stays stopped, where it is: until `letGo`, and no longer than until `rest`, `unwatch`, or it is told that it woke. False where it is not
+   * stopped: who wants it off its core has to see to that by other means.
+   */
+  hold(slot: number): boolean;
+  /** Nothing happens where it is not held. */
+  letGo(slot: number): void;
   /**
    * Nothing is told of it from now on until `watch` with the same sandbox, before which it is not unwatched: it serves
    * nobody for now. An observer may as well unwatch it. Nothing happens where it is not watched.

@@ -51,6 +51,13 @@ export class SamplingObserver implements Observer {
 
   permitStop(): void {}
 
+  /** It stops nobody. */
+  hold(): boolean {
+    return false;
+  }
+
+  letGo(): void {}
+
   rest(slot: number): void {
     this.unwatch(slot);
   }

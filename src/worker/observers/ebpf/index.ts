@@ -45,6 +45,8 @@ const POLLING: OptionalProgram = { name: 'on_answer', target: 'sys_exit' };
 const POLLING_KEPT_US = 1_000_000;
 /** So long it polls before it is stopped; the longest that it has to after it was said to and did something else. */
 const POLLED_US = 100;
+/** The same where input has ended its last wait: it was no mistake. */
+const POLLED_AGAIN_US = 25;
 const POLLED_US_MAX = 1_000_000;
 /** CPU time of a poller that is judged at once. To freeze and thaw all threads of a process takes some hundred. */
 const JUDGED_US = 1000;
@@ -251,6 +253,7 @@ class EbpfObserver implements Observer {
       mayStop,
       trafficCount: 0,
       stops: 0,
+      isHeld: false,
       judgedCpuUs: 0,
       judgedPolledUs: 0,
       polledUs: POLLED_US,
@@ -276,8 +279,8 @@ class EbpfObserver implements Observer {
   #resume(subject: Subject, mayStop: boolean): void {
     subject.mayStop = mayStop;
     subject.isResting = false;
-    this.#goOn(subject);
-    subject.polledUs = POLLED_US;
+    this.#release(subject);
+    subject.polledUs = Math.min(subject.polledUs, POLLED_US);
     this.#takeForAwake(subject, this.#clock.nowUs());
   }
 
@@ -356,14 +359,14 @@ class EbpfObserver implements Observer {
   #lookAtPoller(subject: Subject): void {
     const nowUs = this.#clock.nowUs();
     if (this.#trafficOf(subject) !== subject.trafficCount) {
-      subject.polledUs = POLLED_US;
+      subject.polledUs = POLLED_AGAIN_US;
       return this.#wakesPoller(subject, nowUs);
     }
     if (this.#doesMore(subject)) {
       subject.polledUs = Math.min(subject.polledUs * 2, POLLED_US_MAX);
       return this.#wakesPoller(subject, nowUs);
     }
-    if (this.#places.get(subject.place, Word.stops) === subject.stops) return;
+    if (subject.isHeld || this.#places.get(subject.place, Word.stops) === subject.stops) return;
     this.#judge(subject);
     this.#tell(subject, 'polls', nowUs);
     this.#goOn(subject);
@@ -383,8 +386,26 @@ class EbpfObserver implements Observer {
     return polledUs * 2 < usedUs;
   }
 
-  /** Takes back that it was stopped. */
+  hold(slot: number): boolean {
+    const subject = this.#subjects.get(slot);
+    if (subject === undefined || subject.state !== 'polls') return false;
+    subject.isHeld = this.#places.get(subject.place, Word.stops) !== subject.stops;
+    return subject.isHeld;
+  }
+
+  letGo(slot: number): void {
+    const subject = this.#subjects.get(slot);
+    if (subject !== undefined) this.#release(subject);
+  }
+
+  #release(subject: Subject): void {
+    subject.isHeld = false;
+    this.#goOn(subject);
+  }
+
+  /** Takes back that it was stopped, unless somebody wants it to stay so. */
   #goOn(subject: Subject): void {
+    if (subject.isHeld) return;
     const stops = this.#places.get(subject.place, Word.stops);
     if (stops === subject.stops) return;
     subject.stops = stops;
@@ -400,7 +421,7 @@ class EbpfObserver implements Observer {
   /** From now on it is not stopped. */
   #letBe(subject: Subject): void {
     this.#places.set(subject.place, Word.stopAfterNs, 0);
-    this.#goOn(subject);
+    this.#release(subject);
   }
 
   #wakesPoller(subject: Subject, nowUs: number): void {
@@ -408,7 +429,7 @@ class EbpfObserver implements Observer {
     this.#tellTraffic(subject, subject.toldUs);
     if (!this.#isHeard(subject)) return;
     this.#events.woke(subject.slot, subject.toldUs);
-    this.#goOn(subject);
+    this.#release(subject);
   }
 
   /** The next look sees how it is. What it polled so far is over. */

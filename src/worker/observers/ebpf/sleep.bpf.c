@@ -13,10 +13,12 @@
  * - Threads that could run before they were watched make no event. `seed` is told of them, and `unseed` of those that have
  *   ended meanwhile.
  * - Polling: calls that ask for input and come back with nothing, one soon after the other, by the only thread that can
- *   run. The time between two of them is time polled; a run of it ends with input, with something sent, and with time in
- *   which nothing was asked. They are seen where system calls end, which puts each call of each process of the machine on
- *   its slow way: `on_answer` is attached only while somebody may be stopped. Programs at the ends of the few functions of
- *   the kernel in question would spare the others that; not every kernel lets them be loaded.
+ *   run. Threads that were thawed and had no CPU since do not count there: that wakes all threads of a sandbox, and those that
+ *   have nothing to do wait behind the poller, for its slice of some milliseconds, to sleep again. The time between two calls
+ *   is time polled; a run of it ends with input, with something sent, and with time in which nothing was asked. They are seen
+ *   where system calls end, which puts each call of each process of the machine on its slow way: `on_answer` is attached only
+ *   while somebody may be stopped. Programs at the ends of the few functions of the kernel in question would spare the others
+ *   that; not every kernel lets them be loaded.
  * - Whoever may be stopped for polling is stopped here, since the platform comes too late on a machine that is busy: by a
  *   signal, which the platform takes back once it has decided what to do about it. The freezer cannot be reached from here.
  */
@@ -44,6 +46,7 @@ struct signal_struct {
 struct task_struct {
   int pid;
   int tgid;
+  unsigned int frozen : 1;
   struct signal_struct *signal;
   struct css_set *cgroups;
 } __attribute__((preserve_access_index));
@@ -94,7 +97,9 @@ struct place {
   __u32 stop_after_ns;
   /* Whether the next two are noted; the moments of what was sent last on a socket of its own, and came last for one. */
   __u32 notes_traffic;
-  __u32 unused[3];
+  /* Of the threads that can run, those that were thawed and had no CPU since. */
+  __u32 thawed;
+  __u32 unused[2];
   __u64 sent_ns;
   __u64 received_ns;
   /* No two places in one line of a cache. */
@@ -104,7 +109,8 @@ struct place {
 struct thread {
   struct watch watch;
   __u32 runnable;
-  __u32 unused;
+  /* The freezer has woken it, and it had no CPU since. */
+  __u32 thawed;
   /* Its last call that came back with nothing. */
   __u64 asked_ns;
 };
@@ -146,12 +152,20 @@ static __always_inline struct watch *watch_of(struct task_struct *task) {
   return bpf_map_lookup_elem(&processes, &process);
 }
 
-static __always_inline void add(struct watch *watch, __u64 change) {
+/* The mark is the freezer's, and goes when the task runs. */
+static __always_inline __u32 is_frozen(struct task_struct *task) {
+  return BPF_CORE_READ_BITFIELD(task, frozen);
+}
+
+static __always_inline void add(struct watch *watch, __u64 change, __u32 thawed) {
   __u32 index = watch->place;
   struct place *place = bpf_map_lookup_elem(&places, &index);
   if (!place || place->number != watch->number) return;
   __u64 now = bpf_ktime_get_ns();
+  /* Who is in the lesser count is in the greater one. */
+  if (thawed && change == ONE_CHANGE - 1) __sync_fetch_and_add(&place->thawed, -1);
   __u64 before = __sync_fetch_and_add(&place->word, change);
+  if (thawed && change == ONE_CHANGE + 1) __sync_fetch_and_add(&place->thawed, 1);
   __u32 count = (__u32)before;
   if (change == ONE_CHANGE + 1) {
     if (count == 0 && now > place->woke_ns) place->woke_ns = now;
@@ -160,17 +174,18 @@ static __always_inline void add(struct watch *watch, __u64 change) {
   }
 }
 
-static __always_inline void runs(__u32 id, struct watch *watch) {
+static __always_inline void runs(__u32 id, struct watch *watch, __u32 thawed) {
   struct thread *known = bpf_map_lookup_elem(&threads, &id);
   if (known && known->watch.number == watch->number) {
     if (known->runnable) return;
     known->runnable = 1;
+    known->thawed = thawed;
   } else {
-    struct thread thread = {.watch = *watch, .runnable = 1};
+    struct thread thread = {.watch = *watch, .runnable = 1, .thawed = thawed};
     /* Full: it is as if it slept, which costs its sandbox the foreground and nobody else anything. */
     if (bpf_map_update_elem(&threads, &id, &thread, BPF_ANY)) return;
   }
-  add(watch, ONE_CHANGE + 1);
+  add(watch, ONE_CHANGE + 1, thawed);
 }
 
 static __always_inline void stops(__u32 id, struct watch *watch) {
@@ -178,7 +193,7 @@ static __always_inline void stops(__u32 id, struct watch *watch) {
   if (known && known->watch.number == watch->number) {
     if (!known->runnable) return;
     known->runnable = 0;
-    add(watch, ONE_CHANGE - 1);
+    add(watch, ONE_CHANGE - 1, known->thawed);
   } else {
     /* So that `seed`, which may have looked before, leaves it alone. */
     struct thread thread = {.watch = *watch, .runnable = 0};
@@ -193,12 +208,22 @@ static __always_inline void stops(__u32 id, struct watch *watch) {
 static __always_inline void ends(__u32 id) {
   struct thread *known = bpf_map_lookup_elem(&threads, &id);
   if (!known) return;
-  if (known->runnable) add(&known->watch, ONE_CHANGE - 1);
+  if (known->runnable) add(&known->watch, ONE_CHANGE - 1, known->thawed);
   bpf_map_delete_elem(&threads, &id);
+}
+
+static __always_inline void has_cpu(__u32 id) {
+  struct thread *known = bpf_map_lookup_elem(&threads, &id);
+  if (!known || !known->thawed) return;
+  known->thawed = 0;
+  __u32 index = known->watch.place;
+  struct place *place = bpf_map_lookup_elem(&places, &index);
+  if (place && place->number == known->watch.number) __sync_fetch_and_add(&place->thawed, -1);
 }
 
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, _Bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int state) {
+  if (is_frozen(next)) has_cpu(next->pid);
   if (preempt || state == 0) return 0;
   __u32 id = prev->pid;
   if (state & STATE_DEAD) {
@@ -213,14 +238,14 @@ int BPF_PROG(on_switch, _Bool preempt, struct task_struct *prev, struct task_str
 SEC("tp_btf/sched_wakeup")
 int BPF_PROG(on_wakeup, struct task_struct *task) {
   struct watch *watch = watch_of(task);
-  if (watch) runs(task->pid, watch);
+  if (watch) runs(task->pid, watch, is_frozen(task));
   return 0;
 }
 
 SEC("tp_btf/sched_wakeup_new")
 int BPF_PROG(on_wakeup_new, struct task_struct *task) {
   struct watch *watch = watch_of(task);
-  if (watch) runs(task->pid, watch);
+  if (watch) runs(task->pid, watch, is_frozen(task));
   return 0;
 }
 
@@ -253,7 +278,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old) {
   if (before == after) return 0;
   struct watch *watch = watch_of(task);
   if (watch) {
-    runs(after, watch);
+    runs(after, watch, 0);
     stops(before, watch);
   }
   bpf_map_delete_elem(&threads, &before);
@@ -273,7 +298,7 @@ static __always_inline int asked_in_vain(void) {
   __u64 now = bpf_ktime_get_ns();
   __u64 gap = now - known->asked_ns;
   __u32 seen = place->inputs + place->sends;
-  int goes_on = gap < POLL_GAP_NS && place->seen == seen && (__u32)place->word == 1;
+  int goes_on = gap < POLL_GAP_NS && place->seen == seen && (__u32)place->word - place->thawed == 1;
   known->asked_ns = now;
   place->seen = seen;
   if (!goes_on) {
@@ -381,7 +406,7 @@ int seed(struct seed *seed) {
   if (known) bpf_map_delete_elem(&threads, &id);
   struct thread thread = {.watch = seed->watch, .runnable = 1};
   if (bpf_map_update_elem(&threads, &id, &thread, BPF_NOEXIST)) return 0;
-  add(&thread.watch, ONE_CHANGE + 1);
+  add(&thread.watch, ONE_CHANGE + 1, 0);
   return 0;
 }
 

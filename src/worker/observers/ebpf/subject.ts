@@ -26,6 +26,8 @@ export interface Subject {
   trafficCount: number;
   /** Of which it has been made to go on. */
   stops: number;
+  /** Somebody wants it to stay stopped. */
+  isHeld: boolean;
   judgedCpuUs: number;
   judgedPolledUs: number;
   /** How long it has to poll before it is said to. */
