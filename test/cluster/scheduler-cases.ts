@@ -84,6 +84,64 @@ export function testScheduler(shards: number): void {
     assert.equal((await gateway.hear('refused'))['why'], RefusedWhy.memory);
   });
 
+  test('extra seats are granted once they are opened, where no core is idle, and go with their worker', async () => {
+    const cluster = await makeCluster();
+    const scheduler = await schedulerOf(cluster);
+    const identity = await cluster.identity('w', ['worker']);
+    const size = { ...WORKER, extraSeatCount: 2 };
+    const worker = await new TestNode(identity, scheduler.port, size).opened();
+    const { firstCore, extraSeatCount } = worker.welcome!;
+    assert.equal(extraSeatCount, 2);
+    worker.count('announce', { first: firstCore });
+    const extra = firstCore + 32;
+    worker.announce({ first: extra, third: 0b11 });
+    const gateway = await gatewayOf(cluster, scheduler);
+    assert.equal((await gateway.hear('worker'))['extraSeatCount'], 2);
+    gateway.name(7, 'hello', 128);
+    const version = (await gateway.hear('version'))['first'] as number;
+    for (const request of [1, 2, 3]) gateway.say('request', { request, version });
+    const cores = [await grantOf(gateway), await grantOf(gateway)].map(({ core }) => core - firstCore);
+    assert.deepEqual(cores.toSorted(), [0, 1]);
+    // The second one of them: its first bit stays.
+    worker.count('announce', { first: extra, third: 0b01 });
+    const third = await grantOf(gateway);
+    assert.deepEqual([third.request, third.core], [3, extra + 1]);
+    worker.count('announce', { first: extra, third: 0b11 });
+    gateway.say('request', { request: 4, version });
+    worker.lease('release', { ...third, epoch: scheduler.epoch });
+    worker.count('announce', { first: extra, third: 0b10 });
+    assert.equal((await grantOf(gateway)).core, extra, 'what was closed was not granted again');
+    // It comes back to a scheduler that knows it: the seat is held under its name, the other one closed.
+    worker.link.close(32);
+    await gateway.hear('gone');
+    const again = await new TestNode(identity, scheduler.port, { ...size, firstCore, life: 2 }).opened();
+    assert.equal(again.welcome!.firstCore, firstCore);
+    again.name(1, 'hello', 128);
+    again.lease('held', { ...third, handle: 1, epoch: scheduler.epoch });
+    again.count('announce', { first: firstCore });
+    again.announce({ first: extra, second: 0b10, third: 0b11 });
+    const { text } = await getFrom(await cluster.identity('g2', ['gateway']), scheduler.port, '/perch/v1/cluster');
+    const [shown] = (JSON.parse(text) as { workers: { cores: { idle: number }; extraSeats: object }[] }).workers;
+    assert.deepEqual([shown!.extraSeats, shown!.cores.idle], [{ count: 2, open: 0, leased: 1 }, 2]);
+  });
+
+  test('a worker of the version before has no extra seats, and a gateway of it is refused', async () => {
+    const cluster = await makeCluster();
+    const scheduler = await schedulerOf(cluster);
+    const old = { ...WORKER, version: 1 };
+    const worker = await new TestNode(await cluster.identity('w', ['worker']), scheduler.port, old).opened();
+    assert.deepEqual([worker.welcome!.version, worker.welcome!.extraSeatCount], [1, 0]);
+    worker.announce();
+    const gateway = await gatewayOf(cluster, scheduler);
+    assert.equal((await gateway.hear('worker'))['extraSeatCount'], 0);
+    const earlier = { role: Role.gateway, version: 1 } as const;
+    const refused = new TestNode(await cluster.identity('g1', ['gateway']), scheduler.port, earlier);
+    assert.equal(await refused.ended(), 'version');
+    // One that opens a seat of a word that it does not have is broken.
+    worker.count('announce', { first: worker.welcome!.firstCore + 32 });
+    assert.equal(await worker.ended(), 'breach');
+  });
+
   test('a grant that could not be sent is granted again, one that its worker refused after that is fenced', async () => {
     const cluster = await makeCluster();
     const scheduler = await schedulerOf(cluster);

@@ -94,16 +94,13 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
   const sinceMs = realClock.wallMs();
   const chains = makeChainRunner(dispatcher, { store, metrics });
   const runner = makeAsyncRunner({ dispatch: dispatcher, chains }, { store, metrics, log });
-  const cores = (after: number, max: number): readonly CoreView[] =>
-    coreViews(scheduler, dispatcher, topology)
-      .filter(({ core }) => core > after)
-      .slice(0, max);
+  const views = (): CoreView[] => coreViews(scheduler, dispatcher, topology);
   const platform = makePlatform({
     store,
     logs,
     admission,
     metrics,
-    cores,
+    cores: (after, max) => pageOf(views(), after, max),
     coreCount: () => topology.cores.length,
     dispatch: dispatcher,
     chains,
@@ -191,6 +188,10 @@ function coreViews(scheduler: LocalScheduler, dispatcher: Dispatcher, topology: 
   for (let seat = scheduler.coreCount; seat < scheduler.seatCount; seat++)
     if (dispatcher.seatUse(seat).entry !== null) views.push(view([], seat));
   return views;
+}
+
+function pageOf(views: readonly CoreView[], after: number, max: number): readonly CoreView[] {
+  return views.filter(({ core }) => core > after).slice(0, max);
 }
 
 function infoOf(options: PlatformOptions): Record<string, unknown> {

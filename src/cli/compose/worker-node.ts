@@ -80,7 +80,8 @@ async function open(options: WorkerNodeOptions, closers: Closers): Promise<Omit<
   const metrics = new Metrics();
   const parts = await openParts(options, closers, metrics);
   const describes = describer(options, parts.source);
-  const { node, agent, knowledge } = makeNode(options, { ...parts, metrics, describes });
+  const made = makeNode(options, { ...parts, metrics, describes });
+  const { node, agent } = made;
 
   let host = options.advertise ?? options.listen.host;
   const findHost = async (): Promise<void> => void (host = await advertisedHost(options));
@@ -98,13 +99,11 @@ async function open(options: WorkerNodeOptions, closers: Closers): Promise<Omit<
       waits: () => void findHost(),
     },
     {
-      node,
-      agent,
+      ...made,
       clock: realClock,
       log,
       connect: () => connectNode(dialling, options.scheduler, 'frames'),
       describe: describes,
-      knowledge,
       refused: nodeMetrics(node, metrics),
     },
   );

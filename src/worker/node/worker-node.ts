@@ -213,7 +213,8 @@ export class WorkerNode {
   setVersion(gateway: GatewaySide, epoch: number, index: number, described: Described): void {
     if (epoch < this.#epoch) return;
     const version = this.versions.find(described.key) ?? this.#addVersion(described);
-    if (version === null) return;
+    // There is no number for it: what the index stood for before it stands for no more.
+    if (version === null) return gateway.bindings.has(index) ? this.#unbind(gateway.bindings, index) : undefined;
     version.bindingCount++;
     version.dropped = false;
     if (gateway.bindings.has(index)) this.#unbind(gateway.bindings, index);

@@ -103,6 +103,35 @@ test('a connection that lasted begins with the shortest wait again; one that did
   assert.equal(await ends.at(-1)!.closed, 'stopping by peer');
 });
 
+test('who knows no more than an older version is dialled in that one, and in the newest again after it', async (t) => {
+  const clock = new SimulatedClock();
+  const ends: End[] = [];
+  let isOld = true;
+  const port = await serve(t, (socket) => {
+    // As one that knows version 1: it closes before it has looked at anything but the version.
+    const isRefused = isOld && ends.length % 2 === 0;
+    ends.push(new End(socket, Role.scheduler, null, isRefused ? { refuse: CloseReason.version } : {}));
+  });
+  const { next, dialer } = start(t, port, clock);
+  const versions = async (): Promise<number[]> => {
+    await ends.at(-1)!.opened;
+    return ends.splice(0).map(({ peer }) => (peer as { version: number }).version);
+  };
+  assert.equal(await next(), 'version 75');
+  clock.advanceUs(75e3);
+  assert.equal(await next(), 'open');
+  assert.equal(dialer.link!.version, 1);
+  const [end] = ends.slice(-1);
+  assert.deepEqual(await versions(), [2, 1]);
+  isOld = false;
+  end!.link.close(CloseReason.stopping);
+  await next();
+  clock.advanceUs(10e6);
+  assert.equal(await next(), 'open');
+  assert.deepEqual(await versions(), [2]);
+  assert.equal(dialer.link!.version, 2);
+});
+
 test('the wait is between a half and the whole of what doubles', () => {
   fc.assert(
     fc.property(fc.nat(10_000), fc.double({ min: 0, max: 0.999999, noNaN: true }), (attempts, random) => {

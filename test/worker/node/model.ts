@@ -3,21 +3,14 @@
  * granted arrives late, twice, or under a scheduler that leads no more. The agent of the model is the judge of what runs.
  */
 import assert from 'node:assert/strict';
-import { NO_INDEX } from '../../../src/wire/cluster-frame.ts';
-import { isAfter } from '../../../src/wire/cluster/sequence.ts';
 import { coresOf } from '../../../src/base/core-mask.ts';
-import type {
-  Described,
-  Lease,
-  LeaseName,
-  ProvisionedFigures,
-  SchedulerPort,
-  Word,
-} from '../../../src/worker/node/ports.ts';
+import type { Described, LeaseName } from '../../../src/worker/node/ports.ts';
+import type { OwnVersion } from '../../../src/worker/node/own-versions.ts';
 import { type GatewaySide, WorkerNode } from '../../../src/worker/node/worker-node.ts';
 import { ModelAgent } from './model-agent.ts';
+import { Connection, nameOf } from './model-connection.ts';
+import { CORES, EXTRA, ModelScheduler, placeOf, SEATS } from './model-scheduler.ts';
 
-export const CORES = 3;
 const VERSION_COUNT = 5;
 export const VERSIONS: readonly Described[] = Array.from({ length: VERSION_COUNT }, (_, index) => ({
   key: `v${index}`,
@@ -27,169 +20,9 @@ export const VERSIONS: readonly Described[] = Array.from({ length: VERSION_COUNT
   refusal: null,
 }));
 
-const nameOf = ({ epoch, core, sequence }: Lease): string => `${epoch}:${core}:${sequence}`;
-
-type Say = () => void;
-
-/** One life of a scheduler. Once the worker has joined it grants, whether that follows it still or not. */
-class ModelScheduler {
-  readonly epoch: number;
-  readonly firstCore: number;
-  readonly sequences: number[];
-  /** What it believes to be leased, by the global core of the lead. */
-  readonly held = new Map<number, { sequence: number; mask: number }>();
-  readonly indexes = new Map<string, number>();
-  /** Cores that it may grant. */
-  joined = false;
-  resumes = true;
-  #announced: LeaseName[] = [];
-
-  constructor(epoch: number, firstCore: number, sequence: number) {
-    this.epoch = epoch;
-    this.firstCore = firstCore;
-    this.sequences = Array.from({ length: CORES }, () => sequence);
-  }
-
-  /** Of several cores, if so many are idle: from this one on. */
-  grant(local: number, count: number): LeaseName | null {
-    const held = [...this.held].flatMap(([core, { mask }]) => coresOf(core - this.firstCore, mask));
-    const idle = this.sequences.map((_, own) => own).filter((own) => own >= local && !held.includes(own));
-    const cores = idle.slice(0, count);
-    if (!this.joined || cores[0] !== local || cores.length < count) return null;
-    let last = this.sequences[local]!;
-    for (const own of cores) if (isAfter(this.sequences[own]!, last)) last = this.sequences[own]!;
-    const sequence = (last + 1) & 0x0fffffff;
-    for (const own of cores) this.sequences[own] = sequence;
-    const mask = count === 1 ? 0 : cores.reduce((bits, own) => bits | (1 << own), 0);
-    const core = this.firstCore + local;
-    this.held.set(core, { sequence, mask });
-    return { epoch: this.epoch, core, sequence, mask };
-  }
-
-  /** The worker greets: whatever it had is over until it says otherwise. */
-  place(): number {
-    this.joined = false;
-    this.held.clear();
-    this.#announced = [];
-    let floor = this.sequences[0]!;
-    for (const each of this.sequences) if (isAfter(each, floor)) floor = each;
-    this.sequences.fill(floor);
-    return floor;
-  }
-
-  indexOf(key: string): number {
-    if (!this.indexes.has(key)) {
-      const used = new Set(this.indexes.values());
-      let index = 0;
-      while (used.has(index)) index++;
-      this.indexes.set(key, index);
-    }
-    return this.indexes.get(key)!;
-  }
-
-  hearHeld(lease: LeaseName): void {
-    if (!this.joined) this.#announced.push(lease);
-  }
-
-  hearLast(): void {
-    this.joined = true;
-    for (const { core, sequence, mask } of this.#announced) {
-      if (!this.resumes) continue;
-      this.held.set(core, { sequence, mask });
-      for (const own of coresOf(core - this.firstCore, mask)) this.sequences[own] = sequence;
-    }
-  }
-
-  hearEnd({ core, sequence }: Lease): void {
-    if (this.held.get(core)?.sequence === sequence) this.held.delete(core);
-  }
-}
-
-/** A connection between worker and scheduler: what is said waits until it is heard. */
-class Connection implements SchedulerPort {
-  readonly scheduler: ModelScheduler;
-  readonly #model: Model;
-  readonly toScheduler: Say[] = [];
-  readonly toWorker: Say[] = [];
-  /** Leases whose ends this connection has not been told of: announced, or begun since. */
-  readonly open = new Set<string>();
-  readonly #handles = new Set<number>();
-  #isAnnounced = false;
-
-  constructor(model: Model, scheduler: ModelScheduler) {
-    this.#model = model;
-    this.scheduler = scheduler;
-  }
-
-  nameVersion(handle: number, { key }: Described): void {
-    assert.ok(!this.#isAnnounced, 'a name after the announcement');
-    assert.ok(!this.#handles.has(handle), 'a handle is given twice');
-    this.#handles.add(handle);
-    this.toScheduler.push(() => {
-      const index = this.#model.isFull ? NO_INDEX : this.scheduler.indexOf(key);
-      this.toWorker.push(() => assert.ok(this.#model.node.indexed(handle, index)));
-    });
-  }
-
-  announce({ firstCore, busy, withdrawn, last }: Word): void {
-    assert.equal(firstCore, this.scheduler.firstCore);
-    assert.equal(withdrawn, this.#model.node.cores.isWithdrawn ? 2 ** CORES - 1 : 0);
-    const cores = this.#model.agent.busy.reduce((bits, local) => bits | (1 << local), 0);
-    assert.equal(busy, cores, 'the announced cores are not the busy ones');
-    assert.equal(last, !this.#isAnnounced);
-    this.#isAnnounced = true;
-    if (last) assert.equal(this.open.size, this.#model.agent.running.size, 'what runs was not announced');
-    if (last) this.toScheduler.push(() => this.scheduler.hearLast());
-  }
-
-  held(lease: LeaseName, handle: number): void {
-    const run = this.#model.agent.running.get(lease.core - this.scheduler.firstCore);
-    assert.ok(run !== undefined && run.lease.sequence === lease.sequence, `${nameOf(lease)} is held and does not run`);
-    if (!this.#isAnnounced) {
-      assert.ok(this.#handles.has(handle), 'held by a version that has no name');
-      assert.equal(run.number, handle);
-      assert.equal(run.lease.mask, lease.mask);
-      this.open.add(`${lease.core}:${lease.sequence}`);
-    }
-    this.toScheduler.push(() => this.scheduler.hearHeld(lease));
-  }
-
-  fenced(lease: Lease): void {
-    for (const run of this.#model.agent.running.values()) assert.notEqual(nameOf(run.lease), nameOf(lease));
-    this.#model.fenced.add(nameOf(lease));
-    this.toScheduler.push(() => this.scheduler.hearEnd(lease));
-  }
-
-  release(lease: Lease, _warm: boolean): void {
-    this.#end(lease);
-  }
-
-  noMemory(lease: Lease): void {
-    this.#end(lease);
-  }
-
-  memoryAvailable(): void {}
-
-  warmed(index: number): void {
-    const named = [...this.#model.node.versions.all()].filter((each) => each.index === index);
-    assert.ok(
-      named.some((each) => each.warm),
-      'what is told as warm is not',
-    );
-  }
-
-  evicted(index: number): void {
-    assert.ok(index !== NO_INDEX);
-  }
-
-  provisioned(index: number, { wanted }: ProvisionedFigures): void {
-    assert.ok(index !== NO_INDEX && wanted > 0);
-  }
-
-  #end(lease: Lease): void {
-    assert.ok(this.open.delete(`${lease.core}:${lease.sequence}`), `${nameOf(lease)} ends twice, or was not known`);
-    this.toScheduler.push(() => this.scheduler.hearEnd(lease));
-  }
+/** -1: there is none. */
+function pick(seats: readonly number[], which: number): number {
+  return seats[which % Math.max(1, seats.length)] ?? -1;
 }
 
 interface Assigned extends LeaseName {
@@ -213,10 +46,16 @@ export class Model {
   /** Of the store, and not answered. */
   readonly asked: string[] = [];
   isFull = false;
+  /** By seat, as the agent says. */
+  readonly isOpen: boolean[] = [];
+  /** By seat: what is expected to come after what runs there, and by which gateway. */
+  readonly #expected = new Map<number, GatewaySide>();
+  /** By seat: whose next step it is kept for. */
+  readonly kept = new Map<number, { gateway: GatewaySide; grant: Assigned; ticks: number }>();
   #welcomedMax = 0;
 
   constructor(versionCountMax: number) {
-    this.node = new WorkerNode({ coreCount: CORES, versionCountMax }, this.agent, {
+    this.node = new WorkerNode({ coreCount: CORES, extraSeatCount: EXTRA, versionCountMax }, this.agent, {
       describe: (key) => void this.asked.push(key),
     });
   }
@@ -233,7 +72,10 @@ export class Model {
     const floor = scheduler.place();
     this.connection = new Connection(this, scheduler);
     const { epoch, firstCore } = scheduler;
-    this.node.welcomed(this.connection, { epoch, firstCore, extraSeatCount: 0, floor });
+    // What is kept is over with it.
+    this.kept.clear();
+    this.#expected.clear();
+    this.node.welcomed(this.connection, { epoch, firstCore, extraSeatCount: EXTRA, floor });
   }
 
   leave(): void {
@@ -272,7 +114,7 @@ export class Model {
 
   grant(which: number, local: number, version: number, count = 1): void {
     const scheduler = this.schedulers[which % this.schedulers.length]!;
-    const lease = scheduler.grant(local % CORES, count);
+    const lease = scheduler.grant(local % SEATS, count);
     if (lease === null) return;
     const { key } = VERSIONS[version % VERSION_COUNT]!;
     this.grants.push({ ...lease, index: scheduler.indexOf(key), key });
@@ -287,7 +129,97 @@ export class Model {
 
   gatewayLeaves(which: number): void {
     const [gateway] = this.gateways.splice(which % Math.max(1, this.gateways.length), 1);
-    if (gateway !== undefined) this.node.leaveGateway(gateway);
+    if (gateway === undefined) return;
+    for (const [seat, side] of this.#expected) if (side === gateway) this.#expected.delete(seat);
+    this.node.leaveGateway(gateway);
+    this.#prune();
+    for (const [seat, kept] of this.kept) assert.notEqual(kept.gateway, gateway, `${seat} is kept for nobody`);
+  }
+
+  /** What is let go while there is no scheduler is not heard of. */
+  #prune(): void {
+    for (const [seat, { grant }] of this.kept) if (!this.node.cores.holds(seat, grant.sequence)) this.kept.delete(seat);
+  }
+
+  isKept(seat: number): boolean {
+    const { kept } = this;
+    return [...kept].some(([lead, { grant }]) => coresOf(lead, grant.mask).includes(seat));
+  }
+
+  // ---- seats, and chains
+
+  setOpen(which: number, isOpen: boolean): void {
+    const seat = CORES + (which % EXTRA);
+    const was = this.isOpen[seat] === true;
+    this.isOpen[seat] = isOpen;
+    const told = this.connection?.toScheduler.length ?? 0;
+    this.node.setOpen(seat, isOpen);
+    const isTold = (this.connection?.toScheduler.length ?? 0) > told;
+    const isNews = this.connection !== null && was !== isOpen && !this.node.cores.isWithdrawn;
+    assert.equal(isTold, isNews, 'the scheduler is told what it knows, or not told what is new');
+  }
+
+  /** What runs there is followed by another step, perhaps of a version that is to be readied. */
+  expect(which: number, local: number, index: number): void {
+    const gateway = this.gateways[which % Math.max(1, this.gateways.length)];
+    const seat = pick([...this.agent.running.keys()], local);
+    const run = this.agent.running.get(seat);
+    // As a gateway line says it, when it begins.
+    if (gateway === undefined || run?.lease.epoch !== this.node.epoch) return;
+    const version = this.node.expect(gateway, seat, index);
+    if (version !== null) this.readied.push(version);
+    this.#expected.set(seat, gateway);
+  }
+
+  readonly readied: OwnVersion[] = [];
+
+  unwant(): void {
+    const version = this.readied.shift();
+    if (version !== undefined) this.node.unwant(version);
+  }
+
+  /** The next step comes on what is kept for it, or on what is not. */
+  follow(which: number, local: number, next: number, hasMemory: boolean): void {
+    const seat = pick([...this.kept.keys()], local);
+    const kept = this.kept.get(seat);
+    const gateway = which > 2 ? kept?.gateway : this.gateways[which % Math.max(1, this.gateways.length)];
+    if (gateway === undefined || kept === undefined) return;
+    const { key } = VERSIONS[next % VERSION_COUNT]!;
+    const index = this.connection?.scheduler.indexOf(key) ?? next;
+    const version = VERSIONS.find((each) => each.key === key)!;
+    this.node.setVersion(gateway, kept.grant.epoch, index, version);
+    this.#said.get(gateway)!.set(index, `${kept.grant.epoch} ${key}`);
+    const grant = { ...kept.grant, index, key };
+    const taken = this.node.take(gateway, { ...grant, follows: true });
+    if (gateway !== kept.gateway) return void assert.equal(typeof taken, 'number', 'it was kept for another gateway');
+    this.kept.delete(seat);
+    if (typeof taken === 'number') return;
+    assert.equal(taken.core, seat);
+    assert.equal(this.agent.set.get(taken.version.number)?.key, key);
+    this.agent.running.set(seat, { lease: grant, number: taken.version.number });
+    if (hasMemory) return;
+    // To the scheduler it is another request's, which has had its result.
+    this.mayLackMemory = false;
+    this.#end(seat, () => this.node.notTaken(seat, grant.sequence, 'no-memory'));
+    this.mayLackMemory = true;
+  }
+
+  mayLackMemory = true;
+
+  /** Nothing comes. */
+  letGo(which: number, local: number): void {
+    const seat = pick([...this.kept.keys()], local);
+    const kept = this.kept.get(seat);
+    const gateway = which > 2 ? kept?.gateway : this.gateways[which % Math.max(1, this.gateways.length)];
+    if (gateway === undefined || kept === undefined) return;
+    this.node.letGo(gateway, kept.grant);
+    if (gateway === kept.gateway) this.kept.delete(seat);
+  }
+
+  tick(): void {
+    this.node.tick();
+    this.#prune();
+    for (const each of this.kept.values()) assert.ok(++each.ticks < 2, 'a core is kept for too long');
   }
 
   setVersion(which: number, granted: number): void {
@@ -338,9 +270,9 @@ export class Model {
     const grant = this.#grantAt(granted);
     if (gateway === undefined || grant === undefined) return;
     const lead = 1 << (grant.core & 31);
-    for (const mask of [lead | (1 << CORES), lead | (1 << 31), lead << 1, lead | (lead >>> 1) | (lead << 1)]) {
+    for (const mask of [lead | (1 << SEATS), lead | (1 << 31), lead << 1, lead | (lead >>> 1) | (lead << 1)]) {
       const isLed = (mask & -mask) === lead;
-      if (isLed && mask >>> CORES === 0) continue;
+      if (isLed && mask >>> SEATS === 0) continue;
       this.setVersion(which, granted);
       assert.equal(typeof this.node.take(gateway, { ...grant, mask }), 'number', `${mask.toString(2)} is taken`);
     }
@@ -351,7 +283,15 @@ export class Model {
     if (run === undefined) return;
     if (warm) this.agent.warm.add(run.number);
     else this.agent.warm.delete(run.number);
+    const gateway = this.#expected.get(local);
+    this.#expected.delete(local);
+    const mayKeep = gateway !== undefined && !this.node.cores.isWithdrawn && this.gateways.includes(gateway);
+    if (mayKeep) this.kept.set(local, { gateway, grant: { ...run.lease, index: 0, key: '' }, ticks: 0 });
+    const open = this.connection?.open.size ?? 0;
     this.#end(local, () => this.node.released(local, run.lease.sequence, warm));
+    if (mayKeep)
+      assert.equal(this.connection?.open.size ?? 0, open, 'the scheduler is told of the end of what is kept');
+    assert.equal(this.node.answered(local, run.lease.sequence), mayKeep);
   }
 
   evict(which: number): void {
@@ -366,7 +306,7 @@ export class Model {
     const { connection } = this;
     if (connection === null || !connection.scheduler.joined) return;
     const { scheduler, toWorker } = connection;
-    const core = scheduler.firstCore + (local % CORES);
+    const core = scheduler.firstCore + placeOf(local % SEATS);
     const held = scheduler.held.get(core);
     if (held === undefined) return;
     const { sequence } = held;
@@ -384,7 +324,7 @@ export class Model {
     toWorker.push(() => {
       this.node.dropVersion(scheduler.epoch, index, key);
       const left = this.node.versions.find(key);
-      const isNeeded = left !== null && left.leaseCount + left.bindingCount > 0;
+      const isNeeded = left !== null && left.leaseCount + left.bindingCount + left.wantedCount + left.provisioned > 0;
       assert.ok(left === null || isNeeded, `${key} is dropped, nothing needs it, and it is there`);
     });
   }
@@ -424,11 +364,14 @@ export class Model {
     this.node.checkInvariants();
     const { busy } = this.agent;
     assert.equal(new Set(busy).size, busy.length, 'a core has two in the foreground');
-    assert.equal(this.node.cores.busyCount, busy.length);
-    for (let local = 0; local < CORES; local++) {
+    const isHeld = (seat: number): boolean => busy.includes(seat) || this.isKept(seat);
+    const cores = Array.from({ length: CORES }, (_, core) => core);
+    assert.equal(this.node.cores.busyCount, cores.filter(isHeld).length);
+    for (let local = 0; local < SEATS; local++) {
       const isBusy = this.node.cores.versionOf(local) !== null;
-      assert.equal(isBusy, busy.includes(local), `core ${local}: machine and agent disagree`);
+      assert.equal(isBusy, isHeld(local), `core ${local}: machine and agent disagree`);
     }
+    for (const seat of this.kept.keys()) assert.ok(!busy.includes(seat), `${seat} is kept and runs`);
     for (const each of this.node.versions.all()) {
       assert.equal(this.agent.set.get(each.number), each.described);
       assert.equal(each.warm, this.agent.warm.has(each.number), `${each.described.key} is warm, or is not`);
@@ -439,7 +382,11 @@ export class Model {
     for (const { bindings } of this.gateways)
       for (const { epoch } of bindings.values()) assert.ok(epoch >= this.node.epoch, 'a binding of before is kept');
     if (this.connection !== null)
-      assert.equal(this.connection.open.size, this.agent.running.size, 'an end was not told, or told twice');
+      assert.equal(
+        this.connection.open.size,
+        this.agent.running.size + this.kept.size,
+        'an end was not told, or told twice',
+      );
   }
 
   /** All is well again, and what runs ends: then nobody holds a core, and each can be granted anew. */
@@ -449,19 +396,25 @@ export class Model {
     const { connection } = this;
     assert.ok(connection !== null, 'the latest scheduler is not followed');
     this.settle();
-    for (let local = 0; local < CORES; local++) this.end(local, local % 2 === 0);
+    for (let local = 0; local < SEATS; local++) this.end(local, local % 2 === 0);
+    for (let tick = 0; tick < 2; tick++) this.tick();
+    assert.equal(this.kept.size, 0, 'a core is kept for ever');
     this.settle();
-    for (let local = 0; local < CORES; local++) this.probe(local);
+    for (let local = 0; local < SEATS; local++) this.probe(local);
     this.settle();
     assert.equal(connection.scheduler.held.size, 0, 'a lease never ends');
     // Nobody has said that again.
     for (let tick = 0; tick < 30; tick++) this.node.tick();
+    while (this.readied.length > 0) this.unwant();
+    assert.equal(this.agent.wanted.size, 0, 'what is expected no more is readied');
     assert.equal(this.agent.provisioned.size, 0, 'what was provisioned by an earlier scheduler is kept');
     this.gatewayJoins();
-    for (let local = 0; local < CORES; local++) {
+    for (let extra = 0; extra < EXTRA; extra++) this.setOpen(extra, true);
+    this.settle();
+    for (let local = 0; local < SEATS; local++) {
       let tries = 0;
       const isTaken = (): boolean => {
-        this.grant(this.schedulers.length - 1, local, local);
+        this.grant(this.schedulers.length - 1, local, local % CORES);
         return this.assign(0, 0, true);
       };
       // Where a scheduler that could not take over what ran can do so now, what it grants begins with what was fenced.

@@ -4,13 +4,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Model } from './model.ts';
 
-const events = fc.array(fc.tuple(fc.nat(41), fc.nat(9), fc.nat(99)), { maxLength: 300, size: 'max' });
+const events = fc.array(fc.tuple(fc.nat(52), fc.nat(9), fc.nat(99)), { maxLength: 300, size: 'max' });
 
 function apply(model: Model, [kind, a, b]: readonly [number, number, number]): void {
   if (kind <= 5) model.grant(a, b, a + b, kind <= 3 ? 1 : kind - 2);
   else if (kind <= 7) model.setVersion(a, b);
   else if (kind <= 13) model.assign(a, b, a > 0);
-  else if (kind <= 17) model.end(a % 3, b % 2 === 0);
+  else if (kind <= 17) model.end(a % 5, b % 2 === 0);
   else if (kind <= 21) model.hear();
   else if (kind <= 23) model.tell();
   else if (kind === 24) model.join(a);
@@ -23,10 +23,15 @@ function apply(model: Model, [kind, a, b]: readonly [number, number, number]): v
   else if (kind === 32) model.drop(b);
   else if (kind === 33) model.provision(a, b % 3);
   else if (kind === 34) model.describe(b);
-  else if (kind === 35) model.node.tick();
+  else if (kind === 35) model.tick();
   else if (kind === 36) model.isFull = !model.isFull;
   else if (kind === 37) model.forgets(a);
   else if (kind === 38) model.claimBeyond(a, b);
+  else if (kind <= 40) model.setOpen(a, b % 3 > 0);
+  else if (kind <= 43) model.expect(a, b, b % 7);
+  else if (kind <= 46) model.follow(a, b, a + b, b % 4 > 0);
+  else if (kind === 47) model.letGo(a, b);
+  else if (kind === 48) model.unwant();
   // All that is on its way arrives.
   else model.settle();
 }
@@ -53,7 +58,7 @@ test('a drained worker takes what is on its way, and nothing once it stops', () 
   const model = new Model(4);
   model.gatewayJoins();
   model.join(0);
-  model.hear();
+  model.settle();
   for (let local = 0; local < 3; local++) model.grant(0, local, local);
   assert.ok(model.assign(0, 2, true));
   model.node.withdraw();
