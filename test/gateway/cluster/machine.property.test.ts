@@ -13,7 +13,7 @@ type Step = readonly [kind: number, a: number, b: number];
 const STEPS: readonly (readonly [weight: number, step: (world: World, a: number, b: number) => void])[] = [
   [14, (world, a, b) => world.gateways[a % 2]!.invoke(b % VERSION_COUNT)],
   [50, (world, a) => void world.deliver(a)],
-  [10, (world, a, b) => world.workers[a % 2]!.end(b % CORES)],
+  [10, (world, a, b) => world.workers[a % 2]!.end(b % CORES, a % 4 > 0)],
   [3, (world, a, b) => world.gateways[a % 2]!.withdraw(b)],
   [5, (world, a, b) => world.gateways[a % 2]!.connect(world, b % 3)],
   [3, (world, a) => world.workers[a % 2]!.join(world)],

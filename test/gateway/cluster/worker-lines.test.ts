@@ -68,7 +68,12 @@ test('a worker that owes an answer is broken off, and dialled again', async () =
       connect: () => {
         const [near, far] = duplexPair();
         const hello = Object.assign(new HelloFrame(ClusterKind.welcome), { role: Role.worker, name: 'w1', life: 7 });
-        const direction = new GatewayToWorker({ assign: () => {}, setVersion: () => {}, letGo: () => {}, knowledge: () => {} });
+        const direction = new GatewayToWorker({
+          assign: () => {},
+          setVersion: () => {},
+          letGo: () => {},
+          knowledge: () => {},
+        });
         new FrameLink(
           far,
           { hello, dialled: null, limits: LINK_LIMITS, clock },

@@ -7,215 +7,9 @@ import { GatewayMachine } from '../../../src/gateway/cluster/machine/gateway-mac
 import type { LeaseName } from '../../../src/gateway/cluster/machine/ports.ts';
 import { State } from '../../../src/gateway/cluster/machine/request-table.ts';
 import { ClusterScheduler } from '../../../src/scheduler/server/cluster-scheduler.ts';
-import type { GatewaySession, WorkerSession } from '../../../src/scheduler/server/ports.ts';
-import { isAfter } from '../../../src/wire/cluster/sequence.ts';
-import { UnstartedWhy } from '../../../src/wire/cluster/small-frames.ts';
-import {
-  CORES,
-  functionKeyOf,
-  Line,
-  MACHINE_LIMITS,
-  maskOf,
-  MEMORY_MB,
-  MEMORY_OF,
-  memoryOf,
-  REFUSED,
-  UNSTARTED,
-} from './parts.ts';
-
-export interface Ask {
-  readonly key: string;
-  readonly ends: string[];
-  /** Its client has gone while it was at a worker: it may have a result, or end without. */
-  unwanted: boolean;
-  runCount: number;
-}
-
-/** Between a gateway and a worker. */
-interface Connection {
-  readonly there: Line;
-  readonly back: Line;
-  readonly gateway: Gateway;
-  readonly id: number;
-}
-
-interface Run {
-  readonly lease: LeaseName;
-  readonly mask: number;
-  readonly request: number;
-  readonly memoryMb: number;
-  readonly key: string;
-  readonly connection: Connection;
-  /** As the scheduler of now names it. */
-  sequence: number;
-}
-
-export class Worker {
-  readonly name: string;
-  life = 1;
-  session: WorkerSession | null = null;
-  toScheduler: Line = new Line();
-  fromScheduler: Line = new Line();
-  stopping = false;
-  readonly connections = new Set<Connection>();
-  #epoch = 0;
-  #floor = 0;
-  #firstCore = -1;
-  readonly #running = new Map<number, Run>();
-  readonly #fenced = new Set<string>();
-  readonly #versions = new Map<number, { readonly epoch: number; readonly key: string }>();
-  #pressedMb = 0;
-
-  constructor(name: string) {
-    this.name = name;
-  }
-
-  get runCount(): number {
-    return this.#running.size;
-  }
-
-  join({ scheduler }: World): void {
-    if (this.session !== null || this.stopping) return;
-    this.toScheduler = new Line();
-    this.fromScheduler = new Line();
-    const line = this.fromScheduler;
-    const running = [...this.#running].map(([core, { sequence, key, memoryMb }]) => ({
-      core,
-      mask: 0,
-      sequence,
-      version: { key, functionKey: functionKeyOf(key), memoryMb, coreCount: 1 },
-    }));
-    const session = scheduler.joinWorker(
-      {
-        probe: (core, sequence) => line.say(() => this.#probed(core, sequence)),
-        dropped: (index, key) =>
-          line.say(() => {
-            if (this.#versions.get(index)?.key === key) this.#versions.delete(index);
-          }),
-        provision: () => {},
-      },
-      {
-        name: this.name,
-        host: this.name,
-        port: 1,
-        life: this.life,
-        coreCount: CORES,
-        memoryMb: MEMORY_MB,
-        running,
-      },
-    );
-    if (typeof session === 'string') assert.fail(session);
-    if (this.#epoch !== scheduler.epoch) this.#fenced.clear();
-    this.#epoch = scheduler.epoch;
-    this.#floor = session.floor;
-    this.#firstCore = session.firstCore;
-    this.session = session;
-  }
-
-  /** The line to the scheduler breaks. `isNoticed`: the scheduler lives, and hears of it. */
-  leave(isNoticed: boolean): void {
-    if (isNoticed) this.session?.leave();
-    this.session = null;
-    this.toScheduler.break();
-    this.fromScheduler.break();
-  }
-
-  die(): void {
-    for (const connection of this.connections) this.cut(connection);
-    this.leave(true);
-    this.#running.clear();
-    this.#versions.clear();
-    this.#fenced.clear();
-    this.#pressedMb = 0;
-    this.#epoch = 0;
-    this.stopping = false;
-    this.life++;
-  }
-
-  /** Takes no more; once nothing runs it says goodbye, and another process takes its name. */
-  stop(): void {
-    this.stopping = true;
-    const { session } = this;
-    this.toScheduler.say(() => assert.ok(session?.withdraw(session.firstCore, 2 ** CORES - 1) ?? true));
-  }
-
-  goIfStopped(): void {
-    if (!this.stopping || this.#running.size > 0) return;
-    for (const { back, there, gateway, id } of this.connections) {
-      there.break();
-      back.say(() => gateway.closed(id, true));
-    }
-    this.connections.clear();
-    this.die();
-  }
-
-  cut(connection: Connection): void {
-    this.connections.delete(connection);
-    connection.there.break();
-    connection.back.break();
-    connection.gateway.closed(connection.id, false);
-  }
-
-  setVersion(index: number, epoch: number, key: string): void {
-    this.#versions.set(index, { epoch, key });
-  }
-
-  assign(run: Omit<Run, 'key' | 'sequence' | 'memoryMb'>, index: number, ask: Ask): void {
-    const { core, sequence, epoch } = run.lease;
-    const own = core - this.#firstCore;
-    const named = this.#versions.get(index);
-    const isMine = epoch === this.#epoch && own >= 0 && own < CORES && isAfter(sequence, this.#floor);
-    const isTaken = this.#running.has(own) || this.#fenced.has(`${core}:${sequence}`) || named?.epoch !== epoch;
-    if (!isMine || isTaken) return this.#answer(run, UnstartedWhy.staleLease);
-    if (this.stopping) return this.#answer(run, UnstartedWhy.stopping);
-    assert.equal(named.key, ask.key, 'the worker was told another version');
-    assert.equal(run.mask, maskOf(ask.key, core), 'the cores are not those that were granted');
-    const memoryMb = memoryOf(ask.key);
-    let usedMb = this.#pressedMb;
-    for (const each of this.#running.values()) usedMb += each.memoryMb;
-    if (usedMb + memoryMb > MEMORY_MB) {
-      const { session } = this;
-      this.toScheduler.say(() => void session?.noMemory(core, sequence));
-      return this.#answer(run, UnstartedWhy.noMemory);
-    }
-    ask.runCount++;
-    this.#running.set(own, { ...run, sequence, key: ask.key, memoryMb });
-  }
-
-  end(own: number): void {
-    const run = this.#running.get(own);
-    if (run === undefined) return;
-    this.#running.delete(own);
-    const { session } = this;
-    if (session !== null) {
-      const core = session.firstCore + own;
-      this.toScheduler.say(() => assert.ok(session.release(core, run.sequence, true), 'a lease that is not known'));
-      this.toScheduler.say(() => session.memoryAvailable());
-    }
-    this.#answer(run, 0);
-  }
-
-  /** Memory that something else takes, or gives back. */
-  press(mb: number): void {
-    this.#pressedMb = mb;
-    const { session } = this;
-    this.toScheduler.say(() => session?.memoryAvailable());
-  }
-
-  #answer({ connection, request, lease }: Pick<Run, 'connection' | 'request' | 'lease'>, why: number): void {
-    const { gateway, id, back } = connection;
-    back.say(() => gateway.answered(id, { request, ...lease, why }));
-  }
-
-  #probed(core: number, sequence: number): void {
-    const { session } = this;
-    if (session === null) return;
-    const run = this.#running.get(core - session.firstCore);
-    if (run?.sequence === sequence) return this.toScheduler.say(() => session.held(core, sequence));
-    this.#fenced.add(`${core}:${sequence}`);
-    this.toScheduler.say(() => void session.fenced(core, sequence));
-  }
-}
+import type { GatewaySession } from '../../../src/scheduler/server/ports.ts';
+import { functionKeyOf, Line, MACHINE_LIMITS, maskOf, MEMORY_OF, memoryOf, REFUSED, UNSTARTED } from './parts.ts';
+import { type Ask, type Connection, type KeptRun, Worker } from './world-worker.ts';
 
 export class Gateway {
   readonly name: string;
@@ -229,6 +23,8 @@ export class Gateway {
   readonly asks: Ask[] = [];
   readonly #pending: (Ask | null)[] = new Array<Ask | null>(MACHINE_LIMITS.requestCountMax).fill(null);
   readonly #keys: string[] = MEMORY_OF.map((_, version) => `${version}r0`);
+  /** By request: the scheduler's line on which its lease was granted. */
+  readonly #lines: number[] = [];
   #revision = 0;
   readonly #limit = [-1, -1];
 
@@ -265,7 +61,9 @@ export class Gateway {
           const connection = this.connections.get(id)!;
           const ask = this.#pending[request]!;
           const run = { lease: { epoch, core, sequence }, mask, request, connection };
-          connection.there.say(() => worker.assign(run, index, ask));
+          const follows = this.machine.tookOver(request);
+          if (!follows) this.#lines[request] = this.machine.line;
+          connection.there.say(() => worker.assign(run, index, ask, follows));
         },
       },
       events: {
@@ -316,13 +114,19 @@ export class Gateway {
   }
 
   invoke(version: number): void {
+    const number = this.#accept(version);
+    if (number >= 0) this.machine.begin(number);
+  }
+
+  /** Below 0: there is no place for it. */
+  #accept(version: number): number {
     const number = this.machine.accept(version);
-    if (typeof number !== 'number') return;
+    if (typeof number !== 'number') return -1;
     const ask: Ask = { key: this.#keys[version]!, ends: [], unwanted: false, runCount: 0 };
     this.asks.push(ask);
     assert.equal(this.#pending[number], null, 'a number is given twice');
     this.#pending[number] = ask;
-    this.machine.begin(number);
+    return number;
   }
 
   withdraw(nth: number): void {
@@ -362,9 +166,28 @@ export class Gateway {
     this.machine.workerClosed(id, stopping);
   }
 
-  answered(id: number, answer: LeaseName & { request: number; why: number }): void {
+  answered(id: number, answer: LeaseName & { request: number; why: number }, kept: KeptRun | null = null): void {
     const ask = this.#pending[answer.request] ?? null;
-    if (this.machine.answered(id, answer)) ask!.ends.push('result');
+    const line = this.#lines[answer.request]!;
+    const isIts = this.machine.answered(id, answer);
+    if (isIts) ask!.ends.push('result');
+    if (kept !== null && !(isIts && this.#follows(id, kept, line)))
+      kept.connection.there.say(() => kept.worker.heardLetGo(kept.own, kept.lease));
+  }
+
+  /** Another step comes there, of the same version or one that asks for less. */
+  #follows(id: number, { lease, memoryMb, request, key }: KeptRun, line: number): boolean {
+    const version = request % 2 === 0 ? Number(key[0]) : 0;
+    if (memoryOf(this.#keys[version]!) > memoryMb) return false;
+    const number = this.#accept(version);
+    if (number < 0) return false;
+    if (this.machine.beginOn(number, id, { ...lease, mask: 0, line })) {
+      this.#lines[number] = line;
+      return true;
+    }
+    this.machine.comesAgain(number);
+    this.machine.begin(number);
+    return false;
   }
 
   /** Nothing waits, and every number is free. */
