@@ -101,7 +101,7 @@ export function testScheduler(shards: number): void {
     const version = (await gateway.hear('version'))['first'] as number;
     for (const request of [1, 2, 3]) gateway.say('request', { request, version });
     const cores = [await grantOf(gateway), await grantOf(gateway)].map(({ core }) => core - firstCore);
-    assert.deepEqual(cores.toSorted(), [0, 1]);
+    assert.deepEqual(new Set(cores), new Set([0, 1]));
     // The second one of them: its first bit stays.
     worker.count('announce', { first: extra, third: 0b01 });
     const third = await grantOf(gateway);

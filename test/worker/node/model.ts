@@ -191,7 +191,7 @@ export class Model {
     this.#said.get(gateway)!.set(index, `${kept.grant.epoch} ${key}`);
     const grant = { ...kept.grant, index, key };
     const taken = this.node.take(gateway, { ...grant, follows: true });
-    if (gateway !== kept.gateway) return void assert.equal(typeof taken, 'number', 'it was kept for another gateway');
+    if (gateway !== kept.gateway) return assert.equal(typeof taken, 'number', 'it was kept for another gateway');
     this.kept.delete(seat);
     if (typeof taken === 'number') return;
     assert.equal(taken.core, seat);
