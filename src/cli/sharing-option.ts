@@ -4,10 +4,10 @@ import { NO_SHARING, SOURCE_NAMES, type SharingSetting, type SourceName } from '
 import { OBSERVERS } from '../worker/observers/contract.ts';
 
 const PER_CORE_MAX = 16;
-/** Where nothing is said. `lend`: one guest for each core; `preempt`: what memory allows, as a rule, is less. */
-const PER_CORE = { dedicated: 1, lend: 2, packed: 3, preempt: 4, fair: 3 } as const;
+/** Where nothing is said. `lend`: at most, as long as those who are there sleep; `preempt`: what memory allows, as a rule, is less. */
+const PER_CORE = { dedicated: 1, lend: 8, packed: 3, preempt: 4, fair: 3 } as const;
 const FORM =
-  'It has to be dedicated, lend, packed:N, preempt:N or fair:N, where N invocations are admitted for each core (2 to 16).';
+  'It has to be dedicated, lend:N, packed:N, preempt:N or fair:N, where N invocations are admitted for each core (2 to 16).';
 
 export function knowledgeOption(): Option {
   return new Option(
@@ -34,7 +34,7 @@ export function observerOption(): Option {
 export function sharingOption(): Option {
   return new Option(
     '--sharing <policy>',
-    'who has a core while its holder sleeps: dedicated, lend, packed:N, preempt:N, fair:N',
+    'who has a core while its holder sleeps: dedicated, lend:N, packed:N, preempt:N, fair:N',
   )
     .argParser(parseSharing)
     .default(NO_SHARING, 'dedicated');
@@ -44,7 +44,7 @@ export function parseSharing(text: string): SharingSetting {
   const [, name = '', count] = /^([a-z]+)(?::(\d{1,2}))?$/.exec(text) ?? [];
   if (!isPolicy(name)) throw new InvalidArgumentError(FORM);
   const perCore = count === undefined ? PER_CORE[name] : Number(count);
-  const isCounted = name !== 'dedicated' && name !== 'lend';
+  const isCounted = name !== 'dedicated';
   if (count !== undefined && (!isCounted || perCore < 2 || perCore > PER_CORE_MAX))
     throw new InvalidArgumentError(FORM);
   return { policy: name, perCore };

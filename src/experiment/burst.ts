@@ -17,6 +17,8 @@ export interface Burst {
   readonly chainCount: number;
   /** Calls of a short function beside it. */
   readonly shortPerSecond: number;
+  /** As long as this every chain that has ended is followed by another. */
+  readonly lastsMs: number;
 }
 
 export type BurstMetrics = ChainMetrics & ShortCalls;
@@ -25,6 +27,8 @@ export interface BurstResult {
   readonly metrics: BurstMetrics;
   readonly runs: readonly ChainRun[];
 }
+
+type Run = Awaited<ReturnType<typeof runChain>>;
 
 const BUCKET = 'sleepy';
 
@@ -58,9 +62,8 @@ export class BurstRunner {
     let isOver = false;
     const short = callShort(this.#platform, burst.shortPerSecond, () => isOver);
     short.catch(() => undefined); // a chain that fails says more
-    const runs = await Promise.all(
-      Array.from({ length: burst.chainCount }, (_, index) => this.#runOne(burst, inputs, index)),
-    ).finally(() => (isOver = true));
+    const all = Array.from({ length: burst.chainCount }, (_, index) => this.#runLine(burst, inputs, index));
+    const runs = (await Promise.all(all).finally(() => (isOver = true))).flat();
     // One question for both: the log is told once.
     const { requests, cpuUs } = await this.#objects.ask({ latencyUs: 0 });
     const after = await lookAt({ ...sources, objectServerUs: () => Promise.resolve(cpuUs) });
@@ -69,7 +72,16 @@ export class BurstRunner {
     return { metrics: { ...metrics, ...(await short) }, runs };
   }
 
-  #runOne(burst: Burst, inputs: readonly PipelineInput[], index: number): ReturnType<typeof runChain> {
+  /** One chain; beside short calls the next one when it has ended, for as long as it takes to have calls enough. */
+  async #runLine(burst: Burst, inputs: readonly PipelineInput[], index: number): Promise<readonly Run[]> {
+    const untilMs = performance.now() + burst.lastsMs;
+    const runs: Run[] = [];
+    do runs.push(await this.#runOne(burst, inputs, index + runs.length * burst.chainCount));
+    while (performance.now() < untilMs);
+    return runs;
+  }
+
+  #runOne(burst: Burst, inputs: readonly PipelineInput[], index: number): Promise<Run> {
     const { kind } = inputs[index % inputs.length]!;
     const payload = {
       host: '127.0.0.1',
@@ -83,7 +95,7 @@ export class BurstRunner {
     return runChain(this.#platform, { pipeline: burst.pipeline, build, kind, payload });
   }
 
-  async #check(runs: readonly Awaited<ReturnType<typeof runChain>>[], inputs: readonly PipelineInput[]): Promise<void> {
+  async #check(runs: readonly Run[], inputs: readonly PipelineInput[]): Promise<void> {
     for (const run of runs) {
       const { expected } = inputs.find((input) => input.kind === run.kind)!;
       const found = await this.#objects.get(`/${BUCKET}/${run.key}`);

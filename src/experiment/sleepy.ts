@@ -54,7 +54,9 @@ interface Case {
 /** So many chains for each core warm every instance that the densest policy may use at once. */
 const WARM_CHAINS_PER_CORE = 12;
 /** Functions and platforms run for long as a rule: what their compilers do in the first seconds is not what is looked for. */
-const WARM_BURSTS = 4;
+const WARM_BURSTS = 12;
+/** Some hundred short calls, at 20 a second: the slowest of a hundred is more than one of a dozen. */
+const WITH_SHORT_MS = 20_000;
 
 type Say = (text: string) => void;
 
@@ -111,6 +113,7 @@ class Session {
           source: setting.source,
           latency: 'none',
           shortPerSecond,
+          lastsMs: 0,
         } as const;
         say(`${name}: warming ${pipeline}, ${build}`);
         const chainCount = Math.min(WARM_CHAINS_PER_CORE * this.#coreCount, Math.max(...this.#options.chainCounts));
@@ -118,7 +121,8 @@ class Session {
         for (let burst = 0; burst < burstCount; burst++) await runner.run({ ...warm, chainCount });
         for (const measured of this.#casesOf(pipeline, build)) {
           say(`${name}: ${measured.chainCount} × ${pipeline}, ${build}, ${measured.latency}`);
-          const { metrics } = await runner.run({ ...warm, ...measured, pipeline: warm.pipeline });
+          const lastsMs = shortPerSecond > 0 && !this.#options.smoke ? WITH_SHORT_MS : 0;
+          const { metrics } = await runner.run({ ...warm, ...measured, pipeline: warm.pipeline, lastsMs });
           this.#keep(setting, measured, metrics);
         }
       }

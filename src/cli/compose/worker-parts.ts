@@ -20,6 +20,7 @@ import type { Observer, ObserverEvents } from '../../worker/observers/contract.t
 import { type ObserverName, openObserver } from '../../worker/observers/index.ts';
 import { CodeCache } from '../../worker/code/code-cache.ts';
 import type { SandboxBackend } from '../../worker/sandbox/contract.ts';
+import { goBeforeFunctions } from '../../worker/sandbox/priority.ts';
 import { ungroupSessions } from '../../worker/sandbox/background.ts';
 import { createBackend, SandboxError } from '../../worker/sandbox/index.ts';
 import type { Closers } from './closers.ts';
@@ -102,6 +103,7 @@ export function makeAgent(options: WorkerOptions, needs: AgentNeeds, events: Age
   const setting = { topology, limits, account: needs.account, sharing };
   const doors = { ...needs, clock: realClock, log };
   // A setting of the whole machine: who shares no cores leaves it as it is.
+  if (sharing.policy !== 'dedicated') goBeforeFunctions();
   if (isOrdered(sharing) && !ungroupSessions())
     log.warn("who has a core of its own is disturbed by others: 'perch doctor' says why");
   if (observer === 'none') return new Agent(setting, doors, events);

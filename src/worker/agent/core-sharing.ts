@@ -21,8 +21,8 @@ import type { Topology } from './topology.ts';
 /** So long a holder sleeps before its core is lent: less would cost two switches for what is over by then. */
 const LEND_AFTER_US = 1000;
 const TICK_MS = 1;
-/** CPU time that makes a difference between two who both want a core. */
-const QUANTUM_US = 20_000;
+/** Who has had less CPU time than this goes before all who have had more, with `preempt`. */
+const QUANTUM_US = 2000;
 
 export interface SharingEvents {
   /** What the seat's invocation runs in. Null: nothing is there yet; `cpusOf` and `isBackground` say where it begins. */
@@ -181,11 +181,13 @@ export class CoreSharing {
   }
 
   #follow(seat: number, nowUs: number): void {
-    const startedUs = this.#events.startedUs(seat);
-    const servant = startedUs === 0 ? null : this.#events.servantOf(seat);
+    const servant = this.#events.servantOf(seat);
     if (servant === null || !this.#machine.isHeld(seat)) return;
-    const cpuUs = this.#sleepers.follow(seat, servant, nowUs - startedUs);
-    this.#machine.used(seat, this.#beforeUs[seat]! + cpuUs, nowUs);
+    const startedUs = this.#events.startedUs(seat);
+    if (startedUs > 0) {
+      const cpuUs = this.#sleepers.follow(seat, servant, nowUs - startedUs);
+      this.#machine.used(seat, this.#beforeUs[seat]! + cpuUs, nowUs);
+    }
     const waitedUs = this.#machine.waitedUs(seat, nowUs);
     const moreUs = waitedUs - this.#waitedUs[seat]!;
     this.#waitedUs[seat] = waitedUs;

@@ -23,7 +23,7 @@ import { isLedBy, isSeveral, lowestCore, withoutLowest } from '../../base/core-m
 import { Level, SharingActions } from './sharing/actions.ts';
 import { checkSharing } from './sharing/invariants.ts';
 import { OpenSeats, type SharingLimits } from './sharing/open-seats.ts';
-import { Order } from './sharing/order.ts';
+import { Order, serviceOf } from './sharing/order.ts';
 import { Places } from './sharing/places.ts';
 import { Residents, type ResidentSharing, SeatState } from './sharing/residents.ts';
 
@@ -79,7 +79,7 @@ export class Sharing {
     const isFixed = isOwn && !isSpare && (isAlone || this.#hasOwners);
     this.#residents.add(seat, isFixed, isAlone);
     this.#residents.isSpare[seat] = isSpare ? 1 : 0;
-    if (this.#limits.policy === 'preempt') this.#residents.quanta[seat] = Math.floor(usedUs / this.#limits.quantumUs);
+    if (this.#limits.policy === 'preempt') this.#residents.service[seat] = serviceOf(usedUs, this.#limits.quantumUs);
     this.#seats.began(seat);
     if (isAlone) this.#places.isTaken[seat] = 1;
     this.#enter(seat, nowUs);
@@ -130,11 +130,11 @@ export class Sharing {
   used(seat: number, cpuUs: number, _nowUs: number): void {
     const residents = this.#residents;
     if (this.#limits.policy !== 'preempt' || !residents.isHeld(seat)) return;
-    const quanta = Math.floor(cpuUs / this.#limits.quantumUs);
+    const service = serviceOf(cpuUs, this.#limits.quantumUs);
     // Counters of a cgroup may be read out of turn: service is never taken back.
-    if (quanta <= residents.quanta[seat]! || residents.isFixed[seat] === 1) return;
+    if (service <= residents.service[seat]! || residents.isFixed[seat] === 1) return;
     this.#order.remove(seat);
-    residents.quanta[seat] = quanta;
+    residents.service[seat] = service;
     this.#order.add(seat);
     this.#isOrderNew = true;
   }

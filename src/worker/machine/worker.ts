@@ -245,9 +245,9 @@ export class WorkerMachine {
     this.#leases.release(core, slots.version[slot]!);
   }
 
-  /** Its invocation had no core for so long, though it wanted one: that counts against no timeout of its. */
+  /** It had no core for so long, though it wanted one: that counts against no timeout, of its start or its invocation. */
   waited(slot: number, us: number): void {
-    if (this.#slots.state[slot] === SlotState.busy) this.#slots.deadlineUs[slot]! += us;
+    this.#slots.deadlineUs[slot]! += us;
   }
 
   /** Whatever is in the slot broke its protocol, or its channel failed. */

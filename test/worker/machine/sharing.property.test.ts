@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Level, type SharingLimits, type SharingPolicy } from '../../../src/worker/machine/sharing.ts';
+import { serviceOf } from '../../../src/worker/machine/sharing/order.ts';
 import { LIMITS, limitsOf, type Resident, SharingShell } from './sharing-shell.ts';
 
 const RUNS = Number(process.env['PERCH_PROPERTY_RUNS'] ?? 600);
@@ -221,11 +222,11 @@ test('preempt: at each tick those with the least attained service have the cores
       for (const each of list) {
         apply(shell, each);
         shell.tick();
-        const quanta = (seat: number): number => Math.floor(shell.residents.get(seat)!.cpuUs / LIMITS.quantumUs);
+        const service = (seat: number): number => serviceOf(shell.residents.get(seat)!.cpuUs, LIMITS.quantumUs);
         const awake = shell.seatsWhere((one) => !one.isAsleep && !one.isDedicated && !one.isSpare);
         const fronts = awake.filter((seat) => shell.machine.frontOf(shell.residents.get(seat)!.core) === seat);
         for (const seat of awake.filter((one) => !fronts.includes(one))) {
-          for (const front of fronts) assert.ok(quanta(front) <= quanta(seat), shell.picture);
+          for (const front of fronts) assert.ok(service(front) <= service(seat), shell.picture);
         }
       }
     }),

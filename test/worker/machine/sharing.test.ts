@@ -147,11 +147,11 @@ test('preempt: who comes goes to the foreground, and the one that has run longes
   assert.equal(shell.picture, '0:0b 1:1f 2:0f');
   shell.used(2, 7999);
   shell.wait(2000);
-  assert.equal(shell.picture, '0:0b 1:1f 2:0f', 'less than a whole quantum of difference to seat 0 is none');
+  assert.equal(shell.picture, '0:0b 1:1f 2:0f', 'it has had four quanta when it has had 8000 µs');
   shell.used(2, 2);
   shell.wait(2000);
-  assert.equal(shell.picture, '0:0f 1:1f 2:0b', 'as many quanta, and seat 0 came first');
-  shell.used(1, 5000);
+  assert.equal(shell.picture, '0:0f 1:1f 2:0b', 'as much as seat 0, which came first');
+  shell.used(1, 11_000);
   shell.wait(2000);
   assert.equal(shell.picture, '0:0f 1:1b 2:1f', 'the least attained service resumes');
 });

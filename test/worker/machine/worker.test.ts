@@ -175,6 +175,23 @@ describe('zygotes', () => {
     assert.ok(!shell.done().some((action) => action.startsWith('adopt') || action.startsWith('fork')));
   });
 
+  test('time without a core, though it wanted one, counts neither for its start nor for its invocation', () => {
+    const shell = new Shell();
+    shell.assign(0, PLAIN);
+    shell.machine.waited(0, 700);
+    shell.nowUs += INIT_TIMEOUT_US + 699;
+    shell.tick();
+    assert.deepEqual(shell.endings, []);
+    shell.ready(0);
+    shell.machine.waited(0, 300);
+    shell.nowUs += TIMEOUT_US + 299;
+    shell.tick();
+    assert.deepEqual(shell.endings, []);
+    shell.nowUs += 1;
+    shell.tick();
+    assert.deepEqual(shell.endings, [Ending.timedOut]);
+  });
+
   test('without a cell, or without memory for two, it is a process of its own', () => {
     const none = new Shell();
     none.assign(0, FORKED);

@@ -36,7 +36,7 @@ export interface SharingLimits {
   readonly perCore: number;
   /** `lend`: how long a holder sleeps before its core is lent. */
   readonly lendAfterUs: number;
-  /** `preempt`: how much CPU time makes a difference in the order. */
+  /** `preempt`: who has had less CPU time than this is new; from then on each doubling of it makes a difference in the order. */
   readonly quantumUs: number;
 }
 

@@ -1,10 +1,19 @@
 /**
  * The residents that have no core of their own, in the order in which cores are given out: the spare ones last, then the
- * least attained service in whole quanta, then who came first. Without `used` it is first come, first served. An array that is kept in order:
+ * least attained service (`serviceOf`), then who came first. Without `used` it is first come, first served. An array that is kept in order:
  * who comes goes to its end as a rule, and places.ts walks all of it anyway.
  */
 import { assert } from '../../../base/assert.ts';
 import type { Residents } from './residents.ts';
+
+/**
+ * 0 below a quantum, and one more each time that it has doubled: who comes new goes before everybody who has had a quantum, and one that
+ * runs for long is overtaken some ten times in its life, and not at each look. Whole quanta would be either too coarse for who comes new,
+ * or turn two who both run for long about each other.
+ */
+export function serviceOf(cpuUs: number, quantumUs: number): number {
+  return cpuUs < quantumUs ? 0 : 1 + Math.floor(Math.log2(cpuUs / quantumUs));
+}
 
 export class Order {
   /** The first `count` of it. */
@@ -21,9 +30,9 @@ export class Order {
 
   /** Whether `a` goes before `b`. */
   precedes(a: number, b: number): boolean {
-    const { isSpare, quanta, sequence } = this.#residents;
+    const { isSpare, service, sequence } = this.#residents;
     if (isSpare[a] !== isSpare[b]) return isSpare[b] === 1;
-    if (quanta[a] !== quanta[b]) return quanta[a]! < quanta[b]!;
+    if (service[a] !== service[b]) return service[a]! < service[b]!;
     return sequence[a]! < sequence[b]!;
   }
 

@@ -37,8 +37,8 @@ export class Residents {
   readonly mask: Int32Array;
   /** Counts who came first. */
   readonly sequence: Float64Array;
-  /** Attained service, in whole quanta: what it is ordered by. */
-  readonly quanta: Float64Array;
+  /** Attained service, as `serviceOf` has it: what it is ordered by. */
+  readonly service: Float64Array;
   /** Where it is and how, as the shell knows it. */
   readonly core: Int32Array;
   readonly level: Uint8Array;
@@ -55,7 +55,7 @@ export class Residents {
     this.isSpare = new Uint8Array(seatCount);
     this.mask = new Int32Array(seatCount);
     this.sequence = new Float64Array(seatCount);
-    this.quanta = new Float64Array(seatCount);
+    this.service = new Float64Array(seatCount);
     this.core = new Int32Array(seatCount).fill(NONE);
     this.level = new Uint8Array(seatCount);
   }
@@ -86,7 +86,7 @@ export class Residents {
     this.isSpare[seat] = 0;
     this.mask[seat] = 0;
     this.sequence[seat] = this.#cameCount++;
-    this.quanta[seat] = 0;
+    this.service[seat] = 0;
     this.core[seat] = this.isOwn(seat) ? seat : NONE;
     this.level[seat] = Level.foreground;
   }

@@ -19,7 +19,7 @@
  * Budget: a tick looks at two words for each watched sandbox in which nothing happened, and allocates nothing. `npm run
  * bench -- sleep` says what a tick costs.
  */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { assert } from '../../../base/assert.ts';
 import type { Clock } from '../../../base/clock.ts';
@@ -29,6 +29,7 @@ import type { Observer, ObserverEvents, Watched } from '../contract.ts';
 import { openCpuTime } from '../cpu-time.ts';
 import { openProc, type Proc } from '../proc.ts';
 import { hasEnded, runnableThreads } from '../threads.ts';
+import { cgroupKey, words } from './keys.ts';
 import { PLACE_BYTES, Places, Word } from './places.ts';
 import type { Subject } from './subject.ts';
 import { Traffic } from './traffic.ts';
@@ -358,7 +359,7 @@ class EbpfObserver implements Observer {
 
   #lookAtPoller(subject: Subject): void {
     const nowUs = this.#clock.nowUs();
-    if (this.#trafficOf(subject) !== subject.trafficCount) {
+    if (this.#places.traffic(subject.place) !== subject.trafficCount) {
       subject.polledUs = POLLED_AGAIN_US;
       return this.#wakesPoller(subject, nowUs);
     }
@@ -487,17 +488,4 @@ class EbpfObserver implements Observer {
   #isHeard(subject: Subject): boolean {
     return this.#subjects.get(subject.slot) === subject && !subject.isResting;
   }
-
-  #trafficOf({ place }: Subject): number {
-    return (this.#places.get(place, Word.inputs) + this.#places.get(place, Word.sends)) >>> 0;
-  }
-}
-
-function words(...values: readonly number[]): Uint8Array {
-  return new Uint8Array(Uint32Array.from(values).buffer);
-}
-
-/** The kernel names a cgroup by the inode of its folder. */
-function cgroupKey(folder: string): Uint8Array {
-  return new Uint8Array(BigUint64Array.of(statSync(folder, { bigint: true }).ino).buffer);
 }

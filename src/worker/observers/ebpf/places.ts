@@ -55,6 +55,11 @@ export class Places {
     this.#words[place * WORDS + word] = value;
   }
 
+  /** How often something came or was sent; wraps around. */
+  traffic(place: number): number {
+    return (this.get(place, Word.inputs) + this.get(place, Word.sends)) >>> 0;
+  }
+
   /** Beyond 2⁵³ ns, 104 days, it is right to two nanoseconds instead of to one. */
   durationUs(place: number, word: Word): number {
     const at = place * WORDS + word;
