@@ -119,6 +119,9 @@ class Session {
         const chainCount = Math.min(WARM_CHAINS_PER_CORE * this.#coreCount, Math.max(...this.#options.chainCounts));
         const burstCount = this.#options.smoke ? 1 : WARM_BURSTS;
         for (let burst = 0; burst < burstCount; burst++) await runner.run({ ...warm, chainCount });
+        // Where only sleepers' cores are lent, nobody is lent any as long as nobody sleeps: the most instances are there after a burst like the greatest.
+        if (!this.#options.smoke)
+          await runner.run({ ...warm, ...this.#casesOf(pipeline, build).at(-1)!, pipeline: warm.pipeline });
         for (const measured of this.#casesOf(pipeline, build)) {
           say(`${name}: ${measured.chainCount} × ${pipeline}, ${build}, ${measured.latency}`);
           const lastsMs = shortPerSecond > 0 && !this.#options.smoke ? WITH_SHORT_MS : 0;

@@ -122,6 +122,7 @@ function roomFor({ sharing, coreCount, isRoomy }: Setting): Room {
 async function play(steps: readonly Step[], setting: Setting): Promise<SmallPlatform> {
   const { coreCount, canCopy, sharing, isRoomy } = setting;
   const platform = new SmallPlatform({ ...roomFor(setting), coreCount }, canCopy, sharing);
+  platform.observer.holds = steps.length % 2 === 0;
   await platform.open();
   for (const name of NAMES) put(platform, name);
   for (const [name, environment] of Object.entries(OWN_SEATS)) platform.store.put(name, 64, 'reuse', environment);
@@ -162,9 +163,12 @@ function checkForeground({ plays, sharing }: SmallPlatform): void {
 /** Who runs something is frozen only while it is seen to poll, or its operator has said that it sleeps. */
 function checkFrozen({ plays, observer, knowledge }: SmallPlatform): void {
   for (const { instance, running, ended, functionName } of plays) {
-    if (running === null || ended || !instance.frozen) continue;
+    if (ended) continue;
+    const { slot } = instance.spec;
+    assert.ok(!observer.isHeld(slot) || (running !== null && !instance.frozen), `${functionName} is stopped for nothing`);
+    if (running === null || !instance.frozen) continue;
     const isSaid = typeof knowledge.of(functionName)?.rules === 'string';
-    assert.ok(isSaid || observer.polls(instance.spec.slot), `${functionName} is frozen, and nobody says that it polls`);
+    assert.ok(isSaid || observer.polls(slot), `${functionName} is frozen, and nobody says that it polls`);
   }
 }
 

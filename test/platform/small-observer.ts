@@ -8,11 +8,14 @@ interface WatchedSlot {
   state: 'awake' | 'sleeps' | 'polls';
   cpuUs: number;
   mayStop: boolean;
+  isHeld: boolean;
   tellsTraffic: boolean;
 }
 
 export class SmallObserver implements Observer {
   readonly seesInput: boolean = true;
+  /** Whether it has stopped those that poll, when it tells so, and keeps them so for whoever wants that. */
+  holds = false;
   readonly #clock: Clock;
   readonly #watched = new Map<number, WatchedSlot>();
   #events: ObserverEvents | null = null;
@@ -42,6 +45,7 @@ export class SmallObserver implements Observer {
     if (watched === null || (watched.state === 'awake' && sleep === 'polls' && !watched.mayStop)) return;
     const nowUs = this.#clock.nowUs();
     watched.state = watched.state === 'awake' ? sleep : 'awake';
+    watched.isHeld = false;
     if (watched.state === 'awake') this.#events!.woke(slot, nowUs);
     else if (watched.state === 'polls') this.#events!.polls(slot, nowUs);
     else this.#events!.slept(slot, nowUs);
@@ -49,7 +53,7 @@ export class SmallObserver implements Observer {
 
   /** One that polls is said to again, as often as it is let go on. */
   repeat(slot: number): void {
-    if (this.polls(slot)) this.#events!.polls(slot, this.#clock.nowUs());
+    if (this.polls(slot) && !this.isHeld(slot)) this.#events!.polls(slot, this.#clock.nowUs());
   }
 
   traffic(slot: number, kind: 'sent' | 'received'): void {
@@ -70,14 +74,16 @@ export class SmallObserver implements Observer {
     assert.ok(known === undefined || known.isResting, `slot ${slot} is watched twice`);
     // It has used some for earlier invocations.
     const cpuUs = known?.cpuUs ?? 1_000_000;
-    this.#watched.set(slot, { isResting: false, state: 'awake', cpuUs, mayStop, tellsTraffic: false });
+    this.#watched.set(slot, { isResting: false, state: 'awake', cpuUs, mayStop, isHeld: false, tellsTraffic: false });
   }
 
   permitStop(slot: number, mayStop: boolean): void {
     const watched = this.#active(slot);
     if (watched === null) return;
     watched.mayStop = mayStop;
-    if (!mayStop && watched.state === 'polls') watched.state = 'awake';
+    if (mayStop) return;
+    watched.isHeld = false;
+    if (watched.state === 'polls') watched.state = 'awake';
   }
 
   tellTraffic(slot: number, isTold: boolean): void {
@@ -87,14 +93,26 @@ export class SmallObserver implements Observer {
 
   rest(slot: number): void {
     const watched = this.#watched.get(slot);
-    if (watched !== undefined) watched.isResting = true;
+    if (watched === undefined) return;
+    watched.isResting = true;
+    watched.isHeld = false;
   }
 
-  hold(): boolean {
-    return false;
+  hold(slot: number): boolean {
+    const watched = this.#active(slot);
+    if (watched === null || !this.holds || watched.state !== 'polls') return false;
+    watched.isHeld = true;
+    return true;
   }
 
-  letGo(): void {}
+  letGo(slot: number): void {
+    const watched = this.#active(slot);
+    if (watched !== null) watched.isHeld = false;
+  }
+
+  isHeld(slot: number): boolean {
+    return this.#active(slot)?.isHeld ?? false;
+  }
 
   unwatch(slot: number): void {
     this.#watched.delete(slot);
