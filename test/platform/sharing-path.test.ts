@@ -165,7 +165,7 @@ function checkFrozen({ plays, observer, knowledge }: SmallPlatform): void {
   for (const { instance, running, ended, functionName } of plays) {
     if (ended) continue;
     const { slot } = instance.spec;
-    assert.ok(!observer.isHeld(slot) || (running !== null && !instance.frozen), `${functionName} is stopped for nothing`);
+    assert.ok(!observer.isHeld(slot) || !instance.frozen, `${functionName} is stopped, and frozen as well`);
     if (running === null || !instance.frozen) continue;
     const isSaid = typeof knowledge.of(functionName)?.rules === 'string';
     assert.ok(isSaid || observer.polls(slot), `${functionName} is frozen, and nobody says that it polls`);
