@@ -290,6 +290,7 @@ export class Dispatcher implements Dispatch {
         tail: request.tail,
         usedUs: request.usedUs ?? 0,
         sleepsOn: request.sleepsOn ?? [],
+        isFollowed: request.next !== undefined,
         queuedAt: pending.waited ? SHARD : -1,
         acceptedUs,
         done: (result) => this.#onResult(index, seat, sequence, result),

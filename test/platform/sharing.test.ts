@@ -74,9 +74,9 @@ test('dedicated: it waits until the holder has ended', { skip }, async (t) => {
 
 test('lend: a holder that wakes has its core, and the borrower goes on when that has ended', { skip }, async (t) => {
   const functions = await platformWith(t, '--sharing', 'lend');
-  // Sharing alike, the guest would end first: when the holder wakes, it has half of its work behind it.
-  const holder = await running(functions, { sleepMs: 1500, burnMs: 400 });
-  const guest = await times(functions, { burnMs: 500 });
+  // Sharing alike, the guest would end first: when the holder wakes, it has most of its work behind it.
+  const holder = await running(functions, { sleepMs: 3000, burnMs: 400 });
+  const guest = await times(functions, { burnMs: 3200 });
   const held = await holder.done;
   assert.ok(guest.startedUs < held.wokeUs, 'it ran while the holder slept');
   const ms = ({ startedUs, wokeUs, endedUs }: Times): string =>

@@ -31,6 +31,8 @@ export interface Invocation {
   readonly usedUs?: number;
   /** What it may sleep on until it answers, as the sleep plan of its chain's step says. */
   readonly sleepsOn?: readonly WakerKind[];
+  /** Another step of its chain is asked for as soon as it has its result, here. */
+  readonly isFollowed?: boolean;
   /** The scheduler shard in whose queue it waited; -1 if a core was granted at once. */
   readonly queuedAt: number;
   /** When the request was accepted, clock microseconds. */

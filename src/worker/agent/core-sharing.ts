@@ -56,6 +56,8 @@ export class CoreSharing {
   readonly #beforeUs: Float64Array;
   /** By seat: what the timeout of its invocation was told of. */
   readonly #waitedUs: Float64Array;
+  /** By seat: a step of a chain, and not the last. */
+  readonly #isFollowed: Uint8Array;
   #stopTicking: (() => void) | null = null;
   readonly #carryOut: SharingActionHandler = {
     place: (seat, core, level) => this.#place(seat, core, level),
@@ -81,6 +83,7 @@ export class CoreSharing {
     this.#events = events;
     this.#beforeUs = new Float64Array(this.seatCount);
     this.#waitedUs = new Float64Array(this.seatCount);
+    this.#isFollowed = new Uint8Array(this.seatCount);
     this.#sequences = new Uint32Array(this.seatCount);
     this.#isWarm = new Uint8Array(this.seatCount);
     const spareSeatCount = spareSeatCountOf(sharing, coreCount);
@@ -112,6 +115,7 @@ export class CoreSharing {
     else this.#machine.beganSeveral(core, several, nowUs);
     if (core >= this.#topology.cores.length) this.#metrics.guests.add();
     this.#sleepers.began(core, invocation);
+    this.#isFollowed[core] = invocation.isFollowed === true ? 1 : 0;
     this.#beforeUs[core] = usedUs;
     this.#waitedUs[core] = 0;
     this.#drain();
@@ -132,7 +136,7 @@ export class CoreSharing {
     this.#sequences[seat] = sequence;
     this.#isWarm[seat] = warm ? 1 : 0;
     this.#sleepers.ended(seat);
-    this.#machine.ended(seat, this.#clock.nowUs());
+    this.#machine.ended(seat, this.#clock.nowUs(), this.#isFollowed[seat] === 1);
     this.#drain();
   }
 
@@ -157,6 +161,9 @@ export class CoreSharing {
   close(): void {
     this.#stopTicking?.();
     this.#stopTicking = null;
+    // What waits for a tick: a seat may be open for a step that does not come any more.
+    this.#machine.tick(this.#clock.nowUs() + LEND_AFTER_US);
+    this.#machine.actions.drain(this.#carryOut);
     this.#sleepers.close();
   }
 

@@ -139,19 +139,22 @@ export class Sharing {
     this.#isOrderNew = true;
   }
 
-  /** The invocation has its result. True: its lease is released with this event; false: later, when a borrower is done. */
-  ended(seat: number, nowUs: number): boolean {
+  /**
+   * The invocation has its result. True: its lease is released with this event; false: later, when a borrower is done.
+   * `isFollowed`: another is to go on with its work at once, and was here before any borrower: the seat is released, and stays open for it for a moment.
+   */
+  ended(seat: number, nowUs: number, isFollowed = false): boolean {
     const residents = this.#residents;
     assert(residents.isHeld(seat), `seat ${seat} ends and has nobody`);
     const isFixed = residents.isFixed[seat] === 1;
-    const isReleased = this.#seats.ended(seat);
+    const isReleased = this.#seats.ended(seat, isFollowed);
     if (!this.#isFair) this.#places.forget(seat, residents.core[seat]!);
     this.#leaveCores(seat);
     residents.remove(seat, isReleased ? SeatState.free : SeatState.kept);
     if (!isFixed && !this.#isFair) this.#order.remove(seat);
     if (isFixed && this.#order.count === 0) this.#places.settleOwner(seat);
     else this.#settleAll(NONE, nowUs);
-    this.#seats.adjust(residents.isOwn(seat) ? NONE : seat);
+    this.#seats.adjust(residents.isOwn(seat) ? NONE : seat, isFollowed ? nowUs : NONE);
     if (isReleased) this.actions.release(seat);
     return isReleased;
   }

@@ -110,9 +110,9 @@ export class SharingShell {
     this.#after();
   }
 
-  ended(seat: number): void {
+  ended(seat: number, isFollowed = false): void {
     this.residents.delete(seat);
-    this.machine.ended(seat, this.nowUs);
+    this.machine.ended(seat, this.nowUs, isFollowed);
     this.#after();
   }
 

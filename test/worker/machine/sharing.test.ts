@@ -85,6 +85,27 @@ test('lend: a grant that was on its way when the holder woke is in the backgroun
   assert.equal(shell.picture, '0:0f (1:1f) 2:1b');
 });
 
+test('lend: who goes on with the work of one that ends has its seat, whoever waits', () => {
+  const shell = new SharingShell(limitsOf('lend'));
+  for (const seat of [0, 1]) shell.began(seat);
+  shell.slept(0);
+  shell.wait(1000);
+  shell.began(2);
+  shell.woke(0);
+  shell.ended(0, true);
+  assert.equal(shell.last.at(-1), 'release 0', 'it is not kept for the borrower');
+  shell.began(0);
+  assert.equal(shell.picture, '0:0f 1:1f 2:0b');
+  shell.ended(2, true);
+  assert.ok(shell.machine.isOpen(2));
+  shell.began(2);
+  assert.equal(shell.picture, '0:0f 1:1f 2:0b');
+  shell.ended(2, true);
+  assert.ok(shell.machine.isOpen(2));
+  shell.wait(1000);
+  assert.ok(!shell.machine.isOpen(2), 'nobody came for it');
+});
+
 test('lend: a dedicated function lends nothing', () => {
   const shell = new SharingShell(limitsOf('lend'));
   shell.began(0, 'dedicated');

@@ -54,6 +54,8 @@ export class OpenSeats {
   #restedHolderCount = 0;
   #restlessBorrowerCount = 0;
   #keptCount = 0;
+  /** Since when a seat stays open for who goes on with the work of its last; Infinity: none does. */
+  #followedUs = Infinity;
   #heldExtraCount = 0;
   /** Spare ones, on seats of cores that are in; and on extra seats. */
   #spareCount = 0;
@@ -91,7 +93,7 @@ export class OpenSeats {
   }
 
   tick(nowUs: number): void {
-    while (this.nextUs <= nowUs) {
+    while (this.#drowsyUs <= nowUs) {
       const seat = this.#drowsy.tail(DROWSY);
       this.#drowsy.remove(DROWSY, seat);
       this.#setRested(seat, 1);
@@ -99,12 +101,16 @@ export class OpenSeats {
   }
 
   get nextUs(): number {
+    return Math.min(this.#drowsyUs, this.#followedUs + this.#limits.lendAfterUs);
+  }
+
+  get #drowsyUs(): number {
     const seat = this.#drowsy.tail(DROWSY);
     return seat === NONE ? Infinity : this.#sleptUs[seat]! + this.#limits.lendAfterUs;
   }
 
   /** The invocation on the seat is over. Returns what becomes of its lease; it is still counted as held. */
-  ended(seat: number): boolean {
+  ended(seat: number, isFollowed: boolean): boolean {
     const residents = this.#residents;
     if (residents.isAsleep[seat] === 1) this.woke(seat);
     this.#count(seat, -1);
@@ -113,7 +119,7 @@ export class OpenSeats {
       if (this.isOpen[seat] === 1) this.#freeOpenCount++;
       return true;
     }
-    if (this.#limits.policy !== 'lend' || this.#places.isOut[seat] === 1) return true;
+    if (isFollowed || this.#limits.policy !== 'lend' || this.#places.isOut[seat] === 1) return true;
     if (coreCountOf(residents.mask[seat]!) > 1 || this.#balance >= 0) return true;
     this.#keptCount++;
     return false;
@@ -127,14 +133,19 @@ export class OpenSeats {
     if (isOut === 1 && this.#residents.state[core] === SeatState.kept) this.#release(core);
   }
 
-  /** Releases what is kept for nobody, and opens and closes. `endedSeat` is closed first: it was not granted again yet. */
-  adjust(endedSeat: number): void {
+  /**
+   * Releases what is kept for nobody, and opens and closes. `endedSeat` is closed first: it was not granted again yet. But where its work goes on,
+   * as of `followedUs`, it stays open, until the next event or tick.
+   */
+  adjust(endedSeat: number, followedUs: number = NONE): void {
     while (this.#keptCount > 0 && this.#balance > 0) this.#release(this.#mostIdle());
     const count = this.#wantedCount;
-    if (this.#freeOpenCount > count && endedSeat !== NONE && this.isOpen[endedSeat] === 1) this.#close(endedSeat);
+    const stays = followedUs === NONE ? NONE : endedSeat;
+    this.#followedUs = stays === NONE ? Infinity : followedUs;
+    if (this.#freeOpenCount > count && endedSeat !== stays && this.isOpen[endedSeat] === 1) this.#close(endedSeat);
     const { coreCount, seatCount } = this.#residents;
     for (let seat = seatCount - 1; this.#freeOpenCount > count && seat >= coreCount; seat--) {
-      if (this.#isFree(seat) && this.isOpen[seat] === 1) this.#close(seat);
+      if (seat !== stays && this.#isFree(seat) && this.isOpen[seat] === 1) this.#close(seat);
     }
     for (let seat = coreCount; this.#freeOpenCount < count && seat < seatCount; seat++) {
       if (this.#isFree(seat) && this.isOpen[seat] === 0) this.#open(seat);
