@@ -139,16 +139,21 @@ export class OpenSeats {
    */
   adjust(endedSeat: number, followedUs: number = NONE): void {
     while (this.#keptCount > 0 && this.#balance > 0) this.#release(this.#mostIdle());
+    const { coreCount, seatCount } = this.#residents;
     const count = this.#wantedCount;
     const stays = followedUs === NONE ? NONE : endedSeat;
     this.#followedUs = stays === NONE ? Infinity : followedUs;
-    if (this.#freeOpenCount > count && endedSeat !== stays && this.isOpen[endedSeat] === 1) this.#close(endedSeat);
-    const { coreCount, seatCount } = this.#residents;
-    for (let seat = seatCount - 1; this.#freeOpenCount > count && seat >= coreCount; seat--) {
-      if (seat !== stays && this.#isFree(seat) && this.isOpen[seat] === 1) this.#close(seat);
-    }
+    if (endedSeat !== stays) this.#closeBeyond(count, endedSeat, endedSeat);
+    this.#closeBeyond(count, coreCount, seatCount - 1, stays);
     for (let seat = coreCount; this.#freeOpenCount < count && seat < seatCount; seat++) {
       if (this.#isFree(seat) && this.isOpen[seat] === 0) this.#open(seat);
+    }
+  }
+
+  /** Of these seats, the last ones first, but for one. */
+  #closeBeyond(count: number, first: number, last: number, but = NONE): void {
+    for (let seat = last; this.#freeOpenCount > count && seat >= first; seat--) {
+      if (seat !== but && this.#isFree(seat) && this.isOpen[seat] === 1) this.#close(seat);
     }
   }
 
