@@ -4,7 +4,7 @@ import { lookCosts, switchCosts, tellingLatency } from './lib/sleep/observers.ts
 import { roundTrips } from './lib/sleep/round-trip.ts';
 import { programCosts } from './lib/sleep/programs.ts';
 import type { BenchOptions, Figure, Part, Report } from './lib/report.ts';
-import { ungroupSessions } from '../src/worker/sandbox/background.ts';
+import { ungroupSessions } from '../src/worker/sandbox/sessions.ts';
 
 const PARTS: readonly Part[] = [
   {
@@ -49,7 +49,7 @@ const PARTS: readonly Part[] = [
 ];
 
 async function run(options: BenchOptions): Promise<Report> {
-  ungroupSessions();
+  const sessions = ungroupSessions();
   const parts = PARTS.filter(({ name }) => options.only.length === 0 || options.only.includes(name));
   const figures: Figure[] = [];
   const notes: string[] = [];
@@ -58,6 +58,7 @@ async function run(options: BenchOptions): Promise<Report> {
     notes.push(...part.notes, ...(found.length === 0 ? [`${part.name}: CANNOT BE MEASURED HERE`] : []));
     figures.push(...found);
   }
+  sessions.release();
   return { name: 'sleep', notes, figures };
 }
 

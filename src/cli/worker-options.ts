@@ -4,7 +4,13 @@ import { LIMITS } from '../base/limits.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { ObserverKind } from '../worker/observers/contract.ts';
 import { parseCpuList } from '../worker/agent/topology.ts';
-import { NO_SHARING, type SharingSetting, type SourceName } from '../worker/agent/sharing-setting.ts';
+import {
+  extraSeatCountOf,
+  NO_SHARING,
+  perCoreMaxOf,
+  type SharingSetting,
+  type SourceName,
+} from '../worker/agent/sharing-setting.ts';
 import type { WorkerOptions } from './compose/worker-parts.ts';
 import { CliError, EXIT } from './exit-codes.ts';
 import { dataFolderDefault, hostNetworkOption, regionOption, wholeNumber } from './options.ts';
@@ -60,9 +66,10 @@ export async function workerOptionsOf(options: WorkerCommandOptions, log: Log): 
   ]);
   const topology = readTopology(options.cores ?? null);
   if (topology instanceof Error) throw new CliError(EXIT.usage, `${topology.message}.`);
-  const sharing = { ...(options.sharing ?? NO_SHARING), sources: options.knowledge ?? [] };
-  const perCoreMax = Math.floor(LIMITS.instanceCountMax / topology.cores.length);
-  if (sharing.perCore > perCoreMax) {
+  const sharing = options.sharing ?? NO_SHARING;
+  const seatCount = topology.cores.length + extraSeatCountOf(sharing, topology.cores.length);
+  if (seatCount > LIMITS.instanceCountMax) {
+    const perCoreMax = perCoreMaxOf(sharing, topology.cores.length, LIMITS.instanceCountMax);
     const most = `with ${topology.cores.length} cores at most ${perCoreMax}, since a worker has ${LIMITS.instanceCountMax} instances`;
     throw new CliError(EXIT.usage, `--sharing admits ${sharing.perCore} invocations for each core: ${most}.`);
   }
@@ -74,7 +81,7 @@ export async function workerOptionsOf(options: WorkerCommandOptions, log: Log): 
     sandbox: options.sandbox,
     memoryMb: options.memory ?? defaultMemoryMb(),
     codeCacheMb: options.codeCacheMb,
-    sharing,
+    sharing: { ...sharing, sources: options.knowledge ?? [] },
     observer: options.observer ?? 'none',
     log,
   };

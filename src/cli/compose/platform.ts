@@ -28,7 +28,7 @@ import { SANDBOX_UIDS } from '../../worker/sandbox/identity.ts';
 import { SandboxError } from '../../worker/sandbox/index.ts';
 import { type Closers, startWhole } from './closers.ts';
 import { type FaceOptions, makeAsyncRunner, makeChainRunner, makeFace, makePlatform } from './gateway-parts.ts';
-import { makeAgent, makeBackend, makeCodeCache, type WorkerOptions } from './worker-parts.ts';
+import { makeAgent, makeBackend, makeCodeCache, prepareSharing, type WorkerOptions } from './worker-parts.ts';
 
 export { warningOf } from '../../worker/sandbox/index.ts';
 
@@ -64,6 +64,7 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
   const backend = makeBackend(options);
   await backend.open();
   closers.push(() => backend.close());
+  prepareSharing(options, closers);
 
   const admission = new Admission({ hostNetworkAllowed: options.allowHostNetwork, findRuntime });
   const scheduler = makeScheduler(options, metrics);

@@ -35,7 +35,7 @@ import { findRuntime } from '../../worker/runtimes/index.ts';
 import type { SandboxBackend } from '../../worker/sandbox/contract.ts';
 import { UnstartedWhy } from '../../wire/cluster/small-frames.ts';
 import { type Closers, startWhole } from './closers.ts';
-import { makeAgent, makeBackend, makeCodeCache, type WorkerOptions } from './worker-parts.ts';
+import { makeAgent, makeBackend, makeCodeCache, prepareSharing, type WorkerOptions } from './worker-parts.ts';
 
 export interface WorkerNodeOptions extends WorkerOptions {
   readonly identity: Identity;
@@ -196,6 +196,7 @@ async function openParts(options: WorkerNodeOptions, closers: Closers, metrics: 
   const backend = makeBackend(options);
   await backend.open();
   closers.push(() => backend.close());
+  prepareSharing(options, closers);
   return { shelf, source, codes, logs, backend, store, dialled };
 }
 

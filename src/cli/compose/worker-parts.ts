@@ -21,7 +21,8 @@ import { type ObserverName, openObserver } from '../../worker/observers/index.ts
 import { CodeCache } from '../../worker/code/code-cache.ts';
 import type { SandboxBackend } from '../../worker/sandbox/contract.ts';
 import { goBeforeFunctions } from '../../worker/sandbox/priority.ts';
-import { ungroupSessions } from '../../worker/sandbox/background.ts';
+import { backgroundFinding } from '../../worker/sandbox/background.ts';
+import { ungroupSessions } from '../../worker/sandbox/sessions.ts';
 import { createBackend, SandboxError } from '../../worker/sandbox/index.ts';
 import type { Closers } from './closers.ts';
 
@@ -53,6 +54,8 @@ export interface AgentNeeds {
 /** Instances together get this share of the machine's memory, unless told otherwise. */
 const MEMORY_SHARE = 0.75;
 const MB = 1024 * 1024;
+const SESSIONS_TEXT =
+  'kernel.sched_autogroup_enabled is 0 for the whole machine while cores are lent here; it was 1, and is again when the last platform ends';
 
 export function defaultMemoryMb(): number {
   const constrained = process.constrainedMemory();
@@ -84,6 +87,17 @@ export function makeBackend(options: WorkerOptions): SandboxBackend {
   });
 }
 
+/** Before anything is started that is to be put behind others, or before them. Who shares no cores leaves the machine as it is. */
+export function prepareSharing({ sharing, log }: WorkerOptions, closers: Closers): void {
+  if (sharing.policy !== 'dedicated') goBeforeFunctions();
+  if (!isOrdered(sharing)) return;
+  const sessions = ungroupSessions();
+  closers.push(async () => sessions.release());
+  if (sessions.isNew) log.info(SESSIONS_TEXT);
+  if (!sessions.isDone || !backgroundFinding().ok)
+    log.warn("who has a core of its own is disturbed by others: 'perch doctor' says why");
+}
+
 export function makeAgent(options: WorkerOptions, needs: AgentNeeds, events: AgentEvents): Agent {
   const limits = {
     slotCount: LIMITS.instanceCountMax,
@@ -102,10 +116,6 @@ export function makeAgent(options: WorkerOptions, needs: AgentNeeds, events: Age
   const { topology, sharing, observer, log } = options;
   const setting = { topology, limits, account: needs.account, sharing };
   const doors = { ...needs, clock: realClock, log };
-  // A setting of the whole machine: who shares no cores leaves it as it is.
-  if (sharing.policy !== 'dedicated') goBeforeFunctions();
-  if (isOrdered(sharing) && !ungroupSessions())
-    log.warn("who has a core of its own is disturbed by others: 'perch doctor' says why");
   if (observer === 'none') return new Agent(setting, doors, events);
   return new Agent(setting, { ...doors, observe: (heard) => observe(observer, heard, log) }, events);
 }

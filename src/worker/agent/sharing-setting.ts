@@ -38,6 +38,12 @@ export function spareSeatCountOf(sharing: SharingSetting, coreCount: number): nu
   return isOrdered(sharing) ? coreCount : 0;
 }
 
+/** How many invocations may be admitted for each core, where a worker has so many instances: each seat needs one. */
+export function perCoreMaxOf({ policy }: SharingSetting, coreCount: number, instanceCount: number): number {
+  const spareCount = isOrdered({ policy, perCore: 1 }) ? 1 : 0;
+  return policy === 'dedicated' ? 1 : Math.floor(instanceCount / coreCount) - spareCount;
+}
+
 /** As bits. */
 export function sourcesOf({ sources = SOURCE_NAMES }: SharingSetting): number {
   return sources.reduce((bits, name) => bits | Source[name], 0);

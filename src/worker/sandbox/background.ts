@@ -6,27 +6,24 @@
  *
  * - Leaving SCHED_IDLE takes CAP_SYS_NICE, or a limit RLIMIT_NICE of 20 or more (that is nice 0) of whoever is changed,
  *   who has it from us. Where it is missing nobody is put into the background either: there would be no way back.
- * - The kernel's autogroup shares a CPU between sessions first, and every sandbox is a session: what is SCHED_IDLE in one
- *   then gets as much as what is not in another (measured: half each). `ungroupSessions` switches it off.
+ * - The kernel's autogroup shares a CPU between sessions first, and every sandbox is a session: sessions.ts switches it off.
  *
  * Rejected: `cpu.idle` of a cgroup for each slot. One write would do for all threads, but it needs the cpu controller,
  * and a hierarchy of weights in which each function's share depends on how many others there are.
  *
  * Budget: nothing happens and nothing is allocated where it is so already; else a pass over the tasks as in affinity.ts.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
-import { type Hierarchy, readHierarchies } from './cgroup/mounts.ts';
+import { readFileSync } from 'node:fs';
 import type { Finding } from './contract.ts';
 import { forEveryTask } from './every-task.ts';
 import { libc } from './libc.ts';
+import { isGrouped, isUngroupedByPlatform, mayUngroup } from './sessions.ts';
 
 const SCHED_OTHER = 0;
 const SCHED_IDLE = 5;
 const CAP_SYS_NICE = 23n;
 /** RLIMIT_NICE counts from 1 (nice 19) to 40 (nice -20). */
 const NICE_LIMIT = 20;
-const AUTOGROUP_FILE = '/proc/sys/kernel/sched_autogroup_enabled';
 
 export class Background {
   readonly #taskIds: () => readonly number[];
@@ -55,7 +52,7 @@ let usable: boolean | undefined;
 
 /** Looked up once, at the first change, when a backend has been opened. */
 function canUse(): boolean {
-  usable ??= canReturn() && !groupsSessions();
+  usable ??= canReturn() && !isGrouped();
   return usable;
 }
 
@@ -70,34 +67,6 @@ export function mayReturn(status: string, limits: string, uidMap: string): boole
   const inFirstNamespace = /^\s*0\s+0\s+4294967295\s*$/.test(uidMap);
   if (inFirstNamespace && ((effective >> CAP_SYS_NICE) & 1n) === 1n) return true;
   return Number(/^Max nice priority\s+(\d+)/m.exec(limits)?.[1] ?? 0) >= NICE_LIMIT;
-}
-
-/**
- * Once, before the first start: from then on new processes are not shared out by session, on the whole machine and until
- * it restarts. Whether SCHED_IDLE means something afterwards.
- */
-export function ungroupSessions(): boolean {
-  if (!groupsSessions()) return true;
-  try {
-    writeFileSync(AUTOGROUP_FILE, '0');
-  } catch {
-    // Only root may.
-  }
-  return !groupsSessions();
-}
-
-/** Whoever is in a cgroup of the cpu controller, other than the topmost, is shared out by that instead. */
-function groupsSessions(): boolean {
-  if (readText(AUTOGROUP_FILE).trim() !== '1') return false;
-  const { v1, v2 } = readHierarchies();
-  const cpu = v1.get('cpu');
-  if (cpu !== undefined) return isTopmost(cpu);
-  if (v2 === undefined || isTopmost(v2)) return true;
-  return !readText(`${v2.own}/cgroup.controllers`).split(/\s+/).includes('cpu');
-}
-
-function isTopmost({ own, mountPoint }: Hierarchy): boolean {
-  return path.relative(mountPoint, own) === '';
 }
 
 /** Whether instances can be put behind others here, and what would help. */
@@ -115,12 +84,19 @@ export function backgroundFinding(): Finding & { readonly required: boolean } {
     const fix = 'Run as root, or with RLIMIT_NICE at 20: LimitNICE=20 in a systemd unit, `prlimit --nice=20` as root.';
     return { ...found, ok: false, detail, fix };
   }
-  // Root switches it off where cores are shared.
-  if (groupsSessions() && process.getuid?.() !== 0) {
+  // Where it may, a platform that shares cores switches it off.
+  if (isGrouped() && !mayUngroup()) {
     const detail = 'nobody is put behind others: the kernel shares CPUs out by session first, and every sandbox is one';
     return { ...found, ok: false, detail, fix: 'As root: sysctl kernel.sched_autogroup_enabled=0' };
   }
-  return { ...found, ok: true, detail: 'sched_setscheduler with SCHED_IDLE', fix: '' };
+  return { ...found, ok: true, detail: `sched_setscheduler with SCHED_IDLE${sessionsText()}`, fix: '' };
+}
+
+/** What a platform does to the whole machine for it. */
+function sessionsText(): string {
+  const what = 'the autogroup of the kernel (kernel.sched_autogroup_enabled), for the whole machine';
+  if (isGrouped()) return `; a platform that lends cores switches off ${what}, while it runs`;
+  return isUngroupedByPlatform() ? `; a platform that runs has switched off ${what}, until it stops` : '';
 }
 
 function readText(file: string): string {

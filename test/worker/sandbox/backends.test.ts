@@ -1,6 +1,6 @@
 /** The contract suite against every backend: bubblewrap as whoever runs the tests, none, and the fake. */
 import { existsSync } from 'node:fs';
-import { ungroupSessions } from '../../../src/worker/sandbox/background.ts';
+import { type UngroupedSessions, ungroupSessions } from '../../../src/worker/sandbox/sessions.ts';
 import { FakeBackend, SafeBackend, createBackend, type SandboxName } from '../../../src/worker/sandbox/index.ts';
 import type { SandboxBackend } from '../../../src/worker/sandbox/contract.ts';
 import { playCell } from './fixtures/fake-cell.ts';
@@ -21,12 +21,13 @@ import {
 function subject(name: SandboxName, skip: string | false): Subject {
   let folders: Folders;
   let backend: SandboxBackend;
+  let sessions: UngroupedSessions;
   return {
     title: `${name}, as ${isRoot ? 'root' : 'an ordinary user'}`,
     skip,
     async open() {
       folders = makeFolders();
-      ungroupSessions();
+      sessions = ungroupSessions();
       backend = createBackend(name, {
         codeRoot: folders.codeRoot,
         runtimesRoot: folders.runtimesRoot,
@@ -39,6 +40,7 @@ function subject(name: SandboxName, skip: string | false): Subject {
     },
     async close() {
       await backend.close();
+      sessions.release();
       removeFolders(folders);
     },
     real: true,

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LIMITS } from '../../../src/base/limits.ts';
+import { defaultSharing } from '../../../src/worker/agent/default-sharing.ts';
+import { extraSeatCountOf, NO_SHARING, perCoreMaxOf } from '../../../src/worker/agent/sharing-setting.ts';
+
+function machine(coreCount: number, known = true, backgroundLack = ''): Parameters<typeof defaultSharing>[0] {
+  const cores = Array.from({ length: coreCount }, (_, cpu) => [cpu]);
+  const topology = { cores, platformCpus: [0], known };
+  return { topology, instanceCountMax: LIMITS.instanceCountMax, backgroundLack };
+}
+
+test('cores are lent, to seven more for each', () => {
+  for (const coreCount of [1, 2, 64]) {
+    assert.deepEqual(defaultSharing(machine(coreCount)), { sharing: { policy: 'lend', perCore: 8 }, reason: '' });
+  }
+});
+
+test('on a large machine to fewer, and seats leave a quarter of the instances', () => {
+  for (let coreCount = 1; coreCount <= LIMITS.instanceCountMax; coreCount++) {
+    const { sharing, reason } = defaultSharing(machine(coreCount));
+    const seatCount = coreCount + extraSeatCountOf(sharing, coreCount);
+    if (sharing.policy === 'lend') assert.ok(seatCount <= LIMITS.instanceCountMax * 0.75, `${coreCount} cores`);
+    else assert.match(reason, /instances/);
+  }
+});
+
+test('where it cannot be, each core is its holder’s, and it is said why', () => {
+  assert.deepEqual(defaultSharing(machine(4, true, 'no priorities')), { sharing: NO_SHARING, reason: 'no priorities' });
+  const unknown = defaultSharing(machine(4, false));
+  assert.equal(unknown.sharing, NO_SHARING);
+  assert.match(unknown.reason, /which CPUs/);
+});
+
+test('as many seats as instances, and no more', () => {
+  for (const policy of ['lend', 'packed', 'preempt', 'fair'] as const)
+    for (const coreCount of [1, 2, 3, 100, 200]) {
+      const perCore = perCoreMaxOf({ policy, perCore: 1 }, coreCount, LIMITS.instanceCountMax);
+      const seats = (count: number): number => coreCount + extraSeatCountOf({ policy, perCore: count }, coreCount);
+      assert.ok(seats(perCore) <= LIMITS.instanceCountMax && seats(perCore + 1) > LIMITS.instanceCountMax, policy);
+    }
+});
