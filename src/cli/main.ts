@@ -29,6 +29,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   doctor: () => import('./commands/doctor.ts'),
   demo: () => import('./commands/demo.ts'),
   experiment: () => import('./commands/experiment.ts'),
+  sim: () => import('./commands/sim.ts'),
 };
 
 const HELP_EPILOGUE = `

@@ -1,0 +1,126 @@
+/** Perch's own: the shipped scheduler machine gives each invocation a core of its own. */
+import { assert } from '../../../base/assert.ts';
+import { REQUEST_COUNT_MAX } from '../../../scheduler/machine/leases.ts';
+import { Grant } from '../../../scheduler/machine/actions.ts';
+import { outcome, Scheduler } from '../../../scheduler/machine/scheduler.ts';
+import type { Lane } from '../../engine/lane.ts';
+import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
+import type { World } from '../../world.ts';
+
+const WARM_HINT_MAX = 30;
+const OVERTAKE_MAX = 64;
+
+class PerchPolicy implements Policy {
+  readonly #world: World;
+  readonly #scheduler: Scheduler;
+  readonly #grant = new Grant();
+  /** By core: the job that has its lease, and the lease's name. */
+  readonly #sequences: Int32Array;
+  readonly #toScheduler: Lane;
+  readonly #toWorker: Lane;
+  readonly #fromWorker: Lane;
+  readonly #requested: number;
+  readonly #reached: number;
+  readonly #ended: number;
+  readonly #released: number;
+
+  constructor(world: World, options: OptionValues) {
+    const { engine } = world;
+    this.#world = world;
+    this.#scheduler = openScheduler(world, options);
+    this.#sequences = new Int32Array(this.#scheduler.limits.coreCountMax);
+    this.#toScheduler = engine.lane();
+    this.#toWorker = engine.lane();
+    this.#fromWorker = engine.lane();
+    this.#requested = engine.kind((job) => this.#request(job));
+    this.#reached = engine.kind((job, core) => this.#start(job, core));
+    this.#ended = engine.kind((job, core) => this.#end(job, core));
+    this.#released = engine.kind((core, sequence) => this.#release(core, sequence));
+  }
+
+  get waitingCount(): number {
+    return this.#scheduler.queue.length;
+  }
+
+  arrive(job: number): void {
+    const { costs, nowUs } = this.#world;
+    this.#toScheduler.push(nowUs + costs.gatewayUs + costs.networkUs, this.#requested, job, 0);
+  }
+
+  check(): void {
+    this.#scheduler.checkInvariants();
+  }
+
+  #request(job: number): void {
+    if (job >= this.#scheduler.limits.requestCountMax) return this.#world.refuse(job);
+    const answer = this.#scheduler.request(job, this.#world.jobs.functionOf[job]!);
+    if (answer > outcome.queued) this.#world.refuse(job);
+    else this.#carryOut();
+  }
+
+  #carryOut(): void {
+    const { costs, nowUs, counters } = this.#world;
+    const grant = this.#grant;
+    while (this.#scheduler.takeGrant(grant)) {
+      this.#sequences[grant.core] = grant.sequence;
+      // Request, grant, payload, release, answer.
+      counters.messages += 5;
+      // To the gateway, which has the payload, and from there to the worker.
+      this.#toWorker.push(nowUs + costs.decisionUs + 2 * costs.networkUs, this.#reached, grant.request, grant.core);
+    }
+  }
+
+  #start(job: number, core: number): void {
+    const { jobs, engine, costs, recorder } = this.#world;
+    this.#world.started(job);
+    recorder.coresBusy(1, engine.nowUs);
+    engine.after(costs.startUs + jobs.demandUs[job]! + jobs.sleepUs[job]! + costs.endUs, this.#ended, job, core);
+  }
+
+  #end(job: number, core: number): void {
+    const { engine, costs, recorder } = this.#world;
+    recorder.coresBusy(-1, engine.nowUs);
+    this.#fromWorker.push(engine.nowUs + costs.networkUs, this.#released, core, this.#sequences[core]!);
+    this.#world.finish(job, costs.networkUs);
+  }
+
+  #release(core: number, sequence: number): void {
+    const isKnown = this.#scheduler.release(core, sequence, true);
+    assert(isKnown, 'a lease was released that the scheduler does not know');
+    this.#carryOut();
+  }
+}
+
+function openScheduler({ cluster, workload }: World, options: OptionValues): Scheduler {
+  const wordCount = Math.ceil(cluster.coreCount / 32) * cluster.serverCount;
+  const queueMax = options['queue'] as number;
+  const scheduler = new Scheduler({
+    epoch: 1,
+    coreCountMax: wordCount * 32,
+    workerCountMax: cluster.serverCount,
+    functionCountMax: workload.functions.length,
+    versionCountMax: workload.functions.length,
+    requestCountMax: requestCountFor(cluster.serverCount * cluster.coreCount + queueMax),
+    queueMax,
+    overtakeMax: OVERTAKE_MAX,
+    warmHintMax: WARM_HINT_MAX,
+  });
+  for (let server = 0; server < cluster.serverCount; server++) scheduler.addWorker(cluster.coreCount, cluster.memoryMb);
+  for (const [version, { memoryMb }] of workload.functions.entries()) {
+    scheduler.setVersion(version, version, memoryMb);
+  }
+  return scheduler;
+}
+
+/** Jobs are numbered as closely as requests have to be, but for those that are on their way to or from the scheduler. */
+function requestCountFor(heldCount: number): number {
+  return Math.min(REQUEST_COUNT_MAX, heldCount * 2 + 1024);
+}
+
+export const perch: PolicyKind = {
+  name: 'perch',
+  summary: 'one central scheduler gives each invocation a core of its own (the shipped machine)',
+  source: 'Kaffes, Yadwadkar, Kozyrakis: Centralized Core-granular Scheduling for Serverless Functions, SoCC 2019',
+  options: { queue: { help: 'requests that may wait', default: 100_000, min: 1, max: 200_000 } },
+  make: (world, options) => new PerchPolicy(world, options),
+};

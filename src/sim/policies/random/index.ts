@@ -1,0 +1,39 @@
+/** Each invocation goes to a server drawn at random, without a look at any. */
+import type { Random } from '../../engine/random.ts';
+import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
+import { type Discipline, DISCIPLINE_OPTION, serversOf } from '../../servers/disciplines.ts';
+import type { Servers } from '../../servers/servers.ts';
+import type { World } from '../../world.ts';
+
+class RandomPolicy implements Policy {
+  readonly #world: World;
+  readonly #random: Random;
+  readonly #servers: Servers;
+  readonly #reached: number;
+
+  constructor(world: World, discipline: Discipline) {
+    this.#world = world;
+    this.#random = world.random('policy');
+    this.#servers = serversOf(discipline, world, (job) => world.finish(job, world.costs.endUs + world.costs.networkUs));
+    this.#reached = world.engine.kind((job, server) => this.#servers.begin(server, job));
+  }
+
+  get waitingCount(): number {
+    return this.#servers.waitingCount;
+  }
+
+  arrive(job: number): void {
+    const { engine, costs, cluster, counters } = this.#world;
+    counters.messages += 2;
+    engine.after(costs.gatewayUs + costs.networkUs, this.#reached, job, this.#random.below(cluster.serverCount));
+  }
+}
+
+export const random: PolicyKind = {
+  name: 'random',
+  summary: 'a server drawn at random, unseen',
+  source:
+    'Eager, Lazowska, Zahorjan: Adaptive Load Sharing in Homogeneous Distributed Systems, IEEE TSE 1986 ("random")',
+  options: { discipline: DISCIPLINE_OPTION },
+  make: (world: World, options: OptionValues) => new RandomPolicy(world, options['discipline'] as Discipline),
+};

@@ -1,0 +1,53 @@
+/** One simulation, from its set-up to its result. The same set-up gives the same result, byte for byte. */
+import { assert } from '../base/assert.ts';
+import type { Costs } from './costs.ts';
+import { Recorder } from './measure/recorder.ts';
+import { type Result, resultOf } from './measure/result.ts';
+import type { OptionValues, Policy, PolicyKind } from './policy.ts';
+import type { Workload } from './workload.ts';
+import { type Cluster, World } from './world.ts';
+
+export interface Setup {
+  readonly policy: PolicyKind;
+  readonly options: OptionValues;
+  readonly workload: Workload;
+  readonly cluster: Cluster;
+  readonly costs: Costs;
+  /** Work that arrives, over what all cores can do; null: as the workload was recorded. */
+  readonly load: number | null;
+  readonly seed: number;
+  /** What arrives before is not counted: the cluster is empty at first. */
+  readonly warmUpUs: number;
+  /** What arrives from then on is not counted either; the load goes on until all that was counted has ended. */
+  readonly endUs: number;
+  /** Then it stops all the same, and says what was left. */
+  readonly drainedUs: number;
+}
+
+const SAMPLE_COUNT = 400;
+
+export function simulate(setup: Setup): Result {
+  const { world, policy } = openWorld(setup);
+  const { engine, recorder } = world;
+  const sampleUs = recorder.setup.sampleUs;
+  world.open(policy);
+  let nextUs = 0;
+  while (nextUs < setup.endUs || recorder.openCount > 0) {
+    if (nextUs >= setup.drainedUs || (engine.pendingCount === 0 && nextUs >= setup.endUs)) break;
+    nextUs += sampleUs;
+    engine.run(nextUs);
+    recorder.sample(nextUs, policy.waitingCount);
+  }
+  return resultOf(setup, world, policy);
+}
+
+export function openWorld(setup: Setup): { world: World; policy: Policy } {
+  const { cluster, workload, costs, seed, warmUpUs, endUs } = setup;
+  assert(warmUpUs < endUs && endUs <= setup.drainedUs, 'warm-up, end and drained are not in this order');
+  const coreCount = cluster.serverCount * cluster.coreCount;
+  const recorder = new Recorder({ warmUpUs, endUs, coreCount, sampleUs: endUs / SAMPLE_COUNT });
+  const ratePerUs = setup.load === null ? workload.ownRate : (setup.load * coreCount) / workload.meanDemandUs;
+  assert(ratePerUs !== null, `the workload ${workload.name} has no rate of its own, so a load has to be given`);
+  const world = new World({ cluster, costs, workload, ratePerUs, seed, recorder });
+  return { world, policy: setup.policy.make(world, setup.options) };
+}

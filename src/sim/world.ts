@@ -1,0 +1,155 @@
+/**
+ * What a policy has of its simulation: virtual time, the jobs, the cluster that it schedules, what things cost, random numbers
+ * of its own, and whom it tells what became of a job.
+ */
+import { assert } from '../base/assert.ts';
+import type { Costs } from './costs.ts';
+import { Engine } from './engine/engine.ts';
+import type { Lane } from './engine/lane.ts';
+import { Random } from './engine/random.ts';
+import { Jobs } from './jobs.ts';
+import type { Recorder } from './measure/recorder.ts';
+import type { Policy } from './policy.ts';
+import { Arrival, type Arrivals, type Workload } from './workload.ts';
+
+/** Servers that are all the same. */
+export interface Cluster {
+  readonly serverCount: number;
+  /** Of each server. */
+  readonly coreCount: number;
+  /** Of each server. */
+  readonly memoryMb: number;
+}
+
+/** What is counted of every policy, so that they can be compared. */
+export interface Counters {
+  coldStarts: number;
+  /** Jobs that had begun on one server and went on at another. */
+  migrations: number;
+  /** A core went on with another job than before, while that one had not ended. */
+  preemptions: number;
+  /** Messages between hosts, but for the client's. */
+  messages: number;
+}
+
+export interface WorldSetup {
+  readonly cluster: Cluster;
+  readonly costs: Costs;
+  readonly workload: Workload;
+  readonly ratePerUs: number;
+  readonly seed: number;
+  readonly recorder: Recorder;
+}
+
+/** Streams of random numbers: each user has its own. */
+export const stream = { arrivals: 0, policy: 1, servers: 2, faults: 3, network: 4 } as const;
+export type Stream = keyof typeof stream;
+
+const NONE = -1;
+
+export class World {
+  readonly engine = new Engine();
+  readonly jobs: Jobs;
+  readonly cluster: Cluster;
+  readonly costs: Costs;
+  readonly workload: Workload;
+  readonly recorder: Recorder;
+  readonly counters: Counters = { coldStarts: 0, migrations: 0, preemptions: 0, messages: 0 };
+  readonly #seed: number;
+  readonly #arrivals: Arrivals;
+  /** The one that is awaited. */
+  readonly #arrival: Arrival;
+  readonly #step: Arrival;
+  readonly #arrivalLane: Lane;
+  readonly #arrived: number;
+  readonly #followed: number;
+  #policy: Policy | null = null;
+
+  constructor({ cluster, costs, workload, ratePerUs, seed, recorder }: WorldSetup) {
+    this.jobs = new Jobs(workload.phaseMax);
+    this.cluster = cluster;
+    this.costs = costs;
+    this.workload = workload;
+    this.recorder = recorder;
+    this.#seed = seed;
+    this.#arrivals = workload.start(ratePerUs, this.random('arrivals'));
+    this.#arrival = new Arrival(workload.phaseMax);
+    this.#step = new Arrival(workload.phaseMax);
+    this.#arrivalLane = this.engine.lane();
+    this.#arrived = this.engine.kind(() => this.#arrive());
+    this.#followed = this.engine.kind((job) => this.#deliver(job, NONE));
+  }
+
+  get nowUs(): number {
+    return this.engine.nowUs;
+  }
+
+  /** Whether the first invocation of a function on a server costs more than another. */
+  get hasColdStarts(): boolean {
+    return this.costs.coldStartUs > 0 || this.workload.functions.some(({ initUs }) => initUs > 0);
+  }
+
+  /** Numbers that depend on the seed and on who asks. */
+  random(of: Stream): Random {
+    return new Random(this.#seed, stream[of]);
+  }
+
+  /** From now on invocations arrive, for this policy. */
+  open(policy: Policy): void {
+    this.#policy = policy;
+    this.#awaitNext();
+  }
+
+  /** It has a core for the first time, or again after it was lost. */
+  started(job: number): void {
+    if (this.jobs.startedUs[job]! < 0) this.jobs.startedUs[job] = this.nowUs;
+  }
+
+  /** Its answer leaves the worker now, and reaches the gateway after the delay. The next step of its chain, if there is one, arrives then. */
+  finish(job: number, delayUs = 0): void {
+    const endUs = this.nowUs + delayUs;
+    const next = this.workload.functions[this.jobs.functionOf[job]!]!.next;
+    this.recorder.finished(this.jobs, job, endUs, next < 0);
+    if (next >= 0) this.#goOn(job, next, endUs);
+    this.jobs.remove(job);
+  }
+
+  /** It was told that there is no room (HTTP 429). */
+  refuse(job: number): void {
+    this.recorder.refused(this.jobs, job);
+    this.jobs.remove(job);
+  }
+
+  /** Its server is gone, and it was not run again. */
+  lose(job: number): void {
+    this.recorder.lost(this.jobs, job);
+    this.jobs.remove(job);
+  }
+
+  #awaitNext(): void {
+    if (this.#arrivals.next(this.#arrival)) this.#arrivalLane.push(this.#arrival.timeUs, this.#arrived, 0, 0);
+  }
+
+  #arrive(): void {
+    const { functionIndex, timeUs, phasesUs, phaseCount } = this.#arrival;
+    const job = this.jobs.add(functionIndex, timeUs, phasesUs, phaseCount);
+    this.#awaitNext();
+    this.recorder.arrived(this.jobs, job);
+    this.#deliver(job, NONE);
+  }
+
+  #goOn(after: number, functionIndex: number, atUs: number): void {
+    const step = this.#step;
+    this.#arrivals.step(functionIndex, step);
+    const job = this.jobs.add(functionIndex, atUs, step.phasesUs, step.phaseCount);
+    this.jobs.chainUs[job] = this.jobs.chainUs[after]!;
+    this.recorder.arrived(this.jobs, job);
+    if (this.#policy?.handsOver === true) this.#deliver(job, after);
+    else this.engine.at(atUs, this.#followed, job);
+  }
+
+  #deliver(job: number, after: number): void {
+    assert(this.#policy !== null, 'a job arrives before there is a policy');
+    this.#policy.arrive(job, after);
+  }
+}
