@@ -1,7 +1,8 @@
 /** What it costs the agent to put an instance aside and to bring it back, by each mechanism. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Background } from '../../../src/worker/sandbox/background.ts';
+import { readTopology } from '../../../src/worker/agent/topology.ts';
 import { Freezer } from '../../../src/worker/sandbox/cgroup/freezer.ts';
+import { Placement } from '../../../src/worker/sandbox/placement.ts';
 import { type Figure, quantile } from '../report.ts';
 import { Samples } from '../start/figures.ts';
 import { IDLE_SCRIPT, Subject } from './subject.ts';
@@ -18,10 +19,17 @@ export async function actuatorCosts({ smoke }: { readonly smoke: boolean }): Pro
   const subject = await Subject.start(IDLE_SCRIPT);
   if (subject === null) return [];
   const samples = new Samples('µs');
-  const background = new Background(() => subject.taskIds());
+  const topology = readTopology(null);
+  const [here = [], there = here] = topology instanceof Error ? [] : topology.cores;
+  const placement = new Placement(() => subject.taskIds());
   const freezer = new Freezer(subject.cgroup);
   const mechanisms: readonly Mechanism[] = [
-    { name: 'SCHED_IDLE', away: () => background.set(true), back: () => background.set(false) },
+    { name: 'SCHED_IDLE', away: () => placement.background(true), back: () => placement.background(false) },
+    {
+      name: 'SCHED_IDLE and another core',
+      away: () => placement.place(there, true),
+      back: () => placement.place(here, false),
+    },
     { name: 'freezer', away: () => freezer.freeze(), back: () => freezer.thaw() },
     { name: 'signals', away: () => subject.child.kill('SIGSTOP'), back: () => subject.child.kill('SIGCONT') },
   ];

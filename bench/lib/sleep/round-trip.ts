@@ -5,9 +5,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readTopology } from '../../../src/worker/agent/topology.ts';
-import { Pinner } from '../../../src/worker/sandbox/affinity.ts';
-import { Background } from '../../../src/worker/sandbox/background.ts';
 import { libc } from '../../../src/worker/sandbox/libc.ts';
+import { Placement } from '../../../src/worker/sandbox/placement.ts';
 import { compare, type Figure, quantile } from '../report.ts';
 import { Samples } from '../start/figures.ts';
 import { BURNING_SCRIPT, Subject } from './subject.ts';
@@ -30,18 +29,16 @@ export async function roundTrips({ smoke }: { readonly smoke: boolean }): Promis
   const burner = await Subject.start(BURNING_SCRIPT);
   if (echo === null || burner === null) return [];
   const samples = new Samples('µs');
-  const mine = new Pinner(() => [process.pid]);
-  const background = new Background(() => burner.taskIds());
-  new Pinner(() => echo.taskIds()).pin([cpu]);
-  const burnerPinner = new Pinner(() => burner.taskIds());
+  const mine = new Placement(() => [process.pid]);
+  const burns = new Placement(() => burner.taskIds());
+  new Placement(() => echo.taskIds()).pin([cpu]);
   mine.pin([own]);
   try {
     for (let round = 0; round < (smoke ? 1 : 5); round++) {
       for (const neighbour of NEIGHBOURS) {
         if (neighbour === 'empty core') burner.child.kill('SIGSTOP');
         else burner.child.kill('SIGCONT');
-        burnerPinner.pin([cpu]);
-        if (!background.set(neighbour === 'SCHED_IDLE neighbour')) return [];
+        if (!burns.pin([cpu]) || !burns.background(neighbour === 'SCHED_IDLE neighbour')) return [];
         const times = await tripsUs(echo, smoke ? 20 : 1000);
         samples.add(`${neighbour}, p50`, quantile(times, 0.5));
         samples.add(`${neighbour}, p99`, quantile(times, 0.99));

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Watched } from '../../../src/worker/observers/contract.ts';
-import { makeFolder, readIds, removeFolder, tryWrite } from '../../../src/worker/sandbox/cgroup/folder.ts';
+import { KeptIds, makeFolder, readIds, removeFolder, tryWrite } from '../../../src/worker/sandbox/cgroup/folder.ts';
 import { readHierarchies } from '../../../src/worker/sandbox/cgroup/mounts.ts';
 import { firstLine } from '../servers.ts';
 
@@ -11,10 +11,12 @@ let groupCount = 0;
 export class Subject implements Watched {
   readonly child: ChildProcess;
   readonly cgroup: string;
+  readonly #threads: KeptIds;
 
   private constructor(child: ChildProcess, cgroup: string) {
     this.child = child;
     this.cgroup = cgroup;
+    this.#threads = new KeptIds(`${cgroup}/cgroup.threads`);
   }
 
   /** `script`: JavaScript that prints a line when it is ready. Descriptor 3 is a socket. Null where no cgroup can be made. */
@@ -33,11 +35,12 @@ export class Subject implements Watched {
   }
 
   taskIds(): readonly number[] {
-    return readIds(this.cgroup, 'cgroup.threads');
+    return this.#threads.read();
   }
 
   async stop(): Promise<void> {
     this.child.kill('SIGKILL');
+    this.#threads.close();
     while (!removeFolder(this.cgroup)) await sleep(5);
   }
 }

@@ -343,8 +343,7 @@ export class Agent implements Provisioner {
     const running = this.#busy.on(core);
     const instance = this.#residents[slot] as Instance;
     const { clock } = this.#doors;
-    this.#starter.pin(instance, core);
-    instance.background(this.#sharing.isBackground(core));
+    this.#starter.place(instance, core, this.#sharing.isBackground(core));
     running.startedUs = clock.nowUs();
     running.log.start();
     this.#sharing.event(core, EventKind.started);

@@ -220,13 +220,10 @@ export class CoreSharing {
     this.#stopTicking = wantsTicks ? this.#clock.every(TICK_MS, () => this.#lookAgain(this.#clock.nowUs())) : null;
   }
 
-  /** Who goes into the background does so before it is moved: where it comes, it disturbs nobody. */
   #place(seat: number, core: number, level: Level): void {
     const resident = this.#events.servantOf(seat);
     if (resident === null) return;
     this.#metrics[level === Level.background ? 'background' : 'foreground'].add();
-    if (level === Level.background) resident.background(true);
-    resident.pin(core < 0 ? this.#everywhere : this.#topology.cores[core]!);
-    if (level === Level.foreground) resident.background(false);
+    resident.place(core < 0 ? this.#everywhere : this.#topology.cores[core]!, level === Level.background);
   }
 }

@@ -127,10 +127,16 @@ export class Instance {
     return this.#cpus === cpus;
   }
 
-  background(isBackground: boolean): void {
-    if (isBackground === this.#isBackground) return;
+  /** True if it was moved. */
+  place(cpus: readonly number[], isBackground: boolean): boolean {
+    if (isBackground === this.#isBackground) return this.pin(cpus);
     this.#isBackground = isBackground;
-    this.#sandbox.background(isBackground);
+    if (cpus === this.#cpus || cpus.length === 0) {
+      this.#sandbox.background(isBackground);
+      return false;
+    }
+    this.#cpus = this.#sandbox.place(cpus, isBackground) ? cpus : NOWHERE;
+    return this.#cpus === cpus;
   }
 
   tasks(): SandboxTasks | null {

@@ -5,7 +5,7 @@
  * short invocations instead. With every core held so, it runs wherever the kernel likes.
  */
 import { readdirSync } from 'node:fs';
-import { Pinner } from '../sandbox/affinity.ts';
+import { Placement } from '../sandbox/placement.ts';
 import type { Topology } from './topology.ts';
 
 /** An invocation that runs longer than this is taken for one that computes. */
@@ -13,7 +13,7 @@ export const LONG_HELD_US = 20_000;
 
 export class PlatformCpus {
   readonly #topology: Topology;
-  readonly #pinner: Pinner;
+  readonly #placement: Placement;
   /** Worth doing only where the platform has no CPU of its own. */
   readonly #shared: boolean;
   /** Bit pattern of the last decision, to notice a change without allocating. */
@@ -23,11 +23,11 @@ export class PlatformCpus {
   constructor(topology: Topology) {
     this.#topology = topology;
     this.#avoided = new Uint8Array(topology.cores.length);
-    this.#pinner = new Pinner(() => readdirSync('/proc/self/task').map(Number));
+    this.#placement = new Placement(() => readdirSync('/proc/self/task').map(Number));
     const functionCpus = new Set(topology.cores.flat());
     this.#shared =
       topology.known && topology.cores.length > 1 && topology.platformCpus.every((cpu) => functionCpus.has(cpu));
-    if (topology.known) this.#pinner.pin(topology.platformCpus);
+    if (topology.known) this.#placement.pin(topology.platformCpus);
   }
 
   /** `heldUs(core)`: how long the core's invocation has been running; 0 if it is idle. */
@@ -41,7 +41,7 @@ export class PlatformCpus {
       this.#avoidedCount += avoid === 1 ? 1 : -1;
       changed = true;
     }
-    if (changed) this.#pinner.pin(this.#cpus());
+    if (changed) this.#placement.pin(this.#cpus());
   }
 
   #cpus(): readonly number[] {

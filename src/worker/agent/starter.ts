@@ -164,6 +164,11 @@ export class Starter {
     if (resident.pin(this.#cpus(core))) this.#parts.metrics.pins.add();
   }
 
+  /** The same, and in the background or not. */
+  place(instance: Instance, core: number, isBackground: boolean): void {
+    if (instance.place(this.#cpus(core), isBackground)) this.#parts.metrics.pins.add();
+  }
+
   #addInstance(
     slot: number,
     { fn, versionIndex }: VersionTarget,

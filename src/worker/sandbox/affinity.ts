@@ -1,52 +1,5 @@
-/**
- * Pins every thread of an instance to the CPUs of its lease.
- *
- * Budget: the agent calls `pin` at each lease. Nothing happens and nothing is allocated where the CPUs are those of the
- * last call; else one pass over the tasks, tens of microseconds.
- */
+/** The threads and processes of an instance, as /proc and cgroups list them. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { forEveryTask } from './every-task.ts';
-import { libc } from './libc.ts';
-
-const CPU_COUNT_MAX = 4096;
-
-export class Pinner {
-  readonly #taskIds: () => readonly number[];
-  readonly #mask = new Uint8Array(CPU_COUNT_MAX / 8);
-  #last: readonly number[] = [];
-
-  /** `taskIds` lists every thread of every process in the sandbox, as the platform sees their ids. */
-  constructor(taskIds: () => readonly number[]) {
-    this.#taskIds = taskIds;
-  }
-
-  /** False where nothing was pinned: no such CPU, no permission, or nobody there. */
-  pin(cpus: readonly number[]): boolean {
-    const calls = libc;
-    if (cpus.length === 0 || calls === undefined) return false;
-    if (sameCpus(cpus, this.#last)) return true;
-    if (!fillMask(this.#mask, cpus)) return false;
-    this.#last = [];
-    if (!forEveryTask(this.#taskIds, (taskId) => calls.schedSetaffinity(taskId, this.#mask))) return false;
-    this.#last = cpus.slice();
-    return true;
-  }
-}
-
-function sameCpus(a: readonly number[], b: readonly number[]): boolean {
-  if (a.length !== b.length) return false;
-  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
-  return true;
-}
-
-function fillMask(mask: Uint8Array, cpus: readonly number[]): boolean {
-  mask.fill(0);
-  for (const cpu of cpus) {
-    if (!Number.isInteger(cpu) || cpu < 0 || cpu >= CPU_COUNT_MAX) return false;
-    mask[cpu >> 3] = (mask[cpu >> 3] as number) | (1 << (cpu & 7));
-  }
-  return true;
-}
 
 /** Threads of a process and of all its descendants, from /proc; for where no cgroup lists them. */
 export function descendantTasks(processId: number): number[] {

@@ -1,57 +1,26 @@
 /**
- * Puts an instance into the background and back: SCHED_IDLE for every thread, or SCHED_OTHER. The kernel runs what is
- * SCHED_IDLE the moment that nobody else wants its CPU, and stops it the moment that somebody does.
+ * Whether instances can be put into the background and back: SCHED_IDLE for every thread, or SCHED_OTHER (placement.ts). The
+ * kernel runs what is SCHED_IDLE the moment that nobody else wants its CPU, and stops it the moment that somebody does.
  *
  * Two things can be in the way:
  *
  * - Leaving SCHED_IDLE takes CAP_SYS_NICE, or a limit RLIMIT_NICE of 20 or more (that is nice 0) of whoever is changed,
  *   who has it from us. Where it is missing nobody is put into the background either: there would be no way back.
  * - The kernel's autogroup shares a CPU between sessions first, and every sandbox is a session: sessions.ts switches it off.
- *
- * Rejected: `cpu.idle` of a cgroup for each slot. One write would do for all threads, but it needs the cpu controller,
- * and a hierarchy of weights in which each function's share depends on how many others there are.
- *
- * Budget: nothing happens and nothing is allocated where it is so already; else a pass over the tasks as in affinity.ts.
- */
+ * */
 import { readFileSync } from 'node:fs';
 import type { Finding } from './contract.ts';
-import { forEveryTask } from './every-task.ts';
 import { libc } from './libc.ts';
 import { isGrouped, isUngroupedByPlatform, mayUngroup } from './sessions.ts';
 
-const SCHED_OTHER = 0;
-const SCHED_IDLE = 5;
 const CAP_SYS_NICE = 23n;
 /** RLIMIT_NICE counts from 1 (nice 19) to 40 (nice -20). */
 const NICE_LIMIT = 20;
 
-export class Background {
-  readonly #taskIds: () => readonly number[];
-  /** Null: not known, since a change went wrong on the way. */
-  #isBackground: boolean | null = false;
-
-  /** `taskIds` lists every thread of every process in the sandbox, as the platform sees their ids. */
-  constructor(taskIds: () => readonly number[]) {
-    this.#taskIds = taskIds;
-  }
-
-  /** False where nobody, or not everybody, was changed. */
-  set(isBackground: boolean): boolean {
-    const calls = libc;
-    if (calls === undefined || !canUse()) return false;
-    if (this.#isBackground === isBackground) return true;
-    const policy = isBackground ? SCHED_IDLE : SCHED_OTHER;
-    this.#isBackground = null;
-    if (!forEveryTask(this.#taskIds, (taskId) => calls.schedSetscheduler(taskId, policy))) return false;
-    this.#isBackground = isBackground;
-    return true;
-  }
-}
-
 let usable: boolean | undefined;
 
 /** Looked up once, at the first change, when a backend has been opened. */
-function canUse(): boolean {
+export function canUseBackground(): boolean {
   usable ??= canReturn() && !isGrouped();
   return usable;
 }

@@ -137,6 +137,8 @@ export interface Sandbox {
    * where the machine cannot put it there and back (`check` says so), or it is dead; what is frozen can be changed too.
    */
   background(isBackground: boolean): boolean;
+  /** Both at once, for less, or what the machine can do of it. False where it was not pinned. */
+  place(cpus: readonly number[], isBackground: boolean): boolean;
   /** Null where there is nothing to be seen. */
   tasks(): SandboxTasks | null;
   /**
@@ -154,7 +156,7 @@ export interface Sandbox {
   memoryPeakBytes(): number;
   /**
    * Called once, when every process in the sandbox is gone and its cgroup and folders are removed.
-   * After it the slot may be used again; `channel` and `answers` are closed, `pin` and `background` answer false, `memoryPeakBytes` the last value.
+   * After it the slot may be used again; `channel` and `answers` are closed, `pin`, `background` and `place` answer false, `memoryPeakBytes` the last value.
    */
   onExit(listener: (reason: ExitReason) => void): void;
 }

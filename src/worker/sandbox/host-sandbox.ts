@@ -8,12 +8,12 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
-import { descendantProcesses, descendantTasks, Pinner } from './affinity.ts';
-import { Background } from './background.ts';
+import { descendantProcesses, descendantTasks } from './affinity.ts';
 import type { Cgroup } from './cgroup/cgroup.ts';
 import { killProcesses } from './cgroup/folder.ts';
 import type { ExitReason, Sandbox, SandboxTasks } from './contract.ts';
 import { memoryHighWaterBytes } from './memory.ts';
+import { Placement } from './placement.ts';
 import { delay, drained, ignore } from './streams.ts';
 
 const STDERR_HEAD_BYTES = 2048;
@@ -61,8 +61,7 @@ class HostSandbox implements Sandbox {
   readonly output: readonly Readable[];
   readonly #options: HostSandboxOptions;
   readonly #processId: number;
-  readonly #pinner: Pinner;
-  readonly #background: Background;
+  readonly #placement: Placement;
   readonly #listeners: ((reason: ExitReason) => void)[] = [];
   #stderrHead = '';
   #killed = false;
@@ -81,9 +80,8 @@ class HostSandbox implements Sandbox {
     for (const stream of child.stdio) stream?.on('error', ignore);
     child.on('error', ignore);
     this.output[1]?.on('data', this.#keepHead);
-    this.#pinner = new Pinner(() => this.#taskIds());
-    this.#background = new Background(() => this.#taskIds());
-    if (options.cpus.length > 0) this.#pinner.pin(options.cpus);
+    this.#placement = new Placement(() => this.#taskIds());
+    if (options.cpus.length > 0) this.#placement.pin(options.cpus);
     child.once('exit', (code, signal) => {
       this.#childGone = true;
       void this.#end(code, signal);
@@ -91,11 +89,15 @@ class HostSandbox implements Sandbox {
   }
 
   pin(cpus: readonly number[]): boolean {
-    return !this.#childGone && this.#pinner.pin(cpus);
+    return !this.#childGone && this.#placement.pin(cpus);
+  }
+
+  place(cpus: readonly number[], isBackground: boolean): boolean {
+    return !this.#childGone && this.#placement.place(cpus, isBackground);
   }
 
   background(isBackground: boolean): boolean {
-    return !this.#childGone && this.#background.set(isBackground);
+    return !this.#childGone && this.#placement.background(isBackground);
   }
 
   tasks(): SandboxTasks {
@@ -202,6 +204,10 @@ class FailedSandbox implements Sandbox {
   }
 
   background(): boolean {
+    return false;
+  }
+
+  place(): boolean {
     return false;
   }
 

@@ -7,7 +7,7 @@
  * - Death on first error: an exception at start or fork, or an error on the channel, ends the sandbox, with a reason.
  * - A zygote's end is told after those of its copies.
  * - After `kill`, `freeze` and `thaw` do nothing: whatever holds a cgroup then lets the dying die.
- * - After death: `pin` and `background` are false, the channel is closed, the memory peak keeps its last value.
+ * - After death: `pin`, `background` and `place` are false, the channel is closed, the memory peak keeps its last value.
  */
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { assert, AssertionError } from '../../base/assert.ts';
@@ -163,6 +163,10 @@ class SafeSandbox implements Sandbox {
 
   background(isBackground: boolean): boolean {
     return this.#reason === undefined && !this.#killed && this.#inner?.background(isBackground) === true;
+  }
+
+  place(cpus: readonly number[], isBackground: boolean): boolean {
+    return this.#reason === undefined && !this.#killed && this.#inner?.place(cpus, isBackground) === true;
   }
 
   tasks(): SandboxTasks | null {

@@ -98,6 +98,7 @@ export class Runner {
       answers: child.stdio[4] as Duplex,
       output: [child.stdout as Readable, child.stderr as Readable],
       pin: () => false,
+      place: () => false,
       background: () => false,
       tasks: () => null,
       freeze: () => {},

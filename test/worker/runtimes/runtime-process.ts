@@ -123,6 +123,7 @@ export function sandboxOf(child: ChildProcess): Sandbox {
     answers: child.stdio[4] as Duplex,
     output: [child.stdout as Readable, child.stderr as Readable],
     pin: () => false,
+    place: () => false,
     background: () => false,
     tasks: () => null,
     freeze: () => {},

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Background, mayReturn } from '../../../src/worker/sandbox/background.ts';
+import { mayReturn } from '../../../src/worker/sandbox/background.ts';
 
 const NO_CAPABILITY = 'Name:\tnode\nCapEff:\t0000000000000000\n';
 const CAPABILITY = 'Name:\tnode\nCapEff:\t0000000000800000\n';
@@ -17,9 +17,4 @@ test('there is a way back with the capability in the first user namespace, or wi
   assert.ok(!mayReturn(NO_CAPABILITY, limits(19), FIRST));
   assert.ok(mayReturn(NO_CAPABILITY, limits(20), NESTED));
   assert.ok(!mayReturn('', '', ''));
-});
-
-test('of nobody nothing is changed, and it says so', () => {
-  const nobody = new Background(() => []);
-  assert.equal(nobody.set(true), false);
 });

@@ -176,9 +176,13 @@ export function contractSuite(subject: Subject): void {
         assert.ok(sandbox.background(true));
         sandbox.thaw();
         assert.deepEqual(await policies(), ['5']);
+        for (const isBackground of [false, true, true, false]) {
+          if (!sandbox.place([0], isBackground)) break;
+          assert.deepEqual(await policies(), [isBackground ? '5' : '0']);
+        }
       }
       sandbox.kill();
-      assert.equal(sandbox.background(false), false);
+      assert.deepEqual([sandbox.background(false), sandbox.place([0], false)], [false, false]);
       await talker.exit;
       assert.equal(sandbox.background(false), false);
       // The slot starts in the foreground for whoever comes next.

@@ -8,12 +8,11 @@ import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { FRAME_HEADER_BYTES, FrameKind } from '../../../wire/instance-frame.ts';
-import { Pinner } from '../affinity.ts';
-import { Background } from '../background.ts';
 import type { Cgroup } from '../cgroup/cgroup.ts';
 import type { ExitReason, Sandbox, SandboxTasks } from '../contract.ts';
 import type { DescriptorPassing } from '../descriptor-passing.ts';
 import { reasonOfStatus } from '../exit-status.ts';
+import { Placement } from '../placement.ts';
 import { delay, drained, ignore } from '../streams.ts';
 
 const POLL_MS_MAX = 16;
@@ -72,8 +71,7 @@ export class CopySandbox implements Sandbox {
   readonly answers: Readable;
   readonly output: readonly Readable[];
   readonly #options: CopyOptions;
-  readonly #pinner: Pinner;
-  readonly #background: Background;
+  readonly #placement: Placement;
   readonly #listeners: ((reason: ExitReason) => void)[] = [];
   #killed = false;
   #retired = false;
@@ -87,8 +85,7 @@ export class CopySandbox implements Sandbox {
   constructor(options: CopyOptions) {
     const { descriptors, cgroup } = options;
     this.#options = options;
-    this.#pinner = new Pinner(() => cgroup.taskIds());
-    this.#background = new Background(() => cgroup.taskIds());
+    this.#placement = new Placement(() => cgroup.taskIds());
     this.channel = new Socket({ fd: descriptors.channel, readable: false, writable: true });
     this.answers = new Socket({ fd: descriptors.answers, readable: true, writable: false });
     this.output = [new Socket({ fd: descriptors.output, readable: true, writable: false })];
@@ -99,11 +96,15 @@ export class CopySandbox implements Sandbox {
   }
 
   pin(cpus: readonly number[]): boolean {
-    return !this.#ending && this.#pinner.pin(cpus);
+    return !this.#ending && this.#placement.pin(cpus);
+  }
+
+  place(cpus: readonly number[], isBackground: boolean): boolean {
+    return !this.#ending && this.#placement.place(cpus, isBackground);
   }
 
   background(isBackground: boolean): boolean {
-    return !this.#ending && this.#background.set(isBackground);
+    return !this.#ending && this.#placement.background(isBackground);
   }
 
   tasks(): SandboxTasks {

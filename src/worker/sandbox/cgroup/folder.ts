@@ -5,6 +5,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readSync,
   rmdirSync,
   writeFileSync,
   writeSync,
@@ -150,6 +151,49 @@ export class KeptFile {
     } catch (error) {
       this.#missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
       return false;
+    }
+  }
+
+  close(): void {
+    if (this.#descriptor !== NONE) closeSync(this.#descriptor);
+    this.#descriptor = NONE;
+  }
+}
+
+/** The kernel gives out a list by pages of this size: what is shorter by more than a number is the end of it. */
+const LIST_PAGE_BYTES = 4096;
+const ID_BYTES_MAX = 16;
+const listPage = Buffer.alloc(LIST_PAGE_BYTES);
+
+/**
+ * A list of ids in a cgroup of version 2, whose file stays open from the first read on: a read costs a fifth of opening, reading and
+ * closing. Not for version 1, which answers whoever keeps the file open as it was up to a second ago.
+ */
+export class KeptIds {
+  readonly #file: string;
+  #descriptor = NONE;
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  /** Empty where there is no such file, or its folder is gone. */
+  read(): number[] {
+    try {
+      if (this.#descriptor === NONE) this.#descriptor = openSync(this.#file, 'r');
+      return parseIds(this.#text(this.#descriptor));
+    } catch {
+      this.close();
+      return [];
+    }
+  }
+
+  #text(descriptor: number): string {
+    let text = '';
+    for (;;) {
+      const count = readSync(descriptor, listPage, 0, LIST_PAGE_BYTES, text.length);
+      text += listPage.toString('latin1', 0, count);
+      if (count < LIST_PAGE_BYTES - ID_BYTES_MAX) return text;
     }
   }
 

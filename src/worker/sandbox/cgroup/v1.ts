@@ -4,12 +4,12 @@
  * At the limit the kernel kills one process, the largest as a rule; the sandbox dies with it if it was the instance.
  */
 import path from 'node:path';
-import { parseIds } from '../affinity.ts';
 import type { Cgroup, CgroupMissing, CgroupTree } from './cgroup.ts';
 import { canFreeze, Freezer } from './freezer.ts';
 import {
   evict,
   KeptFile,
+  KeptIds,
   killProcesses,
   makeFolder,
   OpenFiles,
@@ -80,7 +80,7 @@ class CgroupV1 implements Cgroup {
   #memory = '';
   #pids = '';
   #any = '';
-  #tasks = '';
+  #threads = new KeptIds('');
   #folders: readonly string[] = [];
   #freezer: Freezer | undefined;
   /** Of the freezer. */
@@ -123,8 +123,7 @@ class CgroupV1 implements Cgroup {
     this.#memoryAndSwapLimit = new KeptFile(path.join(memory, 'memory.memsw.limit_in_bytes'));
     this.#limited = false;
     this.#limitMb = 0;
-    // Who is pinned is who is frozen: hostile code that joins only one of the groups must not be stopped by neither.
-    this.#tasks = freezer === '' ? path.join(this.#any, 'tasks') : path.join(freezer, 'cgroup.threads');
+    this.#threads = new KeptIds(path.join(freezer, 'cgroup.threads'));
     this.attachFiles = this.#folders.map((folder) => path.join(folder, 'cgroup.procs'));
     // Joining by `tasks` moves one thread, and does not wait for whoever is being forked meanwhile.
     const files = this.#folders.map((folder) => path.join(folder, folder === freezer ? 'cgroup.procs' : 'tasks'));
@@ -150,6 +149,7 @@ class CgroupV1 implements Cgroup {
   close(): void {
     this.#attach.close();
     this.#freezer?.close();
+    this.#threads.close();
     this.#memoryLimit.close();
     this.#memoryAndSwapLimit.close();
   }
@@ -191,7 +191,8 @@ class CgroupV1 implements Cgroup {
   }
 
   taskIds(): readonly number[] {
-    return parseIds(readText(path.dirname(this.#tasks), path.basename(this.#tasks)));
+    // Who is pinned is who is frozen: hostile code that joins only one of the groups must not be stopped by neither.
+    return this.unifiedFolder === '' ? readIds(this.#any, 'tasks') : this.#threads.read();
   }
 
   processIds(): readonly number[] {

@@ -11,6 +11,7 @@ import type { Cgroup, CgroupMissing, CgroupTree } from './cgroup.ts';
 import { canFreeze, Freezer } from './freezer.ts';
 import {
   evict,
+  KeptIds,
   killProcesses,
   makeFolder,
   OpenFiles,
@@ -91,6 +92,7 @@ class CgroupV2 implements Cgroup {
   readonly #firstFolder: string;
   #folder: string;
   #freezer: Freezer;
+  #threads: KeptIds;
   readonly #processCountMax: number;
   #attach: OpenFiles;
   #generation = 0;
@@ -103,6 +105,7 @@ class CgroupV2 implements Cgroup {
     this.#firstFolder = folder;
     this.#folder = folder;
     this.#freezer = new Freezer(folder);
+    this.#threads = threadsOf(folder);
     this.#processCountMax = processCountMax;
     this.attachFiles = [path.join(folder, 'cgroup.procs')];
     this.#attach = new OpenFiles(this.attachFiles);
@@ -134,7 +137,7 @@ class CgroupV2 implements Cgroup {
   }
 
   taskIds(): readonly number[] {
-    return readIds(this.#folder, 'cgroup.threads');
+    return this.#threads.read();
   }
 
   processIds(): readonly number[] {
@@ -171,6 +174,7 @@ class CgroupV2 implements Cgroup {
 
   release(): void {
     this.#freezer.release();
+    this.#threads.close();
     this.#attach.close();
     const left = [...this.#abandoned, this.#folder].filter((folder) => !evict(folder, path.join(folder, '..', JAIL)));
     this.#abandoned = left;
@@ -180,6 +184,7 @@ class CgroupV2 implements Cgroup {
     this.close();
     this.#folder = `${this.#firstFolder}.${++this.#generation}`;
     this.#freezer = new Freezer(this.#folder);
+    this.#threads = threadsOf(this.#folder);
     this.attachFiles = [path.join(this.#folder, 'cgroup.procs')];
     this.#attach = new OpenFiles(this.attachFiles);
   }
@@ -187,8 +192,13 @@ class CgroupV2 implements Cgroup {
   /** What is open of it. */
   close(): void {
     this.#freezer.close();
+    this.#threads.close();
     this.#attach.close();
   }
+}
+
+function threadsOf(folder: string): KeptIds {
+  return new KeptIds(path.join(folder, 'cgroup.threads'));
 }
 
 function readdirSafe(folder: string): string[] {

@@ -125,6 +125,10 @@ export class FakeSandbox implements Sandbox {
     return true;
   }
 
+  place(cpus: readonly number[], isBackground: boolean): boolean {
+    return this.pin(cpus) && this.background(isBackground);
+  }
+
   /** What is written to its channel from now on waits, and is noted. */
   freeze(): void {
     if (this.#frozen) return;
