@@ -3,11 +3,11 @@ import type { Costs } from './costs.ts';
 import { POLICIES } from './policies/index.ts';
 import type { OptionSpec, OptionSpecs, OptionValues, PolicyKind } from './policy.ts';
 import type { Setup } from './simulate.ts';
+import { SpecError } from './spec-error.ts';
 import { WORKLOADS, type WorkloadKind } from './workloads/index.ts';
 import type { Workload } from './workload.ts';
 
-/** The message says what was wrong and what would be right. */
-export class SpecError extends Error {}
+export { SpecError } from './spec-error.ts';
 
 export interface SimulationSpec {
   readonly policy: string;
