@@ -62,6 +62,9 @@ export interface LinkEvents {
   closed(closing: Closing): void;
 }
 
+/** What is said on a connection, to whoever carries it. */
+export type FrameSender = Pick<FrameLink, 'version' | 'send' | 'sendLater' | 'sendBody' | 'close'>;
+
 /** A closed connection has so many ticks to send its last bytes. */
 const LINGER_TICKS = 2;
 const TICKS_PER_BEAT = 2;

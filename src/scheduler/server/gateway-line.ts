@@ -9,7 +9,7 @@ import {
   WorkerFrame,
 } from '../../wire/cluster/large-frames.ts';
 import { CountFrame, GrantFrame, RefusedWhy, RequestFrame, UnstartedWhy } from '../../wire/cluster/small-frames.ts';
-import type { FrameLink } from '../../cluster/link/link.ts';
+import type { FrameSender } from '../../cluster/link/link.ts';
 import { outcome } from '../machine/scheduler.ts';
 import type {
   Asking,
@@ -45,7 +45,7 @@ const UNSTARTED: Readonly<Record<UnstartedWhy, Unstarted>> = {
 };
 
 export class GatewayLine implements SchedulerFromGateway, GatewayPort {
-  readonly #link: FrameLink;
+  readonly #link: FrameSender;
   readonly #session: GatewaySession;
   readonly #grant = new GrantFrame(ClusterKind.grant);
   readonly #grantCores = new GrantCoresFrame();
@@ -59,7 +59,7 @@ export class GatewayLine implements SchedulerFromGateway, GatewayPort {
   /** The link is open: it is told of the workers at once. */
   constructor(
     shard: Shard,
-    link: FrameLink,
+    link: FrameSender,
     { name, nowMs, line }: { readonly name: string; readonly nowMs: number; readonly line: number },
   ) {
     this.#link = link;

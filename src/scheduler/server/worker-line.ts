@@ -8,7 +8,7 @@ import type { HeldCoresFrame } from '../../wire/cluster/cores-frames.ts';
 import type { SchedulerFromWorker } from '../../wire/cluster/directions.ts';
 import { DropVersionFrame, type HelloFrame, NameVersionFrame } from '../../wire/cluster/large-frames.ts';
 import { CountFrame, LeaseFrame } from '../../wire/cluster/small-frames.ts';
-import type { FrameLink } from '../../cluster/link/link.ts';
+import type { FrameSender } from '../../cluster/link/link.ts';
 import type { Announcement, Place, Running, WorkerPort, WorkerSession, WorkerView } from './ports.ts';
 import type { Shard } from './shard.ts';
 import { type NamedVersion, versionOf } from './version-names.ts';
@@ -19,7 +19,7 @@ type Worker = Pick<WorkerView, 'name' | 'host' | 'port' | 'life' | 'coreCount' |
 export class WorkerLine implements SchedulerFromWorker, WorkerPort {
   readonly #shard: Shard;
   readonly #line: number;
-  readonly #link: FrameLink;
+  readonly #link: FrameSender;
   readonly #worker: Worker;
   readonly #place: Place;
   readonly #joined: () => number;
@@ -41,7 +41,7 @@ export class WorkerLine implements SchedulerFromWorker, WorkerPort {
   /** `hello` is not kept. `joined` answers the time. */
   constructor(
     shard: Shard,
-    link: FrameLink,
+    link: FrameSender,
     { hello, place, joined, line }: { hello: HelloFrame; place: Place; joined: () => number; line: number },
   ) {
     const { name, host, port, life, coreCount, extraSeatCount, memoryMb } = hello;

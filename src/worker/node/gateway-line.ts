@@ -3,7 +3,7 @@
  * nowhere. Hot: ASSIGN and RESULT of each invocation; a closure and a few small objects for each.
  */
 import type { Clock } from '../../base/clock.ts';
-import type { FrameLink } from '../../cluster/link/link.ts';
+import type { FrameSender } from '../../cluster/link/link.ts';
 import { decodeKnowledge } from '../../cluster/knowledge-body.ts';
 import { sleepsOnOf } from '../../cluster/sleeps-on.ts';
 import { CloseReason } from '../../wire/cluster-frame.ts';
@@ -38,7 +38,7 @@ interface Name extends LeaseName {
 
 export interface GatewayDoors {
   readonly node: WorkerNode;
-  readonly agent: Agent;
+  readonly agent: Pick<Agent, 'assign'>;
   readonly clock: Clock;
   /** What SET_VERSION says; null where that is no version, or not the one of its key. */
   readonly describe: (key: string, body: Buffer) => Described | null;
@@ -49,10 +49,10 @@ export interface GatewayDoors {
 
 export class GatewayLine implements WorkerFromGateway {
   readonly #doors: GatewayDoors;
-  readonly #link: FrameLink;
+  readonly #link: FrameSender;
   readonly #side: GatewaySide;
 
-  constructor(doors: GatewayDoors, link: FrameLink) {
+  constructor(doors: GatewayDoors, link: FrameSender) {
     this.#doors = doors;
     this.#link = link;
     this.#side = doors.node.joinGateway();

@@ -1,5 +1,5 @@
 /** The connection to the scheduler: its frames are calls of the machine, and what that tells the scheduler are frames. */
-import type { FrameLink } from '../../cluster/link/link.ts';
+import type { FrameSender } from '../../cluster/link/link.ts';
 import { coresOf, hasOwnSeat } from '../../store/settings.ts';
 import { CloseReason, ClusterKind } from '../../wire/cluster-frame.ts';
 import type { WorkerFromScheduler } from '../../wire/cluster/directions.ts';
@@ -11,9 +11,9 @@ import type { WorkerNode } from './worker-node.ts';
 
 export class SchedulerLine implements WorkerFromScheduler {
   readonly #node: WorkerNode;
-  readonly #link: FrameLink;
+  readonly #link: FrameSender;
 
-  constructor(node: WorkerNode, link: FrameLink) {
+  constructor(node: WorkerNode, link: FrameSender) {
     this.#node = node;
     this.#link = link;
   }
@@ -46,13 +46,13 @@ export class SchedulerLine implements WorkerFromScheduler {
 
 /** What the scheduler is told; the registers are this connection's own. */
 export class SchedulerFrames implements SchedulerPort {
-  readonly #link: FrameLink;
+  readonly #link: FrameSender;
   readonly #lease = new LeaseFrame(ClusterKind.release);
   readonly #heldCores = new HeldCoresFrame();
   readonly #count = new CountFrame(ClusterKind.announce);
   readonly #name = new NameVersionFrame();
 
-  constructor(link: FrameLink) {
+  constructor(link: FrameSender) {
     this.#link = link;
   }
 
