@@ -27,8 +27,14 @@ export interface SimulationSpec {
 /** The load goes on for so many times the counted time at most. */
 const DRAIN_FACTOR = 10;
 
-export function setupOf(spec: SimulationSpec, workloadOf: (text: string) => Workload = parseWorkload): Setup {
-  const { kind, options } = parsePolicy(spec.policy);
+export interface SpecNames {
+  readonly policies?: readonly PolicyKind[];
+  /** Where a workload takes long to make, whoever calls may keep those that it has. */
+  readonly workloadOf?: (text: string) => Workload;
+}
+
+export function setupOf(spec: SimulationSpec, { policies, workloadOf = parseWorkload }: SpecNames = {}): Setup {
+  const { kind, options } = parsePolicy(spec.policy, policies);
   const warmUpUs = spec.warmUpSeconds * 1e6;
   const endUs = warmUpUs + spec.seconds * 1e6;
   return {
@@ -45,10 +51,13 @@ export function setupOf(spec: SimulationSpec, workloadOf: (text: string) => Work
   };
 }
 
-export function parsePolicy(text: string): { kind: PolicyKind; options: OptionValues } {
+export function parsePolicy(
+  text: string,
+  policies: readonly PolicyKind[] = POLICIES,
+): { kind: PolicyKind; options: OptionValues } {
   const { name, given } = parseSpec(text);
-  const kind = POLICIES.find((each) => each.name === name);
-  if (kind === undefined) throw new SpecError(`no policy ${name}: there are ${namesOf(POLICIES)}`);
+  const kind = policies.find((each) => each.name === name);
+  if (kind === undefined) throw new SpecError(`no policy ${name}: there are ${namesOf(policies)}`);
   return { kind, options: valuesOf(`policy ${name}`, kind.options, given) };
 }
 

@@ -1,0 +1,81 @@
+/** Carries a plan out: on all cores, with a bar on the terminal; ^C ends it, and what had ended until then is reported. */
+import { parsePolicy } from '../../sim/spec.ts';
+import { runBatch, type Run } from '../../sim/batch/batch.ts';
+import type { Report } from '../../sim/report/report.ts';
+import { summariesOf } from '../../sim/report/summary.ts';
+import { CliError, EXIT } from '../exit-codes.ts';
+import { Progress, printNote } from '../terminal.ts';
+import { checkOutputs, type OutputOptions, writeOutputs } from './outputs.ts';
+import { type Plan, planOf, type SetupOptions } from './setup-options.ts';
+
+const BAR_WIDTH = 30;
+
+export async function execute(policies: readonly string[], options: SetupOptions & OutputOptions): Promise<void> {
+  checkOutputs(options, isPolicy);
+  const plan = await planOf(policies, options);
+  const stop = new AbortController();
+  const interrupted = (): void => stop.abort();
+  process.once('SIGINT', interrupted);
+  const runs = await runWithBar(plan, options.threads, stop.signal);
+  process.removeListener('SIGINT', interrupted);
+  writeOutputs(reportOf(plan, runs), options);
+  if (stop.signal.aborted) {
+    printNote(
+      `stopped: ${runs.filter(hasEnded).length} of ${runs.length} simulations had ended; set-ups that lack one are left out`,
+    );
+    // As a program does that never caught it: a shell's loop around it stops too.
+    process.kill(process.pid, 'SIGINT');
+    return;
+  }
+  const failed = runs.filter(({ error }) => error !== null);
+  if (failed.length > 0) throw failureOf(failed, runs.length, plan);
+}
+
+function hasEnded({ result, error }: Run): boolean {
+  return result !== null || error !== null;
+}
+
+function isPolicy(text: string): boolean {
+  try {
+    parsePolicy(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function runWithBar(plan: Plan, threadCount: number, signal: AbortSignal): Promise<readonly Run[]> {
+  const { specs, policyFiles } = plan;
+  const progress = new Progress();
+  const progressed = (endedCount: number): void => progress.say(barOf(endedCount, specs.length));
+  progressed(0);
+  try {
+    return await runBatch(specs, { threadCount, policyFiles, progressed, signal });
+  } finally {
+    progress.clear();
+  }
+}
+
+function barOf(endedCount: number, count: number): string {
+  const filled = Math.round((endedCount / count) * BAR_WIDTH);
+  return `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)} ${endedCount} of ${count} simulations`;
+}
+
+function reportOf({ specs, costsName, command }: Plan, runs: readonly Run[]): Report {
+  return { command, costsName, costs: specs[0]!.costs, summaries: summariesOf(runs) };
+}
+
+function failureOf(failed: readonly Run[], count: number, { policyFiles }: Plan): CliError {
+  const lines = failed.map(({ spec, error }) => {
+    const { policy, workload, servers, load, seed } = spec;
+    return `${policy}, ${workload}, ${servers} servers, load ${load ?? 'as recorded'}, seed ${seed}: ${error?.message ?? ''}`;
+  });
+  const details = [...lines.slice(1), failed[0]?.error?.details ?? ''].filter((line) => line !== '');
+  // What others have written fails by their own fault, or so it has to be taken.
+  const exitCode = policyFiles.length > 0 ? EXIT.usage : EXIT.internal;
+  return new CliError(
+    exitCode,
+    `${failed.length} of ${count} simulations failed: ${lines[0] ?? ''}`,
+    details.map((line) => `${line}\n`).join(''),
+  );
+}

@@ -1,0 +1,77 @@
+/** `--json`, `--csv`, `--html`: where a report goes, beside the table for people. */
+import { writeFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { toCsv } from '../../sim/report/csv.ts';
+import { toJson } from '../../sim/report/json.ts';
+import type { Report } from '../../sim/report/report.ts';
+import { columnsFor, warningsOf } from '../../sim/report/table.ts';
+import { CliError, EXIT } from '../exit-codes.ts';
+import { formatTable, printLine, printNote, style } from '../terminal.ts';
+
+export interface OutputOptions {
+  /** true: to stdout. */
+  readonly json?: string | true;
+  readonly csv?: string | true;
+}
+
+const STDOUT = '-';
+
+export function withOutputs(command: Command): Command {
+  return command
+    .option('--json [file]', 'everything as JSON, to a file or stdout')
+    .option('--csv [file]', 'a line for each simulation, to a file or stdout');
+}
+
+/** Before anything runs: minutes of work shall not end at a misspelt name. */
+export function checkOutputs(options: OutputOptions, isPolicy: (text: string) => boolean): void {
+  const { json, csv } = options;
+  if (isStdout(json) && isStdout(csv)) throw new CliError(EXIT.usage, '--json and --csv cannot both go to stdout');
+  for (const [name, file] of [
+    ['--json', json],
+    ['--csv', csv],
+  ] as const) {
+    if (typeof file !== 'string' || !isPolicy(file)) continue;
+    throw new CliError(
+      EXIT.usage,
+      `${file} after ${name} is a policy: put ${name} last, or write ${name}=- for stdout`,
+    );
+  }
+}
+
+export function writeOutputs(report: Report, options: OutputOptions): void {
+  const { json, csv } = options;
+  if (json !== undefined) write(json, toJson(report));
+  if (csv !== undefined) write(csv, toCsv(report.summaries));
+  if (isStdout(json) || isStdout(csv)) for (const warning of warningsOf(report.summaries)) printNote(warning);
+  else printTable(report);
+}
+
+function printTable({ summaries }: Report): void {
+  if (summaries.length === 0) return;
+  const paint = (row: (typeof summaries)[number]): 'red' | undefined => (row.warning === null ? undefined : 'red');
+  process.stdout.write(
+    formatTable(
+      columnsFor(summaries).map((column) => ({ ...column, paint })),
+      summaries,
+    ),
+  );
+  for (const warning of warningsOf(summaries)) printLine(style('red', `(!) ${warning}`));
+}
+
+function isStdout(file: string | true | undefined): boolean {
+  return file === true || file === STDOUT;
+}
+
+function write(file: string | true, text: string): void {
+  if (isStdout(file)) process.stdout.write(text);
+  else writeFileOrSay(String(file), text);
+}
+
+function writeFileOrSay(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new CliError(EXIT.usage, `${file} cannot be written: ${(error as Error).message}`);
+  }
+  printNote(`written: ${file}`);
+}

@@ -1,0 +1,130 @@
+/**
+ * Many simulations on all cores of this machine. Each is one run in one thread; what comes out is in the order of what went in, and does not depend on
+ * how many threads there were or which of them ran what. A run that fails fails alone.
+ */
+import { Worker } from 'node:worker_threads';
+import type { Result } from '../measure/result.ts';
+import type { SimulationSpec } from '../spec.ts';
+
+export interface Run {
+  readonly spec: SimulationSpec;
+  /** null: it failed, or was stopped before its end. */
+  readonly result: Result | null;
+  readonly error: RunError | null;
+}
+
+export interface RunError {
+  readonly message: string;
+  /** Where in the code. */
+  readonly details: string;
+}
+
+export interface BatchOptions {
+  readonly threadCount: number;
+  readonly policyFiles?: readonly string[];
+  /** Called after each run that has ended. */
+  readonly progressed?: (endedCount: number) => void;
+  /** Runs that have not ended by then are left out. */
+  readonly signal?: AbortSignal;
+}
+
+export interface ThreadData {
+  readonly policyFiles: readonly string[];
+}
+
+export type Answer = { readonly kind: 'result'; readonly result: Result } | ({ readonly kind: 'error' } & RunError);
+
+export async function runBatch(specs: readonly SimulationSpec[], options: BatchOptions): Promise<readonly Run[]> {
+  const batch = new Batch(specs, options);
+  const threadCount = Math.max(1, Math.min(options.threadCount, specs.length));
+  await Promise.all(Array.from({ length: threadCount }, () => batch.work()));
+  return batch.runs;
+}
+
+class Batch {
+  readonly runs: Run[];
+  readonly #options: BatchOptions;
+  /** Indices of runs that have not begun, the next one last. */
+  readonly #waiting: number[];
+  #endedCount = 0;
+
+  constructor(specs: readonly SimulationSpec[], options: BatchOptions) {
+    this.runs = specs.map((spec) => ({ spec, result: null, error: null }));
+    this.#options = options;
+    // The longest first, so that no core has nothing to do while the last of them goes on.
+    this.#waiting = specs.map((_, index) => index).sort((a, b) => sizeOf(specs[a]!) - sizeOf(specs[b]!) || b - a);
+  }
+
+  /** One thread's worth of work: until nothing waits. */
+  async work(): Promise<void> {
+    let thread: RunThread | null = null;
+    for (;;) {
+      const index = this.#options.signal?.aborted === true ? undefined : this.#waiting.pop();
+      if (index === undefined) break;
+      thread ??= new RunThread(this.#options);
+      const answer = await thread.run(this.runs[index]!.spec);
+      if (answer === null) break;
+      if (thread.isGone) thread = null;
+      this.#put(index, answer);
+    }
+    await thread?.close();
+  }
+
+  #put(index: number, answer: Answer): void {
+    const { spec } = this.runs[index]!;
+    this.runs[index] =
+      answer.kind === 'result'
+        ? { spec, result: answer.result, error: null }
+        : { spec, result: null, error: { message: answer.message, details: answer.details } };
+    this.#options.progressed?.(++this.#endedCount);
+  }
+}
+
+/** Roughly how long it takes. */
+function sizeOf({ servers, cores, seconds, load }: SimulationSpec): number {
+  return servers * cores * seconds * (load ?? 1);
+}
+
+class RunThread {
+  isGone = false;
+  readonly #worker: Worker;
+  readonly #signal: AbortSignal | undefined;
+  #answer: (answer: Answer | null) => void = () => undefined;
+  readonly #stop = (): void => void this.#worker.terminate();
+
+  constructor({ policyFiles = [], signal }: BatchOptions) {
+    const data: ThreadData = { policyFiles };
+    this.#worker = new Worker(new URL('./run-thread.ts', import.meta.url), { workerData: data, name: 'perch-sim' });
+    this.#signal = signal;
+    this.#worker.on('message', (answer: Answer) => this.#answer(answer));
+    this.#worker.on('error', (error: Error) =>
+      this.#end({ kind: 'error', message: error.message, details: error.stack ?? '' }),
+    );
+    this.#worker.on('exit', (code) => this.#end(this.#endOf(code)));
+    signal?.addEventListener('abort', this.#stop);
+  }
+
+  /** null: it was stopped. */
+  run(spec: SimulationSpec): Promise<Answer | null> {
+    return new Promise((resolve) => {
+      this.#answer = resolve;
+      this.#worker.postMessage(spec);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#signal?.removeEventListener('abort', this.#stop);
+    await this.#worker.terminate();
+  }
+
+  #endOf(code: number): Answer | null {
+    if (this.#signal?.aborted === true) return null;
+    return { kind: 'error', message: `its thread ended with ${code}`, details: '' };
+  }
+
+  #end(answer: Answer | null): void {
+    this.isGone = true;
+    this.#signal?.removeEventListener('abort', this.#stop);
+    this.#answer(answer);
+  }
+}

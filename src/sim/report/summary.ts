@@ -1,0 +1,93 @@
+/** What several seeds of one set-up say together: each metric with its confidence interval. Plain data, as what it is made of. */
+import type { Run } from '../batch/batch.ts';
+import { type Confidence, confidenceOf } from '../measure/confidence.ts';
+import type { Result } from '../measure/result.ts';
+import type { SimulationSpec } from '../spec.ts';
+import { METRICS, type Metric } from './metrics.ts';
+
+export interface Done {
+  readonly spec: SimulationSpec;
+  readonly result: Result;
+}
+
+export interface Summary {
+  /** As it was written on the command line. */
+  readonly policy: string;
+  readonly servers: number;
+  readonly load: number | null;
+  /** One for each seed. */
+  readonly runs: readonly Done[];
+  /** By the metric's name; what a simulation does not have is not in it. */
+  readonly metrics: Readonly<Record<string, Confidence>>;
+  /** The same over that of the first policy at the same servers and load, seed by seed: both had the same arrivals. */
+  readonly ratios: Readonly<Record<string, Confidence>>;
+  /** In words; null: its figures hold. */
+  readonly warning: string | null;
+}
+
+/** Set-ups in the order of the runs. One of which a seed is missing is left out. */
+export function summariesOf(runs: readonly Run[]): readonly Summary[] {
+  const groups = [...Map.groupBy(runs, ({ spec }) => keyOf(spec)).values()];
+  const summaries: Summary[] = [];
+  const firsts = new Map<string, readonly Done[]>();
+  for (const group of groups) {
+    const done = group.filter(isDone);
+    if (done.length < group.length) continue;
+    const { policy, servers, load } = done[0]!.spec;
+    const place = `${servers} ${load}`;
+    const first = firsts.get(place) ?? done;
+    firsts.set(place, first);
+    summaries.push({ policy, servers, load, runs: done, ...estimatesOf(done, first), warning: warningOf(done) });
+  }
+  return summaries;
+}
+
+export function keyOf({ policy, servers, load }: SimulationSpec): string {
+  return `${policy} ${servers} ${load}`;
+}
+
+function isDone(run: Run): run is Run & Done {
+  return run.result !== null;
+}
+
+function estimatesOf(runs: readonly Done[], first: readonly Done[]): Pick<Summary, 'metrics' | 'ratios'> {
+  const metrics: Record<string, Confidence> = {};
+  const ratios: Record<string, Confidence> = {};
+  for (const metric of METRICS) {
+    const values = valuesOf(metric, runs);
+    if (values === null) continue;
+    metrics[metric.name] = confidenceOf(values);
+    const base = valuesOf(metric, first);
+    if (base === null || base.some((value) => value === 0)) continue;
+    ratios[metric.name] = confidenceOf(values.map((value, index) => value / base[index]!));
+  }
+  return { metrics, ratios };
+}
+
+function valuesOf(metric: Metric, runs: readonly Done[]): readonly number[] | null {
+  const values = runs.map(({ result, spec }) => metric.of(result, spec));
+  return values.every((value) => value !== null) ? values : null;
+}
+
+/** Cores at work at the end of a cluster that cannot keep up: all but those that change hands. */
+const FULL_SHARE = 0.9;
+
+function warningOf(runs: readonly Done[]): string | null {
+  const stuck = runs.filter(({ result }) => result.unfinished > 0);
+  if (stuck.length > 0) {
+    const unfinished = stuck.reduce((sum, { result }) => sum + result.unfinished, 0);
+    const arrived = stuck.reduce((sum, { result }) => sum + result.arrived, 0);
+    const count = `${unfinished} of ${arrived} invocations had not ended when the simulation stopped`;
+    return stuck.some(isFull)
+      ? `THE CLUSTER CANNOT BEAR THIS LOAD: ${count}, so its latencies and slowdowns are too low`
+      : `NOT ALL ENDED: ${count}, so its latencies and slowdowns are too low; they run for long, or were left waiting beside idle cores`;
+  }
+  if (runs.some(({ result }) => result.arrived === 0))
+    return 'NOTHING ARRIVED in the time that is counted; --seconds has more';
+  return null;
+}
+
+function isFull({ result }: Done): boolean {
+  const last = result.moments.at(-1);
+  return last !== undefined && last.busyCores >= FULL_SHARE * result.serverCount * result.coreCount;
+}
