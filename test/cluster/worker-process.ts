@@ -29,7 +29,10 @@ export interface WorkerProcess {
   ready(): Promise<{ name: string; host: string; port: number; pid: number }>;
 }
 
-/** As root functions run without a sandbox here: what is tested is what goes over the wire. */
+/**
+ * As root functions run without a sandbox here: what is tested is what goes over the wire. Unless `args` say otherwise, a core is held by
+ * who sleeps too.
+ */
 export function startWorker(
   joinFile: string,
   options: {
@@ -43,7 +46,8 @@ export function startWorker(
   const nodes = ['--scheduler', `127.0.0.1:${scheduler}`, '--store', `127.0.0.1:${store}`];
   const fixed = ['--join', joinFile, ...nodes, '--listen', '127.0.0.1:0', '--json'];
   const more = ['--data', data, '--sandbox', 'none', '--log-level', 'info', '--cores', '0-1', '--memory', '2048'];
-  const child = spawn(process.execPath, [MAIN, 'worker', ...fixed, ...more, ...args], {
+  const sharing = args.includes('--sharing') ? [] : ['--sharing', 'dedicated'];
+  const child = spawn(process.execPath, [MAIN, 'worker', ...fixed, ...more, ...sharing, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let errors = '';

@@ -58,7 +58,7 @@ export async function startTestPlatform(options: TestPlatformOptions = {}): Prom
 }
 
 /** What `perch up` is told is for its worker or for its gateway. */
-const OF_WORKER: ReadonlySet<string> = new Set(['--memory', '--cores', '--sandbox', '--code-cache-mb']);
+const OF_WORKER: ReadonlySet<string> = new Set(['--memory', '--cores', '--sandbox', '--code-cache-mb', '--sharing']);
 
 async function startAsCluster({ args = [], dataDir }: TestPlatformOptions): Promise<TestPlatform> {
   assert.equal(dataDir, undefined, 'a cluster for tests keeps no data folder');

@@ -16,10 +16,10 @@ export interface Task {
   readonly cpuUs: number;
 }
 
-/** Of all functions below the platform whose code holds the text; no zygotes, nor what surrounds a sandbox. */
-export function tasksOf(platformId: number, text = ''): Task[] {
+/** Of all functions below the platform whose code holds the text; no zygotes, unless they are asked for, nor what surrounds a sandbox. */
+export function tasksOf(platformId: number, text = '', withZygotes = false): Task[] {
   return descendantProcesses(platformId).flatMap((id) => {
-    if (!isOfFunction(id, text)) return [];
+    if (!isOfFunction(id, text, withZygotes)) return [];
     const instance = textOf(() => readlinkSync(`/proc/${id}/ns/pid`));
     return namesIn(`/proc/${id}/task`).flatMap((task) => taskOf(Number(task), instance));
   });
@@ -47,11 +47,11 @@ function taskOf(id: number, instance: string): Task[] {
   ];
 }
 
-function isOfFunction(id: number, text: string): boolean {
+function isOfFunction(id: number, text: string, withZygotes: boolean): boolean {
   const command = textOf(() => readFileSync(`/proc/${id}/cmdline`, 'latin1'));
   if (command === '' || command.includes('bwrap')) return false;
   const isCopy = /^NSpid:.*\s1$/m.test(textOf(() => readFileSync(`/proc/${id}/status`, 'latin1')));
-  if (/cell\.(cjs|py)/.test(command) && !isCopy) return false;
+  if (!withZygotes && /cell\.(cjs|py)/.test(command) && !isCopy) return false;
   return namesIn(`/proc/${id}/root/var/task`).some((name) => {
     const source = name.startsWith('index.')
       ? textOf(() => readFileSync(`/proc/${id}/root/var/task/${name}`, 'latin1'))

@@ -8,8 +8,8 @@ import { startTestPlatform, type TestPlatform, type TestPlatformOptions } from '
 import { makeZip } from '../lib/zip.ts';
 
 const SANDBOX: readonly string[] = process.getuid?.() === 0 ? [] : ['--sandbox', 'none'];
-/** One core, and memory for two instances of the smallest size. */
-const SMALL: readonly string[] = [...SANDBOX, '--cores', '0', '--memory', '256'];
+/** One core, which who sleeps holds too, and memory for two instances of the smallest size. */
+const SMALL: readonly string[] = [...SANDBOX, '--cores', '0', '--memory', '256', '--sharing', 'dedicated'];
 const REQUEST_QUEUE_MAX = 1024;
 
 const FUNCTIONS = '/2015-03-31/functions';
@@ -200,7 +200,9 @@ test('asked to stop, it finishes what runs and what waits, and exits with 0', as
 
 test('a full queue refuses, and at a stop every caller has an answer although a function does not end', async () => {
   // Without the sandbox, since the owner of each of a thousand connections is looked up with it, which takes its time.
-  const { platform: stopping, client: caller } = await startSmall({ args: ['--sandbox', 'none', '--cores', '0'] });
+  const { platform: stopping, client: caller } = await startSmall({
+    args: ['--sandbox', 'none', '--cores', '0', '--sharing', 'dedicated'],
+  });
   await caller.deploy('sleeper', SLEEPER('slept'));
   const running = caller.invoke('sleeper', { ms: 60_000 });
   await until('it runs', async () => (await caller.metric(LEASED)) === 1);

@@ -37,6 +37,7 @@ import { errorText, exitError, uncopyableLine } from './report.ts';
 import { type Resident, Starter } from './starter.ts';
 import { AgentMetrics } from './agent-metrics.ts';
 import { VersionBook } from './version-book.ts';
+import { ZygotePlaces } from './zygote-places.ts';
 
 /** Deadlines are looked at this often; a timeout is late by this at most. */
 const TICK_MS = 10;
@@ -51,6 +52,7 @@ export class Agent implements Provisioner {
   readonly #launcher: Launcher;
   readonly #book: VersionBook;
   readonly #starter: Starter;
+  readonly #zygotes: ZygotePlaces;
   readonly #platformCpus: PlatformCpus;
   readonly #residents: (Resident | null)[];
   readonly #busy: BusyCores;
@@ -80,7 +82,8 @@ export class Agent implements Provisioner {
     roomAvailable: () => this.#events.memoryAvailable(),
   };
   readonly #instanceEvents: InstanceEvents = {
-    made: (instance) => this.#onMade(instance),
+    // It began where its zygote was, which may have been moved since it was forked.
+    made: (instance) => this.#starter.placeFirst(instance),
     ready: (instance) => this.#onReady(instance),
     answer: (instance, answer) => this.#onAnswer(instance, answer),
     log: (instance, text, bytes) => this.#onLog(instance, this.#machine.coreOf(instance.slot), text, bytes),
@@ -113,7 +116,8 @@ export class Agent implements Provisioner {
       servantOf: (seat) => this.#servantOf(seat),
       seatOf: (slot) => this.#machine.coreOf(slot),
       startedUs: (seat) => this.#busy.at(seat)?.startedUs ?? 0,
-      waited: (slot, us) => this.#machine.waited(slot, us),
+      waited: (seat, us) => this.#zygotes.waited(seat, us),
+      moved: (seat) => this.#zygotes.place(seat),
       openSeat: (seat) => events.openSeat?.(seat),
       closeSeat: (seat) => events.closeSeat?.(seat),
       released: (seat, sequence, warm) => this.#released(seat, sequence, warm),
@@ -145,8 +149,11 @@ export class Agent implements Provisioner {
         coreOf: (slot) => this.#machine.coreOf(slot),
         maskOf: (core) => this.#machine.maskOf(core),
         cpusOf: (seat) => this.#sharing.cpusOf(seat),
+        isBackground: (seat) => this.#sharing.isBackground(seat),
+        leadOf: (zygote) => this.#zygotes.leadOf(zygote),
       },
     );
+    this.#zygotes = new ZygotePlaces(this.#machine, { ...own, sharing: this.#sharing, starter: this.#starter });
   }
 
   /** Makes the first stem cells. */
@@ -190,9 +197,8 @@ export class Agent implements Provisioner {
       this.#drain();
       return invocation.done({ kind: 'refused', why: 'no-memory' });
     }
-    const slot = this.#machine.slotOf(lease.core);
-    if (this.#machine.stateOf(slot) === SlotState.awaiting) running.start = 'cold';
     this.#sharing.began(lease, invocation);
+    if (this.#zygotes.place(lease.core)) running.start = 'cold';
     this.#drain();
   }
 
@@ -316,7 +322,7 @@ export class Agent implements Provisioner {
 
   #adopt(slot: number, core: number, versionIndex: number): void {
     this.#noteStart(core, 'cold');
-    this.#starter.adopt(slot, core, versionIndex);
+    this.#starter.adopt(slot, versionIndex);
   }
 
   #fork(slot: number, zygoteSlot: number, core: number): void {
@@ -396,12 +402,6 @@ export class Agent implements Provisioner {
   }
 
   // --- what instances, cells and zygotes do -----------------------------------------------------------------
-
-  /** It began where its zygote was, which may have been moved since it was forked. */
-  #onMade(instance: Instance): void {
-    const core = this.#machine.coreOf(instance.slot);
-    if (core !== NONE) this.#starter.pin(instance, core);
-  }
 
   #onReady(instance: Instance): void {
     const state = this.#machine.stateOf(instance.slot);

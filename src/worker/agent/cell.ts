@@ -38,6 +38,8 @@ export class Cell {
   #memoryReadUs = NEVER;
   /** Where it was pinned last. */
   #cpus = NOWHERE;
+  /** Null: not known, since not all of it could be changed. */
+  #isBackground: boolean | null = false;
   /** In this tick. Frames count with their headers, and those count too that are none of ours. */
   #heardBytes = 0;
   #paused = false;
@@ -50,6 +52,8 @@ export class Cell {
         case 'cell':
           return events.booted(this);
         case 'initialised':
+          // What it forks begins as it is.
+          this.background(false);
           return events.initialised(this);
         case 'init-error':
           this.initError = report.payload;
@@ -108,6 +112,12 @@ export class Cell {
     if (cpus === this.#cpus || cpus.length === 0) return false;
     this.#cpus = this.#zygote.pin(cpus) ? cpus : NOWHERE;
     return this.#cpus === cpus;
+  }
+
+  /** While it initialises. */
+  background(isBackground: boolean): void {
+    if (isBackground === this.#isBackground) return;
+    this.#isBackground = this.#zygote.background(isBackground) ? isBackground : null;
   }
 
   /** To the CPUs of several cores: what it forks next is for any of them. */

@@ -31,8 +31,10 @@ export interface SharingEvents {
   seatOf(slot: number): number;
   /** When the seat's invocation began to run; 0: it has not. */
   startedUs(seat: number): number;
-  /** The instance in the slot had no core for so long, though it wanted one. */
-  waited(slot: number, us: number): void;
+  /** The seat's invocation had no core for so long, though it wanted one. */
+  waited(seat: number, us: number): void;
+  /** It is told to be elsewhere, or in the background or not, and nothing serves it yet. */
+  moved(seat: number): void;
   openSeat(seat: number): void;
   closeSeat(seat: number): void;
   released(seat: number, sequence: number, warm: boolean): void;
@@ -189,9 +191,9 @@ export class CoreSharing {
 
   #follow(seat: number, nowUs: number): void {
     const servant = this.#events.servantOf(seat);
-    if (servant === null || !this.#machine.isHeld(seat)) return;
+    if (!this.#machine.isHeld(seat)) return;
     const startedUs = this.#events.startedUs(seat);
-    if (startedUs > 0) {
+    if (servant !== null && startedUs > 0) {
       const cpuUs = this.#sleepers.follow(seat, servant, nowUs - startedUs);
       this.#machine.used(seat, this.#beforeUs[seat]! + cpuUs, nowUs);
     }
@@ -199,7 +201,7 @@ export class CoreSharing {
     const moreUs = waitedUs - this.#waitedUs[seat]!;
     this.#waitedUs[seat] = waitedUs;
     if (moreUs <= 0) return;
-    this.#events.waited(servant.slot, moreUs);
+    this.#events.waited(seat, moreUs);
     this.#metrics.waitedS.add(moreUs / 1e6);
   }
 
@@ -222,7 +224,7 @@ export class CoreSharing {
 
   #place(seat: number, core: number, level: Level): void {
     const resident = this.#events.servantOf(seat);
-    if (resident === null) return;
+    if (resident === null) return this.#events.moved(seat);
     this.#metrics[level === Level.background ? 'background' : 'foreground'].add();
     resident.place(core < 0 ? this.#everywhere : this.#topology.cores[core]!, level === Level.background);
   }

@@ -97,7 +97,8 @@ export class Instance {
   #killed = false;
   /** Where it was pinned last. */
   #cpus = NOWHERE;
-  #isBackground = false;
+  /** Null: not known, since not all of it could be changed; there may be nothing of it yet. */
+  #isBackground: boolean | null = false;
   #peakBytes = 0;
   #peakReadUs = -Infinity;
 
@@ -130,13 +131,14 @@ export class Instance {
   /** True if it was moved. */
   place(cpus: readonly number[], isBackground: boolean): boolean {
     if (isBackground === this.#isBackground) return this.pin(cpus);
-    this.#isBackground = isBackground;
     if (cpus === this.#cpus || cpus.length === 0) {
-      this.#sandbox.background(isBackground);
+      this.#isBackground = this.#sandbox.background(isBackground) ? isBackground : null;
       return false;
     }
-    this.#cpus = this.#sandbox.place(cpus, isBackground) ? cpus : NOWHERE;
-    return this.#cpus === cpus;
+    const isPlaced = this.#sandbox.place(cpus, isBackground);
+    this.#isBackground = isPlaced ? isBackground : null;
+    this.#cpus = isPlaced ? cpus : NOWHERE;
+    return isPlaced;
   }
 
   tasks(): SandboxTasks | null {

@@ -46,6 +46,9 @@ export interface StarterEvents {
   readonly maskOf: (core: number) => number;
   /** Of the resident of a seat that has not several cores. */
   readonly cpusOf: (seat: number) => readonly number[];
+  readonly isBackground: (seat: number) => boolean;
+  /** The seat of the lease as which a zygote initialises; -1: none awaits it. */
+  readonly leadOf: (zygote: number) => number;
   /** The code for the slot is on its way, or here. */
   readonly code: (slot: number, isHere: boolean) => void;
 }
@@ -79,7 +82,8 @@ export class Starter {
     const { book, launcher } = this.#parts;
     book.holdCode(slot, folders, target);
     const more = { cpus: this.#cpus(this.#events.coreOf(slot)), provisioned: book.isProvisioned(target) };
-    this.#addInstance(slot, target, launcher.start(slot, target.fn, folders, more), { once: false });
+    const instance = this.#addInstance(slot, target, launcher.start(slot, target.fn, folders, more), { once: false });
+    this.placeFirst(instance);
   }
 
   boot(slot: number, kind: number): void {
@@ -91,21 +95,21 @@ export class Starter {
     this.#parts.metrics.cellsStarted.add();
   }
 
-  adopt(slot: number, core: number, versionIndex: number): void {
+  adopt(slot: number, versionIndex: number): void {
     const { book, codes, residents } = this.#parts;
     const cell = residents[slot] as Cell;
     const target = book.target(versionIndex);
     cell.target = target;
     const found = codes.acquire(target.fn);
-    if (!(found instanceof Promise)) return this.#adopt(cell, core, found);
-    void this.#whenThere(found, cell, (folders) => this.#adopt(cell, core, folders));
+    if (!(found instanceof Promise)) return this.#adopt(cell, found);
+    void this.#whenThere(found, cell, (folders) => this.#adopt(cell, folders));
   }
 
-  #adopt(cell: Cell, core: number, folders: CodeFolders): void {
+  #adopt(cell: Cell, folders: CodeFolders): void {
     const { book, launcher, clock } = this.#parts;
     const target = cell.target!;
     book.holdCode(cell.slot, folders, target);
-    this.pin(cell, core);
+    this.placeZygote(cell);
     cell.adopt(launcher.adoption(target.fn, folders, book.isProvisioned(target)), clock.nowUs());
   }
 
@@ -164,6 +168,19 @@ export class Starter {
     if (resident.pin(this.#cpus(core))) this.#parts.metrics.pins.add();
   }
 
+  /** Before its invocation runs: where it begins is told of it here, and by no change. */
+  placeFirst(instance: Instance): void {
+    const core = this.#events.coreOf(instance.slot);
+    if (core !== NONE) this.place(instance, core, this.#events.isBackground(core));
+  }
+
+  /** While it initialises. */
+  placeZygote(cell: Cell): void {
+    const lead = this.#events.leadOf(cell.slot);
+    this.pin(cell, lead);
+    cell.background(lead !== NONE && this.#events.isBackground(lead));
+  }
+
   /** The same, and in the background or not. */
   place(instance: Instance, core: number, isBackground: boolean): void {
     if (instance.place(this.#cpus(core), isBackground)) this.#parts.metrics.pins.add();
@@ -174,15 +191,17 @@ export class Starter {
     { fn, versionIndex }: VersionTarget,
     sandbox: Sandbox,
     more: { once: boolean; shared?: SharedMemory },
-  ): void {
+  ): Instance {
     const { functionName } = fn;
     const identity = { slot, versionIndex, functionName, startedUs: this.#parts.clock.nowUs(), ...more };
     const limits = {
       responseBytesMax: this.#setting.limits.responseBytesMax,
       logBytesMax: this.#setting.limits.logLineBytesMax,
     };
-    this.#parts.residents[slot] = new Instance(identity, sandbox, this.#events.instance, limits);
+    const instance = new Instance(identity, sandbox, this.#events.instance, limits);
+    this.#parts.residents[slot] = instance;
     this.#parts.metrics.started.add();
+    return instance;
   }
 
   /** The same array for the same cores, so that whoever is pinned there already can tell. */

@@ -93,6 +93,8 @@ export interface Zygote {
   /** After `initialised`. A copy is a sandbox like any other; it dies with its zygote. Thaw the zygote first. */
   fork(spec: CopySpec): Sandbox;
   pin(cpus: readonly number[]): boolean;
+  /** As of a sandbox. What it forks begins as it is itself. */
+  background(isBackground: boolean): boolean;
   freeze(): void;
   thaw(): void;
   kill(): void;

@@ -304,6 +304,10 @@ class SafeZygote implements Zygote {
     return !this.#isOver && this.#inner.pin(cpus);
   }
 
+  background(isBackground: boolean): boolean {
+    return !this.#isOver && this.#inner.background(isBackground);
+  }
+
   freeze(): void {
     if (this.#frozen || this.#isOver) return;
     this.#frozen = true;
@@ -355,6 +359,10 @@ class FailedZygote implements Zygote {
   }
 
   pin(): boolean {
+    return false;
+  }
+
+  background(): boolean {
     return false;
   }
 

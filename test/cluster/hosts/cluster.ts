@@ -218,6 +218,8 @@ export class HostCluster {
       listen: `${this.hosts.address(name)}:${PORTS.worker}`,
       data: this.#file(`${name}-data`),
       cores,
+      // Cores are held by those who sleep.
+      sharing: 'dedicated',
       memory: String(memoryMb),
       sandbox,
     });

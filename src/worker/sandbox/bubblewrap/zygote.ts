@@ -167,6 +167,10 @@ export class ZygoteSandbox implements Zygote {
     return this.#options.sandbox.pin(cpus);
   }
 
+  background(isBackground: boolean): boolean {
+    return this.#options.sandbox.background(isBackground);
+  }
+
   freeze(): void {
     this.#frozen = true;
     // It has yet to say how a copy ended; it is frozen when it has.

@@ -15,6 +15,7 @@ export interface FakeCell {
   /** Every copy that was forked from it, oldest first. */
   readonly copies: readonly FakeInstance[];
   readonly pins: readonly (readonly number[])[];
+  readonly isBackground: boolean;
   readonly frozen: boolean;
   readonly paused: boolean;
   readonly ended: boolean;
@@ -51,6 +52,7 @@ export class FakeZygote implements Zygote {
   #adopted: AdoptSpec | null = null;
   #memoryBytes = 0;
   #frozen = false;
+  #isBackground = false;
   #paused = false;
 
   /** `fork` is given each copy, to have it played. */
@@ -64,6 +66,7 @@ export class FakeZygote implements Zygote {
       adopted: (): AdoptSpec | null => this.#adopted,
       copies: (): readonly FakeInstance[] => this.#copies.map(({ instance }) => instance),
       frozen: (): boolean => this.#frozen,
+      isBackground: (): boolean => this.#isBackground,
       paused: (): boolean => this.#paused,
       ended: (): boolean => this.ended,
     };
@@ -77,6 +80,9 @@ export class FakeZygote implements Zygote {
       },
       get copies() {
         return seen.copies();
+      },
+      get isBackground() {
+        return seen.isBackground();
       },
       get frozen() {
         return seen.frozen();
@@ -134,6 +140,7 @@ export class FakeZygote implements Zygote {
     const function_ = this.#adopted;
     assert(function_ !== null && this.#said.has('initialised'), 'a copy was asked for before there was a zygote');
     assert(!this.#frozen, 'a zygote that is frozen was asked for a copy');
+    assert(!this.#isBackground, 'a copy would begin in the background, as its zygote is');
     const { cell } = this;
     assert(spec.slot !== cell.spec.slot, 'a copy has the slot of its zygote');
     const whole = { ...cell.spec, ...function_, slot: spec.slot, memoryMb: spec.memoryMb, cpus: [] };
@@ -146,6 +153,12 @@ export class FakeZygote implements Zygote {
   pin(cpus: readonly number[]): boolean {
     if (this.ended || cpus.length === 0) return false;
     this.#pins.push(cpus.slice());
+    return true;
+  }
+
+  background(isBackground: boolean): boolean {
+    if (this.ended) return false;
+    this.#isBackground = isBackground;
     return true;
   }
 
