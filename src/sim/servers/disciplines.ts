@@ -1,6 +1,6 @@
 /** The ways in which a server may share its cores, by name. */
 import { assert } from '../../base/assert.ts';
-import type { OptionSpec } from '../policy.ts';
+import type { OptionSpec, OptionSpecs, OptionValues } from '../policy.ts';
 import type { World } from '../world.ts';
 import { FirstCome } from './first-come.ts';
 import { Instances } from './instances.ts';
@@ -21,8 +21,47 @@ export const DISCIPLINE_OPTION: OptionSpec = {
   choices: DISCIPLINE_NAMES,
 };
 
-export function serversOf(discipline: Discipline, world: World, ended: ServersSetup['ended']): Servers {
+/** The slice of Linux 6.6 on 8 CPUs or more: 0.75 ms × (1 + log2 8). */
+const QUANTUM_MS = 3;
+
+/** What a policy with servers asks for; `serversFor` reads it. */
+export const SHARING_OPTIONS: OptionSpecs = {
+  discipline: DISCIPLINE_OPTION,
+  quantum: {
+    help: 'time that a core stays with a job while others wait, ms; 0: as short as can be, with free switching',
+    default: QUANTUM_MS,
+    min: 0,
+    max: 1e6,
+  },
+};
+
+export interface Sharing {
+  readonly quantumUs?: number;
+  /** Each core is a server of its own to the policy and has its own queue; server s has those from s × coreCount on. Memory is shared all the same. */
+  readonly coresApart?: boolean;
+}
+
+export function serversOf(
+  discipline: Discipline,
+  world: World,
+  ended: ServersSetup['ended'],
+  { quantumUs = QUANTUM_MS * 1e3, coresApart = false }: Sharing = {},
+): Servers {
   const make = DISCIPLINES[discipline];
   assert(make !== undefined, `${discipline}: no such discipline`);
-  return make({ world, instances: world.hasColdStarts ? new Instances(world) : null, ended });
+  const { serverCount, coreCount } = world.cluster;
+  return make({
+    world,
+    serverCount: coresApart ? serverCount * coreCount : serverCount,
+    coreCount: coresApart ? 1 : coreCount,
+    instances: world.hasColdStarts ? new Instances(world, coresApart ? coreCount : 1) : null,
+    quantumUs,
+    ended,
+  });
+}
+
+/** For a policy that has `SHARING_OPTIONS`. */
+export function serversFor(options: OptionValues, world: World, ended: ServersSetup['ended']): Servers {
+  const quantumUs = (options['quantum'] as number) * 1e3;
+  return serversOf(options['discipline'] as Discipline, world, ended, { quantumUs });
 }

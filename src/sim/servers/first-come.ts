@@ -2,91 +2,145 @@
  * First come, first served: each core runs one job from its start to its end, and holds still for it while it sleeps; who finds all cores of
  * its server taken waits in the server's queue.
  */
-import { assert } from '../../base/assert.ts';
-import { type Servers, type ServersSetup, chargeStart, forget } from './servers.ts';
+import { doubleColumn } from './columns.ts';
+import { JobQueues } from './job-queues.ts';
+import { Residents } from './residents.ts';
+import type { Servers, ServersSetup } from './servers.ts';
 
 export class FirstCome implements Servers {
   readonly #setup: ServersSetup;
-  readonly #coreCount: number;
+  readonly #residents: Residents;
   readonly #running: Int32Array;
-  readonly #queues: number[][];
+  readonly #queues: JobQueues;
   readonly #ends: number;
-  #waitingCount = 0;
+  /** By job that has a core and is awake: when its phase ends. An event at another time counts for nothing. */
+  #endsUs = new Float64Array(0);
 
   constructor(setup: ServersSetup) {
-    const { serverCount, coreCount } = setup.world.cluster;
     this.#setup = setup;
-    this.#coreCount = coreCount;
-    this.#running = new Int32Array(serverCount);
-    this.#queues = Array.from({ length: serverCount }, () => []);
-    this.#ends = setup.world.engine.kind((job, life) => this.#endPhase(job, life));
+    this.#residents = new Residents(setup, (server, job) => this.#run(server, job));
+    this.#running = new Int32Array(setup.serverCount);
+    this.#queues = new JobQueues(setup.serverCount);
+    this.#ends = setup.world.engine.kind((job) => this.#endPhase(job));
   }
 
   get waitingCount(): number {
-    return this.#waitingCount;
+    return this.#queues.total;
   }
 
   count(server: number): number {
-    return this.#running[server]! + this.#queues[server]!.length;
+    return this.#residents.count(server);
+  }
+
+  waiting(server: number): number {
+    return this.#queues.length(server);
+  }
+
+  idle(server: number): number {
+    return this.#setup.coreCount - this.#running[server]!;
+  }
+
+  spare(server: number): number {
+    return this.#queues.first(server);
+  }
+
+  hasBegun(job: number): boolean {
+    return this.#residents.hasBegun(job);
   }
 
   begin(server: number, job: number): void {
-    this.#setup.world.jobs.server[job] = server;
-    if (this.#running[server]! < this.#coreCount) return this.#start(server, job);
-    this.#queues[server]!.push(job);
-    this.#waitingCount++;
+    this.#residents.enter(server, job);
+    this.#admit(server, job);
   }
 
-  /** Who waits, not who runs. */
+  resume(server: number, job: number): void {
+    this.#residents.enterAgain(server, job);
+    this.#admit(server, job);
+  }
+
   take(server: number, job: number): void {
-    const queue = this.#queues[server]!;
-    const at = queue.indexOf(job);
-    assert(at >= 0, 'a job is taken from a server where it does not wait');
-    queue.splice(at, 1);
-    this.#waitingCount--;
+    if (this.#queues.has(server, job)) {
+      this.#queues.remove(server, job);
+      this.#residents.leave(server, job);
+      return;
+    }
+    const { jobs, nowUs } = this.#setup.world;
+    if (!this.#residents.isAsleep(job)) {
+      jobs.leftUs[job] = (this.#endsUs[job]! - nowUs) * this.#residents.speeds[server]!;
+      this.#endsUs[job] = 0;
+    }
+    this.#residents.leave(server, job);
+    this.#free(server);
+    this.#startNext(server);
+  }
+
+  slow(server: number, factor: number): void {
+    const { world } = this.#setup;
+    const before = this.#residents.speeds[server]!;
+    this.#residents.speeds[server] = 1 / factor;
+    for (let job = 0; job < this.#endsUs.length; job++) {
+      if (world.jobs.server[job] !== server || this.#endsUs[job] === 0) continue;
+      world.jobs.leftUs[job] = (this.#endsUs[job]! - world.nowUs) * before;
+      this.#run(server, job);
+    }
   }
 
   clear(server: number, lost: (job: number) => void): void {
     const { world } = this.#setup;
+    while (this.#queues.length(server) > 0) this.#queues.shift(server);
+    for (let job = 0; job < this.#endsUs.length; job++) {
+      if (world.jobs.server[job] === server) this.#endsUs[job] = 0;
+    }
     world.recorder.coresBusy(-this.#running[server]!, world.nowUs);
     this.#running[server] = 0;
-    this.#waitingCount -= this.#queues[server]!.length;
-    this.#queues[server] = [];
-    const { jobs } = world;
-    for (let job = 0; job < jobs.capacity; job++) {
-      if (jobs.isLive(job) && jobs.server[job] === server) forget(jobs, job, lost);
-    }
+    this.#residents.clear(server, lost);
+  }
+
+  #admit(server: number, job: number): void {
+    if (job >= this.#endsUs.length) this.#endsUs = doubleColumn(this.#endsUs, job);
+    this.#endsUs[job] = 0;
+    if (this.#running[server]! < this.#setup.coreCount) this.#start(server, job);
+    else this.#queues.push(server, job);
   }
 
   #start(server: number, job: number): void {
     const { world } = this.#setup;
-    chargeStart(this.#setup, server, job);
+    this.#residents.charge(server, job);
     this.#running[server]!++;
     world.started(job);
     world.recorder.coresBusy(1, world.nowUs);
-    world.engine.after(world.jobs.leftUs[job]!, this.#ends, job, world.jobs.life[job]);
+    if (world.jobs.isAsleep(job)) this.#residents.sleep(job);
+    else this.#run(server, job);
   }
 
-  #endPhase(job: number, life: number): void {
-    const { world, instances, ended } = this.#setup;
-    const { jobs } = world;
-    if (!jobs.isSame(job, life)) return;
+  #run(server: number, job: number): void {
+    const { world } = this.#setup;
+    this.#endsUs[job] = world.nowUs + world.jobs.leftUs[job]! / this.#residents.speeds[server]!;
+    world.engine.at(this.#endsUs[job]!, this.#ends, job);
+  }
+
+  #endPhase(job: number): void {
+    const { jobs, nowUs } = this.#setup.world;
+    if (this.#endsUs[job] !== nowUs) return;
+    this.#endsUs[job] = 0;
     const server = jobs.server[job]!;
     if (jobs.advance(job)) {
-      world.engine.after(jobs.leftUs[job]!, this.#ends, job, life);
+      this.#residents.sleep(job);
       return;
     }
-    this.#running[server]!--;
-    world.recorder.coresBusy(-1, world.nowUs);
-    instances?.put(server, jobs.functionOf[job]!);
-    ended(job, server);
+    this.#free(server);
+    this.#residents.end(server, job);
     this.#startNext(server);
   }
 
+  #free(server: number): void {
+    const { world } = this.#setup;
+    this.#running[server]!--;
+    world.recorder.coresBusy(-1, world.nowUs);
+  }
+
   #startNext(server: number): void {
-    const queue = this.#queues[server]!;
-    if (queue.length === 0 || this.#running[server]! >= this.#coreCount) return;
-    this.#waitingCount--;
-    this.#start(server, queue.shift()!);
+    if (this.#queues.length(server) === 0 || this.#running[server]! >= this.#setup.coreCount) return;
+    this.#start(server, this.#queues.shift(server));
   }
 }

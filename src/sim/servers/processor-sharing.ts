@@ -1,6 +1,9 @@
 /**
  * Processor sharing: all jobs of a server that are awake run at once, each on at most one core, at the same speed. It is what a kernel's
- * fair scheduler comes to when its time slices are short, and switching is free.
+ * fair scheduler comes to when its time slices are short.
+ *
+ * With a quantum, switching costs: a core that is shared stays with a job for the quantum and then takes `switchUs` to go over to the next. Of n jobs
+ * on c cores, n - c are one too many for a core, so as many cores are shared (all, from 2 c jobs on) and lose the switch's part of their time.
  *
  * Of each server a *virtual time* is kept, which goes on as fast as each of its jobs runs. A job's phase ends at a virtual time that is known when it
  * begins, so a change for all jobs is a change of one number. A server has one event under way at least, for its next end; one that
@@ -8,36 +11,39 @@
  */
 import { assert } from '../../base/assert.ts';
 import { JobHeap } from './job-heap.ts';
-import { type Servers, type ServersSetup, chargeStart, forget } from './servers.ts';
-
-/** Ends that lie closer together in virtual time than this, microseconds, are one: floats. */
-const CLOSE_US = 1e-6;
+import { closeUs, Residents } from './residents.ts';
+import type { Servers, ServersSetup } from './servers.ts';
 
 export class ProcessorSharing implements Servers {
   readonly #setup: ServersSetup;
+  readonly #residents: Residents;
   readonly #coreCount: number;
+  /** What is lost of a core that is shared, 0 … 1, and switches in a microsecond of it. */
+  readonly #lostShare: number;
+  readonly #switchRate: number;
+  /** Switches that have happened, with the begun part of the next. */
+  #switches = 0;
   readonly #awake: JobHeap[];
-  readonly #counts: Int32Array;
   readonly #virtualUs: Float64Array;
   readonly #settledUs: Float64Array;
   /** When the event that counts comes; Infinity: there is none. An event at another time counts for nothing. */
   readonly #eventUs: Float64Array;
   readonly #ends: number;
-  readonly #wakes: number;
   #waitingCount = 0;
 
   constructor(setup: ServersSetup) {
-    const { world } = setup;
-    const { serverCount, coreCount } = world.cluster;
+    const { world, serverCount, coreCount, quantumUs } = setup;
+    const { switchUs } = world.costs;
     this.#setup = setup;
+    this.#residents = new Residents(setup, (server, job) => this.#run(server, job));
     this.#coreCount = coreCount;
+    this.#lostShare = quantumUs === 0 ? 0 : switchUs / (quantumUs + switchUs);
+    this.#switchRate = quantumUs === 0 ? 0 : 1 / (quantumUs + switchUs);
     this.#awake = Array.from({ length: serverCount }, () => new JobHeap());
-    this.#counts = new Int32Array(serverCount);
     this.#virtualUs = new Float64Array(serverCount);
     this.#settledUs = new Float64Array(serverCount);
     this.#eventUs = new Float64Array(serverCount).fill(Infinity);
     this.#ends = world.engine.kind((server) => this.#end(server));
-    this.#wakes = world.engine.kind((job, life) => this.#wake(job, life));
   }
 
   get waitingCount(): number {
@@ -45,40 +51,70 @@ export class ProcessorSharing implements Servers {
   }
 
   count(server: number): number {
-    return this.#counts[server]!;
+    return this.#residents.count(server);
+  }
+
+  waiting(server: number): number {
+    return Math.max(0, this.#awake[server]!.size - this.#coreCount);
+  }
+
+  idle(server: number): number {
+    return Math.max(0, this.#coreCount - this.#awake[server]!.size);
+  }
+
+  /** All have begun; the one that came last has had least for what its server has done. */
+  spare(server: number): number {
+    return this.waiting(server) === 0 ? -1 : this.#awake[server]!.newest;
+  }
+
+  hasBegun(job: number): boolean {
+    return this.#residents.hasBegun(job);
   }
 
   begin(server: number, job: number): void {
-    const { world } = this.#setup;
-    chargeStart(this.#setup, server, job);
-    world.jobs.server[job] = server;
-    world.started(job);
-    this.#counts[server]!++;
-    this.#run(server, job);
+    this.#residents.enter(server, job);
+    this.#admit(server, job);
+  }
+
+  resume(server: number, job: number): void {
+    this.#residents.enterAgain(server, job);
+    this.#admit(server, job);
   }
 
   take(server: number, job: number): void {
-    const { jobs } = this.#setup.world;
     this.#settle(server);
-    const endUs = this.#awake[server]!.remove(job);
-    assert(endUs !== null, 'a job is taken from a server where it is not awake');
-    jobs.leftUs[job] = Math.max(0, endUs - this.#virtualUs[server]!);
-    this.#counts[server]!--;
-    this.#leave(server);
+    if (!this.#residents.isAsleep(job)) {
+      const endUs = this.#awake[server]!.remove(job);
+      assert(endUs !== null, 'a job is taken from a server where it is not');
+      this.#setup.world.jobs.leftUs[job] = Math.max(0, endUs - this.#virtualUs[server]!);
+      this.#leave(server);
+    }
+    this.#residents.leave(server, job);
+    this.#await(server);
+  }
+
+  slow(server: number, factor: number): void {
+    this.#settle(server);
+    this.#residents.speeds[server] = 1 / factor;
+    this.#await(server);
   }
 
   clear(server: number, lost: (job: number) => void): void {
-    const { jobs } = this.#setup.world;
     this.#settle(server);
     while (this.#awake[server]!.size > 0) {
       this.#awake[server]!.pop();
       this.#leave(server);
     }
-    this.#counts[server] = 0;
-    // Sleepers too.
-    for (let job = 0; job < jobs.capacity; job++) {
-      if (jobs.isLive(job) && jobs.server[job] === server) forget(jobs, job, lost);
-    }
+    this.#eventUs[server] = Infinity;
+    this.#residents.clear(server, lost);
+  }
+
+  #admit(server: number, job: number): void {
+    const { world } = this.#setup;
+    this.#residents.charge(server, job);
+    world.started(job);
+    if (world.jobs.isAsleep(job)) this.#residents.sleep(job);
+    else this.#run(server, job);
   }
 
   #run(server: number, job: number): void {
@@ -91,57 +127,52 @@ export class ProcessorSharing implements Servers {
     this.#await(server);
   }
 
+  /** One has just been taken out. */
   #leave(server: number): void {
     const { world } = this.#setup;
     if (this.#awake[server]!.size < this.#coreCount) world.recorder.coresBusy(-1, world.nowUs);
     else this.#waitingCount--;
-    this.#await(server);
   }
 
   #end(server: number): void {
-    const { world } = this.#setup;
-    if (this.#eventUs[server] !== world.nowUs) return;
+    const { nowUs } = this.#setup.world;
+    if (this.#eventUs[server] !== nowUs) return;
     this.#eventUs[server] = Infinity;
     this.#settle(server);
     const awake = this.#awake[server]!;
-    while (awake.size > 0 && awake.leastUs <= this.#virtualUs[server]! + CLOSE_US) {
+    while (awake.size > 0 && awake.leastUs <= this.#virtualUs[server]! + closeUs(nowUs)) {
       const job = awake.pop();
       this.#leave(server);
-      this.#endPhase(server, job);
+      this.#residents.endPhase(server, job);
     }
     this.#await(server);
-  }
-
-  #endPhase(server: number, job: number): void {
-    const { world, instances, ended } = this.#setup;
-    if (world.jobs.advance(job)) {
-      world.engine.after(world.jobs.leftUs[job]!, this.#wakes, job, world.jobs.life[job]);
-      return;
-    }
-    this.#counts[server]!--;
-    instances?.put(server, world.jobs.functionOf[job]!);
-    ended(job, server);
-  }
-
-  #wake(job: number, life: number): void {
-    const { jobs } = this.#setup.world;
-    if (!jobs.isSame(job, life)) return;
-    jobs.advance(job);
-    this.#run(jobs.server[job]!, job);
   }
 
   /** Each job's part of a core. */
   #speed(server: number): number {
-    return Math.min(1, this.#coreCount / this.#awake[server]!.size);
+    const count = this.#awake[server]!.size;
+    const speed = this.#residents.speeds[server]!;
+    if (count <= this.#coreCount) return speed;
+    const lost = this.#lostShare * Math.min(this.#coreCount, count - this.#coreCount);
+    return ((this.#coreCount - lost) / count) * speed;
   }
 
   /** Brings the virtual time up to now. Before each change of how many there are. */
   #settle(server: number): void {
     const { nowUs } = this.#setup.world;
-    if (this.#awake[server]!.size > 0) {
-      this.#virtualUs[server]! += (nowUs - this.#settledUs[server]!) * this.#speed(server);
-    }
+    const spanUs = nowUs - this.#settledUs[server]!;
+    if (spanUs === 0) return;
     this.#settledUs[server] = nowUs;
+    const count = this.#awake[server]!.size;
+    if (count === 0) return;
+    this.#virtualUs[server]! += spanUs * this.#speed(server);
+    if (count > this.#coreCount && this.#switchRate > 0) this.#countSwitches(count, spanUs);
+  }
+
+  #countSwitches(count: number, spanUs: number): void {
+    const before = Math.floor(this.#switches);
+    this.#switches += Math.min(this.#coreCount, count - this.#coreCount) * spanUs * this.#switchRate;
+    this.#setup.world.counters.preemptions += Math.floor(this.#switches) - before;
   }
 
   #await(server: number): void {

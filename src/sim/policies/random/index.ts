@@ -1,7 +1,7 @@
 /** Each invocation goes to a server drawn at random, without a look at any. */
 import type { Random } from '../../engine/random.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
-import { type Discipline, DISCIPLINE_OPTION, serversOf } from '../../servers/disciplines.ts';
+import { SHARING_OPTIONS, serversFor } from '../../servers/disciplines.ts';
 import type { Servers } from '../../servers/servers.ts';
 import type { World } from '../../world.ts';
 
@@ -11,10 +11,10 @@ class RandomPolicy implements Policy {
   readonly #servers: Servers;
   readonly #reached: number;
 
-  constructor(world: World, discipline: Discipline) {
+  constructor(world: World, options: OptionValues) {
     this.#world = world;
     this.#random = world.random('policy');
-    this.#servers = serversOf(discipline, world, (job) => world.finish(job, world.costs.endUs + world.costs.networkUs));
+    this.#servers = serversFor(options, world, (job) => world.finish(job, world.costs.endUs + world.costs.networkUs));
     this.#reached = world.engine.kind((job, server) => this.#servers.begin(server, job));
   }
 
@@ -34,6 +34,6 @@ export const random: PolicyKind = {
   summary: 'a server drawn at random, unseen',
   source:
     'Eager, Lazowska, Zahorjan: Adaptive Load Sharing in Homogeneous Distributed Systems, IEEE TSE 1986 ("random")',
-  options: { discipline: DISCIPLINE_OPTION },
-  make: (world: World, options: OptionValues) => new RandomPolicy(world, options['discipline'] as Discipline),
+  options: SHARING_OPTIONS,
+  make: (world, options) => new RandomPolicy(world, options),
 };

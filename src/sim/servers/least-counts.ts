@@ -1,0 +1,71 @@
+/**
+ * Counts of so many places, of which the least is found, and any changed by one, in constant work: places sorted by their count, and where in that
+ * order each count begins. A place that goes up by one changes places with the last of its count.
+ *
+ *   order   [ 4 1 | 0 3 5 | 2 ]
+ *   counts    0 0   1 1 1   2
+ *   begins    0     2       5   6
+ */
+import { assert } from '../../base/assert.ts';
+import type { Random } from '../engine/random.ts';
+
+export class LeastCounts {
+  readonly #order: Int32Array;
+  readonly #at: Int32Array;
+  readonly #counts: Int32Array;
+  /** By count: where its places begin; those of the next count begin where they end. One more than there are counts. */
+  #begins: number[];
+
+  constructor(placeCount: number) {
+    this.#order = Int32Array.from({ length: placeCount }, (_, i) => i);
+    this.#at = Int32Array.from(this.#order);
+    this.#counts = new Int32Array(placeCount);
+    this.#begins = [0, placeCount];
+  }
+
+  count(place: number): number {
+    return this.#counts[place]!;
+  }
+
+  get least(): number {
+    return this.#counts[this.#order[0]!]!;
+  }
+
+  /** One of those that have the least, each as likely as the others. */
+  draw(random: Random): number {
+    return this.#order[random.below(this.#begins[this.least + 1]!)]!;
+  }
+
+  up(place: number): void {
+    const count = this.#counts[place]!;
+    if (count + 2 === this.#begins.length) this.#begins.push(this.#order.length);
+    const end = this.#begins[count + 1]! - 1;
+    this.#exchange(this.#at[place]!, end);
+    this.#begins[count + 1] = end;
+    this.#counts[place] = count + 1;
+  }
+
+  down(place: number): void {
+    const count = this.#counts[place]!;
+    assert(count > 0, 'a count goes below 0');
+    const begin = this.#begins[count]!;
+    this.#exchange(this.#at[place]!, begin);
+    this.#begins[count] = begin + 1;
+    this.#counts[place] = count - 1;
+  }
+
+  /** As much work as it differs from what it was. */
+  set(place: number, count: number): void {
+    while (this.#counts[place]! < count) this.up(place);
+    while (this.#counts[place]! > count) this.down(place);
+  }
+
+  #exchange(a: number, b: number): void {
+    const placeA = this.#order[a]!;
+    const placeB = this.#order[b]!;
+    this.#order[a] = placeB;
+    this.#order[b] = placeA;
+    this.#at[placeA] = b;
+    this.#at[placeB] = a;
+  }
+}
