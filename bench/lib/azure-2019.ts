@@ -1,8 +1,7 @@
 /**
  * A workload from published statistics of Azure Functions in July 2019, without the trace itself.
  *
- * Source: Shahrad and others, "Serverless in the Wild", USENIX ATC '20; the data set "Azure Functions Trace 2019"
- * (github.com/Azure/AzurePublicDataset), © Microsoft, CC BY 4.0. The numbers below are percentiles of its distributions.
+ * The percentiles, and where they are from: src/sim/workloads/azure-2019-statistics.ts.
  *
  * An application is one function here. What is drawn independently of each other, as the joint distribution is not
  * published: rate, burstiness, duration, memory. Applications above the 95th percentile of the rate are drawn at it:
@@ -13,43 +12,9 @@
  * factor of ten as likely as the other; `equal` gives all functions the mean of that.
  */
 import { Prng } from '../../src/base/prng.ts';
+import { DURATION_MS, GAP_CV, MEMORY_MB, PER_DAY, TIMER_SHARE } from '../../src/sim/workloads/azure-2019-statistics.ts';
+import { quantileAt } from '../../src/sim/workloads/distributions.ts';
 import { type Workload, type WorkloadFunction, workloadOf } from './workload.ts';
-
-type Quantiles = readonly (readonly [share: number, value: number])[];
-
-const everyFive = (values: readonly number[]): [number, number][] =>
-  values.map((value, index) => [0.05 * (index + 1), value]);
-
-/** Average duration of a function, ms. */
-const DURATION_MS: Quantiles = [
-  ...everyFive([10, 20, 45, 80, 125, 180, 255, 365, 500, 670, 890, 1155, 1525, 2125, 3120, 4835, 8210, 16_555, 42_295]),
-  [0.99, 222_620],
-  [0.999, 599_150],
-];
-
-/** Invocations of an application in a day. */
-const PER_DAY: Quantiles = everyFive([
-  1, 1, 2, 2, 3, 5, 9, 19, 36, 74, 140, 252, 289, 433, 584, 1226, 1789, 4504, 20_132,
-]);
-
-/** Coefficient of variation of an application's gaps between invocations; below the first share it is 0. */
-const GAP_CV: Quantiles = [
-  [0.227, 0.001],
-  [0.5, 0.52],
-  [0.9, 4.99],
-  [0.95, 9.19],
-  [0.99, 33],
-];
-
-/** Memory of an application, MB. */
-const MEMORY_MB: Quantiles = [
-  [0.05, 100],
-  [0.5, 140],
-  [0.75, 185],
-  [0.9, 210],
-  [0.95, 240],
-  [0.99, 405],
-];
 
 const INIT_MIN_MS = 50;
 const INIT_MAX_MS = 5000;
@@ -79,20 +44,10 @@ export function azureWorkload({ seed, functionCount, seconds, initCost }: AzureO
     });
     const gapMs = DAY_MS / quantileAt(PER_DAY, prng.unit());
     const share = prng.unit();
-    const cv = share < GAP_CV[0]![0] ? 0 : quantileAt(GAP_CV, share);
+    const cv = share < TIMER_SHARE ? 0 : quantileAt(GAP_CV, share);
     arrivals.push(arrivalsOf(prng, gapMs, { cv, untilMs: seconds * 1000 }));
   }
   return workloadOf(functions, seconds, arrivals);
-}
-
-/** Between two published points the logarithm is interpolated; beyond the outermost it is theirs. */
-export function quantileAt(points: Quantiles, share: number): number {
-  const next = points.findIndex(([at]) => at >= share);
-  if (next === 0) return points[0]![1];
-  if (next < 0) return points.at(-1)![1];
-  const [low, lowValue] = points[next - 1]!;
-  const [high, highValue] = points[next]!;
-  return lowValue * (highValue / lowValue) ** ((share - low) / (high - low));
 }
 
 /** Turned round by a random offset: what is drawn begins with an arrival, and bursty functions with a burst, all at once. */

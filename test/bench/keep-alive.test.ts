@@ -4,10 +4,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { azureWorkload, quantileAt } from '../../bench/lib/azure-2019.ts';
+import { azureWorkload } from '../../bench/lib/azure-2019.ts';
 import { readAzureTrace } from '../../bench/lib/azure-trace.ts';
 import { runKeepAlive } from '../../bench/lib/keep-alive-model.ts';
 import { workloadOf } from '../../bench/lib/workload.ts';
+import { quantileAt } from '../../src/sim/workloads/distributions.ts';
 import { FixedTime, LeastRecentlyUsed } from '../../src/worker/machine/keep-alive.ts';
 
 const lru = (items: number): LeastRecentlyUsed => new LeastRecentlyUsed(items);
