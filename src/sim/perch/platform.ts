@@ -1,0 +1,260 @@
+/**
+ * Perch in virtual time: gateways, the scheduler (scheduler-side.ts), the workers (workers.ts), and the messages between them. What is decided is decided by
+ * the shipped machines; here messages take their time.
+ *
+ *   arrive ─gateway, net─▶ scheduler ─decision, 2 net─▶ worker … end ─net─▶ answer
+ *                              ◀──────── net ─────────────┘ release
+ *
+ * A step of a chain has the core of the one before it where it may (docs/decisions/013-chains.md): the worker keeps the lease until the gateway,
+ * which has the output, gives it the next step: two ways and no scheduler.
+ */
+import { assert } from '../../base/assert.ts';
+import type { Lane } from '../engine/lane.ts';
+import type { Policy } from '../policy.ts';
+import type { World } from '../world.ts';
+import { Chains } from './chains.ts';
+import type { SchedulerEvents, SchedulerSide } from './scheduler-side.ts';
+import type { Seats } from './seats.ts';
+import type { Assignment, WorkerEvents, Workers } from './workers.ts';
+
+const NONE = -1;
+
+export interface PlatformSetup {
+  readonly world: World;
+  readonly seats: Seats;
+  readonly scheduler: (events: SchedulerEvents) => SchedulerSide;
+  readonly workers: (events: WorkerEvents) => Workers;
+}
+
+/** A register for one assignment, used again for each. */
+class NextAssignment implements Assignment {
+  job = 0;
+  sequence = 0;
+  mask = 0;
+  usedUs = 0;
+  isFollowed = false;
+}
+
+export class PerchPlatform implements Policy {
+  readonly handsOver = true;
+  readonly #world: World;
+  readonly #scheduler: SchedulerSide;
+  readonly #workers: Workers;
+  readonly #chains: Chains;
+  /** By seat, of its lease: whom it was granted or handed to and is on its way, its name, its cores, the function it was granted for. */
+  readonly #coming: Int32Array;
+  readonly #sequence: Int32Array;
+  readonly #mask: Int32Array;
+  readonly #leased: Int32Array;
+  readonly #assignedUs: Float64Array;
+  readonly #next = new NextAssignment();
+  readonly #toScheduler: Lane;
+  readonly #toSchedulerAgain: Lane;
+  readonly #toWorker: Lane;
+  readonly #toWorkerOn: Lane;
+  readonly #fromWorker: Lane;
+  readonly #kinds: {
+    readonly requested: number;
+    readonly requestedAgain: number;
+    readonly reached: number;
+    readonly handedOn: number;
+    readonly released: number;
+    readonly noMemory: number;
+    readonly opened: number;
+    readonly closed: number;
+    readonly roomAvailable: number;
+    readonly warmed: number;
+    readonly evicted: number;
+  };
+  /** Whose invocation ends in this event. */
+  #endingSeat = NONE;
+  /** Jobs at gateways, or on their way from there, or waiting for a core: they have no lease. */
+  #askingCount = 0;
+  readonly #counts = { handedOn: 0, refusedByWorkers: 0 };
+
+  constructor({ world, seats, scheduler, workers }: PlatformSetup) {
+    const { engine } = world;
+    this.#world = world;
+    this.#chains = new Chains(world);
+    this.#coming = new Int32Array(seats.totalCount).fill(NONE);
+    this.#sequence = new Int32Array(seats.totalCount);
+    this.#mask = new Int32Array(seats.totalCount);
+    this.#leased = new Int32Array(seats.totalCount);
+    this.#assignedUs = new Float64Array(seats.totalCount);
+    this.#toScheduler = engine.lane();
+    this.#toSchedulerAgain = engine.lane();
+    this.#toWorker = engine.lane();
+    this.#toWorkerOn = engine.lane();
+    this.#fromWorker = engine.lane();
+    this.#scheduler = scheduler({
+      granted: (job, seat, sequence, mask) => this.#granted(job, seat, sequence, mask),
+      refused: (job) => this.#refused(job),
+    });
+    const side = this.#scheduler;
+    this.#kinds = {
+      requested: engine.kind((job) => side.request(job, NONE)),
+      requestedAgain: engine.kind((job) => side.request(job, engine.nowUs - this.#chains.sinceUs(job))),
+      reached: engine.kind((job, seat) => this.#reach(job, seat)),
+      handedOn: engine.kind((job, seat) => this.#handOn(job, seat)),
+      released: engine.kind((seat, isWarm) => side.release(seat, this.#sequence[seat]!, isWarm === 1)),
+      noMemory: engine.kind((seat, sequence) => this.#noMemory(seat, sequence)),
+      opened: engine.kind((seat) => side.openSeat(seat)),
+      closed: engine.kind((seat) => side.closeSeat(seat)),
+      roomAvailable: engine.kind((server) => side.roomAvailable(server)),
+      warmed: engine.kind((server, version) => side.warmed(server, version)),
+      evicted: engine.kind((server, version) => side.evicted(server, version)),
+    };
+    const { roomAvailable, warmed, evicted } = this.#kinds;
+    this.#workers = workers({
+      ended: (seat, job) => this.#end(seat, job),
+      released: (seat, isWarm) => this.#released(seat, isWarm),
+      openSeat: (seat) => this.#tell(this.#kinds.opened, seat, 0),
+      closeSeat: (seat) => this.#tell(this.#kinds.closed, seat, 0),
+      roomAvailable: (server) => this.#tell(roomAvailable, server, 0),
+      warmed: (server, version) => this.#tell(warmed, server, version),
+      evicted: (server, version) => this.#tell(evicted, server, version),
+    });
+    this.#workers.start();
+  }
+
+  get waitingCount(): number {
+    return this.#scheduler.waitingCount;
+  }
+
+  arrive(job: number, after: number): void {
+    const { costs, nowUs, counters } = this.#world;
+    if (after !== NONE) return this.#follow(job, after);
+    this.#chains.begin(job);
+    this.#askingCount++;
+    counters.messages++;
+    this.#toScheduler.push(nowUs + costs.gatewayUs + costs.networkUs, this.#kinds.requested, job, 0);
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return {
+      ...this.#scheduler.counters(),
+      'steps on the core of the one before': this.#counts.handedOn,
+      'places changed': this.#workers.moveCount,
+      switches: this.#workers.switchCount,
+    };
+  }
+
+  check(): void {
+    this.#scheduler.check();
+    this.#workers.check();
+    let comingCount = 0;
+    for (const job of this.#coming) {
+      if (job === NONE) continue;
+      comingCount++;
+      assert(this.#world.jobs.isLive(job), `job ${job} is on its way to a worker, and has ended`);
+    }
+    const runningCount = this.#workers.countJobs();
+    const count = this.#askingCount + comingCount + runningCount;
+    const { jobs } = this.#world;
+    assert(
+      count === jobs.count,
+      `${this.#askingCount} ask, ${comingCount} are coming, ${runningCount} run: ${jobs.count} are there`,
+    );
+    assert(this.#scheduler.waitingCount <= this.#askingCount, 'more wait than have asked');
+  }
+
+  pending(): readonly string[] {
+    return [
+      `${this.#askingCount} have no core, ${this.#scheduler.waitingCount} of them wait at the scheduler`,
+      `${this.#workers.countJobs()} are on workers`,
+    ];
+  }
+
+  // ---- between gateway and scheduler
+
+  #granted(job: number, seat: number, sequence: number, mask: number): void {
+    const { costs, nowUs, jobs, counters } = this.#world;
+    assert(this.#coming[seat] === NONE && this.#workers.jobOf(seat) === NONE, 'exclusive: a seat was granted twice');
+    this.#askingCount--;
+    this.#coming[seat] = job;
+    this.#sequence[seat] = sequence;
+    this.#mask[seat] = mask;
+    this.#leased[seat] = jobs.functionOf[job]!;
+    // The grant, to the gateway; the payload, from there.
+    counters.messages += 2;
+    const atGatewayUs = nowUs + this.#scheduler.grantDelayUs + costs.networkUs;
+    this.#assignedUs[seat] = atGatewayUs;
+    this.#toWorker.push(atGatewayUs + costs.networkUs, this.#kinds.reached, job, seat);
+  }
+
+  #refused(job: number): void {
+    this.#askingCount--;
+    this.#world.refuse(job);
+  }
+
+  // ---- at the worker
+
+  #reach(job: number, seat: number): void {
+    if (this.#begin(job, seat)) return;
+    this.#askingCount++;
+    this.#tell(this.#kinds.noMemory, seat, this.#sequence[seat]!);
+  }
+
+  #noMemory(seat: number, sequence: number): void {
+    this.#scheduler.noMemory(seat, sequence);
+  }
+
+  /** False: the worker has no memory for it. */
+  #begin(job: number, seat: number): boolean {
+    const next = this.#next;
+    this.#coming[seat] = NONE;
+    next.job = job;
+    next.sequence = this.#sequence[seat]!;
+    next.mask = this.#mask[seat]!;
+    next.usedUs = this.#chains.usedUs(job);
+    next.isFollowed = this.#chains.isFollowed(job);
+    return this.#workers.assign(seat, next);
+  }
+
+  #end(seat: number, job: number): void {
+    this.#endingSeat = seat;
+    this.#world.counters.messages++;
+    this.#world.finish(job, this.#world.costs.networkUs);
+    this.#endingSeat = NONE;
+  }
+
+  #released(seat: number, isWarm: boolean): void {
+    // The lease is kept, for the next step of its chain.
+    if (this.#coming[seat] !== NONE) return;
+    this.#tell(this.#kinds.released, seat, isWarm ? 1 : 0);
+  }
+
+  #tell(kind: number, a: number, b: number): void {
+    const { costs, nowUs, counters } = this.#world;
+    counters.messages++;
+    this.#fromWorker.push(nowUs + costs.networkUs, kind, a, b);
+  }
+
+  // ---- chains
+
+  #follow(job: number, after: number): void {
+    const { costs, nowUs, counters } = this.#world;
+    const seat = this.#endingSeat;
+    this.#chains.follow(job, after, nowUs - this.#workers.runsSinceUs(seat));
+    counters.messages++;
+    // The answer is at the gateway then.
+    const askedUs = nowUs + costs.networkUs + costs.gatewayUs;
+    if (this.#chains.mayHandOn(job, this.#leased[seat]!, this.#assignedUs[seat]!)) {
+      this.#counts.handedOn++;
+      this.#coming[seat] = job;
+      this.#assignedUs[seat] = askedUs;
+      this.#toWorkerOn.push(askedUs + costs.networkUs, this.#kinds.handedOn, job, seat);
+      return;
+    }
+    this.#askingCount++;
+    this.#toSchedulerAgain.push(askedUs + costs.networkUs, this.#kinds.requestedAgain, job, 0);
+  }
+
+  #handOn(job: number, seat: number): void {
+    if (this.#begin(job, seat)) return;
+    const { costs, nowUs } = this.#world;
+    this.#askingCount++;
+    this.#tell(this.#kinds.released, seat, 0);
+    this.#world.engine.at(nowUs + 2 * costs.networkUs, this.#kinds.requestedAgain, job);
+  }
+}

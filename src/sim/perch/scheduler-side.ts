@@ -1,0 +1,120 @@
+/** What the scheduler is to gateways and workers, whether it has one shard or several. Whoever calls has let the message travel. */
+import { Grant } from '../../scheduler/machine/actions.ts';
+import { outcome, Scheduler } from '../../scheduler/machine/scheduler.ts';
+import type { World } from '../world.ts';
+import { enterCluster, limitsOf, type Seats } from './seats.ts';
+
+export interface SchedulerEvents {
+  /** `mask`: all cores of the lease, as core-mask.ts says; 0: that seat alone. It leaves the scheduler `grantDelayUs` later. */
+  granted(job: number, seat: number, sequence: number, mask: number): void;
+  refused(job: number): void;
+}
+
+export interface SchedulerSide {
+  /** What a decision takes beyond what the scheduler itself lets pass. */
+  readonly grantDelayUs: number;
+  /** How many wait for a core. */
+  readonly waitingCount: number;
+  /** `waitedUs`: how long it has waited elsewhere, as the step of a chain; -1: it is new. */
+  request(job: number, waitedUs: number): void;
+  release(seat: number, sequence: number, isWarm: boolean): void;
+  noMemory(seat: number, sequence: number): void;
+  openSeat(seat: number): void;
+  closeSeat(seat: number): void;
+  roomAvailable(server: number): void;
+  warmed(server: number, version: number): void;
+  evicted(server: number, version: number): void;
+  counters(): Readonly<Record<string, number>>;
+  check(): void;
+}
+
+const US_PER_TICK = 1000;
+
+/** The cluster's scheduler with one shard. Each event is followed by the grants that it caused. */
+export class CentralScheduler implements SchedulerSide {
+  readonly machine: Scheduler;
+  readonly grantDelayUs: number;
+  readonly #world: World;
+  readonly #seats: Seats;
+  readonly #events: SchedulerEvents;
+  readonly #grant = new Grant();
+
+  constructor(world: World, seats: Seats, queueMax: number, events: SchedulerEvents) {
+    this.#world = world;
+    this.#seats = seats;
+    this.#events = events;
+    this.grantDelayUs = world.costs.decisionUs;
+    this.machine = new Scheduler(limitsOf(world, seats, queueMax));
+    enterCluster(world, seats, this.machine);
+  }
+
+  get waitingCount(): number {
+    return this.machine.queue.length;
+  }
+
+  request(job: number, waitedUs: number): void {
+    const { machine } = this;
+    if (job >= machine.limits.requestCountMax) return this.#events.refused(job);
+    const version = this.#world.jobs.functionOf[job]!;
+    machine.tellTime(this.#world.nowUs / US_PER_TICK);
+    const answer =
+      waitedUs < 0
+        ? machine.request(job, version)
+        : machine.requestAgain(job, version, Math.floor(waitedUs / US_PER_TICK));
+    if (answer > outcome.queued) this.#events.refused(job);
+    this.#carryOut();
+  }
+
+  release(seat: number, sequence: number, isWarm: boolean): void {
+    this.machine.release(this.#seats.coreOf[seat]!, sequence, isWarm);
+    this.#carryOut();
+  }
+
+  noMemory(seat: number, sequence: number): void {
+    this.machine.noMemory(this.#seats.coreOf[seat]!, sequence);
+    this.#carryOut();
+  }
+
+  openSeat(seat: number): void {
+    this.machine.giveBack(this.#seats.coreOf[seat]!);
+    this.#carryOut();
+  }
+
+  closeSeat(seat: number): void {
+    this.machine.withdraw(this.#seats.coreOf[seat]!);
+    this.#carryOut();
+  }
+
+  roomAvailable(server: number): void {
+    this.machine.memoryAvailable(server);
+    this.#carryOut();
+  }
+
+  warmed(server: number, version: number): void {
+    this.machine.warmed(server, version);
+    this.#carryOut();
+  }
+
+  evicted(server: number, version: number): void {
+    this.machine.evicted(server, version);
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    const { machine } = this;
+    return {
+      'grants of extra seats': machine.count('grantExtra'),
+      'stale hints': machine.count('staleWarmHints') + machine.count('staleIdleReferences'),
+      'refused for memory by workers': machine.count('noMemory'),
+    };
+  }
+
+  check(): void {
+    this.machine.checkInvariants();
+  }
+
+  #carryOut(): void {
+    const grant = this.#grant;
+    while (this.machine.takeGrant(grant))
+      this.#events.granted(grant.request, this.#seats.seatOf[grant.core]!, grant.sequence, grant.mask);
+  }
+}
