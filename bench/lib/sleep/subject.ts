@@ -2,7 +2,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Watched } from '../../../src/worker/observers/contract.ts';
-import { KeptIds, makeFolder, readIds, removeFolder, tryWrite } from '../../../src/worker/sandbox/cgroup/folder.ts';
+import { parseIds } from '../../../src/worker/sandbox/affinity.ts';
+import { KeptFile, makeFolder, readIds, removeFolder, tryWrite } from '../../../src/worker/sandbox/cgroup/folder.ts';
 import { readHierarchies } from '../../../src/worker/sandbox/cgroup/mounts.ts';
 import { firstLine } from '../servers.ts';
 
@@ -11,12 +12,12 @@ let groupCount = 0;
 export class Subject implements Watched {
   readonly child: ChildProcess;
   readonly cgroup: string;
-  readonly #threads: KeptIds;
+  readonly #threads: KeptFile;
 
   private constructor(child: ChildProcess, cgroup: string) {
     this.child = child;
     this.cgroup = cgroup;
-    this.#threads = new KeptIds(`${cgroup}/cgroup.threads`);
+    this.#threads = new KeptFile(`${cgroup}/cgroup.threads`, 'r');
   }
 
   /** `script`: JavaScript that prints a line when it is ready. Descriptor 3 is a socket. Null where no cgroup can be made. */
@@ -35,7 +36,7 @@ export class Subject implements Watched {
   }
 
   taskIds(): readonly number[] {
-    return this.#threads.read();
+    return parseIds(this.#threads.read());
   }
 
   async stop(): Promise<void> {

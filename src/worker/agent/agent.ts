@@ -307,7 +307,7 @@ export class Agent implements Provisioner {
     this.#machine.tick(nowUs);
     this.#sharing.tick(nowUs);
     this.#drain();
-    this.#platformCpus.update((core) => nowUs - (this.#busy.at(core)?.grantedUs ?? nowUs));
+    this.#platformCpus.update(this.#busy.count, (core) => nowUs - (this.#busy.at(core)?.grantedUs ?? nowUs));
     if (this.#needsTicks) return;
     this.#ticking?.();
     this.#ticking = null;
@@ -360,7 +360,7 @@ export class Agent implements Provisioner {
   /** Where it was before, another instance may run by now. */
   #thaw(slot: number, core: number): void {
     const resident = this.#residents[slot]!;
-    this.#starter.pin(resident, core);
+    this.#starter.place(resident, core, this.#sharing.isBackground(core));
     resident.thaw();
   }
 

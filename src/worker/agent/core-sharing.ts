@@ -177,7 +177,7 @@ export class CoreSharing {
   }
 
   isBackground(seat: number): boolean {
-    return this.#machine.isHeld(seat) && this.#machine.levelOf(seat) === Level.background;
+    return seat >= 0 && this.#machine.isHeld(seat) && this.#machine.levelOf(seat) === Level.background;
   }
 
   /** Its invocation has its result, and its lease is not over. */

@@ -2,7 +2,8 @@
  * Where the platform's own threads run. A worker with spare CPUs keeps them there. On a small one, where every core
  * runs functions, the platform has to share them: then it stays off the cores that have been held for a while, so that
  * a function that computes does not slow the dispatch of all others (nor is it slowed by it), and wakes up beside the
- * short invocations instead. With every core held so, it runs wherever the kernel likes.
+ * short invocations instead. With every core held so, it runs wherever the kernel likes. So it does where more run than there
+ * are cores, since then each of them has somebody who wants it, and who holds one says little of who is on it.
  */
 import { readdirSync } from 'node:fs';
 import { Placement } from '../sandbox/placement.ts';
@@ -31,11 +32,12 @@ export class PlatformCpus {
   }
 
   /** `heldUs(core)`: how long the core's invocation has been running; 0 if it is idle. */
-  update(heldUs: (core: number) => number): void {
+  update(runningCount: number, heldUs: (core: number) => number): void {
     if (!this.#shared) return;
+    const isCrowded = runningCount > this.#avoided.length;
     let changed = false;
     for (let core = 0; core < this.#avoided.length; core++) {
-      const avoid = heldUs(core) >= LONG_HELD_US ? 1 : 0;
+      const avoid = !isCrowded && heldUs(core) >= LONG_HELD_US ? 1 : 0;
       if (avoid === this.#avoided[core]) continue;
       this.#avoided[core] = avoid;
       this.#avoidedCount += avoid === 1 ? 1 : -1;

@@ -181,9 +181,10 @@ export class Starter {
     cell.background(lead !== NONE && this.#events.isBackground(lead));
   }
 
-  /** The same, and in the background or not. */
-  place(instance: Instance, core: number, isBackground: boolean): void {
-    if (instance.place(this.#cpus(core), isBackground)) this.#parts.metrics.pins.add();
+  /** The same, and in the background or not, of who has a lease. */
+  place(resident: Resident, core: number, isBackground: boolean): void {
+    if (core === NONE || !(resident instanceof Instance)) this.pin(resident, core);
+    else if (resident.place(this.#cpus(core), isBackground)) this.#parts.metrics.pins.add();
   }
 
   #addInstance(

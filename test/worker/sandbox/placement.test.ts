@@ -4,8 +4,9 @@ import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { parseIds } from '../../../src/worker/sandbox/affinity.ts';
 import { canUseBackground } from '../../../src/worker/sandbox/background.ts';
-import { KeptIds, readIds } from '../../../src/worker/sandbox/cgroup/folder.ts';
+import { KeptFile, readIds } from '../../../src/worker/sandbox/cgroup/folder.ts';
 import { readHierarchies } from '../../../src/worker/sandbox/cgroup/mounts.ts';
 import { Placement } from '../../../src/worker/sandbox/placement.ts';
 import { until } from './harness.ts';
@@ -55,8 +56,9 @@ test('a list that is kept open is as it is now, however long it is', async (t) =
   const own = readHierarchies().v2?.own;
   const folder = path.join(own ?? '', `perch-test-ids-${process.pid}`);
   if (own === undefined || !made(folder)) return t.skip('NO CGROUP OF VERSION 2 CAN BE MADE HERE');
-  const list = new KeptIds(path.join(folder, 'cgroup.threads'));
-  assert.deepEqual(list.read(), []);
+  const file = new KeptFile(path.join(folder, 'cgroup.threads'), 'r');
+  const read = (): number[] => parseIds(file.read());
+  assert.deepEqual(read(), []);
   // More ids than one page holds.
   const child = spawn('/usr/bin/python3', ['-c', MANY_THREADS], { stdio: ['pipe', 'pipe', 'inherit'] });
   let said = '';
@@ -69,15 +71,15 @@ test('a list that is kept open is as it is now, however long it is', async (t) =
       await until(() => said.endsWith(`${count}\n`));
       const ids = readIds(folder, 'cgroup.threads');
       assert.equal(ids.length, count);
-      assert.deepEqual(list.read().sort(), ids.sort());
+      assert.deepEqual(read().sort(), ids.sort());
     }
   } finally {
     await end(child);
   }
-  assert.deepEqual(list.read(), []);
+  assert.deepEqual(read(), []);
   rmdirSync(folder);
-  assert.deepEqual(list.read(), [], 'its folder is gone');
-  list.close();
+  assert.deepEqual(read(), [], 'its folder is gone');
+  file.close();
 });
 
 const MANY_THREADS = `

@@ -131,22 +131,32 @@ function killBelow(folder: string): void {
   for (const name of subfolders(folder)) killBelow(path.join(folder, name));
 }
 
-/** A file of a cgroup that stays open from the first write on: a write costs a sixth of opening, writing and closing. */
+/** The kernel gives out a list by pages of this size: what is shorter by more than a number is the end of it. */
+const PAGE_BYTES = 4096;
+const LINE_BYTES_MAX = 32;
+const page = Buffer.alloc(PAGE_BYTES);
+
+/**
+ * A file of a cgroup that stays open from the first use on: a write costs a sixth of opening, writing and closing, a read a fifth. Lists
+ * of ids only of version 2: version 1 answers whoever keeps one open as it was up to a second ago.
+ */
 export class KeptFile {
   readonly #file: string;
+  readonly #flags: 'r' | 'r+';
   #descriptor = NONE;
   #missing = false;
 
-  constructor(file: string) {
+  /** Some may be read and not written, not even by their owner. */
+  constructor(file: string, flags: 'r' | 'r+' = 'r+') {
     this.#file = file;
+    this.#flags = flags;
   }
 
   /** False where the kernel refuses, or there is no such file. */
   write(text: string): boolean {
     if (this.#missing) return false;
     try {
-      if (this.#descriptor === NONE) this.#descriptor = openSync(this.#file, 'r+');
-      writeSync(this.#descriptor, text, 0);
+      writeSync(this.#open(), text, 0);
       return true;
     } catch (error) {
       this.#missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
@@ -154,52 +164,30 @@ export class KeptFile {
     }
   }
 
-  close(): void {
-    if (this.#descriptor !== NONE) closeSync(this.#descriptor);
-    this.#descriptor = NONE;
-  }
-}
-
-/** The kernel gives out a list by pages of this size: what is shorter by more than a number is the end of it. */
-const LIST_PAGE_BYTES = 4096;
-const ID_BYTES_MAX = 16;
-const listPage = Buffer.alloc(LIST_PAGE_BYTES);
-
-/**
- * A list of ids in a cgroup of version 2, whose file stays open from the first read on: a read costs a fifth of opening, reading and
- * closing. Not for version 1, which answers whoever keeps the file open as it was up to a second ago.
- */
-export class KeptIds {
-  readonly #file: string;
-  #descriptor = NONE;
-
-  constructor(file: string) {
-    this.#file = file;
-  }
-
-  /** Empty where there is no such file, or its folder is gone. */
-  read(): number[] {
+  /** As it is now; '' where there is no such file, or its folder is gone. */
+  read(): string {
     try {
-      if (this.#descriptor === NONE) this.#descriptor = openSync(this.#file, 'r');
-      return parseIds(this.#text(this.#descriptor));
+      const descriptor = this.#open();
+      let text = '';
+      for (;;) {
+        const count = readSync(descriptor, page, 0, PAGE_BYTES, text.length);
+        text += page.toString('latin1', 0, count);
+        if (count < PAGE_BYTES - LINE_BYTES_MAX) return text;
+      }
     } catch {
       this.close();
-      return [];
-    }
-  }
-
-  #text(descriptor: number): string {
-    let text = '';
-    for (;;) {
-      const count = readSync(descriptor, listPage, 0, LIST_PAGE_BYTES, text.length);
-      text += listPage.toString('latin1', 0, count);
-      if (count < LIST_PAGE_BYTES - ID_BYTES_MAX) return text;
+      return '';
     }
   }
 
   close(): void {
     if (this.#descriptor !== NONE) closeSync(this.#descriptor);
     this.#descriptor = NONE;
+  }
+
+  #open(): number {
+    if (this.#descriptor === NONE) this.#descriptor = openSync(this.#file, this.#flags);
+    return this.#descriptor;
   }
 }
 

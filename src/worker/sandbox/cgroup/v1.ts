@@ -4,12 +4,12 @@
  * At the limit the kernel kills one process, the largest as a rule; the sandbox dies with it if it was the instance.
  */
 import path from 'node:path';
+import { parseIds } from '../affinity.ts';
 import type { Cgroup, CgroupMissing, CgroupTree } from './cgroup.ts';
 import { canFreeze, Freezer } from './freezer.ts';
 import {
   evict,
   KeptFile,
-  KeptIds,
   killProcesses,
   makeFolder,
   OpenFiles,
@@ -80,7 +80,8 @@ class CgroupV1 implements Cgroup {
   #memory = '';
   #pids = '';
   #any = '';
-  #threads = new KeptIds('');
+  #threads = new KeptFile('');
+  #peak = new KeptFile('');
   #folders: readonly string[] = [];
   #freezer: Freezer | undefined;
   /** Of the freezer. */
@@ -123,7 +124,8 @@ class CgroupV1 implements Cgroup {
     this.#memoryAndSwapLimit = new KeptFile(path.join(memory, 'memory.memsw.limit_in_bytes'));
     this.#limited = false;
     this.#limitMb = 0;
-    this.#threads = new KeptIds(path.join(freezer, 'cgroup.threads'));
+    this.#threads = new KeptFile(path.join(freezer, 'cgroup.threads'), 'r');
+    this.#peak = new KeptFile(path.join(memory, 'memory.max_usage_in_bytes'));
     this.attachFiles = this.#folders.map((folder) => path.join(folder, 'cgroup.procs'));
     // Joining by `tasks` moves one thread, and does not wait for whoever is being forked meanwhile.
     const files = this.#folders.map((folder) => path.join(folder, folder === freezer ? 'cgroup.procs' : 'tasks'));
@@ -150,6 +152,7 @@ class CgroupV1 implements Cgroup {
     this.#attach.close();
     this.#freezer?.close();
     this.#threads.close();
+    this.#peak.close();
     this.#memoryLimit.close();
     this.#memoryAndSwapLimit.close();
   }
@@ -169,7 +172,7 @@ class CgroupV1 implements Cgroup {
     this.#limited = true;
     if (this.#memory === '') return;
     if (this.#limitMb !== memoryMb) this.limitMemory(memoryMb);
-    tryWrite(this.#memory, 'memory.max_usage_in_bytes', '0');
+    this.#peak.write('0');
     this.#oomKillsBefore = this.#oomKills();
   }
 
@@ -192,7 +195,7 @@ class CgroupV1 implements Cgroup {
 
   taskIds(): readonly number[] {
     // Who is pinned is who is frozen: hostile code that joins only one of the groups must not be stopped by neither.
-    return this.unifiedFolder === '' ? readIds(this.#any, 'tasks') : this.#threads.read();
+    return this.unifiedFolder === '' ? readIds(this.#any, 'tasks') : parseIds(this.#threads.read());
   }
 
   processIds(): readonly number[] {
@@ -216,7 +219,7 @@ class CgroupV1 implements Cgroup {
   }
 
   memoryPeakBytes(): number {
-    return this.#memory === '' ? 0 : Number(readText(this.#memory, 'memory.max_usage_in_bytes')) || 0;
+    return this.#memory === '' ? 0 : Number(this.#peak.read()) || 0;
   }
 
   oomKillCount(): number {

@@ -7,11 +7,12 @@
  */
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
+import { parseIds } from '../affinity.ts';
 import type { Cgroup, CgroupMissing, CgroupTree } from './cgroup.ts';
 import { canFreeze, Freezer } from './freezer.ts';
 import {
   evict,
-  KeptIds,
+  KeptFile,
   killProcesses,
   makeFolder,
   OpenFiles,
@@ -92,7 +93,8 @@ class CgroupV2 implements Cgroup {
   readonly #firstFolder: string;
   #folder: string;
   #freezer: Freezer;
-  #threads: KeptIds;
+  #threads: KeptFile;
+  #peak: KeptFile;
   readonly #processCountMax: number;
   #attach: OpenFiles;
   #generation = 0;
@@ -106,6 +108,7 @@ class CgroupV2 implements Cgroup {
     this.#folder = folder;
     this.#freezer = new Freezer(folder);
     this.#threads = threadsOf(folder);
+    this.#peak = peakOf(folder);
     this.#processCountMax = processCountMax;
     this.attachFiles = [path.join(folder, 'cgroup.procs')];
     this.#attach = new OpenFiles(this.attachFiles);
@@ -137,7 +140,7 @@ class CgroupV2 implements Cgroup {
   }
 
   taskIds(): readonly number[] {
-    return this.#threads.read();
+    return parseIds(this.#threads.read());
   }
 
   processIds(): readonly number[] {
@@ -165,7 +168,7 @@ class CgroupV2 implements Cgroup {
 
   memoryPeakBytes(): number {
     // memory.peak needs 5.19.
-    return Number(readText(this.#folder, 'memory.peak') || readText(this.#folder, 'memory.current')) || 0;
+    return Number(this.#peak.read() || readText(this.#folder, 'memory.current')) || 0;
   }
 
   oomKillCount(): number {
@@ -175,6 +178,7 @@ class CgroupV2 implements Cgroup {
   release(): void {
     this.#freezer.release();
     this.#threads.close();
+    this.#peak.close();
     this.#attach.close();
     const left = [...this.#abandoned, this.#folder].filter((folder) => !evict(folder, path.join(folder, '..', JAIL)));
     this.#abandoned = left;
@@ -185,6 +189,7 @@ class CgroupV2 implements Cgroup {
     this.#folder = `${this.#firstFolder}.${++this.#generation}`;
     this.#freezer = new Freezer(this.#folder);
     this.#threads = threadsOf(this.#folder);
+    this.#peak = peakOf(this.#folder);
     this.attachFiles = [path.join(this.#folder, 'cgroup.procs')];
     this.#attach = new OpenFiles(this.attachFiles);
   }
@@ -193,12 +198,17 @@ class CgroupV2 implements Cgroup {
   close(): void {
     this.#freezer.close();
     this.#threads.close();
+    this.#peak.close();
     this.#attach.close();
   }
 }
 
-function threadsOf(folder: string): KeptIds {
-  return new KeptIds(path.join(folder, 'cgroup.threads'));
+function threadsOf(folder: string): KeptFile {
+  return new KeptFile(path.join(folder, 'cgroup.threads'), 'r');
+}
+
+function peakOf(folder: string): KeptFile {
+  return new KeptFile(path.join(folder, 'memory.peak'), 'r');
 }
 
 function readdirSafe(folder: string): string[] {
