@@ -11,9 +11,9 @@ import type { Lane } from '../../engine/lane.ts';
 import type { Random } from '../../engine/random.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
 import { serversOf } from '../../servers/disciplines.ts';
+import { JobQueues } from '../../servers/job-queues.ts';
 import type { Servers } from '../../servers/servers.ts';
 import type { World } from '../../world.ts';
-import { Fifo } from '../fifo.ts';
 import { at, type Batch, Reservations } from './reservations.ts';
 
 const NONE = -1;
@@ -32,7 +32,8 @@ class SparrowPolicy implements Policy {
   readonly #open: (Batch | null)[];
   /** Of workers. All servers, in an order that each draw changes. */
   readonly #drawn: Int32Array;
-  readonly #queues: Fifo[];
+  /** By worker: its reservations. */
+  readonly #queues: JobQueues;
   readonly #freeCounts: Int32Array;
   readonly #askingCounts: Int32Array;
   readonly #gateway: Lane;
@@ -50,7 +51,7 @@ class SparrowPolicy implements Policy {
     this.#servers = serversOf('fcfs', world, (job, server) => this.#end(job, server));
     this.#open = Array.from({ length: options['fronts'] as number }, () => null);
     this.#drawn = Int32Array.from({ length: cluster.serverCount }, (_, server) => server);
-    this.#queues = Array.from({ length: cluster.serverCount }, () => new Fifo());
+    this.#queues = new JobQueues(cluster.serverCount);
     this.#freeCounts = new Int32Array(cluster.serverCount).fill(cluster.coreCount);
     this.#askingCounts = new Int32Array(cluster.serverCount);
     this.#gateway = engine.lane();
@@ -131,9 +132,8 @@ class SparrowPolicy implements Policy {
       this.#freeCounts[server]!--;
       this.#ask(reservation);
     } else {
-      this.#reservations.name(reservation);
       this.#reservations.move(reservation, at.queued);
-      this.#queues[server]!.push(reservation);
+      this.#queues.push(server, reservation);
     }
     this.#reservations.unname(reservation);
   }
@@ -182,6 +182,7 @@ class SparrowPolicy implements Policy {
   /** At the worker. It may be too late: the worker has asked. */
   #drop(reservation: number): void {
     if (this.#reservations.place(reservation) === at.queued) {
+      this.#queues.remove(this.#reservations.server(reservation), reservation);
       this.#reservations.move(reservation, at.over);
       this.#counts.cancelled++;
     }
@@ -194,17 +195,10 @@ class SparrowPolicy implements Policy {
     this.#goOn(server);
   }
 
-  /** A core of the worker is free: for the next reservation that was not cancelled. */
+  /** A core of the worker is free: for the next reservation. */
   #goOn(server: number): void {
-    const queue = this.#queues[server]!;
-    while (queue.length > 0) {
-      const reservation = queue.shift();
-      const isWanted = this.#reservations.place(reservation) === at.queued;
-      if (isWanted) this.#ask(reservation);
-      this.#reservations.unname(reservation);
-      if (isWanted) return;
-    }
-    this.#freeCounts[server]!++;
+    if (this.#queues.length(server) > 0) this.#ask(this.#queues.shift(server));
+    else this.#freeCounts[server]!++;
   }
 
   #send(kind: number, reservation: number, job = NONE): void {

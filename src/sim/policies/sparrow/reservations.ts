@@ -1,6 +1,6 @@
 /**
  * Reservations that fronts have put into the queues of workers, one column for each thing that is known of them. A number is used again
- * once nobody names it any more: no queue, and no message under way.
+ * once it is over and no message under way names it.
  */
 import { assert } from '../../../base/assert.ts';
 
@@ -23,7 +23,7 @@ export class Reservations {
   readonly #free: number[] = [];
   #servers = new Int32Array(FIRST_CAPACITY);
   #places = new Uint8Array(FIRST_CAPACITY);
-  /** Messages that name it, and the queue that does. */
+  /** Messages that name it. */
   #namedCounts = new Uint8Array(FIRST_CAPACITY);
   /** Whether its front has been asked for it, or has taken it back. */
   #isSettled = new Uint8Array(FIRST_CAPACITY);
@@ -66,12 +66,12 @@ export class Reservations {
     this.#isSettled[reservation] = 1;
   }
 
-  /** A message names it from now on, or a queue. */
+  /** A message names it from now on. */
   name(reservation: number): void {
     this.#namedCounts[reservation]!++;
   }
 
-  /** It has arrived, or was taken from the queue. */
+  /** The message has arrived. */
   unname(reservation: number): void {
     assert(this.#namedCounts[reservation]! > 0, 'a reservation that nobody names');
     if (--this.#namedCounts[reservation]! > 0 || this.#places[reservation] !== at.over) return;

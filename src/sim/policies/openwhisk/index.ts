@@ -1,0 +1,165 @@
+/**
+ * Apache OpenWhisk with its ShardingContainerPoolBalancer: a function has a home server, where it is warm, and goes on by its step where that is
+ * full. How full a server is, is counted in memory: each controller has an equal share of each server's, gives it away by its own books, and
+ * has it back when the answer arrives. Where no server has room, one is drawn at random, and the invocation waits there.
+ *
+ * Left out: several invocations at once in one container (OpenWhisk's default is one), the servers set aside for functions that bring a container of their
+ * own, the health of servers, and containers that are booted ahead. What stays warm is bounded by the server's memory, as with every policy
+ * here; OpenWhisk keeps it within `memory`.
+ */
+import { assert } from '../../../base/assert.ts';
+import type { Lane } from '../../engine/lane.ts';
+import type { Random } from '../../engine/random.ts';
+import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
+import { SHARING_OPTIONS, serversFor } from '../../servers/disciplines.ts';
+import { JobQueues } from '../../servers/job-queues.ts';
+import type { Servers } from '../../servers/servers.ts';
+import type { World } from '../../world.ts';
+import { Balancer, hashOf, stepsFor } from './balancer.ts';
+
+class OpenWhiskPolicy implements Policy {
+  readonly #world: World;
+  readonly #random: Random;
+  readonly #servers: Servers;
+  readonly #balancers: readonly Balancer[];
+  readonly #hashes: readonly number[];
+  /** Of each server, for what runs. */
+  readonly #memoryMb: number;
+  readonly #usedMb: Float64Array;
+  /** By server: those for which there was no memory. */
+  readonly #queues: JobQueues;
+  readonly #hopsUs: number;
+  readonly #hops: number;
+  readonly #gateway: Lane;
+  readonly #bus: Lane;
+  readonly #kinds: { readonly [K in 'taken' | 'reached' | 'acked']: number };
+
+  constructor(world: World, options: OptionValues) {
+    const { engine, cluster, costs, workload } = world;
+    const controllerCount = options['fronts'] as number;
+    const steps = stepsFor(cluster.serverCount);
+    this.#world = world;
+    this.#random = world.random('policy');
+    this.#servers = serversFor(options, world, (job, server) => this.#end(job, server));
+    this.#memoryMb = memoryFor(world, options['memory'] as number);
+    this.#balancers = Array.from(
+      { length: controllerCount },
+      () => new Balancer(cluster.serverCount, this.#memoryMb / controllerCount, steps),
+    );
+    this.#hashes = workload.functions.map((_, functionIndex) => hashOf(functionIndex));
+    this.#usedMb = new Float64Array(cluster.serverCount);
+    this.#queues = new JobQueues(cluster.serverCount);
+    this.#hops = options['hops'] as number;
+    this.#hopsUs = this.#hops * costs.networkUs;
+    this.#gateway = engine.lane();
+    this.#bus = engine.lane();
+    this.#kinds = {
+      taken: engine.kind((job, controller) => this.#assign(job, controller)),
+      reached: engine.kind((job, server) => this.#reach(job, server)),
+      acked: engine.kind((place, functionIndex) => this.#acknowledge(place, functionIndex)),
+    };
+  }
+
+  get waitingCount(): number {
+    return this.#queues.total + this.#servers.waitingCount;
+  }
+
+  arrive(job: number): void {
+    const { nowUs, costs } = this.#world;
+    this.#gateway.push(nowUs + costs.gatewayUs, this.#kinds.taken, job, this.#random.below(this.#balancers.length));
+  }
+
+  counters(): Record<string, number> {
+    return { 'found all servers full': this.#balancers.reduce((sum, { overloadCount }) => sum + overloadCount, 0) };
+  }
+
+  check(): void {
+    for (const [server, usedMb] of this.#usedMb.entries()) {
+      const isAlone = this.#servers.count(server) <= 1;
+      assert(usedMb >= 0 && (usedMb <= this.#memoryMb || isAlone), `server ${server}: ${usedMb} MB in use`);
+      assert(usedMb > 0 || this.#queues.length(server) === 0, `server ${server} is idle, and somebody waits for it`);
+    }
+  }
+
+  pending(): readonly string[] {
+    return this.#queues.total === 0 ? [] : [`${this.#queues.total} invocations wait for memory on their server`];
+  }
+
+  #assign(job: number, controller: number): void {
+    const { jobs, nowUs, counters, cluster } = this.#world;
+    const functionIndex = jobs.functionOf[job]!;
+    const draw = (): number => this.#random.below(cluster.serverCount);
+    const server = this.#balancers[controller]!.take(this.#hashes[functionIndex]!, this.#memoryOf(functionIndex), draw);
+    jobs.mark[job] = controller;
+    counters.messages += this.#hops;
+    this.#bus.push(nowUs + this.#hopsUs, this.#kinds.reached, job, server);
+  }
+
+  /** At the server: it runs at once, or waits until there is memory. */
+  #reach(job: number, server: number): void {
+    if (this.#queues.length(server) === 0 && this.#hasRoom(server, job)) this.#begin(server, job);
+    else this.#queues.push(server, job);
+  }
+
+  #begin(server: number, job: number): void {
+    const { jobs, costs } = this.#world;
+    this.#usedMb[server]! += this.#memoryOf(jobs.functionOf[job]!);
+    jobs.leftUs[job]! += costs.endUs;
+    this.#servers.begin(server, job);
+  }
+
+  #end(job: number, server: number): void {
+    const { jobs, nowUs, counters } = this.#world;
+    const functionIndex = jobs.functionOf[job]!;
+    const place = server * this.#balancers.length + jobs.mark[job]!;
+    counters.messages += this.#hops;
+    this.#bus.push(nowUs + this.#hopsUs, this.#kinds.acked, place, functionIndex);
+    this.#world.finish(job, this.#hopsUs);
+    this.#usedMb[server]! -= this.#memoryOf(functionIndex);
+    const queues = this.#queues;
+    while (queues.length(server) > 0 && this.#hasRoom(server, queues.first(server))) {
+      this.#begin(server, queues.shift(server));
+    }
+  }
+
+  /** At the controller. `place`: which server's share of which controller. */
+  #acknowledge(place: number, functionIndex: number): void {
+    const controllerCount = this.#balancers.length;
+    const server = Math.floor(place / controllerCount);
+    this.#balancers[place % controllerCount]!.give(server, this.#memoryOf(functionIndex));
+  }
+
+  /** What is larger than a server's memory runs there alone. */
+  #hasRoom(server: number, job: number): boolean {
+    const usedMb = this.#usedMb[server]!;
+    return usedMb === 0 || usedMb + this.#memoryOf(this.#world.jobs.functionOf[job]!) <= this.#memoryMb;
+  }
+
+  #memoryOf(functionIndex: number): number {
+    return this.#world.workload.functions[functionIndex]!.memoryMb;
+  }
+}
+
+/** `perCoreMb` 0: all that a server has. */
+function memoryFor({ cluster }: World, perCoreMb: number): number {
+  return perCoreMb === 0 ? cluster.memoryMb : Math.min(cluster.memoryMb, perCoreMb * cluster.coreCount);
+}
+
+export const openwhisk: PolicyKind = {
+  name: 'openwhisk',
+  summary: 'a function has a home server by its hash, and goes on by its step where that is full (Apache OpenWhisk)',
+  source:
+    'Apache OpenWhisk, core/controller/…/loadBalancer/ShardingContainerPoolBalancer.scala; early binding by locality (E/LOC/PS) in: Kaffes, Yadwadkar, Kozyrakis: Hermod, SoCC 2022',
+  options: {
+    fronts: { help: 'controllers, each with an equal share of each server', default: 2, min: 1, max: 256 },
+    memory: {
+      help: "MB of each core that functions may run in (OpenWhisk's user-memory); 0: all of the server",
+      default: 256,
+      min: 0,
+      max: 1 << 20,
+    },
+    hops: { help: 'hosts that a message goes by; 2: a bus lies between, as in OpenWhisk', default: 1, min: 1, max: 2 },
+    ...SHARING_OPTIONS,
+  },
+  make: (world, options) => new OpenWhiskPolicy(world, options),
+};
