@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { toCsv } from '../../sim/report/csv.ts';
+import { toHtml } from '../../sim/report/html.ts';
 import { toJson } from '../../sim/report/json.ts';
 import type { Report } from '../../sim/report/report.ts';
 import { columnsFor, warningsOf } from '../../sim/report/table.ts';
@@ -12,6 +13,7 @@ export interface OutputOptions {
   /** true: to stdout. */
   readonly json?: string | true;
   readonly csv?: string | true;
+  readonly html?: string;
 }
 
 const STDOUT = '-';
@@ -19,7 +21,8 @@ const STDOUT = '-';
 export function withOutputs(command: Command): Command {
   return command
     .option('--json [file]', 'everything as JSON, to a file or stdout')
-    .option('--csv [file]', 'a line for each simulation, to a file or stdout');
+    .option('--csv [file]', 'a line for each simulation, to a file or stdout')
+    .option('--html <file>', 'a report with plots, as one page');
 }
 
 /** Before anything runs: minutes of work shall not end at a misspelt name. */
@@ -40,10 +43,11 @@ export function checkOutputs(options: OutputOptions, isPolicy: (text: string) =>
 
 export function writeOutputs(report: Report, options: OutputOptions): void {
   const { json, csv } = options;
-  if (json !== undefined) write(json, toJson(report));
-  if (csv !== undefined) write(csv, toCsv(report.summaries));
   if (isStdout(json) || isStdout(csv)) for (const warning of warningsOf(report.summaries)) printNote(warning);
   else printTable(report);
+  if (json !== undefined) write(json, toJson(report));
+  if (csv !== undefined) write(csv, toCsv(report.summaries));
+  if (options.html !== undefined) writeFileOrSay(options.html, toHtml(report));
 }
 
 function printTable({ summaries }: Report): void {

@@ -2,9 +2,10 @@
  * The paper's figures 2 and 3, ours beside what the text of the paper says of its own. A column for the paper, then one for each
  * pipeline, build and latency that was measured; a row for each metric; a colour for each policy.
  */
+import { escapeText } from '../../base/markup.ts';
 import type { BurstMetrics } from '../burst.ts';
 import type { SleepyRow } from '../sleepy.ts';
-import { PANEL_HEIGHT, PANEL_WIDTH, type Panel, type Range, type Series, drawPanel, escapeText } from './panel.ts';
+import { PANEL_HEIGHT, PANEL_WIDTH, type Panel, type Range, type Series, drawPanel } from './panel.ts';
 import { EXEC_SECONDS, IDLE_SHARES, type PaperValue, SINGLE_CHAIN_IDLE } from './paper.ts';
 import { nameOf } from './table.ts';
 

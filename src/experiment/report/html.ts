@@ -1,7 +1,7 @@
 /** One page with the figures and the table in it, which needs nothing beside it. */
+import { escapeText } from '../../base/markup.ts';
 import type { SleepyResult } from '../sleepy.ts';
 import { FIGURES, toSvg } from './figures.ts';
-import { escapeText } from './panel.ts';
 import { CITATION } from './paper.ts';
 import { BAR_NOTES, disturbance, tableOf } from './table.ts';
 

@@ -1,4 +1,6 @@
 /** One small chart as SVG: lines over the count of chains, or bars. Nothing but text in, text out. */
+import { escapeText } from '../../base/markup.ts';
+
 export interface Series {
   readonly name: string;
   readonly color: string;
@@ -107,8 +109,4 @@ function drawRanges({ ranges, yMax }: Panel): string[] {
 
 function shortNumber(value: number): string {
   return value === 0 ? '0' : value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toPrecision(2);
-}
-
-export function escapeText(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }

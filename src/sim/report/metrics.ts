@@ -1,7 +1,29 @@
 /** What is reported of a simulation, declared once for tables, CSV and plots. */
 import type { Distribution, Result } from '../measure/result.ts';
 import type { SimulationSpec } from '../spec.ts';
-import { formatCount, formatRatio, formatShare, formatTime } from './format.ts';
+import {
+  type Format,
+  formatCount,
+  formatRatio,
+  formatShare,
+  formatTick,
+  formatTime,
+  shareTick,
+  timeTick,
+} from './format.ts';
+
+export interface Unit {
+  /** Of the metric's name. */
+  readonly suffix: string;
+  readonly format: Format;
+  /** Beside an axis. */
+  readonly tick: (value: number) => string;
+}
+
+const TIME: Unit = { suffix: 'Us', format: formatTime, tick: timeTick };
+const RATIO: Unit = { suffix: '', format: formatRatio, tick: formatTick };
+const SHARE: Unit = { suffix: '', format: formatShare, tick: shareTick };
+const COUNT: Unit = { suffix: '', format: formatCount, tick: formatTick };
 
 export interface Metric {
   /** In CSV and JSON. */
@@ -10,7 +32,7 @@ export interface Metric {
   readonly title: string;
   /** What it is, in a line. */
   readonly help: string;
-  readonly format: (value: number) => string;
+  readonly unit: Unit;
   /** null: there is no such thing in this simulation. */
   readonly of: (result: Result, spec: SimulationSpec) => number | null;
 }
@@ -30,8 +52,7 @@ interface Family {
   readonly name: string;
   readonly title: string;
   readonly help: string;
-  readonly unit: string;
-  readonly format: (value: number) => string;
+  readonly unit: Unit;
   readonly of: (result: Result) => Distribution | null;
 }
 
@@ -40,58 +61,52 @@ const FAMILIES: readonly Family[] = [
     name: 'slowdown',
     title: 'slowdown',
     help: 'latency over what the function takes by itself; 1 is best',
-    unit: '',
-    format: formatRatio,
+    unit: RATIO,
     of: ({ slowdown }) => slowdown,
   },
   {
     name: 'latency',
     title: 'latency',
     help: 'from the gateway and back to it',
-    unit: 'Us',
-    format: formatTime,
+    unit: TIME,
     of: ({ latencyUs }) => latencyUs,
   },
   {
     name: 'wait',
     title: 'wait',
     help: 'latency without what the function takes by itself',
-    unit: 'Us',
-    format: formatTime,
+    unit: TIME,
     of: ({ waitUs }) => waitUs,
   },
   {
     name: 'start',
     title: 'start',
     help: 'until it has a core for the first time',
-    unit: 'Us',
-    format: formatTime,
+    unit: TIME,
     of: ({ startUs }) => startUs,
   },
   {
     name: 'chain',
     title: 'chain',
     help: 'latency of a whole chain',
-    unit: 'Us',
-    format: formatTime,
+    unit: TIME,
     of: ({ chainUs }) => chainUs,
   },
   {
     name: 'between',
     title: 'between steps',
     help: 'from the end of a step of a chain until the next has a core',
-    unit: 'Us',
-    format: formatTime,
+    unit: TIME,
     of: ({ betweenUs }) => betweenUs,
   },
 ];
 
-function inFamily({ name, title, help, unit, format, of }: Family): readonly Metric[] {
+function inFamily({ name, title, help, unit, of }: Family): readonly Metric[] {
   return FIGURES.map(([figure, figureTitle]) => ({
-    name: `${name}${figure[0]!.toUpperCase()}${figure.slice(1)}${unit}`,
+    name: `${name}${figure[0]!.toUpperCase()}${figure.slice(1)}${unit.suffix}`,
     title: `${title} ${figureTitle}`,
     help,
-    format,
+    unit,
     of: (result) => of(result)?.[figure] ?? null,
   }));
 }
@@ -114,64 +129,64 @@ export const METRICS: readonly Metric[] = [
     name: 'utilisation',
     title: 'cores at work',
     help: 'share of all cores that are at work for an invocation, costs included',
-    format: formatShare,
+    unit: SHARE,
     of: ({ utilisation }) => utilisation,
   },
   {
     name: 'waitingMean',
     title: 'waiting, mean',
     help: 'invocations that have no core yet, in the mean over time',
-    format: formatCount,
+    unit: COUNT,
     of: ({ waitingMean }) => waitingMean,
   },
   {
     name: 'waitingMax',
     title: 'waiting, most',
     help: 'invocations that have no core yet, at most',
-    format: formatCount,
+    unit: COUNT,
     of: ({ waitingMax }) => waitingMax,
   },
   {
     name: 'coldStartShare',
     title: 'cold starts',
     help: 'starts where no instance of the function was there, for each invocation',
-    format: formatShare,
+    unit: SHARE,
     of: perInvocation('cold starts'),
   },
   {
     name: 'migrationsPerInvocation',
     title: 'migrations',
     help: 'moves of what had begun to another server, for each invocation',
-    format: formatRatio,
+    unit: RATIO,
     of: perInvocation('migrations'),
   },
   {
     name: 'preemptionsPerInvocation',
     title: 'preemptions',
     help: 'times that a core went on with another before one had ended, for each invocation',
-    format: formatRatio,
+    unit: RATIO,
     of: perInvocation('preemptions'),
   },
   {
     name: 'messagesPerInvocation',
     title: 'messages',
     help: 'messages between hosts for each invocation',
-    format: formatRatio,
+    unit: RATIO,
     of: perInvocation('messages'),
   },
   {
     name: 'refusedShare',
     title: 'refused',
     help: 'told that there is no room (HTTP 429)',
-    format: formatShare,
+    unit: SHARE,
     of: shareOf('refused'),
   },
-  { name: 'lostShare', title: 'lost', help: 'gone with their server', format: formatShare, of: shareOf('lost') },
+  { name: 'lostShare', title: 'lost', help: 'gone with their server', unit: SHARE, of: shareOf('lost') },
   {
     name: 'unfinishedShare',
     title: 'unfinished',
     help: 'not at their end when the simulation stopped',
-    format: formatShare,
+    unit: SHARE,
     of: shareOf('unfinished'),
   },
 ];

@@ -82,6 +82,15 @@ function warningOf(runs: readonly Done[]): string | null {
       ? `THE CLUSTER CANNOT BEAR THIS LOAD: ${count}, so its latencies and slowdowns are too low`
       : `NOT ALL ENDED: ${count}, so its latencies and slowdowns are too low; they run for long, or were left waiting beside idle cores`;
   }
+  const { load } = runs[0]!.spec;
+  if (load !== null && load >= 1) {
+    return 'THE CLUSTER CANNOT BEAR THIS LOAD: as much work arrives as all cores can do, or more, so over a longer time its figures are worse';
+  }
+  const grown = runs.map(growthOf).filter((growth) => growth !== null);
+  if (grown.length > 0) {
+    const [from, to] = grown[0]!.map(Math.round);
+    return `THE CLUSTER CANNOT BEAR THIS LOAD: those that waited grew from ${from} to ${to} while invocations were counted, so over a longer time its figures are worse`;
+  }
   if (runs.some(({ result }) => result.arrived === 0))
     return 'NOTHING ARRIVED in the time that is counted; --seconds has more';
   return null;
@@ -90,4 +99,21 @@ function warningOf(runs: readonly Done[]): string | null {
 function isFull({ result }: Done): boolean {
   const last = result.moments.at(-1);
   return last !== undefined && last.busyCores >= FULL_SHARE * result.serverCount * result.coreCount;
+}
+
+/** Of the counted time, at its beginning and at its end. */
+const EDGE_SHARE = 0.2;
+/** A queue that neither grows nor shrinks wanders about as far as the root of how many have arrived. */
+const WANDER_FACTOR = 3;
+
+/** How many waited at most at first, and at least at last; null: not clearly more. */
+function growthOf({ spec, result }: Done): readonly [number, number] | null {
+  const fromUs = spec.warmUpSeconds * 1e6;
+  const lengthUs = spec.seconds * 1e6;
+  const counted = result.moments.filter(({ timeUs }) => timeUs >= fromUs && timeUs <= fromUs + lengthUs);
+  const edge = Math.floor(counted.length * EDGE_SHARE);
+  if (edge === 0) return null;
+  const first = Math.max(...counted.slice(0, edge).map(({ waiting }) => waiting));
+  const last = Math.min(...counted.slice(-edge).map(({ waiting }) => waiting));
+  return last - first > WANDER_FACTOR * Math.sqrt(result.arrived) ? [first, last] : null;
 }

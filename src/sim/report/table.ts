@@ -1,6 +1,6 @@
 /** The columns that people are shown, in a terminal and in the report: those that say something of what was simulated. */
 import type { Confidence } from '../measure/confidence.ts';
-import { formatRatio } from './format.ts';
+import { type Format, formatRatio } from './format.ts';
 import { metricNamed } from './metrics.ts';
 import type { Summary } from './summary.ts';
 
@@ -56,11 +56,11 @@ export function columnsFor(summaries: readonly Summary[]): readonly TableColumn[
   ];
 }
 
-/** What each column means, one line each, for those that are shown. */
+/** What each column means, for those that are shown. */
 export function legendOf(summaries: readonly Summary[]): readonly string[] {
-  return SHOWN.filter(({ name, isRare }) => isRare !== true || hasAny(summaries, name)).map(
-    ({ name, title }) => `${title}: ${metricNamed(name).help}`,
-  );
+  const shown = SHOWN.filter(({ name, isRare }) => isRare !== true || hasAny(summaries, name));
+  const groups = Map.groupBy(shown, ({ name }) => metricNamed(name).help);
+  return [...groups].map(([help, own]) => `${own.map(({ title }) => title).join(', ')}: ${help}`);
 }
 
 function hasAny(summaries: readonly Summary[], name: string): boolean {
@@ -68,7 +68,7 @@ function hasAny(summaries: readonly Summary[], name: string): boolean {
 }
 
 function columnOf({ name, title, isSure }: Shown): TableColumn {
-  const { format } = metricNamed(name);
+  const { format } = metricNamed(name).unit;
   const value = ({ metrics }: Summary): string => {
     const confidence = metrics[name];
     if (confidence === undefined) return '-';
@@ -86,9 +86,9 @@ function ratioOf({ name }: Shown): TableColumn {
 }
 
 /** Mean ± half-width, which is left out where it is too small to be seen. */
-export function formatConfidence({ mean, halfWidth }: Confidence, format: (value: number) => string): string {
-  const isSeen = halfWidth !== null && format(halfWidth) !== format(0);
-  return isSeen ? `${format(mean)} ±${format(halfWidth)}` : format(mean);
+export function formatConfidence({ mean, halfWidth }: Confidence, format: Format): string {
+  const isSeen = halfWidth !== null && format(halfWidth, mean) !== format(0, mean);
+  return isSeen ? `${format(mean)} ±${format(halfWidth, mean)}` : format(mean);
 }
 
 /** Each warning with whose it is. */
