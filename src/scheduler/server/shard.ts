@@ -100,6 +100,7 @@ export class Shard implements ShardPort {
   #nowMs: (() => number) | null = null;
   #isTimeTold = false;
   #isTurnAsked = false;
+  #isTurning = false;
   #isSettling = false;
   #lineCount: number;
   #hearControl = NOTHING;
@@ -156,6 +157,7 @@ export class Shard implements ShardPort {
   turn(): void {
     this.#isTurnAsked = false;
     this.#isTimeTold = false;
+    this.#isTurning = true;
     this.intake.turn();
     this.settle();
     while (this.#isShared) {
@@ -163,6 +165,7 @@ export class Shard implements ShardPort {
       if (this.machine.actions.count === 0) break;
       this.settle();
     }
+    this.#isTurning = false;
     this.#mail.send();
   }
 
@@ -328,7 +331,8 @@ export class Shard implements ShardPort {
       this.grantCount++;
       gateway.port.granted(requests.number(request), grant, requests.wasQueued(request) ? this.#shard : -1);
     }
-    if (this.#isShared) this.#askTurn();
+    // What others are to be told of goes with this turn, or there would be another one after each.
+    if (this.#isShared && !this.#isTurning) this.#askTurn();
   }
 
   // ---- sessions
