@@ -5,7 +5,7 @@
  * Times are microseconds since the start, 64-bit floats: at a day of virtual time the next one is 15 ps away.
  */
 import { assert } from '../../base/assert.ts';
-import { EventQueue } from './event-queue.ts';
+import { Calendar } from './calendar.ts';
 import { Lane } from './lane.ts';
 import { TraceHash } from './trace-hash.ts';
 
@@ -13,7 +13,6 @@ import { TraceHash } from './trace-hash.ts';
 export type Handler = (a: number, b: number) => void;
 
 const KIND_COUNT_MAX = 256;
-const QUEUE_CAPACITY = 1024;
 const LANE_CAPACITY_LOG2 = 10;
 
 export class Engine {
@@ -21,12 +20,17 @@ export class Engine {
   eventCount = 0;
   readonly hash: TraceHash = new TraceHash();
   readonly #handlers: Handler[] = [];
-  readonly #queue = new EventQueue(QUEUE_CAPACITY);
+  readonly #foresights: (Handler | undefined)[] = [];
+  readonly #queue = new Calendar((kind, a, b) => this.#foresights[kind]?.(a, b));
   readonly #lanes: Lane[] = [];
 
-  /** The kind of the events that go to this handler. */
-  kind(handler: Handler): number {
+  /**
+   * The kind of the events that go to this handler. `foresight` is told of each shortly before, with others: it may read what the handler will read, so that
+   * the misses of the cache overlap, and changes nothing.
+   */
+  kind(handler: Handler, foresight?: Handler): number {
     assert(this.#handlers.length < KIND_COUNT_MAX, `there may be ${KIND_COUNT_MAX} kinds of events`);
+    this.#foresights.push(foresight);
     return this.#handlers.push(handler) - 1;
   }
 
@@ -54,7 +58,7 @@ export class Engine {
   /** The next event happens; false: there is none until then. */
   step(untilUs: number): boolean {
     const lanes = this.#lanes;
-    let from: Lane | EventQueue = this.#queue;
+    let from: Lane | Calendar = this.#queue;
     let timeUs = from.headUs;
     for (let i = lanes.length - 1; i >= 0; i--) {
       const headUs = lanes[i]!.headUs;

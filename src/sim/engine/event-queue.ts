@@ -18,7 +18,8 @@ export class EventQueue {
   #bs: Int32Array;
   /** Slots that are free: a stack. */
   #free: Int32Array;
-  #order = 0;
+  /** The number of the next event that is put in. Who has numbers of his own sets it before each. */
+  order = 0;
 
   constructor(capacity: number) {
     this.#times = new Float64Array(capacity);
@@ -39,6 +40,10 @@ export class EventQueue {
     return this.#size === 0 ? Infinity : this.#times[0]!;
   }
 
+  get headOrder(): number {
+    return this.#orders[this.#slots[0]!]!;
+  }
+
   get headKind(): number {
     return this.#kinds[this.#slots[0]!]!;
   }
@@ -54,7 +59,7 @@ export class EventQueue {
   push(timeUs: number, kind: number, a: number, b: number): void {
     if (this.#size === this.#free.length) this.#grow();
     const slot = this.#free[this.#size]!;
-    const order = this.#order++;
+    const order = this.order++;
     this.#orders[slot] = order;
     this.#kinds[slot] = kind;
     this.#as[slot] = a;
@@ -62,10 +67,9 @@ export class EventQueue {
     const times = this.#times;
     const slots = this.#slots;
     let at = this.#size++;
-    // It came last: it stands behind all of the same time, and so only a later one makes room for it.
     while (at > 0) {
       const parent = (at - 1) >>> CHILDREN_LOG2;
-      if (times[parent]! <= timeUs) break;
+      if (this.#goesBefore(parent, timeUs, slot)) break;
       times[at] = times[parent]!;
       slots[at] = slots[parent]!;
       at = parent;
