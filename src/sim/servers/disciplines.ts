@@ -2,7 +2,10 @@
 import { assert } from '../../base/assert.ts';
 import type { OptionSpec, OptionSpecs, OptionValues } from '../policy.ts';
 import type { World } from '../world.ts';
+import { CoreStacks } from './core-stacks.ts';
 import { FirstCome } from './first-come.ts';
+import { ForegroundBackground } from './foreground-background.ts';
+import { ForegroundBackgroundQuantum } from './foreground-background-quantum.ts';
 import { Instances } from './instances.ts';
 import { ProcessorSharing } from './processor-sharing.ts';
 import type { Servers, ServersSetup } from './servers.ts';
@@ -10,13 +13,16 @@ import type { Servers, ServersSetup } from './servers.ts';
 const DISCIPLINES = {
   ps: (setup: ServersSetup): Servers => new ProcessorSharing(setup),
   fcfs: (setup: ServersSetup): Servers => new FirstCome(setup),
+  fb: (setup: ServersSetup): Servers =>
+    setup.quantumUs === 0 ? new ForegroundBackground(setup) : new ForegroundBackgroundQuantum(setup),
+  stack: (setup: ServersSetup): Servers => new CoreStacks(setup),
 };
 
 export type Discipline = keyof typeof DISCIPLINES;
 export const DISCIPLINE_NAMES: readonly Discipline[] = Object.keys(DISCIPLINES) as Discipline[];
 
 export const DISCIPLINE_OPTION: OptionSpec = {
-  help: 'how a server shares its cores: processor sharing, or first come first served',
+  help: 'how a server shares its cores: processor sharing; first come, first served; foreground–background; a stack for each core',
   default: 'ps',
   choices: DISCIPLINE_NAMES,
 };

@@ -60,8 +60,9 @@ export class Residents {
     this.#place(server, job);
   }
 
-  /** Before it has a core for the first time here: what that costs goes before its present phase. */
+  /** Before it has a core for the first time here: what that costs goes before its present phase. Later on it costs nothing. */
   charge(server: number, job: number): void {
+    if (this.#states[job] === state.begun) return;
     const { world, instances } = this.setup;
     const { jobs, costs } = world;
     if (this.#states[job] === state.moved) {

@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { FREE, type Costs } from '../../src/sim/costs.ts';
+import { Recorder } from '../../src/sim/measure/recorder.ts';
+import { type Discipline, DISCIPLINE_NAMES, serversOf, type Sharing } from '../../src/sim/servers/disciplines.ts';
+import type { Servers } from '../../src/sim/servers/servers.ts';
+import { PLAIN_FUNCTION, type Workload } from '../../src/sim/workload.ts';
+import { World } from '../../src/sim/world.ts';
+import { ReferenceServers, type Task } from './reference-servers.ts';
+
+const SERVER_COUNT = 2;
+const COSTS = { ...FREE, startUs: 3.25, migrateUs: 7.125 };
+
+/** Nobody comes by himself. */
+const QUIET: Workload = {
+  name: 'quiet',
+  functions: [PLAIN_FUNCTION],
+  phaseMax: 5,
+  meanDemandUs: 1,
+  ownRate: 0,
+  start: () => ({ next: () => false, step: () => undefined }),
+};
+
+interface Bench {
+  readonly world: World;
+  readonly servers: Servers;
+  readonly ended: { id: number; atUs: number }[];
+  readonly add: (server: number, phasesUs: readonly number[]) => number;
+}
+
+function openBench(
+  discipline: Discipline,
+  coreCount: number,
+  costs: Costs = FREE,
+  sharing: Sharing = { quantumUs: 0 },
+): Bench {
+  const recorder = new Recorder({ warmUpUs: 0, endUs: 1e9, coreCount: coreCount * SERVER_COUNT, sampleUs: 1e9 });
+  const cluster = { serverCount: SERVER_COUNT, coreCount, memoryMb: 1024 };
+  const world = new World({ cluster, costs, workload: QUIET, ratePerUs: 0, seed: 1, recorder });
+  const ended: { id: number; atUs: number }[] = [];
+  const servers = serversOf(
+    discipline,
+    world,
+    (job) => {
+      ended.push({ id: job, atUs: world.nowUs });
+      world.jobs.remove(job);
+    },
+    sharing,
+  );
+  const add = (server: number, phasesUs: readonly number[]): number => {
+    const job = world.jobs.add(0, world.nowUs, Float64Array.from(phasesUs), phasesUs.length);
+    servers.begin(server, job);
+    return job;
+  };
+  return { world, servers, ended, add };
+}
+
+function busyCores({ world }: Bench): number {
+  world.recorder.sample(world.nowUs, 0);
+  return world.recorder.moments.at(-1)!.busyCores;
+}
+
+type Step =
+  | { readonly kind: 'begin'; readonly server: number; readonly phasesUs: readonly number[] }
+  | { readonly kind: 'take' | 'move'; readonly which: number }
+  | { readonly kind: 'slow'; readonly server: number; readonly factor: number }
+  | { readonly kind: 'clear'; readonly server: number };
+
+const lengthUs = fc.integer({ min: 1, max: 60 });
+const server = fc.integer({ min: 0, max: SERVER_COUNT - 1 });
+const phasesUs = fc.oneof(
+  fc.array(lengthUs, { minLength: 1, maxLength: 1 }),
+  fc.array(lengthUs, { minLength: 3, maxLength: 3 }),
+  fc.array(lengthUs, { minLength: 5, maxLength: 5 }),
+);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 12, arbitrary: fc.record({ kind: fc.constant('begin' as const), server, phasesUs }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('take' as const, 'move' as const), which: fc.nat(99) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('slow' as const), server, factor: fc.constantFrom(1, 1.5, 3.7) }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('clear' as const), server }) },
+);
+const steps = fc.array(fc.record({ gapUs: lengthUs, step }), { minLength: 1, maxLength: 60, size: 'max' });
+
+/** Two things at the very same time may go in either order. So no two times are alike, nor are sums of them. */
+function uneven(i: number, j: number): number {
+  return 1 + ((Math.abs(Math.sin(i * 12.9898 + j * 78.233)) * 43_758.5453) % 0.01);
+}
+
+function unevenStep(each: Step, i: number): Step {
+  return each.kind === 'begin' ? { ...each, phasesUs: each.phasesUs.map((us, j) => us * uneven(i, j)) } : each;
+}
+
+for (const discipline of DISCIPLINE_NAMES) {
+  test(`${discipline}: does what its definition says, whatever happens`, () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 4 }),
+        fc.integer({ min: 1, max: 40 }),
+        steps,
+        (coreCount, hurry, events) => {
+          const bench = openBench(discipline, coreCount, COSTS);
+          const reference = new ReferenceServers(discipline, coreCount, COSTS);
+          let timeUs = 0;
+          for (const [i, { gapUs, step: each }] of events.entries()) {
+            timeUs += (gapUs * uneven(i, 9)) / hurry;
+            bench.world.engine.run(timeUs);
+            reference.run(timeUs);
+            carryOut(unevenStep(each, i), bench, reference);
+            assertSame(bench, reference);
+          }
+          bench.world.engine.run(Infinity);
+          reference.run(Infinity);
+          assertSame(bench, reference);
+          assertEnds(bench, reference);
+          assert.equal(bench.world.jobs.count, 0);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+}
+
+function carryOut(each: Step, { world, servers, add }: Bench, reference: ReferenceServers): void {
+  switch (each.kind) {
+    case 'begin':
+      reference.begin(each.server, add(each.server, each.phasesUs), each.phasesUs);
+      return;
+    case 'slow':
+      servers.slow(each.server, each.factor);
+      reference.slow(each.server, each.factor);
+      return;
+    case 'clear': {
+      const lost: number[] = [];
+      servers.clear(each.server, (job) => lost.push(job));
+      assert.deepEqual(
+        lost.toSorted((a, b) => a - b),
+        reference.clear(each.server),
+      );
+      for (const job of lost) world.jobs.remove(job);
+      return;
+    }
+    default: {
+      const here = liveJobs(world);
+      if (here.length === 0) return;
+      const job = here[each.which % here.length]!;
+      const from = world.jobs.server[job]!;
+      servers.take(from, job);
+      const task: Task = reference.take(job);
+      assertClose(world.jobs.leftUs[job]!, task.phasesUs[0]!, `what is left of ${job}`);
+      if (each.kind === 'take') world.jobs.remove(job);
+      else {
+        servers.resume(1 - from, job);
+        reference.resume(1 - from, task);
+      }
+    }
+  }
+}
+
+function liveJobs(world: World): number[] {
+  return Array.from({ length: world.jobs.capacity }, (_, job) => job).filter((job) => world.jobs.isLive(job));
+}
+
+function assertSame(bench: Bench, reference: ReferenceServers): void {
+  let busy = 0;
+  let waiting = 0;
+  for (let each = 0; each < SERVER_COUNT; each++) {
+    assert.equal(bench.servers.count(each), reference.count(each), 'who is there');
+    assert.equal(bench.servers.waiting(each), reference.waiting(each), 'who waits');
+    assert.equal(bench.servers.spare(each) >= 0, reference.waiting(each) > 0, 'who may be given away');
+    waiting += reference.waiting(each);
+    busy += reference.busy(each);
+  }
+  assert.equal(bench.servers.waitingCount, waiting);
+  assert.equal(busyCores(bench), busy, 'busy cores');
+}
+
+function assertEnds({ ended }: Bench, reference: ReferenceServers): void {
+  assert.deepEqual(
+    ended.map(({ id }) => id),
+    reference.ended.map(({ id }) => id),
+  );
+  for (const [i, { id, atUs }] of ended.entries()) assertClose(atUs, reference.ended[i]!.atUs, `the end of ${id}`);
+}
+
+function assertClose(value: number, right: number, what: string): void {
+  assert.ok(Math.abs(value - right) < 1e-4 + Math.abs(right) * 1e-9, `${what} is ${value}, not ${right}`);
+}
