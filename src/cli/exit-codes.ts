@@ -1,7 +1,7 @@
 /** What `perch` exits with; scripts rely on it, so a number never changes its meaning. docs/CLI.md lists them. */
 export const EXIT = {
   ok: 0,
-  /** The function answered with an error; for `doctor`: functions cannot run in a sandbox here; for `demo`: it failed. */
+  /** The function answered with an error; for `doctor`: functions cannot run in a sandbox here; for `demo`: it failed; for `sim theory`: a figure differs. */
   functionFailed: 1,
   /** The command line, perch.json or the code to deploy is wrong. */
   usage: 2,

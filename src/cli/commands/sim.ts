@@ -4,6 +4,7 @@ import { register as compare } from '../sim/compare.ts';
 import { register as policies } from '../sim/policies.ts';
 import { register as run } from '../sim/run.ts';
 import { register as sweep } from '../sim/sweep.ts';
+import { register as theory } from '../sim/theory.ts';
 import { register as workloads } from '../sim/workloads.ts';
 
 const HELP = `
@@ -22,4 +23,5 @@ export function register(program: Command): void {
   sweep(command);
   policies(command);
   workloads(command);
+  theory(command);
 }

@@ -62,9 +62,10 @@ export type Quantiles = readonly (readonly [share: number, value: number])[];
 
 /** Between two points the logarithm is interpolated; beyond the outermost it is theirs. */
 export function quantileAt(points: Quantiles, share: number): number {
-  const next = points.findIndex(([at]) => at >= share);
+  let next = 0;
+  while (next < points.length && points[next]![0] < share) next++;
   if (next === 0) return points[0]![1];
-  if (next < 0) return points.at(-1)![1];
+  if (next === points.length) return points[next - 1]![1];
   const [low, lowValue] = points[next - 1]!;
   const [high, highValue] = points[next]!;
   return lowValue * (highValue / lowValue) ** ((share - low) / (high - low));
