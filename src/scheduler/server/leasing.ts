@@ -137,7 +137,7 @@ export class Leasing {
     if (!machine.leases.holds(core, sequence)) return false;
     const index = machine.leases.request(core);
     // What runs from before is in its memory already.
-    if (!requests.isOwn(index)) return this.#mail.noMemory(index, core, sequence);
+    if (!requests.isOwn(index)) return this.#mail.noMemory(index, machine.workerOf(core), { core, sequence });
     const version = machine.leases.version(core);
     if (!machine.noMemory(core, sequence)) return false;
     this.#returned.delete(index);

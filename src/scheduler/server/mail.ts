@@ -1,12 +1,14 @@
 /** What a shard has to tell others of their requests, until the end of a turn: a message costs as much as many releases. */
 import type { ShardPort } from './shard-ports.ts';
 
-export type PeerPort = Pick<ShardPort, 'endedElsewhere' | 'noMemory'>;
+export type PeerPort = Pick<ShardPort, 'endedElsewhere' | 'noMemory' | 'memoryAvailable'>;
 
 export class Mail {
   readonly #peers: readonly PeerPort[];
   readonly #requestsEach: number;
   readonly #ended: number[][];
+  /** By worker: the shards, a bit each, that were sent on that it had no memory, and not yet that it has. */
+  readonly #refused = new Map<number, number>();
 
   constructor(peers: readonly PeerPort[], requestsEach: number) {
     this.#peers = peers;
@@ -22,10 +24,21 @@ export class Mail {
   }
 
   /** At once: the lease ends only there. False: it was nobody's request. */
-  noMemory(request: number, core: number, sequence: number): boolean {
-    const peer = this.#peers[Math.floor(request / this.#requestsEach)];
-    peer?.noMemory(core, sequence);
-    return peer !== undefined;
+  noMemory(request: number, worker: number, { core, sequence }: { core: number; sequence: number }): boolean {
+    const at = Math.floor(request / this.#requestsEach);
+    const peer = this.#peers[at];
+    if (peer === undefined) return false;
+    peer.noMemory(core, sequence);
+    this.#refused.set(worker, (this.#refused.get(worker) ?? 0) | (1 << at));
+    return true;
+  }
+
+  /** After what was said of it in `noMemory`, to whom that was said: else a refusal that is on its way would be the last word. */
+  memoryAvailable(worker: number): void {
+    const refused = this.#refused.get(worker) ?? 0;
+    if (refused === 0) return;
+    this.#refused.delete(worker);
+    for (const [at, peer] of this.#peers.entries()) if ((refused & (1 << at)) !== 0) peer.memoryAvailable(worker);
   }
 
   send(): void {

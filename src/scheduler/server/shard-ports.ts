@@ -110,6 +110,8 @@ export interface ShardPort {
   endedElsewhere(requests: Int32Array): void;
   /** The worker refused the lease of one of this shard's requests for want of memory. */
   noMemory(core: number, sequence: number): void;
+  /** The worker has memory again, as it said after that. */
+  memoryAvailable(worker: number): void;
   warmed(worker: number, version: number): void;
   evicted(worker: number, version: number): void;
   /** A gateway could not reach the worker: what is heard of it next is to be told. */

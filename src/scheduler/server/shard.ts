@@ -287,6 +287,11 @@ export class Shard implements ShardPort {
     this.settle();
   }
 
+  memoryAvailable(worker: number): void {
+    this.machine.memoryAvailable(worker);
+    this.settle();
+  }
+
   warmed(worker: number, version: number): void {
     this.machine.warmed(worker, version);
     this.settle();
@@ -372,8 +377,9 @@ export class Shard implements ShardPort {
         this.#believe(worker);
       },
       memoryAvailable: () => {
-        if (isHere()) machine.memoryAvailable(index);
-        this.settle();
+        if (!isHere()) return;
+        this.#mail.memoryAvailable(index);
+        this.memoryAvailable(index);
       },
       withdraw: (first, bits) => {
         const known = isHere() && isOwnWord(worker, first, bits);

@@ -118,6 +118,7 @@ function peersOf(given: readonly (MessagePort | null)[]): Peers {
     ports: given.map((_, at) => ({
       endedElsewhere: (requests) => post(at, ['endedElsewhere', [requests]]),
       noMemory: (core, sequence) => post(at, ['noMemory', [core, sequence]]),
+      memoryAvailable: (worker) => post(at, ['memoryAvailable', [worker]]),
     })),
     listen: (shard) => given.forEach((port) => hear(port, shard)),
     replace: (at, port, shard) => {

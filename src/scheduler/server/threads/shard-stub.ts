@@ -49,6 +49,10 @@ export class ShardStub implements ThreadPort {
     this.#tell(['noMemory', [core, sequence]]);
   }
 
+  memoryAvailable(worker: number): void {
+    this.#tell(['memoryAvailable', [worker]]);
+  }
+
   warmed(worker: number, version: number): void {
     this.#tell(['warmed', [worker, version]]);
   }
