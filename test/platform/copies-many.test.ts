@@ -80,18 +80,27 @@ async function steady(platform: TestPlatform, zygote: number, tmp: string): Prom
   return found;
 }
 
-/** Folders of the platform in all hierarchies, by what they are below its own. */
+/** Folders of the platform in all hierarchies; of slots only where somebody is, since they are kept for whoever comes next. */
 function cgroupsOf(pid: number): string[] {
   const found: string[] = [];
   const walk = (folder: string, depth: number): void => {
     for (const name of foldersIn(folder)) {
       const inside = path.join(folder, name);
-      if (inside.includes(`perch-${pid}-`)) found.push(inside);
+      if (inside.includes(`perch-${pid}-`) && !isEmptySlot(inside)) found.push(inside);
       if (depth > 0) walk(inside, depth - 1);
     }
   };
   walk('/sys/fs/cgroup', 5);
   return found.toSorted();
+}
+
+function isEmptySlot(folder: string): boolean {
+  if (!path.basename(folder).startsWith('slot-')) return false;
+  try {
+    return readFileSync(path.join(folder, 'cgroup.procs'), 'utf8') === '';
+  } catch {
+    return true; // It went meanwhile.
+  }
 }
 
 function foldersIn(folder: string): string[] {

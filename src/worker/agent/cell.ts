@@ -1,7 +1,7 @@
 /** A stem cell, later the zygote of a version, as the agent sees it. */
 import { StringDecoder } from 'node:string_decoder';
 import type { UserError } from '../../base/errors.ts';
-import type { AdoptSpec, CopySpec, ExitReason, Sandbox, Zygote } from '../sandbox/contract.ts';
+import type { AdoptSpec, CopySpec, ExitReason, Sandbox, SandboxTasks, Zygote } from '../sandbox/contract.ts';
 import type { VersionTarget } from './contract.ts';
 import { FLOOD_BYTES } from './flood.ts';
 
@@ -112,6 +112,10 @@ export class Cell {
     if (cpus === this.#cpus || cpus.length === 0) return false;
     this.#cpus = this.#zygote.pin(cpus) ? cpus : NOWHERE;
     return this.#cpus === cpus;
+  }
+
+  tasks(): SandboxTasks | null {
+    return this.#zygote.tasks();
   }
 
   /** While it initialises. */

@@ -11,11 +11,13 @@ import { sharingOf } from '../../store/settings.ts';
 import type { Hint } from '../machine/knowledge.ts';
 import type { EventKind } from '../machine/rules.ts';
 import { Level, Sharing, type SharingActionHandler } from '../machine/sharing.ts';
+import type { SandboxTasks } from '../sandbox/contract.ts';
 import type { Invocation, Lease } from './contract.ts';
 import type { Instance } from './instance.ts';
 import type { AgentDoors, AgentSetting } from './setting.ts';
 import { extraSeatCountOf, isOrdered, NO_SHARING, sourcesOf, spareSeatCountOf } from './sharing-setting.ts';
 import { Sleepers } from './sleepers.ts';
+import { Starvation } from './starvation.ts';
 import type { Topology } from './topology.ts';
 
 /** So long a holder sleeps before its core is lent: less would cost two switches for what is over by then. */
@@ -23,6 +25,17 @@ const LEND_AFTER_US = 1000;
 const TICK_MS = 1;
 /** Who has had less CPU time than this goes before all who have had more, with `preempt`. */
 const QUANTUM_US = 2000;
+/** Who has had no CPU for so long between two looks, in the background of a core that is its own for now, is brought forward. */
+const STARVED_US = 50_000;
+
+export interface Initialising {
+  /** The seat is told to be elsewhere, or in the background or not. */
+  place(seat: number): void;
+  /** The seat's invocation, whatever it runs in, had no core for so long, though it wanted one. */
+  waited(seat: number, us: number): void;
+  /** What initialises as the seat runs; null: nothing does. */
+  tasksOf(seat: number): SandboxTasks | null;
+}
 
 export interface SharingEvents {
   /** What the seat's invocation runs in. Null: nothing is there yet; `cpusOf` and `isBackground` say where it begins. */
@@ -31,10 +44,8 @@ export interface SharingEvents {
   seatOf(slot: number): number;
   /** When the seat's invocation began to run; 0: it has not. */
   startedUs(seat: number): number;
-  /** The seat's invocation had no core for so long, though it wanted one. */
-  waited(seat: number, us: number): void;
-  /** It is told to be elsewhere, or in the background or not, and nothing serves it yet. */
-  moved(seat: number): void;
+  /** Of those whose invocations nothing serves yet. */
+  initialising(): Initialising;
   openSeat(seat: number): void;
   closeSeat(seat: number): void;
   released(seat: number, sequence: number, warm: boolean): void;
@@ -46,6 +57,7 @@ export class CoreSharing {
   readonly #isShared: boolean;
   readonly #machine: Sharing;
   readonly #sleepers: Sleepers;
+  readonly #starvation: Starvation;
   readonly #topology: Topology;
   readonly #everywhere: readonly number[];
   readonly #clock: Clock;
@@ -61,6 +73,10 @@ export class CoreSharing {
   /** By seat: a step of a chain, and not the last. */
   readonly #isFollowed: Uint8Array;
   #stopTicking: (() => void) | null = null;
+  readonly #tasksOf = (seat: number): SandboxTasks | null => {
+    const servant = this.#events.servantOf(seat);
+    return servant === null ? this.#events.initialising().tasksOf(seat) : servant.tasks();
+  };
   readonly #carryOut: SharingActionHandler = {
     place: (seat, core, level) => this.#place(seat, core, level),
     openSeat: (seat) => this.#events.openSeat(seat),
@@ -88,6 +104,7 @@ export class CoreSharing {
     this.#isFollowed = new Uint8Array(this.seatCount);
     this.#sequences = new Uint32Array(this.seatCount);
     this.#isWarm = new Uint8Array(this.seatCount);
+    this.#starvation = new Starvation(this.seatCount);
     const spareSeatCount = spareSeatCountOf(sharing, coreCount);
     const times = { lendAfterUs: LEND_AFTER_US, quantumUs: QUANTUM_US };
     this.#machine = new Sharing({ ...sharing, ...times, coreCount, extraSeatCount, spareSeatCount });
@@ -120,6 +137,7 @@ export class CoreSharing {
     this.#isFollowed[core] = invocation.isFollowed === true ? 1 : 0;
     this.#beforeUs[core] = usedUs;
     this.#waitedUs[core] = 0;
+    this.#starvation.began(core);
     this.#drain();
   }
 
@@ -198,11 +216,27 @@ export class CoreSharing {
       this.#machine.used(seat, this.#beforeUs[seat]! + cpuUs, nowUs);
     }
     const waitedUs = this.#machine.waitedUs(seat, nowUs);
-    const moreUs = waitedUs - this.#waitedUs[seat]!;
+    const moreUs = waitedUs - this.#waitedUs[seat]! + this.#starvedUs(seat, nowUs, waitedUs);
     this.#waitedUs[seat] = waitedUs;
     if (moreUs <= 0) return;
-    this.#events.waited(seat, moreUs);
+    this.#events.initialising().waited(seat, moreUs);
     this.#metrics.waitedS.add(moreUs / 1e6);
+  }
+
+  /** In the foreground nobody is behind others. */
+  #starvedUs(seat: number, nowUs: number, waitedUs: number): number {
+    if (this.#machine.levelOf(seat) !== Level.background) return 0;
+    const moreUs = this.#starvation.moreUs(seat, this.#tasksOf, nowUs, waitedUs);
+    if (moreUs > STARVED_US) this.#bringForward(seat, nowUs);
+    return moreUs;
+  }
+
+  /** The core is its own for now, and other programs have it: the sleeper gives it the foreground until it is told that it has woken. */
+  #bringForward(seat: number, nowUs: number): void {
+    const core = this.#machine.coreOf(seat);
+    if (core < 0 || this.#machine.frontOf(core) !== seat) return;
+    const top = this.#machine.foregroundOf(core);
+    if (top >= 0 && this.#machine.isAsleep(top)) this.#machine.slept(top, nowUs, true);
   }
 
   #lookAgain(nowUs: number): void {
@@ -224,7 +258,7 @@ export class CoreSharing {
 
   #place(seat: number, core: number, level: Level): void {
     const resident = this.#events.servantOf(seat);
-    if (resident === null) return this.#events.moved(seat);
+    if (resident === null) return this.#events.initialising().place(seat);
     this.#metrics[level === Level.background ? 'background' : 'foreground'].add();
     resident.place(core < 0 ? this.#everywhere : this.#topology.cores[core]!, level === Level.background);
   }

@@ -4,6 +4,7 @@
  */
 import { SlotState } from '../machine/actions.ts';
 import type { WorkerMachine } from '../machine/worker.ts';
+import type { SandboxTasks } from '../sandbox/contract.ts';
 import { Cell } from './cell.ts';
 import type { CoreSharing } from './core-sharing.ts';
 import type { Resident, Starter } from './starter.ts';
@@ -54,6 +55,13 @@ export class ZygotePlaces {
     const slot = zygote === NONE ? this.#machine.slotOf(seat) : zygote;
     if (slot < 0 || (zygote !== NONE && this.leadOf(zygote) !== seat)) return;
     this.#machine.waited(slot, us);
+  }
+
+  /** What it waits for beside other functions, it waits for as its lead. */
+  tasksOf(seat: number): SandboxTasks | null {
+    const zygote = this.#awaitedBy(seat);
+    const resident = zygote === NONE || this.leadOf(zygote) !== seat ? null : this.#residents[zygote];
+    return resident instanceof Cell ? resident.tasks() : null;
   }
 
   /** -1: it awaits none. */

@@ -95,6 +95,7 @@ export interface Zygote {
   pin(cpus: readonly number[]): boolean;
   /** As of a sandbox. What it forks begins as it is itself. */
   background(isBackground: boolean): boolean;
+  tasks(): SandboxTasks | null;
   freeze(): void;
   thaw(): void;
   kill(): void;

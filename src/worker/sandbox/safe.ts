@@ -308,6 +308,10 @@ class SafeZygote implements Zygote {
     return !this.#isOver && this.#inner.background(isBackground);
   }
 
+  tasks(): SandboxTasks | null {
+    return this.#isOver ? null : this.#inner.tasks();
+  }
+
   freeze(): void {
     if (this.#frozen || this.#isOver) return;
     this.#frozen = true;
@@ -364,6 +368,10 @@ class FailedZygote implements Zygote {
 
   background(): boolean {
     return false;
+  }
+
+  tasks(): null {
+    return null;
   }
 
   memoryBytes(): number {

@@ -13,7 +13,16 @@ import {
   ZygoteKind,
 } from '../../../wire/zygote-frame.ts';
 import type { Cgroup, CgroupTree } from '../cgroup/cgroup.ts';
-import type { AdoptSpec, CopySpec, ExitReason, NetworkPolicy, Sandbox, Zygote, ZygoteReport } from '../contract.ts';
+import type {
+  AdoptSpec,
+  CopySpec,
+  ExitReason,
+  NetworkPolicy,
+  Sandbox,
+  SandboxTasks,
+  Zygote,
+  ZygoteReport,
+} from '../contract.ts';
 import type { DescriptorPassing } from '../descriptor-passing.ts';
 import { failedSandbox } from '../host-sandbox.ts';
 import { CopySandbox, makeDescriptors } from './copy.ts';
@@ -169,6 +178,10 @@ export class ZygoteSandbox implements Zygote {
 
   background(isBackground: boolean): boolean {
     return this.#options.sandbox.background(isBackground);
+  }
+
+  tasks(): SandboxTasks | null {
+    return this.#options.sandbox.tasks();
   }
 
   freeze(): void {

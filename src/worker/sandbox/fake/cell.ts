@@ -162,6 +162,10 @@ export class FakeZygote implements Zygote {
     return true;
   }
 
+  tasks(): null {
+    return null;
+  }
+
   freeze(): void {
     this.#frozen = true;
   }
