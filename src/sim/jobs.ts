@@ -80,12 +80,17 @@ export class Jobs {
     this.server[job] = NONE;
     this.mark[job] = 0;
     this.leftUs[job] = phasesUs[0]!;
-    this.phase[job] = 0;
     this.demandUs[job] = phasesUs[0]!;
-    this.sleepUs[job] = 0;
-    this.#phaseCounts[job] = phaseCount;
     if (this.phaseMax > 1) this.#keepPhases(job, phasesUs, phaseCount);
     return job;
+  }
+
+  /** Reads all that will be read of the job at its end, and written for the next one of its number: for a foresight. The answer means nothing. */
+  touch(job: number): number {
+    const floats =
+      this.arrivalUs[job]! + this.chainUs[job]! + this.startedUs[job]! + this.demandUs[job]! + this.leftUs[job]!;
+    const ints = this.functionOf[job]! ^ this.server[job]! ^ this.mark[job]! ^ this.life[job]! ^ this.#isLive[job]!;
+    return floats > 0 ? ints : 0;
   }
 
   /** Its number may be used again from now on. */
@@ -98,6 +103,7 @@ export class Jobs {
 
   /** Its next phase begins; false: it has none. */
   advance(job: number): boolean {
+    if (this.phaseMax === 1) return false;
     const phase = this.phase[job]! + 1;
     if (phase >= this.#phaseCounts[job]!) return false;
     this.phase[job] = phase;
@@ -120,6 +126,8 @@ export class Jobs {
     const first = job * this.phaseMax;
     let demandUs = 0;
     let sleepUs = 0;
+    this.phase[job] = 0;
+    this.#phaseCounts[job] = phaseCount;
     for (let phase = 0; phase < phaseCount; phase++) {
       this.#phases[first + phase] = phasesUs[phase]!;
       if (phase % 2 === 0) demandUs += phasesUs[phase]!;

@@ -2,6 +2,7 @@
 import { assert } from '../../../base/assert.ts';
 import { REQUEST_COUNT_MAX } from '../../../scheduler/machine/leases.ts';
 import { Grant } from '../../../scheduler/machine/actions.ts';
+import { LookAhead } from '../../../scheduler/machine/look-ahead.ts';
 import { outcome, Scheduler } from '../../../scheduler/machine/scheduler.ts';
 import type { Lane } from '../../engine/lane.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
@@ -16,6 +17,9 @@ class PerchPolicy implements Policy {
   readonly #grant = new Grant();
   /** By core: the job that has its lease, and the lease's name. */
   readonly #sequences: Int32Array;
+  readonly #lookAhead: LookAhead;
+  readonly #core = new Int32Array(1);
+  #touched = 0;
   readonly #toScheduler: Lane;
   readonly #toWorker: Lane;
   readonly #fromWorker: Lane;
@@ -29,12 +33,16 @@ class PerchPolicy implements Policy {
     this.#world = world;
     this.#scheduler = openScheduler(world, options);
     this.#sequences = new Int32Array(this.#scheduler.limits.coreCountMax);
+    this.#lookAhead = new LookAhead(this.#scheduler);
     this.#toScheduler = engine.lane();
     this.#toWorker = engine.lane();
     this.#fromWorker = engine.lane();
     this.#requested = engine.kind((job) => this.#request(job));
     this.#reached = engine.kind((job, core) => this.#start(job, core));
-    this.#ended = engine.kind((job, core) => this.#end(job, core));
+    this.#ended = engine.kind(
+      (job, core) => this.#end(job, core),
+      (job, core) => this.#foresee(job, core),
+    );
     this.#released = engine.kind((core, sequence) => this.#release(core, sequence));
   }
 
@@ -82,6 +90,11 @@ class PerchPolicy implements Policy {
     recorder.coresBusy(-1, engine.nowUs);
     this.#fromWorker.push(engine.nowUs + costs.networkUs, this.#released, core, this.#sequences[core]!);
     this.#world.finish(job, costs.networkUs);
+  }
+
+  #foresee(job: number, core: number): void {
+    this.#core[0] = core;
+    this.#touched ^= this.#world.jobs.touch(job) ^ this.#sequences[core]! ^ this.#lookAhead.releases(this.#core, 0, 1);
   }
 
   #release(core: number, sequence: number): void {
