@@ -232,7 +232,7 @@ test('the normal distribution, by what every table says', () => {
 for (const cv of [0, 0.5, 1, 2, 5]) {
   test(`gaps vary as they are told: ${cv}`, () => {
     const member = { shape: PLAIN_FUNCTION, program: runs(LAWS[0]!), weight: 1, gapCv: cv };
-    const { timesUs } = first(renewal('r', [member], null), 100_000);
+    const { timesUs } = first(renewal('r', [member]), 100_000);
     near(mean(gaps(timesUs)), 1 / RATE_PER_US, 0.06);
     assert.ok(Math.abs(variation(gaps(timesUs)) - cv) <= 0.06 * cv + 1e-9, `${variation(gaps(timesUs))}`);
   });
@@ -246,7 +246,7 @@ for (const cv of [0, 0.5, 1, 2, 5]) {
       weight: 1,
       gapCv: cv,
     }));
-    const { timesUs } = first(renewal('r', members, null), count / 4, { ratePerUs: 1 });
+    const { timesUs } = first(renewal('r', members), count / 4, { ratePerUs: 1 });
     near(timesUs.at(-1)!, count / 4, 0.1);
   });
 }
@@ -264,8 +264,6 @@ test('azure2019: the published statistics, who has which of them by the draw', (
   const workload = parseWorkload('azure2019:functions=2000');
   const memory = workload.functions.map(({ memoryMb }) => memoryMb).toSorted((a, b) => a - b);
   assert.deepEqual([memory[1000], memory[1899]], [140, 240]);
-  // 36,765 invocations of an application in a day, in the mean; what is between the points is interpolated.
-  near((workload.ownRate! * 86_400e6) / 2000, 36_765, 0.25);
   assert.deepEqual(parseWorkload('azure2019:functions=2000').functions, workload.functions);
   assert.notDeepEqual(parseWorkload('azure2019:functions=2000,draw=2').functions, workload.functions);
   const { functions } = first(workload, 20_000, { ratePerUs: 1 });

@@ -31,12 +31,11 @@ import { poisson } from './poisson.ts';
 import { runs } from './programs.ts';
 import { renewal, type RenewalMember } from './renewal.ts';
 
-const DAY_US = 86_400e6;
 const RATES = [...PER_DAY, ...PER_DAY_TOP];
 
 interface App {
-  /** Arrivals of the application's first function in a microsecond, as published. */
-  readonly rate: number;
+  /** Arrivals of the application's first function in a day, as published. */
+  readonly perDay: number;
   readonly gapCv: number;
   readonly memoryMb: number;
   readonly steps: number;
@@ -76,14 +75,12 @@ function azureWorkload(options: OptionValues): Workload {
     const steps = Array.from({ length: app.steps }, (_, step) => ({
       shape: { ...PLAIN_FUNCTION, name: `f${first + step}`, memoryMb: app.memoryMb },
       program: runs(durationOf(options, durations[first + step]!)),
-      weight: app.rate,
+      weight: app.perDay,
       gapCv: app.gapCv,
     }));
     members.push(...chained(steps, first));
   }
-  const ownRate = apps.reduce((sum, { rate }) => sum + rate, 0);
-  if (text(options, 'gaps') === 'published') return renewal('azure2019', members, ownRate);
-  return { ...poisson('azure2019', members), ownRate };
+  return text(options, 'gaps') === 'published' ? renewal('azure2019', members) : poisson('azure2019', members);
 }
 
 function durationOf(options: OptionValues, share: number): Distribution {
@@ -105,7 +102,7 @@ function appsOf(options: OptionValues, count: number): App[] {
     const steps = hasChains ? stepCountAt(lengths[i]!) : 1;
     return {
       // Every step counts as an invocation of the application.
-      rate: quantileAt(RATES, rates[i]!) / DAY_US / steps,
+      perDay: quantileAt(RATES, rates[i]!) / steps,
       gapCv: gaps[i]! < TIMER_SHARE ? 0 : quantileAt(GAP_CV, gaps[i]!),
       memoryMb: Math.max(1, Math.round(quantileAt(MEMORY_MB, memory[i]!) / steps)),
       steps,

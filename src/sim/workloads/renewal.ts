@@ -15,12 +15,11 @@ export interface RenewalMember extends Member {
   readonly gapCv: number;
 }
 
-/** `ownRate`: as published, arrivals in a microsecond. */
-export function renewal(name: string, members: readonly RenewalMember[], ownRate: number | null): Workload {
+export function renewal(name: string, members: readonly RenewalMember[]): Workload {
   return {
     name,
     ...statedOf(members),
-    ownRate,
+    ownRate: null,
     start: (ratePerUs, random) => new RenewalArrivals(members, ratePerUs, random),
   };
 }

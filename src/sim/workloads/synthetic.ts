@@ -14,7 +14,7 @@ const TIME_MS = { min: 1e-3, max: 1e9 };
 const SHARE = { min: 0, max: 1 };
 const LAWS = { exponential, deterministic };
 const LAW: OptionSpec = {
-  help: 'how run and sleep times are distributed',
+  help: 'how times are distributed',
   default: 'exponential',
   choices: Object.keys(LAWS),
 };

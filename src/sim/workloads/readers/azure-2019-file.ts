@@ -38,7 +38,7 @@ export const azure2019File: WorkloadKind = {
   options: {
     invocations: pathOption('invocations_per_function_md.anon.dNN.csv'),
     durations: pathOption('function_durations_percentiles.anon.dNN.csv'),
-    memory: pathOption('app_memory_percentiles.anon.dNN.csv; 128 MB each without it'),
+    memory: pathOption('app_memory_percentiles.anon.dNN.csv', '; without it, each has 128 MB'),
     spread: { help: 'of the invocations of a minute over it', default: 'uniform', choices: SPREADS },
     functions: { help: 'so many of the functions, drawn; 0: all', default: 0, min: 0, max: FUNCTION_COUNT_MAX },
     draw: { help: 'which ones', default: 1, min: 0, max: 0xffff_ffff },

@@ -17,8 +17,8 @@ export const ASLEEP: OptionSpec = {
   max: 99.9,
 };
 
-export function pathOption(what: string): OptionSpec {
-  return { help: `path of ${what}, may be packed (gzip)`, default: '' };
+export function pathOption(what: string, without = ''): OptionSpec {
+  return { help: `path of ${what}, as it is or packed (gzip)${without}`, default: '' };
 }
 
 export function givenPath(workload: string, options: OptionValues, name: string): string {
