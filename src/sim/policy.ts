@@ -23,6 +23,8 @@ export interface Policy {
   crash?(server: number): void;
   /** It begins anew, empty. */
   restart?(server: number): void;
+  /** From now on all that runs on the server takes so many times as long; 1: as usual. */
+  slow?(server: number, factor: number): void;
 }
 
 export interface OptionSpec {

@@ -36,6 +36,14 @@ export class LeastCounts {
     return this.#order[random.below(this.#begins[this.least + 1]!)]!;
   }
 
+  /** One of those that have the most of all that have less than the limit; if there are none, one of those that have the least. */
+  drawMostBelow(limit: number, random: Random): number {
+    const end = limit < this.#begins.length ? this.#begins[limit]! : this.#order.length;
+    if (end === 0) return this.draw(random);
+    const begin = this.#begins[this.#counts[this.#order[end - 1]!]!]!;
+    return this.#order[begin + random.below(end - begin)]!;
+  }
+
   up(place: number): void {
     const count = this.#counts[place]!;
     if (count + 2 === this.#begins.length) this.#begins.push(this.#order.length);

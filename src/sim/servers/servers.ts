@@ -41,3 +41,8 @@ export interface ServersSetup {
   /** The job has done all that it had to do, and its core is free. `world.finish` is for the policy to call. */
   readonly ended: (job: number, server: number) => void;
 }
+
+/** When it arrives: its core is held until its end is done too, so that is a part of its work. */
+export function chargeEnd({ jobs, costs }: World, job: number): void {
+  jobs.leftUs[job]! += costs.endUs;
+}
