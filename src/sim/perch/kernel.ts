@@ -26,6 +26,8 @@ export interface KernelSetup {
   readonly poolCount: number;
   /** Of each pool. */
   readonly coreCount: number;
+  /** A pool is a server, and all on it are in the foreground. */
+  readonly isFair: boolean;
   /** Of all servers. */
   readonly seatCount: number;
   /** It has CPU time for the first time. */
@@ -111,12 +113,12 @@ export class Kernel {
     this.#hasRun[seat] = 0;
     this.#usedUs[seat] = 0;
     this.#life[seat]!++;
-    if (mask !== 0 && this.#setup.coreCount === 1) this.#join(seat, seat);
+    if (mask !== 0 && !this.#setup.isFair) this.#join(seat, seat);
   }
 
   leave(seat: number): void {
     if (this.#isAwake[seat] === 1) this.sleep(seat);
-    if (this.#mask[seat] !== 0 && this.#setup.coreCount === 1) this.#join(seat, NONE);
+    if (this.#mask[seat] !== 0 && !this.#setup.isFair) this.#join(seat, NONE);
     this.#pool[seat] = NONE;
     this.#life[seat]!++;
   }
@@ -193,7 +195,7 @@ export class Kernel {
         if (this.#level[seat] === Level.foreground) foregroundCount++;
         awakeCount++;
       }
-      assert(this.#setup.coreCount > 1 || foregroundCount <= 1, `exclusive: ${foregroundCount} in front of ${pool}`);
+      assert(this.#setup.isFair || foregroundCount <= 1, `exclusive: ${foregroundCount} in front of ${pool}`);
       const joinedTo = this.#joinedTo[pool]!;
       assert(joinedTo === NONE || foregroundCount === 0, `pool ${pool} is of seat ${joinedTo}, and of another`);
     }
@@ -209,7 +211,7 @@ export class Kernel {
   }
 
   #touchJoined(seat: number): void {
-    if (this.#setup.coreCount > 1) return;
+    if (this.#setup.isFair) return;
     for (let rest = withoutLowest(this.#mask[seat]!); rest !== 0; rest = withoutLowest(rest))
       this.#touch(this.#joined(seat, rest));
   }
@@ -265,7 +267,7 @@ export class Kernel {
   #refresh(pool: number): void {
     const { engine } = this.#setup.world;
     this.#share(pool);
-    if (this.#setup.coreCount === 1) this.#switch(pool);
+    if (!this.#setup.isFair) this.#switch(pool);
     let leastUs = Infinity;
     for (let seat = this.#head[pool]!; seat !== NONE; seat = this.#next[seat]!) {
       const rate = this.#rate(seat, pool);
@@ -285,11 +287,11 @@ export class Kernel {
   }
 
   #share(pool: number): void {
-    const { coreCount, world } = this.#setup;
+    const { coreCount, isFair, world } = this.#setup;
     let foreground = 0;
     let background = 0;
     for (let seat = this.#head[pool]!; seat !== NONE; seat = this.#next[seat]!) {
-      const threads = coreCount > 1 ? coreCountOf(this.#mask[seat]!) : 1;
+      const threads = isFair ? coreCountOf(this.#mask[seat]!) : 1;
       if (this.#level[seat] === Level.foreground) foreground += threads;
       else background += threads;
     }

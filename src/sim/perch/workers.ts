@@ -121,6 +121,7 @@ export class Workers {
       world,
       poolCount: isFair ? seats.serverCount : seats.serverCount * seats.coreCount,
       coreCount: isFair ? seats.coreCount : 1,
+      isFair,
       seatCount: seats.totalCount,
       began: (seat) => world.started(this.#job[seat]!),
       done: (seat) => this.#done(seat),

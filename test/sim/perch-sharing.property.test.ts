@@ -1,0 +1,29 @@
+/** The shipped sharing and scheduler machines in virtual time: all of their invariants after every event, and one end for everybody. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { cluster, costs, load, play } from './perch-load.ts';
+
+const RUNS = Number(process.env['PERCH_FC_RUNS'] ?? 60);
+
+for (const [name, options] of [
+  ['perch-dedicated', 'queue=20'],
+  ['perch-lend', 'queue=20,k=3'],
+  ['perch-lend', 'k=2,lendAfter=0'],
+  ['perch-packed', 'queue=20,k=3'],
+  ['perch-preempt', 'queue=20,k=4'],
+  ['perch-preempt', 'k=2,quantum=500'],
+  ['perch-fair', 'queue=20,k=2'],
+] as const) {
+  const policy = `${name}:${options}`;
+  test(`${policy}: every invariant after every event, and one end for everybody`, () => {
+    let stepCount = 0;
+    fc.assert(
+      fc.property(fc.record({ load, cluster, costs, seed: fc.nat() }), (each) => {
+        stepCount += play({ policy, ...each }).stepCount;
+      }),
+      { numRuns: RUNS },
+    );
+    assert.ok(stepCount > RUNS * 50, `${stepCount} steps`);
+  });
+}
