@@ -189,3 +189,149 @@ function assertEnds({ ended }: Bench, reference: ReferenceServers): void {
 function assertClose(value: number, right: number, what: string): void {
   assert.ok(Math.abs(value - right) < 1e-4 + Math.abs(right) * 1e-9, `${what} is ${value}, not ${right}`);
 }
+
+test('ps: with a quantum, shared cores lose the part of their time that switching takes', () => {
+  const costs = { ...FREE, switchUs: 250 };
+  const bench = openBench('ps', 2, costs, { quantumUs: 1000 });
+  // Three on two cores: one core is shared, and does 0.8 of its work.
+  for (let i = 0; i < 3; i++) bench.add(0, [18_000]);
+  bench.world.engine.run(Infinity);
+  for (const { atUs } of bench.ended) assertClose(atUs, (3 * 18_000) / 1.8, 'the end');
+  assert.equal(bench.world.counters.preemptions, 24);
+});
+
+test('ps: with a quantum, nobody pays where there is a core for each', () => {
+  const bench = openBench('ps', 2, { ...FREE, switchUs: 250 }, { quantumUs: 1000 });
+  for (let i = 0; i < 2; i++) bench.add(0, [18_000]);
+  bench.world.engine.run(Infinity);
+  for (const { atUs } of bench.ended) assertClose(atUs, 18_000, 'the end');
+  assert.equal(bench.world.counters.preemptions, 0);
+});
+
+test('fb: with a quantum, a newcomer has the core once the slice is over, and the other pays when it goes on', () => {
+  const bench = openBench('fb', 1, { ...FREE, switchUs: 10 }, { quantumUs: 100 });
+  const first = bench.add(0, [1000]);
+  bench.world.engine.run(50);
+  const second = bench.add(0, [60]);
+  bench.world.engine.run(Infinity);
+  // 100 of its slice, a switch, 60 for the newcomer, a switch, what is left.
+  assert.deepEqual(bench.ended, [
+    { id: second, atUs: 170 },
+    { id: first, atUs: 1080 },
+  ]);
+  assert.equal(bench.world.counters.preemptions, 1);
+});
+
+test('fb: with a quantum, equals take turns', () => {
+  const bench = openBench('fb', 1, { ...FREE, switchUs: 0 }, { quantumUs: 100 });
+  bench.add(0, [1000]);
+  bench.add(0, [1000]);
+  bench.world.engine.run(Infinity);
+  assert.deepEqual(
+    bench.ended.map(({ atUs }) => atUs),
+    [1900, 2000],
+  );
+});
+
+test('fb: the shorter the quantum, the nearer to what it is without one', () => {
+  const endsOf = (quantumUs: number): number[] => {
+    const bench = openBench('fb', 2, FREE, { quantumUs });
+    for (const [i, us] of [900, 300, 700, 50, 410, 220].entries()) {
+      bench.world.engine.run(i * 37);
+      bench.add(0, [us, 40, us / 3]);
+    }
+    bench.world.engine.run(Infinity);
+    return bench.ended.toSorted((a, b) => a.id - b.id).map(({ atUs }) => atUs);
+  };
+  const exact = endsOf(0);
+  const offBy = (quantumUs: number): number =>
+    Math.max(...endsOf(quantumUs).map((atUs, i) => Math.abs(atUs - exact[i]!)));
+  assert.ok(offBy(0.01) < 0.1, `${offBy(0.01)} µs off`);
+  assert.ok(offBy(1) < 10, `${offBy(1)} µs off`);
+  assert.ok(offBy(100) > 10, `${offBy(100)} µs off`);
+});
+
+test('stack: the newcomer has the core at once, and those below go on when it ends, and pay', () => {
+  const bench = openBench('stack', 1, { ...FREE, switchUs: 10 });
+  const first = bench.add(0, [1000]);
+  bench.world.engine.run(50);
+  const second = bench.add(0, [60]);
+  bench.world.engine.run(70);
+  const third = bench.add(0, [5]);
+  bench.world.engine.run(Infinity);
+  assert.deepEqual(bench.ended, [
+    { id: third, atUs: 85 },
+    { id: second, atUs: 145 },
+    { id: first, atUs: 1105 },
+  ]);
+  assert.equal(bench.world.counters.preemptions, 2);
+});
+
+for (const discipline of DISCIPLINE_NAMES) {
+  test(`${discipline}: with a quantum and costs, nobody is lost, and no core is idle beside one who waits`, () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 4 }),
+        fc.constantFrom(0.5, 7, 40),
+        steps,
+        (coreCount, quantumUs, events) => {
+          const bench = openBench(discipline, coreCount, { ...COSTS, switchUs: 0.75 }, { quantumUs });
+          let timeUs = 0;
+          let goneCount = 0;
+          const check = (): void => assertConserving(bench, discipline, coreCount);
+          for (const [i, { gapUs, step: each }] of events.entries()) {
+            timeUs += (gapUs * uneven(i, 9)) / 8;
+            while (bench.world.engine.step(timeUs)) check();
+            bench.world.engine.run(timeUs);
+            goneCount += carryOutAlone(unevenStep(each, i), bench);
+            check();
+          }
+          while (bench.world.engine.step(Infinity)) check();
+          assert.equal(bench.world.jobs.count, 0);
+          assert.equal(busyCores(bench), 0);
+          assert.equal(bench.ended.length + goneCount, events.filter(({ step: each }) => each.kind === 'begin').length);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+}
+
+/** How many jobs are gone without an end. */
+function carryOutAlone(each: Step, { world, servers, add }: Bench): number {
+  if (each.kind === 'begin') add(each.server, each.phasesUs);
+  else if (each.kind === 'slow') servers.slow(each.server, each.factor);
+  else if (each.kind === 'clear') {
+    const lost: number[] = [];
+    servers.clear(each.server, (job) => lost.push(job));
+    for (const job of lost) world.jobs.remove(job);
+    return lost.length;
+  } else {
+    const here = liveJobs(world);
+    if (here.length === 0) return 0;
+    const job = here[each.which % here.length]!;
+    const from = world.jobs.server[job]!;
+    servers.take(from, job);
+    if (each.kind === 'move') servers.resume(1 - from, job);
+    else world.jobs.remove(job);
+    return each.kind === 'take' ? 1 : 0;
+  }
+  return 0;
+}
+
+function assertConserving(bench: Bench, discipline: Discipline, coreCount: number): void {
+  const { world, servers } = bench;
+  let busy = 0;
+  let waiting = 0;
+  let count = 0;
+  for (let each = 0; each < SERVER_COUNT; each++) {
+    busy += coreCount - servers.idle(each);
+    waiting += servers.waiting(each);
+    count += servers.count(each);
+    // In a stack one waits for its own core, whatever the others do.
+    if (discipline !== 'stack') assert.ok(servers.idle(each) === 0 || servers.waiting(each) === 0, 'an idle core');
+  }
+  assert.equal(busyCores(bench), busy);
+  assert.equal(servers.waitingCount, waiting);
+  assert.equal(world.jobs.count, count);
+}

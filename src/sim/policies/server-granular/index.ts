@@ -24,7 +24,7 @@ export const serverGranular: PolicyKind = {
       min: 0.1,
       max: 100,
     },
-    report: { help: 'time between two reports of a server, ms; 0: each end at once', default: 100, min: 0, max: 1e6 },
+    report: { help: 'time between two reports of a server, ms; 0: each end at once', default: 0, min: 0, max: 1e6 },
     ...SHARING_OPTIONS,
   },
   make: (world, options) => {
