@@ -66,6 +66,18 @@ for (const [name, aheadUs] of Object.entries(SHAPES)) {
   });
 }
 
+test('a calendar that had many events, and none, gives those that come then', () => {
+  const calendar = new Calendar(() => {});
+  for (let i = 0; i < 2000; i++) calendar.push(i, 0, i, 0);
+  while (calendar.size > 0) calendar.pop();
+  for (const timeUs of [1e6, 3000, 2e9]) {
+    calendar.push(timeUs, 0, 0, 0);
+    assert.equal(calendar.headUs, timeUs);
+    calendar.pop();
+    assert.equal(calendar.headUs, Infinity);
+  }
+});
+
 test('a heap gives events of one time in the order in which they came', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 0, max: 3 }), { size: 'max', maxLength: 500 }), (times) => {

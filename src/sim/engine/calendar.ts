@@ -147,6 +147,8 @@ export class Calendar {
     event.a = a;
     event.b = b;
     this.#put(event);
+    // It was empty: the first of all events has to be in the front.
+    if (this.#front.size === 0) this.#fillFront();
   }
 
   /** Takes the first away. */
