@@ -175,6 +175,8 @@ function checkWorkConserving(scheduler: Scheduler): void {
 /** Nobody waits beside an idle core for whom a worker is known to keep an instance. Hints beyond the first few are not looked at. */
 function checkProvisioned(scheduler: Scheduler): void {
   const { queue, versions, warm, cores, provisioned } = scheduler;
+  // Who stands back for another shard does not look; for a second at most, as turns.ts has it.
+  if (scheduler.isShared && scheduler.turns.toStandBackFor() >= 0) return;
   let looks = 0;
   for (const entry of queue.inOrder()) {
     if (++looks > LOOK_MAX) return;

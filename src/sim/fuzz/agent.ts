@@ -113,12 +113,15 @@ export class SimulatedAgent implements AgentPort, Pick<Agent, 'assign'> {
     });
     const later = (delayUs: number, event: () => void): void => doors.later(delayUs, () => this.#feed(event));
     const nowUs = (): number => doors.nowUs();
+    const common = { machine: this.machine, random: doors.random, slowness: spec.slowness, nowUs, later };
     this.#processes = new Processes({
-      ...{ machine: this.machine, random: doors.random, shares: doors.shares, slowness: spec.slowness, nowUs, later },
+      ...common,
+      shares: doors.shares,
       exited: (slot) => this.#feed(() => this.machine.exited(slot, nowUs())),
     });
     this.#runs = new Runs({
-      ...{ machine: this.machine, sharing: this.sharing, random: doors.random, slowness: spec.slowness, nowUs, later },
+      ...common,
+      sharing: this.sharing,
       isOn: (run) => this.#bySeat[run.seat] === run,
       exit: (slot) => this.#processes.exit(slot),
     });
@@ -131,6 +134,11 @@ export class SimulatedAgent implements AgentPort, Pick<Agent, 'assign'> {
   /** Whether anything holds a seat. */
   get isBusy(): boolean {
     return this.#bySeat.some((run) => run !== null);
+  }
+
+  /** Seats that are held. */
+  get heldCount(): number {
+    return this.#bySeat.reduce((sum, run) => sum + (run === null ? 0 : 1), 0);
   }
 
   get residentCount(): number {

@@ -7,6 +7,7 @@ const NO_LIMIT = -1;
 
 export function applyFault(world: FuzzWorld, fault: Fault): void {
   world.history.add(() => `fault: ${fault.kind} ${fault.a} ${fault.b}`);
+  world.lastFaultUs = world.time.nowUs() + fault.forUs;
   APPLIED[fault.kind](world, fault);
 }
 

@@ -206,7 +206,7 @@ export class Net {
   /** All connections of the node end without a word from it, and nothing reaches it. */
   crash(node: string, heardUs: number): void {
     this.#acceptors.delete(node);
-    for (const end of [...this.#open]) {
+    for (const end of Array.from(this.#open)) {
       if (end.node !== node) continue;
       const isCut = end.isDead;
       this.end(end);

@@ -3,6 +3,7 @@
  * must hold is looked at after each step.
  */
 import type { FuzzCase } from './case.ts';
+import { checkWorld } from './checks.ts';
 import { applyFault, heal } from './faults.ts';
 import { FuzzWorld } from './world.ts';
 
@@ -58,7 +59,7 @@ export function play(theCase: FuzzCase): Played {
 
 function run(world: FuzzWorld, untilUs: number): void {
   while (world.step(untilUs)) {
-    world.check();
+    checkWorld(world);
     if (world.history.step > STEP_MAX) throw new Error(`the case does not end in ${STEP_MAX} steps`);
   }
 }

@@ -116,10 +116,10 @@ export class Processes {
   /** Its copies go before it, as the contract of the backends has it. */
   exit(slot: number): void {
     if (!this.#bySlot.has(slot)) return;
-    for (const [child, { parent }] of [...this.#bySlot]) if (parent === slot) this.#exitAlone(child);
+    for (const [child, { parent }] of Array.from(this.#bySlot)) if (parent === slot) this.#exitAlone(child);
     this.#exitAlone(slot);
     // What was asked of it while its copies ended: nothing is forked any more.
-    for (const process of [...this.#bySlot.values()])
+    for (const process of Array.from(this.#bySlot.values()))
       if (process.parent === slot) this.#after(process, EXIT_US, () => this.exit(process.slot));
   }
 

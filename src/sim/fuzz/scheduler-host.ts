@@ -175,7 +175,7 @@ export class SchedulerHost {
 
   /** All come back, and say what they have. */
   #renew(epoch: number): void {
-    for (const { end, welcome } of [...this.#connections.values()])
+    for (const { end, welcome } of Array.from(this.#connections.values()))
       if (welcome.epoch < epoch) end.close(CloseReason.staleEpoch);
   }
 

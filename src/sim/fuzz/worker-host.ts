@@ -157,7 +157,7 @@ export class WorkerHost {
     if (this.agent.residentCount > 0) return this.#later(STOP_LOOK_US, () => this.#goOnceEmpty());
     this.agent.close();
     this.#port?.end.close(CloseReason.stopping);
-    for (const { end } of [...this.#gateways.values()]) end.close(CloseReason.stopping);
+    for (const { end } of Array.from(this.#gateways.values())) end.close(CloseReason.stopping);
     this.#doors.gone();
   }
 

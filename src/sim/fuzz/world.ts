@@ -32,6 +32,8 @@ export class FuzzWorld {
   readonly workers: (WorkerHost | null)[] = [];
   readonly gateways: (GatewayHost | null)[] = [];
   scheduler: SchedulerHost;
+  /** When something went wrong last. */
+  lastFaultUs = -Infinity;
   readonly #random: Random;
   readonly #schedulerRandom: Random;
   #lifeCount = 0;
@@ -77,7 +79,12 @@ export class FuzzWorld {
     const host: WorkerHost = new WorkerHost(
       { name, life: ++this.#lifeCount, spec: this.theCase.workers[at]! },
       {
-        ...{ time, net, functions, invocations, random: this.#random, shares: this.theCase.shares },
+        time,
+        net,
+        functions,
+        invocations,
+        random: this.#random,
+        shares: this.theCase.shares,
         redialUs: () => this.#redialUs(),
         gone: () => this.#stopped(at, host),
       },
@@ -126,12 +133,6 @@ export class FuzzWorld {
     this.net.crash(SCHEDULER, HEARD_US);
     this.#epoch = Math.max(1, this.scheduler.epoch + begins);
     this.scheduler = this.#openScheduler();
-  }
-
-  check(): void {
-    if (this.scheduler.isQuiet) this.scheduler.parts.check();
-    for (const gateway of this.gateways) gateway?.check();
-    for (const worker of this.workers) worker?.check();
   }
 
   /** What is not over, in words. */

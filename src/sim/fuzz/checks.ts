@@ -1,0 +1,49 @@
+/**
+ * What must hold of the cluster as a whole, beside what each machine checks of itself. Two of these hold only while nothing is on its way and nothing was lost: then
+ * what the scheduler believes is what the workers have.
+ */
+import { assert } from '../../base/assert.ts';
+import { State } from '../../gateway/cluster/machine/request-table.ts';
+import type { FuzzWorld } from './world.ts';
+
+/** What was lost with a connection or a node is found by sweeps and probes within that. */
+const FOUND_US = 10_000_000;
+
+export function checkWorld(world: FuzzWorld): void {
+  if (world.scheduler.isQuiet) {
+    world.scheduler.parts.check();
+    checkSeveral(world);
+  }
+  for (const gateway of world.gateways) gateway?.check();
+  for (const worker of world.workers) worker?.check();
+  if (isSettled(world)) checkLeases(world);
+}
+
+/** Bounded overtaking: the oldest who waits, if it wants several cores, has a worker kept for it, or there is none that could ever hold it. */
+function checkSeveral({ scheduler }: FuzzWorld): void {
+  const { shards } = scheduler.parts;
+  if (shards.length > 1) return;
+  const { queue, overtaking, workers } = shards[0]!.machine;
+  if (queue.length === 0) return;
+  const oldest = queue.oldest();
+  if (!queue.isSeveral(oldest) || overtaking.keptHome >= 0) return;
+  for (let worker = 0; worker < workers.count; worker++)
+    assert(
+      !overtaking.couldHold(workers.homeOf(worker), queue.version(oldest)),
+      `starved: request ${queue.request(oldest)} wants several cores, is the oldest, and no worker is kept for it`,
+    );
+}
+
+function isSettled({ scheduler, net, time, lastFaultUs, gateways, workers }: FuzzWorld): boolean {
+  if (!scheduler.isQuiet || net.inFlightCount > 0 || time.nowUs() < lastFaultUs + FOUND_US) return false;
+  return gateways.every((gateway) => gateway?.machine.isConnected) && workers.every((worker) => worker?.node.isJoined);
+}
+
+/** No core is lost on the way: what is leased is held at a worker, or waits at its gateway for a connection there. */
+function checkLeases({ scheduler, workers, gateways }: FuzzWorld): void {
+  // Of these one does not know how many cores they have.
+  if (gateways.some((gateway) => gateway!.machine.count(State.granted) > 0)) return;
+  const held = workers.reduce((sum, worker) => sum + worker!.agent.heldCount, 0);
+  const { leasedCount } = scheduler.parts.shards[0]!.machine;
+  assert(leasedCount === held, `the scheduler counts ${leasedCount} cores as leased, and workers hold ${held}; nothing is on its way`);
+}
