@@ -18,6 +18,7 @@ import type { Lane } from '../../engine/lane.ts';
 import type { Random } from '../../engine/random.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
 import { SHARING_OPTIONS, serversFor } from '../../servers/disciplines.ts';
+import { Instances } from '../../servers/instances.ts';
 import { JobQueues } from '../../servers/job-queues.ts';
 import type { Servers } from '../../servers/servers.ts';
 import type { World } from '../../world.ts';
@@ -53,7 +54,14 @@ class HermodPolicy implements Policy {
     this.#world = world;
     this.#random = world.random('policy');
     this.#servers = serversFor(options, world, (job, server) => this.#end(job, server));
-    this.#parts = Array.from({ length: frontCount }, (_, front) => partOf(world, front, frontCount));
+    // One for all fronts: each reads and writes of its own servers.
+    const books = world.hasColdStarts ? new Instances(world) : null;
+    this.#parts = Array.from({ length: frontCount }, (_, front) => {
+      const first = Math.ceil((front * cluster.serverCount) / frontCount);
+      const count = Math.ceil(((front + 1) * cluster.serverCount) / frontCount) - first;
+      const [coreCount, functionCount] = [cluster.coreCount, world.workload.functions.length];
+      return { first, count, placement: new Placement({ first, count, coreCount, functionCount, books }) };
+    });
     this.#balance = options['balance'] as Balance;
     this.#isLate = options['binding'] === 'late';
     this.#queues = new JobQueues(frontCount);
@@ -88,10 +96,10 @@ class HermodPolicy implements Policy {
 
   #assign(job: number, front: number): void {
     const { jobs, nowUs, costs, counters } = this.#world;
-    const functionIndex = jobs.functionOf[job]!;
+    const functionIndex = jobs.functionOf(job);
     const server = this.#choose(functionIndex, this.#parts[front]!);
     this.#parts[front]!.placement.assign(server, functionIndex);
-    jobs.leftUs[job]! += costs.endUs;
+    jobs.setLeftUs(job, jobs.leftUs(job) + costs.endUs);
     counters.messages++;
     this.#network.push(nowUs + costs.networkUs, this.#kinds.reached, job, server);
   }
@@ -99,7 +107,7 @@ class HermodPolicy implements Policy {
   /** Late binding asks only while a core is free, and then has no use for a server without one. */
   #choose(functionIndex: number, { first, count, placement }: Part): number {
     if (this.#isLate || this.#balance === 'hybrid') return placement.hybrid(functionIndex);
-    if (this.#balance === 'least-loaded') return placement.leastLoaded(functionIndex);
+    if (this.#balance === 'least-loaded') return placement.leastLoaded();
     if (this.#balance === 'locality') return first + ((Math.imul(functionIndex, SPREAD) >>> 0) % count);
     return first + this.#random.below(count);
   }
@@ -107,7 +115,7 @@ class HermodPolicy implements Policy {
   #end(job: number, server: number): void {
     const { jobs, nowUs, costs, counters } = this.#world;
     counters.messages++;
-    this.#network.push(nowUs + costs.networkUs, this.#kinds.answered, server, jobs.functionOf[job]!);
+    this.#network.push(nowUs + costs.networkUs, this.#kinds.answered, server, jobs.functionOf(job));
     this.#world.finish(job, costs.networkUs);
   }
 
@@ -118,15 +126,6 @@ class HermodPolicy implements Policy {
     placement.release(server, functionIndex);
     while (this.#queues.length(front) > 0 && placement.hasIdleCore) this.#assign(this.#queues.shift(front), front);
   }
-}
-
-function partOf(world: World, front: number, frontCount: number): Part {
-  const { serverCount, coreCount } = world.cluster;
-  const first = Math.ceil((front * serverCount) / frontCount);
-  const count = Math.ceil(((front + 1) * serverCount) / frontCount) - first;
-  const functionCount = world.workload.functions.length;
-  const placement = new Placement({ first, count, coreCount, functionCount, knowsWarm: world.hasColdStarts });
-  return { first, count, placement };
 }
 
 function frontOf(server: number, serverCount: number, frontCount: number): number {

@@ -2,10 +2,11 @@
  * What a front of Hermod knows of its servers, and the choice of one. Servers are kept in lists by how many invocations the front has there,
  * so that the fullest one that has a core left is found in as many steps as a server has cores, and the least loaded one in one.
  *
- * Which functions are warm where is known from answers that came back: an instance rests there, as far as the front knows. That a server gives one up for
- * want of memory it is not told.
+ * Which functions are warm where the front reckons from what it has sent and what came back: it knows the memory of each server, and so what a
+ * server must have given up by now. The source keeps such a record too, and does not say how it hears of what is given up.
  */
 import { assert } from '../../../base/assert.ts';
+import type { Instances } from '../../servers/instances.ts';
 
 const NONE = -1;
 
@@ -16,8 +17,8 @@ export interface PlacementSetup {
   /** Of each server. */
   readonly coreCount: number;
   readonly functionCount: number;
-  /** Whether it matters which functions are warm. */
-  readonly knowsWarm: boolean;
+  /** What rests on the servers, by the fronts' reckoning; null: it does not matter. */
+  readonly books: Instances | null;
 }
 
 export class Placement {
@@ -28,16 +29,16 @@ export class Placement {
   readonly #after: Int32Array;
   readonly #before: Int32Array;
   #leastCount = 0;
-  /** By function: how many instances rest on which server. */
-  readonly #resting: readonly Map<number, number>[];
+  /** By function: the servers where an instance of it was put to rest, and may be there still. */
+  readonly #rested: readonly Set<number>[];
 
   constructor(setup: PlacementSetup) {
-    const { count, knowsWarm, functionCount } = setup;
+    const { count, books, functionCount } = setup;
     this.#setup = setup;
     this.#counts = new Int32Array(count);
     this.#after = new Int32Array(count);
     this.#before = new Int32Array(count);
-    this.#resting = Array.from({ length: knowsWarm ? functionCount : 0 }, () => new Map());
+    this.#rested = Array.from({ length: books === null ? 0 : functionCount }, () => new Set());
     this.#heads.push(NONE);
     // So that the lowest numbers come first.
     for (let place = count - 1; place >= 0; place--) this.#link(place);
@@ -59,8 +60,9 @@ export class Placement {
     return first + place;
   }
 
-  leastLoaded(functionIndex: number): number {
-    return this.#setup.first + this.#least(functionIndex);
+  /** Warm or not. */
+  leastLoaded(): number {
+    return this.#setup.first + this.#heads[this.#leastCount]!;
   }
 
   /** An invocation was sent there. */
@@ -70,10 +72,7 @@ export class Placement {
     this.#counts[place]!++;
     this.#link(place);
     while (this.#heads[this.#leastCount] === NONE) this.#leastCount++;
-    const resting = this.#resting[functionIndex];
-    const count = resting?.get(place) ?? 0;
-    if (count > 1) resting?.set(place, count - 1);
-    else resting?.delete(place);
+    this.#setup.books?.take(server, functionIndex);
   }
 
   /** Its answer came back. */
@@ -84,8 +83,8 @@ export class Placement {
     const count = --this.#counts[place]!;
     this.#link(place);
     this.#leastCount = Math.min(this.#leastCount, count);
-    const resting = this.#resting[functionIndex];
-    resting?.set(place, (resting.get(place) ?? 0) + 1);
+    this.#setup.books?.put(server, functionIndex);
+    this.#rested[functionIndex]?.add(place);
   }
 
   #packed(functionIndex: number, coreCount: number): number {
@@ -103,13 +102,14 @@ export class Placement {
     return warm === NONE ? this.#heads[this.#leastCount]! : warm;
   }
 
-  /** The first server where the function is warm that has so many invocations. Looks at those where it is warm. */
+  /** The first server where the function is warm that has so many invocations. Looks at those where it was warm. */
   #warm(functionIndex: number, countMin: number, countMax: number): number {
-    const resting = this.#resting[functionIndex];
-    if (resting === undefined) return NONE;
-    for (const place of resting.keys()) {
-      const count = this.#counts[place]!;
-      if (count >= countMin && count <= countMax) return place;
+    const { books, first } = this.#setup;
+    if (books === null) return NONE;
+    const rested = this.#rested[functionIndex]!;
+    for (const place of rested) {
+      if (!books.isWarm(first + place, functionIndex)) rested.delete(place);
+      else if (this.#counts[place]! >= countMin && this.#counts[place]! <= countMax) return place;
     }
     return NONE;
   }
