@@ -42,7 +42,7 @@ async function run(options: TheoryOptions): Promise<void> {
   const comparison = argumentsOf(verdicts);
   if (json === true) printJson({ verdicts, argument: comparison.map(plainOf) });
   else printTables(verdicts, comparison);
-  const wrong = verdicts.filter(({ verdict }) => verdict === 'differs').length;
+  const wrong = verdicts.filter(isWrong).length;
   if (wrong > 0) throw new CliError(EXIT.functionFailed, `${wrong} of ${verdicts.length} figures differ from theory`);
 }
 
@@ -97,7 +97,7 @@ function printTables(verdicts: readonly Verdict[], comparison: readonly Argument
   const count = (verdict: Verdict['verdict']): number => verdicts.filter((each) => each.verdict === verdict).length;
   printLine(
     `\n${verdicts.length} figures: ${count('within 1 %')} within 1 %, ${count('within the interval')} within their interval, ` +
-      `${count('nothing')} where nothing waits, ${count('differs')} differ.`,
+      `${count('nothing')} where nothing waits, ${verdicts.filter(isWrong).length} differ.`,
   );
   if (comparison.length === 0) return;
   printLine(
@@ -117,8 +117,12 @@ function plainOf({ cores, load, separate, central }: Argument): Record<string, n
   };
 }
 
-function paintOf({ verdict }: Verdict): 'red' | undefined {
-  return verdict === 'differs' ? 'red' : undefined;
+function paintOf(verdict: Verdict): 'red' | undefined {
+  return isWrong(verdict) ? 'red' : undefined;
+}
+
+function isWrong({ verdict }: Verdict): boolean {
+  return verdict === 'differs' || verdict === 'did not end';
 }
 
 function figureOf(value: number, unit: Verdict['unit']): string {

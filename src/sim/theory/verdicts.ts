@@ -20,19 +20,21 @@ export interface Verdict {
   readonly halfWidth: number | null;
   /** Of what theory says; null: it says nothing, or next to it. */
   readonly difference: number | null;
-  /** `nothing`: both are 0, or next to it. */
-  readonly verdict: 'within 1 %' | 'within the interval' | 'nothing' | 'differs';
+  /** `nothing`: both are 0, or next to it. `did not end`: of what was counted some was left, and no figure says anything. */
+  readonly verdict: 'within 1 %' | 'within the interval' | 'nothing' | 'differs' | 'did not end';
   readonly jobCount: number;
 }
 
 export function verdictsOf(check: Check, results: readonly Result[]): Verdict[] {
   const jobCount = results.reduce((sum, { slowdown }) => sum + slowdown.count, 0);
+  const isWhole = results.every(({ unfinished, refused, lost }) => unfinished + refused + lost === 0);
   const nothing = check.meanMs * NOTHING_SHARE;
   return check.figures.map(({ name, unit, theory, of }) => {
     const { mean: simulated, halfWidth } = confidenceOf(results.map(of));
     const isNothing = theory < nothing && simulated < nothing;
     const difference = isNothing || theory === 0 ? null : simulated / theory - 1;
     const judged = isNothing ? 'nothing' : judge(simulated - theory, theory, halfWidth);
+    const verdict = isWhole ? judged : 'did not end';
     const { queue, policy, load } = check;
     return {
       queue,
@@ -44,7 +46,7 @@ export function verdictsOf(check: Check, results: readonly Result[]): Verdict[] 
       simulated,
       halfWidth,
       difference,
-      verdict: judged,
+      verdict,
       jobCount,
     };
   });
