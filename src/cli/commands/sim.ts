@@ -1,6 +1,7 @@
 /** `perch sim`: the cluster in virtual time. Each of its commands is a file in ../sim/. */
 import type { Command } from 'commander';
 import { register as compare } from '../sim/compare.ts';
+import { register as fuzz } from '../sim/fuzz.ts';
 import { register as policies } from '../sim/policies.ts';
 import { register as run } from '../sim/run.ts';
 import { register as sweep } from '../sim/sweep.ts';
@@ -24,4 +25,5 @@ export function register(program: Command): void {
   policies(command);
   workloads(command);
   theory(command);
+  fuzz(command);
 }

@@ -45,5 +45,8 @@ function checkLeases({ scheduler, workers, gateways }: FuzzWorld): void {
   if (gateways.some((gateway) => gateway!.machine.count(State.granted) > 0)) return;
   const held = workers.reduce((sum, worker) => sum + worker!.agent.heldCount, 0);
   const { leasedCount } = scheduler.parts.shards[0]!.machine;
-  assert(leasedCount === held, `the scheduler counts ${leasedCount} cores as leased, and workers hold ${held}; nothing is on its way`);
+  assert(
+    leasedCount === held,
+    `the scheduler counts ${leasedCount} cores as leased, and workers hold ${held}; nothing is on its way`,
+  );
 }

@@ -134,6 +134,7 @@ export function plant({ name, file, from, to }: Plant): Planted | string {
   const url = new URL(file, SOURCE);
   if (!existsSync(url)) return `'${name}' can be planted in a checkout only: there is no ${file} here.`;
   const source = readFileSync(url, 'utf8');
-  if (source.split(from).length !== 2) return `'${name}' cannot be planted: its text is not in ${file}, or more than once.`;
+  if (source.split(from).length !== 2)
+    return `'${name}' cannot be planted: its text is not in ${file}, or more than once.`;
   return { url: url.href, source: source.replace(from, () => to) };
 }
