@@ -102,13 +102,13 @@ export class World {
 
   /** It has a core for the first time, or again after it was lost. */
   started(job: number): void {
-    if (this.jobs.startedUs[job]! < 0) this.jobs.startedUs[job] = this.nowUs;
+    if (this.jobs.startedUs(job) < 0) this.jobs.setStartedUs(job, this.nowUs);
   }
 
   /** Its answer leaves the worker now, and reaches the gateway after the delay. The next step of its chain, if there is one, arrives then. */
   finish(job: number, delayUs = 0): void {
     const endUs = this.nowUs + delayUs;
-    const next = this.workload.functions[this.jobs.functionOf[job]!]!.next;
+    const next = this.workload.functions[this.jobs.functionOf(job)]!.next;
     this.recorder.finished(this.jobs, job, endUs, next < 0);
     if (next >= 0) this.#goOn(job, next, endUs);
     this.jobs.remove(job);
@@ -142,7 +142,7 @@ export class World {
     const step = this.#step;
     this.#arrivals.step(functionIndex, step);
     const job = this.jobs.add(functionIndex, atUs, step.phasesUs, step.phaseCount);
-    this.jobs.chainUs[job] = this.jobs.chainUs[after]!;
+    this.jobs.setChainUs(job, this.jobs.chainUs(after));
     this.recorder.arrived(this.jobs, job);
     if (this.#policy?.handsOver === true) this.#deliver(job, after);
     else this.engine.at(atUs, this.#followed, job);

@@ -84,6 +84,15 @@ test('cluster, in small: overload', { skip: NO_HOSTS || missing('bwrap', 'taskse
   );
 });
 
+test('sim, in small', async () => {
+  const report = await smoke('sim');
+  assert.deepEqual(
+    report.figures.filter(({ unit }) => unit === 'M/s' || unit === 's/s').map(({ value }) => value > 0),
+    [true, true, true],
+  );
+  assert.ok(report.figures.some(({ bar, ratio }) => bar !== undefined && ratio! > 0));
+});
+
 test('schedule, in small', async () => {
   const report = await smoke('schedule');
   const rates = report.figures.filter(({ unit }) => unit === 'M/s');

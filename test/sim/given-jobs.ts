@@ -63,9 +63,9 @@ class Watch extends Recorder {
   }
 
   /** Where those that are under way are: servers forget them at their end. */
-  look({ server }: Jobs): void {
+  look(jobs: Jobs): void {
     for (const [job, index] of this.#indices) {
-      if (server[job]! >= 0) this.serversOf[index] = server[job]!;
+      if (jobs.server(job) >= 0) this.serversOf[index] = jobs.server(job);
     }
   }
 }

@@ -147,10 +147,10 @@ function carryOut(each: Step, { world, servers, add }: Bench, reference: Referen
       const here = liveJobs(world);
       if (here.length === 0) return;
       const job = here[each.which % here.length]!;
-      const from = world.jobs.server[job]!;
+      const from = world.jobs.server(job);
       servers.take(from, job);
       const task: Task = reference.take(job);
-      assertClose(world.jobs.leftUs[job]!, task.phasesUs[0]!, `what is left of ${job}`);
+      assertClose(world.jobs.leftUs(job), task.phasesUs[0]!, `what is left of ${job}`);
       if (each.kind === 'take') world.jobs.remove(job);
       else {
         servers.resume(1 - from, job);
@@ -310,7 +310,7 @@ function carryOutAlone(each: Step, { world, servers, add }: Bench): number {
     const here = liveJobs(world);
     if (here.length === 0) return 0;
     const job = here[each.which % here.length]!;
-    const from = world.jobs.server[job]!;
+    const from = world.jobs.server(job);
     servers.take(from, job);
     if (each.kind === 'move') servers.resume(1 - from, job);
     else world.jobs.remove(job);

@@ -38,7 +38,7 @@ class Failing {
   waitingCount = 0;
   constructor(world, options) { this.world = world; this.options = options; }
   arrive(job) {
-    if (this.world.jobs.arrivalUs[job] > this.options.after * 1000) throw new RangeError('no more than that');
+    if (this.world.jobs.arrivalUs(job) > this.options.after * 1000) throw new RangeError('no more than that');
     this.world.finish(job);
   }
 }

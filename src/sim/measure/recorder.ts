@@ -72,11 +72,11 @@ export class Recorder {
   finished(jobs: Jobs, job: number, endUs: number, isLast: boolean): void {
     if (!this.#isCounted(jobs, job)) return;
     this.openCount--;
-    const latencyUs = endUs - jobs.arrivalUs[job]!;
+    const latencyUs = endUs - jobs.arrivalUs(job);
     this.#add(jobs, job, latencyUs);
-    const isStep = jobs.chainUs[job] !== jobs.arrivalUs[job];
-    if (isStep) this.betweenUs.add(Math.max(0, jobs.startedUs[job]! - jobs.arrivalUs[job]!));
-    if (isStep && isLast) this.chainUs.add(endUs - jobs.chainUs[job]!);
+    const isStep = jobs.chainUs(job) !== jobs.arrivalUs(job);
+    if (isStep) this.betweenUs.add(Math.max(0, jobs.startedUs(job) - jobs.arrivalUs(job)));
+    if (isStep && isLast) this.chainUs.add(endUs - jobs.chainUs(job));
   }
 
   refused(jobs: Jobs, job: number): void {
@@ -121,21 +121,21 @@ export class Recorder {
   }
 
   #add(jobs: Jobs, job: number, latencyUs: number): void {
-    const demandUs = jobs.demandUs[job]!;
-    const aloneUs = demandUs + jobs.sleepUs[job]!;
+    const demandUs = jobs.demandUs(job);
+    const aloneUs = demandUs + jobs.sleepUs(job);
     const slowdown = aloneUs > 0 ? latencyUs / aloneUs : 1;
     this.latencyUs.add(latencyUs);
     this.slowdown.add(slowdown);
     // Sums of floats may come out below what they stand for.
     this.waitUs.add(Math.max(0, latencyUs - aloneUs));
-    this.startUs.add(Math.max(0, jobs.startedUs[job]! - jobs.arrivalUs[job]!));
+    this.startUs.add(Math.max(0, jobs.startedUs(job) - jobs.arrivalUs(job)));
     let at = 0;
     while (demandUs >= DEMAND_CLASSES[at]!.belowUs) at++;
     this.byDemand[at]!.add(slowdown);
   }
 
   #isCounted(jobs: Jobs, job: number): boolean {
-    const arrivalUs = jobs.arrivalUs[job]!;
+    const arrivalUs = jobs.arrivalUs(job);
     return arrivalUs >= this.setup.warmUpUs && arrivalUs < this.setup.endUs;
   }
 

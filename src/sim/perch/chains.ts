@@ -57,7 +57,7 @@ export class Chains {
 
   #shapeOf(job: number): World['workload']['functions'][number] {
     const { workload, jobs } = this.#world;
-    return workload.functions[jobs.functionOf[job]!]!;
+    return workload.functions[jobs.functionOf(job)]!;
   }
 
   #fit(): void {

@@ -174,7 +174,7 @@ export class PerchPlatform implements Policy {
     this.#coming[seat] = job;
     this.#sequence[seat] = sequence;
     this.#mask[seat] = mask;
-    this.#leased[seat] = jobs.functionOf[job]!;
+    this.#leased[seat] = jobs.functionOf(job);
     // The grant, to the gateway; the payload, from there.
     counters.messages += 2;
     const atGatewayUs = nowUs + this.#scheduler.grantDelayUs + costs.networkUs;

@@ -55,7 +55,7 @@ export class CentralScheduler implements SchedulerSide {
   request(job: number, waitedUs: number): void {
     const { machine } = this;
     if (job >= machine.limits.requestCountMax) return this.#events.refused(job);
-    const version = this.#world.jobs.functionOf[job]!;
+    const version = this.#world.jobs.functionOf(job);
     machine.tellTime(this.#world.nowUs / US_PER_TICK);
     const answer =
       waitedUs < 0

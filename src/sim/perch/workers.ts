@@ -173,7 +173,7 @@ export class Workers {
     assert(this.#job[seat] === NONE && !this.#kernel.isHere(seat), 'a seat was granted while it was busy');
     const { nowUs, jobs } = this.#world;
     const server = this.#seats.serverOf[seat]!;
-    const isTaken = this.#fleet.assign(seat, sequence, mask, jobs.functionOf[job]!);
+    const isTaken = this.#fleet.assign(seat, sequence, mask, jobs.functionOf(job));
     if (isTaken) {
       const local = this.#seats.localOf(seat);
       const sharing = this.#sharings[server]!;
@@ -266,7 +266,7 @@ export class Workers {
     this.#runsSinceUs[seat] = nowUs;
     if (this.#setup.wantsUsage) this.#beforeUs[seat]! -= this.#kernel.usedUs(seat);
     const endUs = jobs.phaseMax === 1 ? costs.endUs : 0;
-    this.#kernel.work(seat, costs.startUs + jobs.leftUs[this.#job[seat]!]! + endUs);
+    this.#kernel.work(seat, costs.startUs + jobs.leftUs(this.#job[seat]!) + endUs);
   }
 
   /** What the seat's resident had to do is done. */
@@ -294,7 +294,7 @@ export class Workers {
     const { engine, jobs, costs } = this.#world;
     const phase = ++this.#phase[seat]!;
     this.#kernel.sleep(seat);
-    engine.after(jobs.leftUs[job]!, this.#wakes, seat, phase);
+    engine.after(jobs.leftUs(job), this.#wakes, seat, phase);
     if (costs.sleepSeenUs === 0) this.#seeSleep(seat, phase);
     else this.#sleptLane.push(engine.nowUs + costs.sleepSeenUs, this.#sleepSeen, seat, phase);
   }
@@ -306,7 +306,7 @@ export class Workers {
     const phase = ++this.#phase[seat]!;
     const isNext = jobs.advance(job);
     assert(isNext, 'a job ends asleep');
-    this.#kernel.work(seat, jobs.leftUs[job]!);
+    this.#kernel.work(seat, jobs.leftUs(job));
     if (costs.wakeSeenUs === 0) this.#seeWake(seat, phase);
     else this.#wokeLane.push(engine.nowUs + costs.wakeSeenUs, this.#wakeSeen, seat, phase);
     this.#kernel.flush();

@@ -66,7 +66,7 @@ export class FirstCome implements Servers {
     }
     const { jobs, nowUs } = this.#setup.world;
     if (!this.#residents.isAsleep(job)) {
-      jobs.leftUs[job] = (this.#endsUs[job]! - nowUs) * this.#residents.speeds[server]!;
+      jobs.setLeftUs(job, (this.#endsUs[job]! - nowUs) * this.#residents.speeds[server]!);
       this.#endsUs[job] = 0;
     }
     this.#residents.leave(server, job);
@@ -79,8 +79,8 @@ export class FirstCome implements Servers {
     const before = this.#residents.speeds[server]!;
     this.#residents.speeds[server] = 1 / factor;
     for (let job = 0; job < this.#endsUs.length; job++) {
-      if (world.jobs.server[job] !== server || this.#endsUs[job] === 0) continue;
-      world.jobs.leftUs[job] = (this.#endsUs[job]! - world.nowUs) * before;
+      if (world.jobs.server(job) !== server || this.#endsUs[job] === 0) continue;
+      world.jobs.setLeftUs(job, (this.#endsUs[job]! - world.nowUs) * before);
       this.#run(server, job);
     }
   }
@@ -89,7 +89,7 @@ export class FirstCome implements Servers {
     const { world } = this.#setup;
     while (this.#queues.length(server) > 0) this.#queues.shift(server);
     for (let job = 0; job < this.#endsUs.length; job++) {
-      if (world.jobs.server[job] === server) this.#endsUs[job] = 0;
+      if (world.jobs.server(job) === server) this.#endsUs[job] = 0;
     }
     world.recorder.coresBusy(-this.#running[server]!, world.nowUs);
     this.#running[server] = 0;
@@ -115,7 +115,7 @@ export class FirstCome implements Servers {
 
   #run(server: number, job: number): void {
     const { world } = this.#setup;
-    this.#endsUs[job] = world.nowUs + world.jobs.leftUs[job]! / this.#residents.speeds[server]!;
+    this.#endsUs[job] = world.nowUs + world.jobs.leftUs(job) / this.#residents.speeds[server]!;
     world.engine.at(this.#endsUs[job]!, this.#ends, job);
   }
 
@@ -123,7 +123,7 @@ export class FirstCome implements Servers {
     const { jobs, nowUs } = this.#setup.world;
     if (this.#endsUs[job] !== nowUs) return;
     this.#endsUs[job] = 0;
-    const server = jobs.server[job]!;
+    const server = jobs.server(job);
     if (jobs.advance(job)) {
       this.#residents.sleep(job);
       return;

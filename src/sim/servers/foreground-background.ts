@@ -70,7 +70,7 @@ export class ForegroundBackground implements Servers {
     if (!this.#residents.isAsleep(job)) {
       const levels = this.#levels[server]!;
       levels.take(job);
-      this.#setup.world.jobs.leftUs[job] = levels.lastLeftUs;
+      this.#setup.world.jobs.setLeftUs(job, levels.lastLeftUs);
       this.#attainedUs[job] = levels.lastAttainedUs;
       this.#recount(server, levels.size + 1);
     }
@@ -104,7 +104,7 @@ export class ForegroundBackground implements Servers {
   #run(server: number, job: number): void {
     this.#settle(server);
     const levels = this.#levels[server]!;
-    levels.add(job, this.#attainedUs[job]!, this.#setup.world.jobs.leftUs[job]!);
+    levels.add(job, this.#attainedUs[job]!, this.#setup.world.jobs.leftUs(job));
     this.#recount(server, levels.size - 1);
     this.#await(server);
   }

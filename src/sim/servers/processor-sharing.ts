@@ -86,7 +86,7 @@ export class ProcessorSharing implements Servers {
     if (!this.#residents.isAsleep(job)) {
       const endUs = this.#awake[server]!.remove(job);
       assert(endUs !== null, 'a job is taken from a server where it is not');
-      this.#setup.world.jobs.leftUs[job] = Math.max(0, endUs - this.#virtualUs[server]!);
+      this.#setup.world.jobs.setLeftUs(job, Math.max(0, endUs - this.#virtualUs[server]!));
       this.#leave(server);
     }
     this.#residents.leave(server, job);
@@ -121,7 +121,7 @@ export class ProcessorSharing implements Servers {
     const { world } = this.#setup;
     this.#settle(server);
     const awake = this.#awake[server]!;
-    awake.push(this.#virtualUs[server]! + world.jobs.leftUs[job]!, job);
+    awake.push(this.#virtualUs[server]! + world.jobs.leftUs(job), job);
     if (awake.size <= this.#coreCount) world.recorder.coresBusy(1, world.nowUs);
     else this.#waitingCount++;
     this.#await(server);

@@ -66,10 +66,10 @@ export class Residents {
     const { world, instances } = this.setup;
     const { jobs, costs } = world;
     if (this.#states[job] === state.moved) {
-      jobs.leftUs[job]! += costs.migrateUs;
-      instances?.bring(server, jobs.functionOf[job]!);
+      jobs.setLeftUs(job, jobs.leftUs(job) + costs.migrateUs);
+      instances?.bring(server, jobs.functionOf(job));
     } else {
-      jobs.leftUs[job]! += this.#startUs(server, job);
+      jobs.setLeftUs(job, jobs.leftUs(job) + this.#startUs(server, job));
     }
     this.#states[job] = state.begun;
   }
@@ -77,14 +77,14 @@ export class Residents {
   /** It leaves before its end. If it sleeps, `leftUs` is what is left of its sleep. */
   leave(server: number, job: number): void {
     const { world, instances } = this.setup;
-    assert(world.jobs.server[job] === server, 'a job is taken from a server where it is not');
+    assert(world.jobs.server(job) === server, 'a job is taken from a server where it is not');
     if (this.isAsleep(job)) {
-      world.jobs.leftUs[job] = this.#wakesUs[job]! - world.nowUs;
+      world.jobs.setLeftUs(job, this.#wakesUs[job]! - world.nowUs);
       this.#wakesUs[job] = 0;
     }
-    if (this.#states[job] === state.begun) instances?.drop(server, world.jobs.functionOf[job]!);
+    if (this.#states[job] === state.begun) instances?.drop(server, world.jobs.functionOf(job));
     this.#counts[server]!--;
-    world.jobs.server[job] = NONE;
+    world.jobs.setServer(job, NONE);
   }
 
   /** Its phase is over, and its core is free; the job is asleep or gone afterwards. Whoever needs the core should have it before. */
@@ -96,15 +96,15 @@ export class Residents {
 
   sleep(job: number): void {
     const { world } = this.setup;
-    this.#wakesUs[job] = world.nowUs + world.jobs.leftUs[job]!;
+    this.#wakesUs[job] = world.nowUs + world.jobs.leftUs(job);
     world.engine.at(this.#wakesUs[job]!, this.#wakes, job);
   }
 
   end(server: number, job: number): void {
     const { world, instances, ended } = this.setup;
     this.#counts[server]!--;
-    world.jobs.server[job] = NONE;
-    instances?.put(server, world.jobs.functionOf[job]!);
+    world.jobs.setServer(job, NONE);
+    instances?.put(server, world.jobs.functionOf(job));
     ended(job, server);
   }
 
@@ -114,14 +114,14 @@ export class Residents {
     const { jobs } = world;
     const gone: number[] = [];
     for (let job = 0; job < jobs.capacity; job++) {
-      if (jobs.isLive(job) && jobs.server[job] === server) gone.push(job);
+      if (jobs.isLive(job) && jobs.server(job) === server) gone.push(job);
     }
-    gone.sort((a, b) => jobs.arrivalUs[a]! - jobs.arrivalUs[b]! || a - b);
+    gone.sort((a, b) => jobs.arrivalUs(a) - jobs.arrivalUs(b) || a - b);
     this.#counts[server] = 0;
     instances?.clear(server);
     for (const job of gone) {
       this.#wakesUs[job] = 0;
-      jobs.server[job] = NONE;
+      jobs.setServer(job, NONE);
       jobs.restart(job);
     }
     for (const job of gone) lost(job);
@@ -130,7 +130,7 @@ export class Residents {
   #place(server: number, job: number): void {
     this.#wakesUs[job] = 0;
     this.#counts[server]!++;
-    this.setup.world.jobs.server[job] = server;
+    this.setup.world.jobs.setServer(job, server);
   }
 
   #wake(job: number): void {
@@ -140,13 +140,13 @@ export class Residents {
     this.#wakesUs[job] = 0;
     const hasMore = world.jobs.advance(job);
     assert(hasMore, 'a job ends asleep');
-    this.#woke(world.jobs.server[job]!, job);
+    this.#woke(world.jobs.server(job), job);
   }
 
   #startUs(server: number, job: number): number {
     const { world, instances } = this.setup;
     const { costs, counters, workload } = world;
-    const functionIndex = world.jobs.functionOf[job]!;
+    const functionIndex = world.jobs.functionOf(job);
     if (instances === null || instances.take(server, functionIndex)) return costs.startUs;
     counters.coldStarts++;
     const { initUs } = workload.functions[functionIndex]!;

@@ -71,14 +71,14 @@ export class RunningCores {
     const job = this.#jobs[core]!;
     const hadUs = this.#hadUs(core);
     this.#attainedUs[job]! += hadUs;
-    jobs.leftUs[job] = Math.max(0, jobs.leftUs[job]! - hadUs);
+    jobs.setLeftUs(job, Math.max(0, jobs.leftUs(job) - hadUs));
     this.#fromUs[core] = Math.max(this.#fromUs[core]!, nowUs);
   }
 
   /** When the phase of its job ends if nothing comes between; Infinity: it has none. */
   endUs(core: number): number {
     const job = this.#jobs[core]!;
-    return job === NONE ? Infinity : this.#fromUs[core]! + this.#setup.world.jobs.leftUs[job]! / this.#speed(core);
+    return job === NONE ? Infinity : this.#fromUs[core]! + this.#setup.world.jobs.leftUs(job) / this.#speed(core);
   }
 
   /** When its job will have attained so much. */

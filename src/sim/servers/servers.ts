@@ -44,5 +44,5 @@ export interface ServersSetup {
 
 /** When it arrives: its core is held until its end is done too, so that is a part of its work. */
 export function chargeEnd({ jobs, costs }: World, job: number): void {
-  jobs.leftUs[job]! += costs.endUs;
+  jobs.setLeftUs(job, jobs.leftUs(job) + costs.endUs);
 }

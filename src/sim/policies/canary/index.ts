@@ -93,7 +93,7 @@ class CanaryPolicy implements Policy {
 
   arrive(job: number): void {
     const { nowUs, costs, jobs } = this.#world;
-    const front = this.#isByFunction ? jobs.functionOf[job]! % this.#frontCount : this.#random.below(this.#frontCount);
+    const front = this.#isByFunction ? jobs.functionOf(job) % this.#frontCount : this.#random.below(this.#frontCount);
     this.#gateway.push(nowUs + costs.gatewayUs, this.#kinds.taken, job, front);
   }
 
@@ -134,8 +134,8 @@ class CanaryPolicy implements Policy {
       const server = this.#idle.first(front);
       if (--this.#freeCounts[server]! === 0) this.#idle.remove(front, server);
       this.#runningCounts[front]!++;
-      jobs.mark[job] = front;
-      jobs.leftUs[job]! += costs.endUs;
+      jobs.setMark(job, front);
+      jobs.setLeftUs(job, jobs.leftUs(job) + costs.endUs);
       counters.messages++;
       this.#network.push(nowUs + costs.networkUs, this.#kinds.reached, job, server);
     }
@@ -144,7 +144,7 @@ class CanaryPolicy implements Policy {
   /** At the worker. Its answer goes to the front that sent it. */
   #end(job: number, server: number): void {
     const { jobs, costs, nowUs, counters } = this.#world;
-    const front = jobs.mark[job]!;
+    const front = jobs.mark(job);
     counters.messages++;
     this.#network.push(nowUs + costs.networkUs, this.#kinds.answered, server, front);
     this.#world.finish(job, costs.networkUs);

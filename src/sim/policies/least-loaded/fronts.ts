@@ -66,7 +66,7 @@ export class FrontsPolicy implements Policy {
     const view = this.#views[front]!;
     const server = view.draw(this.#random);
     view.up(server);
-    jobs.mark[job] = front;
+    jobs.setMark(job, front);
     counters.messages += 2;
     const sentUs = nowUs + costs.gatewayUs;
     this.#toWorker.push(sentUs + costs.networkUs, this.#reached, job, server);
@@ -83,7 +83,7 @@ export class FrontsPolicy implements Policy {
   #end(job: number, server: number): void {
     const { costs, jobs, nowUs } = this.#world;
     if (this.#reportUs === Infinity) {
-      this.#fromWorker.push(nowUs + costs.networkUs, this.#answered, jobs.mark[job]!, server);
+      this.#fromWorker.push(nowUs + costs.networkUs, this.#answered, jobs.mark(job), server);
     }
     this.#world.finish(job, costs.networkUs);
   }

@@ -87,10 +87,10 @@ class OpenWhiskPolicy implements Policy {
 
   #assign(job: number, controller: number): void {
     const { jobs, nowUs, counters, cluster } = this.#world;
-    const functionIndex = jobs.functionOf[job]!;
+    const functionIndex = jobs.functionOf(job);
     const draw = (): number => this.#random.below(cluster.serverCount);
     const server = this.#balancers[controller]!.take(this.#hashes[functionIndex]!, this.#memoryOf(functionIndex), draw);
-    jobs.mark[job] = controller;
+    jobs.setMark(job, controller);
     counters.messages += this.#hops;
     this.#bus.push(nowUs + this.#hopsUs, this.#kinds.reached, job, server);
   }
@@ -103,15 +103,15 @@ class OpenWhiskPolicy implements Policy {
 
   #begin(server: number, job: number): void {
     const { jobs, costs } = this.#world;
-    this.#usedMb[server]! += this.#memoryOf(jobs.functionOf[job]!);
-    jobs.leftUs[job]! += costs.endUs;
+    this.#usedMb[server]! += this.#memoryOf(jobs.functionOf(job));
+    jobs.setLeftUs(job, jobs.leftUs(job) + costs.endUs);
     this.#servers.begin(server, job);
   }
 
   #end(job: number, server: number): void {
     const { jobs, nowUs, counters } = this.#world;
-    const functionIndex = jobs.functionOf[job]!;
-    const place = server * this.#balancers.length + jobs.mark[job]!;
+    const functionIndex = jobs.functionOf(job);
+    const place = server * this.#balancers.length + jobs.mark(job);
     counters.messages += this.#hops;
     this.#bus.push(nowUs + this.#hopsUs, this.#kinds.acked, place, functionIndex);
     this.#world.finish(job, this.#hopsUs);
@@ -132,7 +132,7 @@ class OpenWhiskPolicy implements Policy {
   /** What is larger than a server's memory runs there alone. */
   #hasRoom(server: number, job: number): boolean {
     const usedMb = this.#usedMb[server]!;
-    return usedMb === 0 || usedMb + this.#memoryOf(this.#world.jobs.functionOf[job]!) <= this.#memoryMb;
+    return usedMb === 0 || usedMb + this.#memoryOf(this.#world.jobs.functionOf(job)) <= this.#memoryMb;
   }
 
   #memoryOf(functionIndex: number): number {

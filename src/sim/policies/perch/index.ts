@@ -61,7 +61,7 @@ class PerchPolicy implements Policy {
 
   #request(job: number): void {
     if (job >= this.#scheduler.limits.requestCountMax) return this.#world.refuse(job);
-    const answer = this.#scheduler.request(job, this.#world.jobs.functionOf[job]!);
+    const answer = this.#scheduler.request(job, this.#world.jobs.functionOf(job));
     if (answer > outcome.queued) this.#world.refuse(job);
     else this.#carryOut();
   }
@@ -82,7 +82,7 @@ class PerchPolicy implements Policy {
     const { jobs, engine, costs, recorder } = this.#world;
     this.#world.started(job);
     recorder.coresBusy(1, engine.nowUs);
-    engine.after(costs.startUs + jobs.demandUs[job]! + jobs.sleepUs[job]! + costs.endUs, this.#ended, job, core);
+    engine.after(costs.startUs + jobs.demandUs(job) + jobs.sleepUs(job) + costs.endUs, this.#ended, job, core);
   }
 
   #end(job: number, core: number): void {

@@ -57,7 +57,7 @@ class PowerOfTwoPolicy implements Policy {
     const last = (job + 1) * this.#choiceCount - 1;
     this.#asked = intColumn(this.#asked, last);
     this.#counts = intColumn(this.#counts, last);
-    jobs.mark[job] = this.#random.below(this.#frontCount);
+    jobs.setMark(job, this.#random.below(this.#frontCount));
     this.#draw(job * this.#choiceCount);
     // Probes, their answers, the invocation, its answer.
     counters.messages += 2 * this.#choiceCount + 2;
@@ -95,7 +95,7 @@ class PowerOfTwoPolicy implements Policy {
 
   #choose(job: number): void {
     const { costs, cluster, jobs, nowUs } = this.#world;
-    const places = jobs.mark[job]! * cluster.serverCount;
+    const places = jobs.mark(job) * cluster.serverCount;
     const first = job * this.#choiceCount;
     let least = Infinity;
     let server = 0;

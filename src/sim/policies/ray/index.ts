@@ -116,7 +116,7 @@ class RayPolicy implements Policy {
   #schedule(job: number, front: number): void {
     const { jobs } = this.#world;
     const host = this.#hostOf(front);
-    jobs.mark[job] = front;
+    jobs.setMark(job, front);
     const server = this.#views.choose(front, host, this.#freeCounts[host]!);
     if (server === host) this.#runHere(job, host);
     else if (server === NONE) this.#wait(job, front);
@@ -147,7 +147,7 @@ class RayPolicy implements Policy {
   }
 
   #retry(job: number, server: number): void {
-    const front = this.#world.jobs.mark[job]!;
+    const front = this.#world.jobs.mark(job);
     this.#counts.rejected++;
     this.#views.rejected(front, server);
     this.#schedule(job, front);
@@ -157,13 +157,13 @@ class RayPolicy implements Policy {
   #begin(job: number, server: number): void {
     const { jobs, costs } = this.#world;
     this.#leasedCounts[server]!--;
-    jobs.leftUs[job]! += costs.endUs;
+    jobs.setLeftUs(job, jobs.leftUs(job) + costs.endUs);
     this.#servers.begin(server, job);
   }
 
   #end(job: number, server: number): void {
     const { jobs, costs, counters } = this.#world;
-    const isHere = this.#hostOf(jobs.mark[job]!) === server;
+    const isHere = this.#hostOf(jobs.mark(job)) === server;
     if (!isHere) counters.messages++;
     this.#world.finish(job, isHere ? 0 : costs.networkUs);
     this.#freeCounts[server]!++;

@@ -175,7 +175,7 @@ class SparrowPolicy implements Policy {
       return;
     }
     this.#counts.waiting--;
-    jobs.leftUs[job]! += costs.endUs;
+    jobs.setLeftUs(job, jobs.leftUs(job) + costs.endUs);
     this.#servers.begin(server, job);
   }
 
