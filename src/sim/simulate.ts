@@ -26,7 +26,8 @@ export interface Setup {
 
 const SAMPLE_COUNT = 400;
 
-export function simulate(setup: Setup): Result {
+/** `sampled`: hears now and then how much of the virtual time is over; 1 and more: it waits for those that were counted. */
+export function simulate(setup: Setup, sampled: (share: number) => void = () => undefined): Result {
   const { world, policy } = openWorld(setup);
   const { engine, recorder } = world;
   const sampleUs = recorder.setup.sampleUs;
@@ -37,6 +38,7 @@ export function simulate(setup: Setup): Result {
     nextUs += sampleUs;
     engine.run(nextUs);
     recorder.sample(nextUs, policy.waitingCount);
+    sampled(nextUs / setup.endUs);
   }
   return resultOf(setup, world, policy);
 }

@@ -103,6 +103,21 @@ test('unfinished invocations: more than the cluster bears, or only long ones', (
   assert.match(warningWith(1), /^NOT ALL ENDED: 7 of/);
 });
 
+test('a load that was not reached while invocations were counted', () => {
+  const spec = {
+    ...SPEC,
+    workload: 'bimodal:short=1,long=10000,share=0.01',
+    seconds: 2,
+    warmUpSeconds: 0.2,
+    servers: 50,
+  };
+  const [summary] = summariesOf([runOf(spec)]);
+  assert.match(
+    summary!.warning!,
+    /^NOT AT THIS LOAD YET: \d+\.\d % of the cores were at work where the load asks for 80\.0 %/,
+  );
+});
+
 test('the page is well-formed, needs nothing beside it, and has every set-up and trace in it', () => {
   const cases = [
     COMPARED,

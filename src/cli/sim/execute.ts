@@ -1,14 +1,16 @@
 /** Carries a plan out: on all cores, with a bar on the terminal; ^C ends it, and what had ended until then is reported. */
+import { realClock } from '../../base/clock.ts';
 import { parsePolicy } from '../../sim/spec.ts';
-import { runBatch, type Run } from '../../sim/batch/batch.ts';
+import { type Run, runBatch, sharesFor } from '../../sim/batch/batch.ts';
 import type { Report } from '../../sim/report/report.ts';
 import { summariesOf } from '../../sim/report/summary.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
-import { Progress, printNote } from '../terminal.ts';
+import { formatUs, printNote, Progress } from '../terminal.ts';
 import { checkOutputs, type OutputOptions, writeOutputs } from './outputs.ts';
 import { type Plan, planOf, type SetupOptions } from './setup-options.ts';
 
 const BAR_WIDTH = 30;
+const BAR_MS = 250;
 
 export async function execute(policies: readonly string[], options: SetupOptions & OutputOptions): Promise<void> {
   checkOutputs(options, isPolicy);
@@ -47,18 +49,32 @@ function isPolicy(text: string): boolean {
 async function runWithBar(plan: Plan, threadCount: number, signal: AbortSignal): Promise<readonly Run[]> {
   const { specs, policyFiles } = plan;
   const progress = new Progress();
-  const progressed = (endedCount: number): void => progress.say(barOf(endedCount, specs.length));
-  progressed(0);
+  const shares = sharesFor(threadCount);
+  const beginUs = realClock.nowUs();
+  let endedCount = 0;
+  const show = (): void => {
+    const done = shares.reduce((sum, share) => sum + share, endedCount);
+    progress.say(
+      barOf(done / specs.length, `${endedCount} of ${specs.length} simulations`, realClock.nowUs() - beginUs),
+    );
+  };
+  const progressed = (count: number): void => {
+    endedCount = count;
+    show();
+  };
+  const stop = realClock.every(BAR_MS, show);
+  show();
   try {
-    return await runBatch(specs, { threadCount, policyFiles, progressed, signal });
+    return await runBatch(specs, { threadCount, policyFiles, progressed, shares, signal });
   } finally {
+    stop();
     progress.clear();
   }
 }
 
-function barOf(endedCount: number, count: number): string {
-  const filled = Math.round((endedCount / count) * BAR_WIDTH);
-  return `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)} ${endedCount} of ${count} simulations`;
+function barOf(share: number, said: string, tookUs: number): string {
+  const filled = Math.min(BAR_WIDTH, Math.round(share * BAR_WIDTH));
+  return `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)} ${said}, ${formatUs(tookUs)}`;
 }
 
 function reportOf({ specs, costsName, command }: Plan, runs: readonly Run[]): Report {

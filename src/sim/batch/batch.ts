@@ -24,26 +24,36 @@ export interface BatchOptions {
   readonly policyFiles?: readonly string[];
   /** Called after each run that has ended. */
   readonly progressed?: (endedCount: number) => void;
+  /** Of each thread: how much of its run is over, from 0 to 1. Shared memory, to be read at any time; `sharesFor` makes it. */
+  readonly shares?: Float64Array;
   /** Runs that have not ended by then are left out. */
   readonly signal?: AbortSignal;
 }
 
 export interface ThreadData {
   readonly policyFiles: readonly string[];
+  readonly shares: Float64Array;
+  /** Of the thread, in the shares. */
+  readonly index: number;
 }
 
 export type Answer = { readonly kind: 'result'; readonly result: Result } | ({ readonly kind: 'error' } & RunError);
 
+export function sharesFor(threadCount: number): Float64Array {
+  return new Float64Array(new SharedArrayBuffer(threadCount * Float64Array.BYTES_PER_ELEMENT));
+}
+
 export async function runBatch(specs: readonly SimulationSpec[], options: BatchOptions): Promise<readonly Run[]> {
-  const batch = new Batch(specs, options);
   const threadCount = Math.max(1, Math.min(options.threadCount, specs.length));
-  await Promise.all(Array.from({ length: threadCount }, () => batch.work()));
+  const batch = new Batch(specs, options);
+  await Promise.all(Array.from({ length: threadCount }, (_, index) => batch.work(index)));
   return batch.runs;
 }
 
 class Batch {
   readonly runs: Run[];
   readonly #options: BatchOptions;
+  readonly #shares: Float64Array;
   /** Indices of runs that have not begun, the next one last. */
   readonly #waiting: number[];
   #endedCount = 0;
@@ -51,17 +61,19 @@ class Batch {
   constructor(specs: readonly SimulationSpec[], options: BatchOptions) {
     this.runs = specs.map((spec) => ({ spec, result: null, error: null }));
     this.#options = options;
+    this.#shares = options.shares ?? sharesFor(options.threadCount);
     // The longest first, so that no core has nothing to do while the last of them goes on.
     this.#waiting = specs.map((_, index) => index).sort((a, b) => sizeOf(specs[a]!) - sizeOf(specs[b]!) || b - a);
   }
 
   /** One thread's worth of work: until nothing waits. */
-  async work(): Promise<void> {
+  async work(threadIndex: number): Promise<void> {
+    const { policyFiles = [] } = this.#options;
     let thread: RunThread | null = null;
     for (;;) {
       const index = this.#options.signal?.aborted === true ? undefined : this.#waiting.pop();
       if (index === undefined) break;
-      thread ??= new RunThread(this.#options);
+      thread ??= new RunThread(this.#options, { policyFiles, shares: this.#shares, index: threadIndex });
       const answer = await thread.run(this.runs[index]!.spec);
       if (answer === null) break;
       if (thread.isGone) thread = null;
@@ -92,8 +104,7 @@ class RunThread {
   #answer: (answer: Answer | null) => void = () => undefined;
   readonly #stop = (): void => void this.#worker.terminate();
 
-  constructor({ policyFiles = [], signal }: BatchOptions) {
-    const data: ThreadData = { policyFiles };
+  constructor({ signal }: BatchOptions, data: ThreadData) {
     this.#worker = new Worker(new URL('./run-thread.ts', import.meta.url), { workerData: data, name: 'perch-sim' });
     this.#signal = signal;
     this.#worker.on('message', (answer: Answer) => this.#answer(answer));

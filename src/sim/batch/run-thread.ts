@@ -6,7 +6,7 @@ import type { Workload } from '../workload.ts';
 import { policiesOf } from './policy-files.ts';
 import type { Answer, ThreadData } from './batch.ts';
 
-const { policyFiles } = workerData as ThreadData;
+const { policyFiles, shares, index } = workerData as ThreadData;
 const policies = await policiesOf(policyFiles);
 let kept: { readonly text: string; readonly workload: Workload } | null = null;
 
@@ -16,9 +16,13 @@ function workloadOf(text: string): Workload {
   return kept.workload;
 }
 
+function sampled(share: number): void {
+  shares[index] = Math.min(1, share);
+}
+
 function answerTo(spec: SimulationSpec): Answer {
   try {
-    return { kind: 'result', result: simulate(setupOf(spec, { policies, workloadOf })) };
+    return { kind: 'result', result: simulate(setupOf(spec, { policies, workloadOf }), sampled) };
   } catch (error) {
     if (error instanceof SpecError) return { kind: 'error', message: error.message, details: '' };
     const message = error instanceof Error ? error.message : String(error);
@@ -26,4 +30,8 @@ function answerTo(spec: SimulationSpec): Answer {
   }
 }
 
-parentPort?.on('message', (spec: SimulationSpec) => parentPort?.postMessage(answerTo(spec)));
+parentPort?.on('message', (spec: SimulationSpec) => {
+  const answer = answerTo(spec);
+  shares[index] = 0;
+  parentPort?.postMessage(answer);
+});

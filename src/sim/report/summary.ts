@@ -3,6 +3,7 @@ import type { Run } from '../batch/batch.ts';
 import { type Confidence, confidenceOf } from '../measure/confidence.ts';
 import type { Result } from '../measure/result.ts';
 import type { SimulationSpec } from '../spec.ts';
+import { formatShare } from './format.ts';
 import { METRICS, type Metric } from './metrics.ts';
 
 export interface Done {
@@ -72,28 +73,57 @@ function valuesOf(metric: Metric, runs: readonly Done[]): readonly number[] | nu
 /** Cores at work at the end of a cluster that cannot keep up: all but those that change hands. */
 const FULL_SHARE = 0.9;
 
+/** Why the figures do not hold, the worst reason first; all of them are looked for in each seed. */
 function warningOf(runs: readonly Done[]): string | null {
-  const stuck = runs.filter(({ result }) => result.unfinished > 0);
-  if (stuck.length > 0) {
-    const unfinished = stuck.reduce((sum, { result }) => sum + result.unfinished, 0);
-    const arrived = stuck.reduce((sum, { result }) => sum + result.arrived, 0);
-    const count = `${unfinished} of ${arrived} invocations had not ended when the simulation stopped`;
-    return stuck.some(isFull)
-      ? `THE CLUSTER CANNOT BEAR THIS LOAD: ${count}, so its latencies and slowdowns are too low`
-      : `NOT ALL ENDED: ${count}, so its latencies and slowdowns are too low; they run for long, or were left waiting beside idle cores`;
-  }
+  return overloadOf(runs) ?? coldOf(runs) ?? unfinishedOf(runs) ?? emptyOf(runs);
+}
+
+function overloadOf(runs: readonly Done[]): string | null {
   const { load } = runs[0]!.spec;
+  const growth = runs.map(growthOf).find((each) => each !== null);
+  const said = 'THE CLUSTER CANNOT BEAR THIS LOAD';
+  if (runs.some((run) => run.result.unfinished > 0 && isFull(run))) return `${said}: ${leftIn(runs)}`;
   if (load !== null && load >= 1) {
-    return 'THE CLUSTER CANNOT BEAR THIS LOAD: as much work arrives as all cores can do, or more, so over a longer time its figures are worse';
+    return `${said}: as much work arrives as all cores can do, or more, so over a longer time its figures are worse`;
   }
-  const grown = runs.map(growthOf).filter((growth) => growth !== null);
-  if (grown.length > 0) {
-    const [from, to] = grown[0]!.map(Math.round);
-    return `THE CLUSTER CANNOT BEAR THIS LOAD: those that waited grew from ${from} to ${to} while invocations were counted, so over a longer time its figures are worse`;
-  }
-  if (runs.some(({ result }) => result.arrived === 0))
-    return 'NOTHING ARRIVED in the time that is counted; --seconds has more';
-  return null;
+  if (growth === undefined) return null;
+  const [from, to] = growth.map(Math.round);
+  return `${said}: those that waited grew from ${from} to ${to} while invocations were counted, so over a longer time its figures are worse`;
+}
+
+function coldOf(runs: readonly Done[]): string | null {
+  const cold = runs.find(isCold);
+  if (cold === undefined) return null;
+  const busy = formatShare(cold.result.utilisation);
+  const asked = formatShare(cold.spec.load!);
+  const left = runs.some(({ result }) => result.unfinished > 0) ? `, and ${leftIn(runs)}` : '';
+  return `NOT AT THIS LOAD YET: ${busy} of the cores were at work where the load asks for ${asked}; invocations that take long, or come rarely, want more --warm-up and --seconds${left}`;
+}
+
+function unfinishedOf(runs: readonly Done[]): string | null {
+  if (runs.every(({ result }) => result.unfinished === 0)) return null;
+  return `NOT ALL ENDED: ${leftIn(runs)}; they take long, or were left waiting beside idle cores`;
+}
+
+function emptyOf(runs: readonly Done[]): string | null {
+  if (runs.every(({ result }) => result.arrived > 0)) return null;
+  return 'NOTHING ARRIVED in the time that is counted: it wants more --seconds';
+}
+
+function leftIn(runs: readonly Done[]): string {
+  const unfinished = runs.reduce((sum, { result }) => sum + result.unfinished, 0);
+  const arrived = runs.reduce((sum, { result }) => sum + result.arrived, 0);
+  return `${unfinished} of ${arrived} invocations had not ended when the simulation stopped, so its latencies and slowdowns are too low`;
+}
+
+/** Less than that of what the load asks for is no chance, if many have arrived. */
+const WARM_SHARE = 0.8;
+const MANY = 1000;
+
+function isCold({ spec, result }: Done): boolean {
+  const { arrived, refused, lost, utilisation } = result;
+  if (spec.load === null || arrived < MANY || refused + lost > 0) return false;
+  return utilisation < WARM_SHARE * Math.min(1, spec.load);
 }
 
 function isFull({ result }: Done): boolean {

@@ -8,8 +8,8 @@ import { test } from 'node:test';
 import { COST_NAMES, FREE } from '../../src/sim/costs.ts';
 import { POLICIES } from '../../src/sim/policies/index.ts';
 import { WORKLOADS } from '../../src/sim/workloads/index.ts';
-import { folderWith, perch, PERCH, REPOSITORY, type RunOptions } from '../cli/perch.ts';
-import { assertSelfContained, assertWellFormed } from './well-formed.ts';
+import { folderWith, perch, PERCH, REPOSITORY, type RunOptions } from './perch.ts';
+import { assertSelfContained, assertWellFormed } from '../sim/well-formed.ts';
 
 const SMALL = ['--servers', '2', '--cores', '2', '--seconds', '0.2', '--workload', 'exponential:mean=1'];
 
