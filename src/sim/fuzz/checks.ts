@@ -4,15 +4,17 @@
  */
 import { assert } from '../../base/assert.ts';
 import { State } from '../../gateway/cluster/machine/request-table.ts';
+import type { SchedulerHost } from './scheduler-host.ts';
 import type { FuzzWorld } from './world.ts';
 
 /** What was lost with a connection or a node is found by sweeps and probes within that. */
 const FOUND_US = 10_000_000;
 
 export function checkWorld(world: FuzzWorld): void {
-  if (world.scheduler.isQuiet) {
-    world.scheduler.parts.check();
-    checkSeveral(world);
+  for (const scheduler of world.schedulers()) {
+    if (!scheduler.isQuiet) continue;
+    scheduler.parts.check();
+    checkSeveral(scheduler);
   }
   for (const gateway of world.gateways) gateway?.check();
   for (const worker of world.workers) worker?.check();
@@ -20,8 +22,8 @@ export function checkWorld(world: FuzzWorld): void {
 }
 
 /** Bounded overtaking: the oldest who waits, if it wants several cores, has a worker kept for it, or there is none that could ever hold it. */
-function checkSeveral({ scheduler }: FuzzWorld): void {
-  const { shards } = scheduler.parts;
+function checkSeveral({ parts }: SchedulerHost): void {
+  const { shards } = parts;
   if (shards.length > 1) return;
   const { queue, overtaking, workers } = shards[0]!.machine;
   if (queue.length === 0) return;

@@ -11,6 +11,8 @@ export const FAULT_KINDS = [
   'gateway-dies',
   /** Another scheduler takes over, under a new epoch; now and then one that begins with an old one. */
   'scheduler-dies',
+  /** Another one takes over, and the one before lives on for a while for those that are still connected to it. */
+  'two-schedulers',
   /** Cores of a worker are withdrawn for a while. */
   'withdraw',
   /** A reserved concurrency of a function, from one gateway. */

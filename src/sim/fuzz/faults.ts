@@ -39,6 +39,7 @@ const APPLIED: Readonly<Record<FaultKind, (world: FuzzWorld, fault: Fault) => vo
   },
   // Two that begin within a second have the same epoch, and a clock may go back.
   'scheduler-dies': (world, { b }) => world.replaceScheduler(b < 75 ? 1 : b < 90 ? 0 : -1),
+  'two-schedulers': (world, { b, forUs }) => world.addScheduler(b < 75 ? 1 : 0, forUs),
   withdraw: ({ workers, time }, { a, b, forUs }) => {
     const at = a % workers.length;
     const worker = workers[at] ?? null;
@@ -52,7 +53,7 @@ const APPLIED: Readonly<Record<FaultKind, (world: FuzzWorld, fault: Fault) => vo
     gateways[a % gateways.length]?.limit(functions.functionKeyOf(version), (b % 5) + NO_LIMIT);
   },
   provision: ({ gateways, functions }, { a, b }) => {
-    gateways[a % gateways.length]?.machine.provision(b % functions.specs.length, b % 4);
+    gateways[a % gateways.length]?.provision(b % functions.specs.length, b % 4);
   },
   deploy: ({ gateways, functions }, { a, b }) => gateways[a % gateways.length]?.deploy(b % functions.specs.length),
   'instance-dies': ({ workers }, { a, b }) => workers[a % workers.length]?.agent.endNth(b),
@@ -68,10 +69,10 @@ export function heal(world: FuzzWorld): void {
   }
   for (const [at, gateway] of world.gateways.entries()) {
     if (gateway === null) world.openGateway(at);
-    for (const version of world.functions.specs.keys()) {
-      world.gateways[at]!.limit(world.functions.functionKeyOf(version), NO_LIMIT);
-      world.gateways[at]!.machine.provision(version, 0);
-    }
+    // Each says so of each function: what one has limited, another one may say again.
+    for (const version of world.functions.specs.keys())
+      if (world.lastFaultUs > -Infinity) world.gateways[at]!.limit(world.functions.functionKeyOf(version), NO_LIMIT);
+    gateway?.provisionNothing();
   }
 }
 

@@ -74,7 +74,7 @@ interface Held {
 export class GatewayHost {
   readonly name: string;
   readonly machine: GatewayMachine;
-  /** By version: how many of its function may run at once, and how many instances are kept ready. */
+  /** By function: how many of it may run at once. */
   readonly limitOf = new Map<string, number>();
   readonly #life: number;
   readonly #doors: GatewayDoors;
@@ -84,6 +84,8 @@ export class GatewayHost {
   readonly #workers: (WorkerLine | null)[] = [];
   readonly #places = new Map<string, Place>();
   readonly #masks: number[];
+  /** Versions of which instances are kept ready. */
+  readonly #provisioned = new Set<number>();
   readonly #assignFrame = new AssignFrame();
   readonly #setVersionFrame = new SetVersionFrame();
   readonly #letGoFrame = new LeaseFrame(ClusterKind.letGo);
@@ -142,6 +144,16 @@ export class GatewayHost {
   limit(functionKey: string, max: number): void {
     this.limitOf.set(functionKey, max);
     this.machine.setConcurrency(functionKey, max);
+  }
+
+  provision(version: number, count: number): void {
+    this.#provisioned.add(version);
+    this.machine.provision(version, count);
+  }
+
+  provisionNothing(): void {
+    for (const version of this.#provisioned) this.machine.provision(version, 0);
+    this.#provisioned.clear();
   }
 
   /** Another revision, where nothing of the one before is in use. */

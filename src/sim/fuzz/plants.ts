@@ -74,6 +74,13 @@ export const PLANTS: readonly Plant[] = [
     to: 'if (refused !== undefined) return;',
   },
   {
+    name: 'restless-shard',
+    what: 'each turn of a shard asks for another one',
+    file: 'scheduler/server/shard.ts',
+    from: 'if (this.#isShared && !this.#isTurning) this.#askTurn();',
+    to: 'if (this.#isShared) this.#askTurn();',
+  },
+  {
     name: 'runs-again',
     what: 'what was sent to a worker that is lost is asked for again, though it may have run',
     file: 'gateway/cluster/machine/gateway-machine.ts',

@@ -1,4 +1,5 @@
 /** One life of a scheduler: the shipped control and shards, and who is connected to them. It is to them what scheduler/server/cluster-server.ts is. */
+import { assert } from '../../base/assert.ts';
 import type { ClusterLimits } from '../../scheduler/server/cluster-scheduler.ts';
 import { GatewayLine } from '../../scheduler/server/gateway-line.ts';
 import { WorkerLine } from '../../scheduler/server/worker-line.ts';
@@ -17,6 +18,8 @@ import type { VirtualTime } from './time.ts';
 export const SCHEDULER = 'scheduler';
 /** What a turn of an event loop takes. */
 const TURN_US = 5;
+const TURN_WINDOW_US = 10_000;
+const TURNS_MAX = 1500;
 
 export interface SchedulerSetting {
   readonly limits: ClusterLimits;
@@ -41,6 +44,8 @@ export class SchedulerHost {
   readonly #connections = new Map<number, Connection>();
   readonly #stops: (() => void)[] = [];
   readonly #isTurning: boolean[] = [];
+  #turnsSinceUs = 0;
+  #turnCount = 0;
   #isDead = false;
 
   constructor({ limits, shardCount, bellUs }: SchedulerSetting, time: VirtualTime, random: Random) {
@@ -75,6 +80,11 @@ export class SchedulerHost {
       if (shard.machine.bells.isRung) this.#askTurn(shard, at, this.#bellDelayUs);
   }
 
+  /** Its ends of the connections that it has. */
+  ends(): readonly LinkEnd[] {
+    return [...this.#connections.values()].map(({ end }) => end);
+  }
+
   die(): void {
     this.#isDead = true;
     for (const stop of this.#stops) stop();
@@ -105,8 +115,23 @@ export class SchedulerHost {
     this.#isTurning[at] = true;
     this.#later(delayUs, () => {
       this.#isTurning[at] = false;
+      this.#countTurn();
       shard.turn();
     });
+  }
+
+  /** What there is to do is done in some turns; a thread that never sleeps takes all the time of its core. */
+  #countTurn(): void {
+    const windowUs = this.#time.nowUs() - this.#turnsSinceUs;
+    if (windowUs > TURN_WINDOW_US) {
+      this.#turnsSinceUs = this.#time.nowUs();
+      this.#turnCount = 0;
+    }
+    this.#turnCount++;
+    assert(
+      this.#turnCount <= TURNS_MAX,
+      `shards have turned ${TURNS_MAX} times within ${TURN_WINDOW_US} µs, and never sleep`,
+    );
   }
 
   #sweep(): void {

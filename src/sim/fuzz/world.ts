@@ -34,6 +34,8 @@ export class FuzzWorld {
   scheduler: SchedulerHost;
   /** When something went wrong last. */
   lastFaultUs = -Infinity;
+  /** Schedulers that believe they lead, and do not. */
+  readonly #former: SchedulerHost[] = [];
   readonly #random: Random;
   readonly #schedulerRandom: Random;
   #lifeCount = 0;
@@ -61,7 +63,7 @@ export class FuzzWorld {
   step(untilUs: number): boolean {
     this.history.step++;
     const isStepped = this.time.engine.step(untilUs);
-    this.scheduler.hearBells();
+    for (const each of this.schedulers()) each.hearBells();
     return isStepped;
   }
 
@@ -130,7 +132,31 @@ export class FuzzWorld {
   /** `begins`: where its epoch is by the one before it. */
   replaceScheduler(begins: number): void {
     this.scheduler.die();
+    this.#former.splice(0).forEach((each) => each.die());
     this.net.crash(SCHEDULER, HEARD_US);
+    this.#begin(begins);
+  }
+
+  /** Those that are connected to the one that was there find the next one when their connections break; after that time it is gone. */
+  addScheduler(begins: number, forUs: number): void {
+    const former = this.scheduler;
+    this.#former.push(former);
+    for (const end of former.ends()) this.time.later(this.#random.unit() * forUs, () => this.net.cut(end, HEARD_US));
+    this.time.later(forUs, () => {
+      if (!this.#former.includes(former)) return;
+      this.#former.splice(this.#former.indexOf(former), 1);
+      former.die();
+      for (const end of former.ends()) this.net.cut(end, HEARD_US);
+    });
+    this.#begin(begins);
+  }
+
+  /** All that live. */
+  schedulers(): readonly SchedulerHost[] {
+    return [this.scheduler, ...this.#former];
+  }
+
+  #begin(begins: number): void {
     this.#epoch = Math.max(1, this.scheduler.epoch + begins);
     this.scheduler = this.#openScheduler();
   }
