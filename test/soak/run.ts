@@ -85,6 +85,12 @@ const SOAKS: readonly Soak[] = [
     files: ['test/platform/sharing-path.test.ts', 'test/platform/sharing-soak.test.ts'],
     env: { PERCH_PROPERTY_RUNS: '5000', PERCH_SOAK_MINUTES: minutes ?? '30' },
   },
+  {
+    name: 'fuzz',
+    what: 'random clusters of the machines in virtual time, from the newest commit: ten minutes, or --minutes N; and every bug that can be planted',
+    files: ['test/sim/fuzz.test.ts', 'test/sim/fuzz/plants.test.ts'],
+    env: { PERCH_FUZZ_MINUTES: minutes ?? '10' },
+  },
 ];
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
