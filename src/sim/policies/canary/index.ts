@@ -13,8 +13,9 @@ import type { Lane } from '../../engine/lane.ts';
 import type { Random } from '../../engine/random.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
 import { serversOf } from '../../servers/disciplines.ts';
+import { FRONTS_OPTION } from '../../servers/fronts.ts';
 import { JobQueues } from '../../servers/job-queues.ts';
-import type { Servers } from '../../servers/servers.ts';
+import { chargeEnd, type Servers } from '../../servers/servers.ts';
 import type { World } from '../../world.ts';
 import { movesFor, targetsFor } from './partitions.ts';
 
@@ -92,6 +93,7 @@ class CanaryPolicy implements Policy {
   }
 
   arrive(job: number): void {
+    chargeEnd(this.#world, job);
     const { nowUs, costs, jobs } = this.#world;
     const front = this.#isByFunction ? jobs.functionOf(job) % this.#frontCount : this.#random.below(this.#frontCount);
     this.#gateway.push(nowUs + costs.gatewayUs, this.#kinds.taken, job, front);
@@ -117,6 +119,10 @@ class CanaryPolicy implements Policy {
     }
   }
 
+  slow(server: number, factor: number): void {
+    this.#servers.slow(server, factor);
+  }
+
   pending(): readonly string[] {
     return this.#waiting.total === 0 ? [] : [`${this.#waiting.total} invocations wait for a core of their front`];
   }
@@ -135,7 +141,6 @@ class CanaryPolicy implements Policy {
       if (--this.#freeCounts[server]! === 0) this.#idle.remove(front, server);
       this.#runningCounts[front]!++;
       jobs.setMark(job, front);
-      jobs.setLeftUs(job, jobs.leftUs(job) + costs.endUs);
       counters.messages++;
       this.#network.push(nowUs + costs.networkUs, this.#kinds.reached, job, server);
     }
@@ -223,7 +228,7 @@ export const canary: PolicyKind = {
   source:
     'Qu, Mashayekhi, Shah, Levis: Decoupling the Control Plane from Program Control Flow for Flexibility and Performance in Cloud Computing, EuroSys 2018 (Canary)',
   options: {
-    fronts: { help: 'each with servers of its own', default: 16, min: 1, max: 1024 },
+    fronts: FRONTS_OPTION,
     period: { help: 'ms between reports to the controller; 0: servers never move', default: 100, min: 0, max: 1e9 },
     spread: {
       help: 'to which front an invocation comes: one at random, or always the same for its function',

@@ -20,7 +20,7 @@ import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
 import { SHARING_OPTIONS, serversFor } from '../../servers/disciplines.ts';
 import { Instances } from '../../servers/instances.ts';
 import { JobQueues } from '../../servers/job-queues.ts';
-import type { Servers } from '../../servers/servers.ts';
+import { chargeEnd, type Servers } from '../../servers/servers.ts';
 import type { World } from '../../world.ts';
 import { Placement } from './placement.ts';
 
@@ -79,9 +79,14 @@ class HermodPolicy implements Policy {
   }
 
   arrive(job: number): void {
+    chargeEnd(this.#world, job);
     const { nowUs, costs } = this.#world;
     const readyUs = nowUs + costs.gatewayUs + costs.decisionUs;
     this.#gateway.push(readyUs, this.#kinds.taken, job, this.#random.below(this.#parts.length));
+  }
+
+  slow(server: number, factor: number): void {
+    this.#servers.slow(server, factor);
   }
 
   pending(): readonly string[] {
@@ -99,7 +104,6 @@ class HermodPolicy implements Policy {
     const functionIndex = jobs.functionOf(job);
     const server = this.#choose(functionIndex, this.#parts[front]!);
     this.#parts[front]!.placement.assign(server, functionIndex);
-    jobs.setLeftUs(job, jobs.leftUs(job) + costs.endUs);
     counters.messages++;
     this.#network.push(nowUs + costs.networkUs, this.#kinds.reached, job, server);
   }

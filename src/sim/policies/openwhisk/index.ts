@@ -13,7 +13,7 @@ import type { Random } from '../../engine/random.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
 import { SHARING_OPTIONS, serversFor } from '../../servers/disciplines.ts';
 import { JobQueues } from '../../servers/job-queues.ts';
-import type { Servers } from '../../servers/servers.ts';
+import { chargeEnd, type Servers } from '../../servers/servers.ts';
 import type { World } from '../../world.ts';
 import { Balancer, hashOf, stepsFor } from './balancer.ts';
 
@@ -65,6 +65,7 @@ class OpenWhiskPolicy implements Policy {
   }
 
   arrive(job: number): void {
+    chargeEnd(this.#world, job);
     const { nowUs, costs } = this.#world;
     this.#gateway.push(nowUs + costs.gatewayUs, this.#kinds.taken, job, this.#random.below(this.#balancers.length));
   }
@@ -79,6 +80,10 @@ class OpenWhiskPolicy implements Policy {
       assert(usedMb >= 0 && (usedMb <= this.#memoryMb || isAlone), `server ${server}: ${usedMb} MB in use`);
       assert(usedMb > 0 || this.#queues.length(server) === 0, `server ${server} is idle, and somebody waits for it`);
     }
+  }
+
+  slow(server: number, factor: number): void {
+    this.#servers.slow(server, factor);
   }
 
   pending(): readonly string[] {
@@ -102,9 +107,7 @@ class OpenWhiskPolicy implements Policy {
   }
 
   #begin(server: number, job: number): void {
-    const { jobs, costs } = this.#world;
-    this.#usedMb[server]! += this.#memoryOf(jobs.functionOf(job));
-    jobs.setLeftUs(job, jobs.leftUs(job) + costs.endUs);
+    this.#usedMb[server]! += this.#memoryOf(this.#world.jobs.functionOf(job));
     this.#servers.begin(server, job);
   }
 

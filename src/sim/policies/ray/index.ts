@@ -17,7 +17,7 @@ import type { Random } from '../../engine/random.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
 import { serversOf } from '../../servers/disciplines.ts';
 import { JobQueues } from '../../servers/job-queues.ts';
-import type { Servers } from '../../servers/servers.ts';
+import { chargeEnd, type Servers } from '../../servers/servers.ts';
 import type { World } from '../../world.ts';
 import { Views } from './views.ts';
 
@@ -87,6 +87,7 @@ class RayPolicy implements Policy {
   }
 
   arrive(job: number): void {
+    chargeEnd(this.#world, job);
     const { nowUs, costs } = this.#world;
     this.#gateway.push(nowUs + costs.gatewayUs, this.#kinds.taken, job, this.#random.below(this.#frontCount));
   }
@@ -106,6 +107,10 @@ class RayPolicy implements Policy {
       const isKept = this.#queues.length(front) > 0 && this.#freeCounts[this.#hostOf(front)]! > 0;
       assert(!isKept, `somebody waits at front ${front}, whose own server has a free core`);
     }
+  }
+
+  slow(server: number, factor: number): void {
+    this.#servers.slow(server, factor);
   }
 
   pending(): readonly string[] {
@@ -155,9 +160,7 @@ class RayPolicy implements Policy {
 
   /** A core of the server is its own. */
   #begin(job: number, server: number): void {
-    const { jobs, costs } = this.#world;
     this.#leasedCounts[server]!--;
-    jobs.setLeftUs(job, jobs.leftUs(job) + costs.endUs);
     this.#servers.begin(server, job);
   }
 

@@ -11,8 +11,9 @@ import type { Lane } from '../../engine/lane.ts';
 import type { Random } from '../../engine/random.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
 import { serversOf } from '../../servers/disciplines.ts';
+import { FRONTS_OPTION } from '../../servers/fronts.ts';
 import { JobQueues } from '../../servers/job-queues.ts';
-import type { Servers } from '../../servers/servers.ts';
+import { chargeEnd, type Servers } from '../../servers/servers.ts';
 import type { World } from '../../world.ts';
 import { at, type Batch, Reservations } from './reservations.ts';
 
@@ -71,6 +72,7 @@ class SparrowPolicy implements Policy {
   }
 
   arrive(job: number): void {
+    chargeEnd(this.#world, job);
     const { nowUs, costs } = this.#world;
     this.#counts.waiting++;
     this.#gateway.push(nowUs + costs.gatewayUs, this.#kinds.taken, job, this.#random.below(this.#open.length));
@@ -87,6 +89,10 @@ class SparrowPolicy implements Policy {
       const held = this.#askingCounts[server]! + this.#servers.count(server);
       assert(free >= 0 && free + held === coreCount, `server ${server}: ${free} free cores and ${held} held`);
     }
+  }
+
+  slow(server: number, factor: number): void {
+    this.#servers.slow(server, factor);
   }
 
   pending(): readonly string[] {
@@ -164,7 +170,6 @@ class SparrowPolicy implements Policy {
 
   /** At the worker. */
   #launch(reservation: number, job: number): void {
-    const { jobs, costs } = this.#world;
     const server = this.#reservations.server(reservation);
     this.#askingCounts[server]!--;
     this.#reservations.move(reservation, at.over);
@@ -175,7 +180,6 @@ class SparrowPolicy implements Policy {
       return;
     }
     this.#counts.waiting--;
-    jobs.setLeftUs(job, jobs.leftUs(job) + costs.endUs);
     this.#servers.begin(server, job);
   }
 
@@ -215,7 +219,7 @@ export const sparrow: PolicyKind = {
   source: 'Ousterhout, Wendell, Zaharia, Stoica: Sparrow: Distributed, Low Latency Scheduling, SOSP 2013',
   options: {
     d: { help: 'reservations for each task', default: 2, min: 1, max: 100_000 },
-    fronts: { help: 'schedulers that know nothing of each other', default: 16, min: 1, max: 4096 },
+    fronts: FRONTS_OPTION,
     gather: {
       help: 'µs that a front gathers tasks for a batch; 0: those of the same moment',
       default: 0,
