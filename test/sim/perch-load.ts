@@ -90,7 +90,7 @@ export const load: fc.Arbitrary<Load> = fc
 export const cluster: fc.Arbitrary<Cluster> = fc.record({
   serverCount: fc.integer({ min: 1, max: 3 }),
   coreCount: fc.integer({ min: 1, max: 4 }),
-  memoryMb: fc.constantFrom(700, 1500, 100_000),
+  memoryMb: fc.constantFrom(700, 1500, 5000),
 });
 
 export const costs: fc.Arbitrary<Costs> = fc

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { cluster, costs, load, play } from './perch-load.ts';
 
-const RUNS = Number(process.env['PERCH_FC_RUNS'] ?? 60);
+const RUNS = Number(process.env['PERCH_FC_RUNS'] ?? 8);
 
 for (const [name, options] of [
   ['perch-dedicated', 'queue=20'],
@@ -14,6 +14,14 @@ for (const [name, options] of [
   ['perch-preempt', 'queue=20,k=4'],
   ['perch-preempt', 'k=2,quantum=500'],
   ['perch-fair', 'queue=20,k=2'],
+  ['perch-stack', 'queue=20,k=3'],
+  ['perch-shards', 'queue=20,shards=3'],
+  ['perch-shards', 'shards=2,bell=0,route=function,sharing=lend,batch=2'],
+  ['perch-dedicated', 'workers=real'],
+  ['perch-dedicated', 'workers=real,isolation=fresh'],
+  ['perch-lend', 'workers=real,isolation=process,k=2'],
+  ['perch-preempt', 'workers=real,k=3,isolation=fresh,queue=20'],
+  ['perch-shards', 'shards=3,workers=real,sharing=packed,k=2'],
 ] as const) {
   const policy = `${name}:${options}`;
   test(`${policy}: every invariant after every event, and one end for everybody`, () => {

@@ -12,17 +12,21 @@ export interface FleetEvents {
   complete(seat: number): void;
   /** Nothing of it runs any more. */
   release(seat: number, isWarm: boolean): void;
+  /** Something has happened there that nobody here knows of: `carryOut` follows. */
+  changed(server: number): void;
   roomAvailable(server: number): void;
   warmed(server: number, version: number): void;
   evicted(server: number, version: number): void;
 }
 
 export interface Fleet {
-  /** Whether it wants to be ticked every 10 ms while something is on the server. */
+  /** Whether it wants to be ticked at the start, and as often as the agent looks while something is on the server. */
   readonly wantsTicks: boolean;
   /** A lease begins; false: it cannot, for want of memory. What follows comes with `carryOut`. */
   assign(seat: number, sequence: number, mask: number, version: number): boolean;
   carryOut(server: number): void;
+  /** So many more (or fewer) invocations of the function are about to come. */
+  want(server: number, version: number, change: number): void;
   /** What `work` asked for is done. */
   worked(seat: number): void;
   /** The handler has ended. */
@@ -52,6 +56,8 @@ export class WarmFleet implements Fleet {
     this.#assigned = -1;
     if (seat >= 0) this.#events.run(seat);
   }
+
+  want(): void {}
 
   worked(): void {}
 

@@ -38,6 +38,7 @@ class NextAssignment implements Assignment {
 export class PerchPlatform implements Policy {
   readonly handsOver = true;
   readonly #world: World;
+  readonly #seats: Seats;
   readonly #scheduler: SchedulerSide;
   readonly #workers: Workers;
   readonly #chains: Chains;
@@ -47,6 +48,13 @@ export class PerchPlatform implements Policy {
   readonly #mask: Int32Array;
   readonly #leased: Int32Array;
   readonly #assignedUs: Float64Array;
+  /** The function of the step that runs or ran last; another follows it; the lease is kept for that; it was handed on before. */
+  readonly #ran: Int32Array;
+  readonly #isFollowed: Uint8Array;
+  readonly #isKept: Uint8Array;
+  readonly #isHanded: Uint8Array;
+  /** The worker keeps an instance of the function that the lease was granted for. */
+  readonly #isWarm: Uint8Array;
   readonly #next = new NextAssignment();
   readonly #toScheduler: Lane;
   readonly #toSchedulerAgain: Lane;
@@ -75,12 +83,18 @@ export class PerchPlatform implements Policy {
   constructor({ world, seats, scheduler, workers }: PlatformSetup) {
     const { engine } = world;
     this.#world = world;
+    this.#seats = seats;
     this.#chains = new Chains(world);
     this.#coming = new Int32Array(seats.totalCount).fill(NONE);
     this.#sequence = new Int32Array(seats.totalCount);
     this.#mask = new Int32Array(seats.totalCount);
     this.#leased = new Int32Array(seats.totalCount);
     this.#assignedUs = new Float64Array(seats.totalCount);
+    this.#ran = new Int32Array(seats.totalCount);
+    this.#isFollowed = new Uint8Array(seats.totalCount);
+    this.#isKept = new Uint8Array(seats.totalCount);
+    this.#isHanded = new Uint8Array(seats.totalCount);
+    this.#isWarm = new Uint8Array(seats.totalCount);
     this.#toScheduler = engine.lane();
     this.#toSchedulerAgain = engine.lane();
     this.#toWorker = engine.lane();
@@ -107,7 +121,7 @@ export class PerchPlatform implements Policy {
     const { roomAvailable, warmed, evicted } = this.#kinds;
     this.#workers = workers({
       ended: (seat, job) => this.#end(seat, job),
-      released: (seat, isWarm) => this.#released(seat, isWarm),
+      released: (seat, isWarm, isTold) => this.#released(seat, isWarm, isTold),
       openSeat: (seat) => this.#tell(this.#kinds.opened, seat, 0),
       closeSeat: (seat) => this.#tell(this.#kinds.closed, seat, 0),
       roomAvailable: (server) => this.#tell(roomAvailable, server, 0),
@@ -159,10 +173,16 @@ export class PerchPlatform implements Policy {
   }
 
   pending(): readonly string[] {
-    return [
-      `${this.#askingCount} have no core, ${this.#scheduler.waitingCount} of them wait at the scheduler`,
-      `${this.#workers.countJobs()} are on workers`,
-    ];
+    const waitingCount = this.#scheduler.waitingCount;
+    const comingCount = this.#coming.reduce((count, job) => count + (job === NONE ? 0 : 1), 0);
+    const runningCount = this.#workers.countJobs();
+    const lines: string[] = [];
+    if (waitingCount > 0) lines.push(`${waitingCount} wait for a core`);
+    if (this.#askingCount > waitingCount)
+      lines.push(`${this.#askingCount - waitingCount} are on their way to the scheduler`);
+    if (comingCount > 0) lines.push(`${comingCount} are on their way to a worker`);
+    if (runningCount > 0) lines.push(`${runningCount} are on workers`);
+    return lines;
   }
 
   // ---- between gateway and scheduler
@@ -174,6 +194,7 @@ export class PerchPlatform implements Policy {
     this.#coming[seat] = job;
     this.#sequence[seat] = sequence;
     this.#mask[seat] = mask;
+    this.#isHanded[seat] = 0;
     this.#leased[seat] = jobs.functionOf(job);
     // The grant, to the gateway; the payload, from there.
     counters.messages += 2;
@@ -208,7 +229,22 @@ export class PerchPlatform implements Policy {
     next.mask = this.#mask[seat]!;
     next.usedUs = this.#chains.usedUs(job);
     next.isFollowed = this.#chains.isFollowed(job);
+    this.#isFollowed[seat] = next.isFollowed ? 1 : 0;
+    this.#ran[seat] = this.#world.jobs.functionOf(job);
     return this.#workers.assign(seat, next);
+  }
+
+  /** Before the result is told, a lease is kept where a step follows; then it is that step's, or let go. */
+  #released(seat: number, isWarm: boolean, isTold: boolean): void {
+    if (this.#isHanded[seat] === 0) this.#isWarm[seat] = isWarm ? 1 : 0;
+    // The scheduler knows of no lease of its.
+    else if (isWarm) this.#tell(this.#kinds.warmed, this.#seats.serverOf[seat]!, this.#ran[seat]!);
+    if (!isTold && this.#isFollowed[seat] === 1) this.#isKept[seat] = 1;
+    else this.#letGo(seat);
+  }
+
+  #letGo(seat: number): void {
+    this.#tell(this.#kinds.released, seat, this.#isWarm[seat]!);
   }
 
   #end(seat: number, job: number): void {
@@ -216,12 +252,9 @@ export class PerchPlatform implements Policy {
     this.#world.counters.messages++;
     this.#world.finish(job, this.#world.costs.networkUs);
     this.#endingSeat = NONE;
-  }
-
-  #released(seat: number, isWarm: boolean): void {
-    // The lease is kept, for the next step of its chain.
-    if (this.#coming[seat] !== NONE) return;
-    this.#tell(this.#kinds.released, seat, isWarm ? 1 : 0);
+    if (this.#isKept[seat] === 0) return;
+    this.#isKept[seat] = 0;
+    if (this.#coming[seat] === NONE) this.#letGo(seat);
   }
 
   #tell(kind: number, a: number, b: number): void {
@@ -239,9 +272,11 @@ export class PerchPlatform implements Policy {
     counters.messages++;
     // The answer is at the gateway then.
     const askedUs = nowUs + costs.networkUs + costs.gatewayUs;
-    if (this.#chains.mayHandOn(job, this.#leased[seat]!, this.#assignedUs[seat]!)) {
+    const mayHandOn = this.#chains.mayHandOn(job, this.#leased[seat]!, this.#assignedUs[seat]!);
+    if (this.#isKept[seat] === 1 && mayHandOn) {
       this.#counts.handedOn++;
       this.#coming[seat] = job;
+      this.#isHanded[seat] = 1;
       this.#assignedUs[seat] = askedUs;
       this.#toWorkerOn.push(askedUs + costs.networkUs, this.#kinds.handedOn, job, seat);
       return;
@@ -254,7 +289,7 @@ export class PerchPlatform implements Policy {
     if (this.#begin(job, seat)) return;
     const { costs, nowUs } = this.#world;
     this.#askingCount++;
-    this.#tell(this.#kinds.released, seat, 0);
+    this.#letGo(seat);
     this.#world.engine.at(nowUs + 2 * costs.networkUs, this.#kinds.requestedAgain, job);
   }
 }

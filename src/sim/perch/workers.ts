@@ -36,10 +36,10 @@ export type ServerSharing = Pick<
 >;
 
 export interface WorkerEvents {
-  /** The invocation has done all that it had to do. */
+  /** The lease is over. `isTold`: its invocation's result is told already; else `ended` follows at once. */
+  released(seat: number, isWarm: boolean, isTold: boolean): void;
+  /** The invocation has its result: after all that its end has led to at the worker. */
   ended(seat: number, job: number): void;
-  /** The lease is over. */
-  released(seat: number, isWarm: boolean): void;
   openSeat(seat: number): void;
   closeSeat(seat: number): void;
   roomAvailable(server: number): void;
@@ -102,6 +102,9 @@ export class Workers {
   readonly #sleepSeen: number;
   readonly #wakeSeen: number;
   readonly #agentTicks: number;
+  /** Whose result is still to be told. */
+  #endedSeat = NONE;
+  #endedJob = NONE;
   /** Whose actions are carried out. */
   #server = 0;
   readonly #carryOut: SharingActionHandler = {
@@ -149,6 +152,7 @@ export class Workers {
       waits: (seat) => this.#kernel.sleep(seat),
       complete: (seat) => this.#complete(seat),
       release: (seat, isWarm) => this.#release(seat, isWarm),
+      changed: (server) => this.#change(server),
       roomAvailable: (server) => events.roomAvailable(server),
       warmed: (server, version) => events.warmed(server, version),
       evicted: (server, version) => events.evicted(server, version),
@@ -164,7 +168,7 @@ export class Workers {
   start(): void {
     for (let server = 0; server < this.#seats.serverCount; server++) {
       this.#settle(server);
-      if (this.#fleet.wantsTicks) this.#fleet.tick(server);
+      if (this.#fleet.wantsTicks && this.#fleet.tick(server)) this.#keepTicking(server);
     }
   }
 
@@ -186,6 +190,8 @@ export class Workers {
       else sharing.beganSeveral(local, mask, nowUs);
       this.#drain(server);
       this.#kernel.enter(seat, this.#poolOf(server, sharing.coreOf(local)), sharing.levelOf(local), mask);
+      this.#fleet.carryOut(server);
+      this.#want(seat, job, 1);
     }
     this.#fleet.carryOut(server);
     this.#settle(server);
@@ -248,6 +254,12 @@ export class Workers {
     this.#kernel.flush();
   }
 
+  #change(server: number): void {
+    this.#fleet.carryOut(server);
+    this.#settle(server);
+    this.#keepTicking(server);
+  }
+
   #place(local: number, core: number, level: Level): void {
     const seat = this.#seatOf(local);
     if (!this.#kernel.isHere(seat)) return;
@@ -288,6 +300,14 @@ export class Workers {
     const server = this.#seats.serverOf[seat]!;
     this.#fleet.carryOut(server);
     this.#settle(server);
+    this.#tell();
+  }
+
+  /** What the actions came to is told once they are carried out, as the agent does. */
+  #tell(): void {
+    const seat = this.#endedSeat;
+    this.#endedSeat = NONE;
+    if (seat !== NONE) this.#setup.events.ended(seat, this.#endedJob);
   }
 
   #sleep(seat: number, job: number): void {
@@ -332,7 +352,17 @@ export class Workers {
     this.#phase[seat]!++;
     this.#kernel.sleep(seat);
     this.#job[seat] = NONE;
-    this.#setup.events.ended(seat, job);
+    assert(this.#endedSeat === NONE, 'two invocations end in one event');
+    this.#endedSeat = seat;
+    this.#endedJob = job;
+    this.#want(seat, job, -1);
+  }
+
+  /** An instance for what comes next is readied meanwhile. */
+  #want(seat: number, job: number, change: number): void {
+    const { workload, jobs } = this.#world;
+    const { next } = workload.functions[jobs.functionOf(job)]!;
+    if (next >= 0) this.#fleet.want(this.#seats.serverOf[seat]!, next, change);
   }
 
   #release(seat: number, isWarm: boolean): void {
@@ -345,7 +375,7 @@ export class Workers {
   }
 
   #released(seat: number): void {
-    this.#setup.events.released(seat, this.#isWarm[seat] === 1);
+    this.#setup.events.released(seat, this.#isWarm[seat] === 1, this.#endedSeat !== seat);
   }
 
   #tickSharing(server: number): void {

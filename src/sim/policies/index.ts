@@ -5,7 +5,9 @@ import { hermod } from './hermod/index.ts';
 import { jbsq } from './jbsq/index.ts';
 import { leastLoaded } from './least-loaded/index.ts';
 import { openwhisk } from './openwhisk/index.ts';
+import { perchShards } from './perch-shards/index.ts';
 import { perchSharing } from './perch-sharing/index.ts';
+import { perchStack } from './perch-stack/index.ts';
 import { perch } from './perch/index.ts';
 import { powerOfTwo } from './power-of-two/index.ts';
 import { pull } from './pull/index.ts';
@@ -19,6 +21,8 @@ import { workStealing } from './work-stealing/index.ts';
 export const POLICIES: readonly PolicyKind[] = [
   perch,
   ...perchSharing,
+  perchStack,
+  perchShards,
   serverGranular,
   random,
   roundRobin,
