@@ -166,3 +166,10 @@ test('fb: best where run times differ much, first come first served worst; the o
   const [same, sharing, first] = slowdownsOf('deterministic:mean=1') as [number, number, number];
   assert.ok(first < sharing && sharing < same, `${first}, ${sharing}, ${same}`);
 });
+
+test('stack: on two cores some functions wait for thousands of times as long as they run; with fb they do not', () => {
+  const spec = { workload: 'lognormal', servers: 1, cores: 2, load: 0.95, seconds: 100_000, warmUpSeconds: 10_000 };
+  const [stack, fb] = [run('random:discipline=stack', spec), run('random:discipline=fb,quantum=0', spec)];
+  assert.ok(stack.slowdown.max > 1000, `${stack.slowdown.max}`);
+  assert.ok(fb.slowdown.max < stack.slowdown.max / 10, `${fb.slowdown.max}`);
+});

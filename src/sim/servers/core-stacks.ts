@@ -96,7 +96,7 @@ export class CoreStacks implements Servers {
     for (let core = before; core < before + this.#setup.coreCount; core++) {
       if (this.#cores.job(core) !== NONE) this.#cores.settle(core);
     }
-    this.#residents.speeds[server] = 1 / factor;
+    this.#residents.slow(server, factor);
     for (let core = before; core < before + this.#setup.coreCount; core++) this.#await(core);
   }
 

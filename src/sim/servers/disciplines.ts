@@ -34,7 +34,7 @@ const QUANTUM_MS = 3;
 export const SHARING_OPTIONS: OptionSpecs = {
   discipline: DISCIPLINE_OPTION,
   quantum: {
-    help: 'time that a core stays with a job while others wait, ms; 0: as short as can be, with free switching',
+    help: 'of ps and fb: time that a core stays with a job while others wait, ms; 0: as short as can be, with free switching',
     default: QUANTUM_MS,
     min: 0,
     max: 1e6,

@@ -7,13 +7,15 @@ import { JobQueues } from './job-queues.ts';
 import { Residents } from './residents.ts';
 import type { Servers, ServersSetup } from './servers.ts';
 
+const NONE = -1;
+
 export class FirstCome implements Servers {
   readonly #setup: ServersSetup;
   readonly #residents: Residents;
   readonly #running: Int32Array;
   readonly #queues: JobQueues;
   readonly #ends: number;
-  /** By job that has a core and is awake: when its phase ends. An event at another time counts for nothing. */
+  /** By job: when its phase ends; -1: it has no core, or sleeps. An event at another time counts for nothing. */
   #endsUs = new Float64Array(0);
 
   constructor(setup: ServersSetup) {
@@ -67,7 +69,7 @@ export class FirstCome implements Servers {
     const { jobs, nowUs } = this.#setup.world;
     if (!this.#residents.isAsleep(job)) {
       jobs.setLeftUs(job, (this.#endsUs[job]! - nowUs) * this.#residents.speeds[server]!);
-      this.#endsUs[job] = 0;
+      this.#endsUs[job] = NONE;
     }
     this.#residents.leave(server, job);
     this.#free(server);
@@ -77,9 +79,10 @@ export class FirstCome implements Servers {
   slow(server: number, factor: number): void {
     const { world } = this.#setup;
     const before = this.#residents.speeds[server]!;
-    this.#residents.speeds[server] = 1 / factor;
+    this.#residents.slow(server, factor);
     for (let job = 0; job < this.#endsUs.length; job++) {
-      if (world.jobs.server(job) !== server || this.#endsUs[job] === 0) continue;
+      const isHere = world.jobs.isLive(job) && world.jobs.server(job) === server;
+      if (!isHere || this.#endsUs[job]! < 0) continue;
       world.jobs.setLeftUs(job, (this.#endsUs[job]! - world.nowUs) * before);
       this.#run(server, job);
     }
@@ -89,7 +92,7 @@ export class FirstCome implements Servers {
     const { world } = this.#setup;
     while (this.#queues.length(server) > 0) this.#queues.shift(server);
     for (let job = 0; job < this.#endsUs.length; job++) {
-      if (world.jobs.server(job) === server) this.#endsUs[job] = 0;
+      if (world.jobs.server(job) === server) this.#endsUs[job] = NONE;
     }
     world.recorder.coresBusy(-this.#running[server]!, world.nowUs);
     this.#running[server] = 0;
@@ -98,7 +101,7 @@ export class FirstCome implements Servers {
 
   #admit(server: number, job: number): void {
     if (job >= this.#endsUs.length) this.#endsUs = doubleColumn(this.#endsUs, job);
-    this.#endsUs[job] = 0;
+    this.#endsUs[job] = NONE;
     if (this.#running[server]! < this.#setup.coreCount) this.#start(server, job);
     else this.#queues.push(server, job);
   }
@@ -122,7 +125,7 @@ export class FirstCome implements Servers {
   #endPhase(job: number): void {
     const { jobs, nowUs } = this.#setup.world;
     if (this.#endsUs[job] !== nowUs) return;
-    this.#endsUs[job] = 0;
+    this.#endsUs[job] = NONE;
     const server = jobs.server(job);
     if (jobs.advance(job)) {
       this.#residents.sleep(job);

@@ -90,7 +90,7 @@ export class ForegroundBackgroundQuantum implements Servers {
     for (let core = this.#first(server); core < this.#first(server + 1); core++) {
       if (this.#cores.job(core) !== NONE) this.#cores.settle(core);
     }
-    this.#residents.speeds[server] = 1 / factor;
+    this.#residents.slow(server, factor);
     this.#await(server);
   }
 

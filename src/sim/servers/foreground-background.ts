@@ -80,7 +80,7 @@ export class ForegroundBackground implements Servers {
 
   slow(server: number, factor: number): void {
     this.#settle(server);
-    this.#residents.speeds[server] = 1 / factor;
+    this.#residents.slow(server, factor);
     this.#await(server);
   }
 

@@ -95,7 +95,7 @@ export class ProcessorSharing implements Servers {
 
   slow(server: number, factor: number): void {
     this.#settle(server);
-    this.#residents.speeds[server] = 1 / factor;
+    this.#residents.slow(server, factor);
     this.#await(server);
   }
 

@@ -24,7 +24,7 @@ export class Residents {
   readonly #wakes: number;
   /** Its phase of sleep is over: it wants a core. */
   readonly #woke: (server: number, job: number) => void;
-  /** By job: when it wakes; 0: it does not sleep. */
+  /** By job: when it wakes; -1: it does not sleep. */
   #wakesUs = new Float64Array(0);
   #states = new Uint8Array(0);
 
@@ -44,8 +44,14 @@ export class Residents {
     return this.#states[job] !== state.fresh;
   }
 
+  slow(server: number, factor: number): void {
+    // A faster one would have events closer together than times can be told apart.
+    assert(factor >= 1, `a server that is slow by a factor of ${factor}`);
+    this.speeds[server] = 1 / factor;
+  }
+
   isAsleep(job: number): boolean {
-    return this.#wakesUs[job]! > 0;
+    return this.#wakesUs[job]! >= 0;
   }
 
   enter(server: number, job: number): void {
@@ -80,7 +86,7 @@ export class Residents {
     assert(world.jobs.server(job) === server, 'a job is taken from a server where it is not');
     if (this.isAsleep(job)) {
       world.jobs.setLeftUs(job, this.#wakesUs[job]! - world.nowUs);
-      this.#wakesUs[job] = 0;
+      this.#wakesUs[job] = NONE;
     }
     if (this.#states[job] === state.begun) instances?.drop(server, world.jobs.functionOf(job));
     this.#counts[server]!--;
@@ -103,7 +109,6 @@ export class Residents {
   end(server: number, job: number): void {
     const { world, instances, ended } = this.setup;
     this.#counts[server]!--;
-    world.jobs.setServer(job, NONE);
     instances?.put(server, world.jobs.functionOf(job));
     ended(job, server);
   }
@@ -120,7 +125,7 @@ export class Residents {
     this.#counts[server] = 0;
     instances?.clear(server);
     for (const job of gone) {
-      this.#wakesUs[job] = 0;
+      this.#wakesUs[job] = NONE;
       jobs.setServer(job, NONE);
       jobs.restart(job);
     }
@@ -128,7 +133,7 @@ export class Residents {
   }
 
   #place(server: number, job: number): void {
-    this.#wakesUs[job] = 0;
+    this.#wakesUs[job] = NONE;
     this.#counts[server]!++;
     this.setup.world.jobs.setServer(job, server);
   }
@@ -137,7 +142,7 @@ export class Residents {
     const { world } = this.setup;
     // Taken, lost or another by now.
     if (this.#wakesUs[job] !== world.nowUs) return;
-    this.#wakesUs[job] = 0;
+    this.#wakesUs[job] = NONE;
     const hasMore = world.jobs.advance(job);
     assert(hasMore, 'a job ends asleep');
     this.#woke(world.jobs.server(job), job);

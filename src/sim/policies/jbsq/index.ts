@@ -60,8 +60,8 @@ class JbsqPolicy implements Policy {
     this.#toScheduler.push(nowUs + costs.gatewayUs + costs.networkUs, this.#requested, job, 0);
   }
 
-  counters(): Readonly<Record<string, number>> {
-    return { 'waiting centrally at the end': this.#queue.total };
+  pending(): readonly string[] {
+    return this.#queue.total === 0 ? [] : [`${this.#queue.total} wait in the central queue`];
   }
 
   check(): void {

@@ -71,6 +71,10 @@ class PullPolicy implements Policy {
     return { 'asked in vain': this.#vainCount };
   }
 
+  pending(): readonly string[] {
+    return this.#queue.total === 0 ? [] : [`${this.#queue.total} wait in the central queue`];
+  }
+
   check(): void {
     assert(this.#queue.total === 0 || this.#parkedCount === 0, 'somebody waits beside a question');
     const { serverCount, coreCount } = this.#world.cluster;

@@ -2,7 +2,8 @@
  * Each server queues what it was sent, at random; a core that is idle asks servers drawn at random for work, one after the other. A server that has
  * more than its cores can do gives one away: an invocation that has not begun, else one that has, which costs what a migration costs.
  *
- * A core asks `tries` servers in a row, and begins anew after the time `retry`.
+ * A core asks `tries` servers in a row, and begins anew after the time `retry`. One that becomes idle because its invocation sleeps begins
+ * at the next end on its server, or with the next look of another.
  */
 import type { Lane } from '../../engine/lane.ts';
 import type { Random } from '../../engine/random.ts';
