@@ -57,10 +57,8 @@ for (const isolation of ['reuse', 'fresh', 'process']) {
       const holding = functions.invoke('holder', { url });
       await until('it sleeps', async () => isAsked());
       const asked = functions.invoke('guest', {});
-      const isBehind = ({ isRunnable, isBackground }: { isRunnable: boolean; isBackground: boolean }): boolean =>
-        isRunnable && isBackground;
-      await until('the guest initialises, in the background', async () =>
-        tasksOf(platform.pid, 'this is the guest', true).some(isBehind),
+      await until('the guest initialises', async () =>
+        tasksOf(platform.pid, 'this is the guest', true).some((task) => task.isRunnable),
       );
       release();
       const [holder, guest] = await Promise.all([holding, asked]);

@@ -80,13 +80,13 @@ async function steady(platform: TestPlatform, zygote: number, tmp: string): Prom
   return found;
 }
 
-/** Folders of the platform in all hierarchies; of slots only where somebody is, since they are kept for whoever comes next. */
+/** Folders of the platform in all hierarchies; of slots, which are kept for whoever comes next, where somebody is, and no numbers. */
 function cgroupsOf(pid: number): string[] {
   const found: string[] = [];
   const walk = (folder: string, depth: number): void => {
     for (const name of foldersIn(folder)) {
       const inside = path.join(folder, name);
-      if (inside.includes(`perch-${pid}-`) && !isEmptySlot(inside)) found.push(inside);
+      if (inside.includes(`perch-${pid}-`) && !isEmptySlot(inside)) found.push(inside.replace(/slot-\d+$/, 'slot'));
       if (depth > 0) walk(inside, depth - 1);
     }
   };

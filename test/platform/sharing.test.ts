@@ -1,9 +1,7 @@
 /** Cores that change hands while their holders sleep: real functions on one core of this machine. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { type TestContext, test } from 'node:test';
 import { Functions, until } from '../lib/functions.ts';
-import { Placement } from '../../src/worker/sandbox/placement.ts';
 import { startTestPlatform } from '../lib/platform.ts';
 import { noBubblewrap, ROOT_ONLY } from '../worker/sandbox/harness.ts';
 
@@ -66,22 +64,6 @@ for (const observer of ['sampling', 'auto']) {
     assert.ok(guest.startedUs > held.startedUs && guest.endedUs < held.wokeUs, 'it ran while the holder slept');
   });
 }
-
-test(
-  'lend: a guest has its share of a core that another program fills while the holder sleeps',
-  { skip },
-  async (t) => {
-    const functions = await platformWith(t, '--sharing', 'lend');
-    const other = spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' });
-    t.after(() => other.kill('SIGKILL'));
-    assert.ok(new Placement(() => [other.pid!]).pin([0]));
-    // In the background it would have a three-hundredth of the core.
-    const holder = await running(functions, { sleepMs: 15_000 });
-    const guest = await times(functions, { burnMs: 500 });
-    const held = await holder.done;
-    assert.ok(guest.startedUs > held.startedUs && guest.endedUs < held.wokeUs, 'it ran while the holder slept');
-  },
-);
 
 test('dedicated: it waits until the holder has ended', { skip }, async (t) => {
   const functions = await platformWith(t, '--sharing', 'dedicated');

@@ -25,8 +25,6 @@ const LEND_AFTER_US = 1000;
 const TICK_MS = 1;
 /** Who has had less CPU time than this goes before all who have had more, with `preempt`. */
 const QUANTUM_US = 2000;
-/** Who has had no CPU for so long between two looks, in the background of a core that is its own for now, is brought forward. */
-const STARVED_US = 50_000;
 
 export interface Initialising {
   /** The seat is told to be elsewhere, or in the background or not. */
@@ -226,17 +224,7 @@ export class CoreSharing {
   /** In the foreground nobody is behind others. */
   #starvedUs(seat: number, nowUs: number, waitedUs: number): number {
     if (this.#machine.levelOf(seat) !== Level.background) return 0;
-    const moreUs = this.#starvation.moreUs(seat, this.#tasksOf, nowUs, waitedUs);
-    if (moreUs > STARVED_US) this.#bringForward(seat, nowUs);
-    return moreUs;
-  }
-
-  /** The core is its own for now, and other programs have it: the sleeper gives it the foreground until it is told that it has woken. */
-  #bringForward(seat: number, nowUs: number): void {
-    const core = this.#machine.coreOf(seat);
-    if (core < 0 || this.#machine.frontOf(core) !== seat) return;
-    const top = this.#machine.foregroundOf(core);
-    if (top >= 0 && this.#machine.isAsleep(top)) this.#machine.slept(top, nowUs, true);
+    return this.#starvation.moreUs(seat, this.#tasksOf, nowUs, waitedUs);
   }
 
   #lookAgain(nowUs: number): void {
