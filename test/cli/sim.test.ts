@@ -214,6 +214,23 @@ test('a policy that fails is named with its set-up; the others are reported', as
   assert.match(stderr, /own\.mjs:3/);
 });
 
+test('the first things that happen, and no more of them', async () => {
+  const args = ['run', 'random', '--servers', '2', '--cores', '2', '--workload', 'chains:length=2', '--seconds', '0.1'];
+  const lines = (await ok([...args, '--events', '40'])).trimEnd().split('\n');
+  assert.equal(lines.length, 40);
+  for (const line of lines)
+    assert.match(line, /^ *\d+\.\d{3} ms {2}job \d+ +(arrives: |has a core|ends, \d+\.\d{3} ms )/);
+  const times = lines.map((line) => Number.parseFloat(line));
+  assert.deepEqual(
+    times,
+    [...times].sort((a, b) => a - b),
+  );
+  assert.match(
+    await refused([...args, '--events', '1', '--json']),
+    /'--events <count>' cannot be used with option '--json/,
+  );
+});
+
 test('^C: what had ended is reported, and the process ends of the signal', async () => {
   const args = ['sim', 'sweep', 'perch', ...SMALL, '--seconds', '1e7', '--load', '0.5,0.6', '--seeds', '2', '--json'];
   const child = spawn(PERCH, args, { stdio: ['ignore', 'pipe', 'pipe'] });

@@ -14,8 +14,8 @@ export interface Bar {
 }
 
 const WIDTH = 460;
-const NAME_WIDTH = 150;
-const TEXT_WIDTH = 104;
+const NAME_WIDTH = 144;
+const TEXT_WIDTH = 124;
 const PLOT_WIDTH = WIDTH - NAME_WIDTH - TEXT_WIDTH;
 const LINE = 20;
 const HALF = 6;

@@ -4,7 +4,7 @@ import { drawBars } from './bars.ts';
 import { drawChart, drawKey } from './chart.ts';
 import { type Axis, barsOf, demandChart, type IndexOf, sweepChart, tailChart, timeChart } from './curves.ts';
 import { digits, formatTime } from './format.ts';
-import { METRICS } from './metrics.ts';
+import { type Metric, metricNamed, METRICS } from './metrics.ts';
 import type { Report } from './report.ts';
 import { STYLE } from './style.ts';
 import type { Summary } from './summary.ts';
@@ -122,7 +122,7 @@ function detailsOf(places: readonly (readonly [string, readonly Summary[]])[], i
 
 function detailOf(name: string, summaries: readonly Summary[], indexOf: IndexOf): readonly string[] {
   const bars = CHARTED.filter((metric) => isThere(summaries, metric)).map((metric) =>
-    drawBars(METRICS.find((each) => each.name === metric)!.title, barsOf(metric, summaries, indexOf)),
+    drawBars(metricNamed(metric).title, barsOf(metric, summaries, indexOf)),
   );
   const hasWaiting = summaries.some(({ metrics }) => (metrics['waitingMax']?.mean ?? 0) > 0);
   const hasAny = summaries.some(({ runs }) => runs.some(({ result }) => result.slowdown.count > 0));
@@ -146,23 +146,26 @@ function detailOf(name: string, summaries: readonly Summary[], indexOf: IndexOf)
 
 function tables(summaries: readonly Summary[]): readonly string[] {
   const naming = columnsFor(summaries).filter(({ title }) => ['SERVERS', 'LOAD', 'POLICY'].includes(title));
-  const all: readonly TableColumn[] = [
-    ...naming,
-    ...METRICS.filter(({ name }) => summaries.some(({ metrics }) => metrics[name] !== undefined)).map(
-      ({ name, title, unit }): TableColumn => ({
-        title,
-        value: ({ metrics }) => (metrics[name] === undefined ? '' : formatConfidence(metrics[name], unit.format)),
-        alignRight: true,
-      }),
-    ),
-  ];
+  const present = METRICS.filter(({ name }) => summaries.some(({ metrics }) => metrics[name] !== undefined));
+  const families = [...Map.groupBy(present, ({ family }) => family ?? 'cores, queue, what else was counted')];
   return [
     '<h2>Figures</h2>',
     tableOf(columnsFor(summaries), summaries),
     `<p class="dim">${legendOf(summaries).map(escapeText).join('. ')}.</p>`,
     '<h2>All figures</h2>',
-    tableOf(all, summaries),
+    ...families.flatMap(([family, metrics]) => [
+      `<h3>${escapeText(family)}</h3>`,
+      tableOf([...naming, ...metrics.map(columnOf)], summaries),
+    ]),
   ];
+}
+
+function columnOf({ name, family, title, unit }: Metric): TableColumn {
+  return {
+    title: family === null ? title : title.slice(family.length + 1),
+    value: ({ metrics }) => (metrics[name] === undefined ? '' : formatConfidence(metrics[name], unit.format)),
+    alignRight: true,
+  };
 }
 
 function tableOf(columns: readonly TableColumn[], summaries: readonly Summary[]): string {

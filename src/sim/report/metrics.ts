@@ -28,6 +28,8 @@ const COUNT: Unit = { suffix: '', format: formatCount, tick: formatTick };
 export interface Metric {
   /** In CSV and JSON. */
   readonly name: string;
+  /** What it is one figure of, for people; null: it stands for itself. */
+  readonly family: string | null;
   /** For people. */
   readonly title: string;
   /** What it is, in a line. */
@@ -104,6 +106,7 @@ const FAMILIES: readonly Family[] = [
 function inFamily({ name, title, help, unit, of }: Family): readonly Metric[] {
   return FIGURES.map(([figure, figureTitle]) => ({
     name: `${name}${figure[0]!.toUpperCase()}${figure.slice(1)}${unit.suffix}`,
+    family: title,
     title: `${title} ${figureTitle}`,
     help,
     unit,
@@ -127,6 +130,7 @@ export const METRICS: readonly Metric[] = [
   ...FAMILIES.flatMap(inFamily),
   {
     name: 'utilisation',
+    family: null,
     title: 'cores at work',
     help: 'share of all cores that are at work for an invocation, costs included',
     unit: SHARE,
@@ -134,6 +138,7 @@ export const METRICS: readonly Metric[] = [
   },
   {
     name: 'waitingMean',
+    family: null,
     title: 'waiting, mean',
     help: 'invocations that have no core yet, in the mean over time',
     unit: COUNT,
@@ -141,6 +146,7 @@ export const METRICS: readonly Metric[] = [
   },
   {
     name: 'waitingMax',
+    family: null,
     title: 'waiting, most',
     help: 'invocations that have no core yet, at most',
     unit: COUNT,
@@ -148,6 +154,7 @@ export const METRICS: readonly Metric[] = [
   },
   {
     name: 'coldStartShare',
+    family: null,
     title: 'cold starts',
     help: 'starts where no instance of the function was there, for each invocation',
     unit: SHARE,
@@ -155,6 +162,7 @@ export const METRICS: readonly Metric[] = [
   },
   {
     name: 'migrationsPerInvocation',
+    family: null,
     title: 'migrations',
     help: 'moves of what had begun to another server, for each invocation',
     unit: RATIO,
@@ -162,6 +170,7 @@ export const METRICS: readonly Metric[] = [
   },
   {
     name: 'preemptionsPerInvocation',
+    family: null,
     title: 'preemptions',
     help: 'times that a core went on with another before one had ended, for each invocation',
     unit: RATIO,
@@ -169,6 +178,7 @@ export const METRICS: readonly Metric[] = [
   },
   {
     name: 'messagesPerInvocation',
+    family: null,
     title: 'messages',
     help: 'messages between hosts for each invocation',
     unit: RATIO,
@@ -176,14 +186,16 @@ export const METRICS: readonly Metric[] = [
   },
   {
     name: 'refusedShare',
+    family: null,
     title: 'refused',
     help: 'told that there is no room (HTTP 429)',
     unit: SHARE,
     of: shareOf('refused'),
   },
-  { name: 'lostShare', title: 'lost', help: 'gone with their server', unit: SHARE, of: shareOf('lost') },
+  { name: 'lostShare', family: null, title: 'lost', help: 'gone with their server', unit: SHARE, of: shareOf('lost') },
   {
     name: 'unfinishedShare',
+    family: null,
     title: 'unfinished',
     help: 'not at their end when the simulation stopped',
     unit: SHARE,
