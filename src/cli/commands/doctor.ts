@@ -30,10 +30,11 @@ export function register(program: Command): void {
 }
 
 async function doctor(options: DoctorOptions): Promise<void> {
-  const [{ findSandbox }, { findRuntimes }, { ebpfFinding }] = await Promise.all([
+  const [{ findSandbox }, { findRuntimes }, { ebpfFinding }, { findSharing }] = await Promise.all([
     import('../doctor/sandbox.ts'),
     import('../doctor/runtimes.ts'),
     import('../../worker/observers/ebpf/index.ts'),
+    import('../machine-sharing.ts'),
   ]);
   const diagnoses: readonly Diagnosis[] = [
     findNode(),
@@ -41,6 +42,7 @@ async function doctor(options: DoctorOptions): Promise<void> {
     ebpfFinding(),
     ...findRuntimes(),
     findCores(),
+    findSharing(),
     findMemory(),
     findDataFolder(options.data),
     findProgram('clang', 'compiling what watches sleep and wake in the kernel (apt-get install clang libbpf-dev)'),
