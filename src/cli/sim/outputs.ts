@@ -4,7 +4,9 @@ import type { Command } from 'commander';
 import { toCsv } from '../../sim/report/csv.ts';
 import { toHtml } from '../../sim/report/html.ts';
 import { toJson } from '../../sim/report/json.ts';
+import { formatCount } from '../../sim/report/format.ts';
 import type { Report } from '../../sim/report/report.ts';
+import type { Summary } from '../../sim/report/summary.ts';
 import { columnsFor, warningsOf } from '../../sim/report/table.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { formatTable, printLine, printNote, style } from '../terminal.ts';
@@ -59,7 +61,14 @@ function printTable({ summaries }: Report): void {
       summaries,
     ),
   );
+  if (summaries.length === 1) printLine(style('dim', countedIn(summaries[0]!)));
   for (const warning of warningsOf(summaries)) printLine(style('red', `(!) ${warning}`));
+}
+
+/** What policies count differs from one to the other, so a table of several has only what all of them count. */
+function countedIn({ counters }: Summary): string {
+  const counted = Object.entries(counters).filter(([, { mean }]) => mean !== 0);
+  return `counted: ${counted.map(([name, { mean }]) => `${name} ${formatCount(mean)}`).join(', ')}`;
 }
 
 function isStdout(file: string | true | undefined): boolean {

@@ -82,12 +82,17 @@ function hasClass(runs: readonly Done[], at: number): boolean {
   return runs.some(({ result }) => result.byDemand[at]!.slowdown.count > 0);
 }
 
+/** What comes after the counted time is not the same for all: it ends when their last invocation does. */
+const AFTER_SHARE = 1.1;
+
 /** Over virtual time, of the first seed. */
 export function timeChart(what: 'waiting' | 'busyCores', summaries: readonly Summary[], indexOf: IndexOf): Chart {
   const series = summaries.map(({ policy, runs }) => ({
     index: indexOf(policy),
     name: policy,
-    points: runs[0]!.result.moments.map((moment) => ({ x: moment.timeUs / 1e6, y: moment[what] })),
+    points: runs[0]!.result.moments
+      .map((moment) => ({ x: moment.timeUs / 1e6, y: moment[what] }))
+      .filter(({ x }) => x <= (runs[0]!.spec.warmUpSeconds + runs[0]!.spec.seconds) * AFTER_SHARE),
   }));
   const title = what === 'waiting' ? 'invocations that wait' : 'cores at work';
   return {

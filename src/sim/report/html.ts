@@ -3,7 +3,7 @@ import { escapeText } from '../../base/markup.ts';
 import { drawBars } from './bars.ts';
 import { drawChart, drawKey } from './chart.ts';
 import { type Axis, barsOf, demandChart, type IndexOf, sweepChart, tailChart, timeChart } from './curves.ts';
-import { digits, formatTime } from './format.ts';
+import { digits, formatCount, formatTime } from './format.ts';
 import { type Metric, metricNamed, METRICS } from './metrics.ts';
 import type { Report } from './report.ts';
 import { STYLE } from './style.ts';
@@ -157,7 +157,18 @@ function tables(summaries: readonly Summary[]): readonly string[] {
       `<h3>${escapeText(family)}</h3>`,
       tableOf([...naming, ...metrics.map(columnOf)], summaries),
     ]),
+    '<h3>counted by the policies, over all of the simulation</h3>',
+    tableOf([...naming, ...counterColumns(summaries)], summaries),
   ];
+}
+
+function counterColumns(summaries: readonly Summary[]): readonly TableColumn[] {
+  const names = new Set(summaries.flatMap(({ counters }) => Object.keys(counters)));
+  return [...names].map((name) => ({
+    title: name,
+    value: ({ counters }) => (counters[name] === undefined ? '' : formatConfidence(counters[name], formatCount)),
+    alignRight: true,
+  }));
 }
 
 function columnOf({ name, family, title, unit }: Metric): TableColumn {

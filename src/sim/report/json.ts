@@ -2,7 +2,7 @@
 import type { Summary } from './summary.ts';
 import type { Report } from './report.ts';
 
-export const JSON_FORMAT = 'perch-sim-1';
+const JSON_FORMAT = 'perch-sim-1';
 
 export function toJson(report: Report): string {
   const { command, costsName, costs, summaries } = report;

@@ -20,7 +20,9 @@ export interface Summary {
   readonly runs: readonly Done[];
   /** By the metric's name; what a simulation does not have is not in it. */
   readonly metrics: Readonly<Record<string, Confidence>>;
-  /** The same over that of the first policy at the same servers and load, seed by seed: both had the same arrivals. */
+  /** Everything that was counted, over all of the simulation; by its name. */
+  readonly counters: Readonly<Record<string, Confidence>>;
+  /** The metrics over those of the first policy at the same servers and load, seed by seed: both had the same arrivals. */
   readonly ratios: Readonly<Record<string, Confidence>>;
   /** In words; null: its figures hold. */
   readonly warning: string | null;
@@ -38,12 +40,20 @@ export function summariesOf(runs: readonly Run[]): readonly Summary[] {
     const place = `${servers} ${load}`;
     const first = firsts.get(place) ?? done;
     firsts.set(place, first);
-    summaries.push({ policy, servers, load, runs: done, ...estimatesOf(done, first), warning: warningOf(done) });
+    summaries.push({
+      policy,
+      servers,
+      load,
+      runs: done,
+      ...estimatesOf(done, first),
+      counters: countersOf(done),
+      warning: warningOf(done),
+    });
   }
   return summaries;
 }
 
-export function keyOf({ policy, servers, load }: SimulationSpec): string {
+function keyOf({ policy, servers, load }: SimulationSpec): string {
   return `${policy} ${servers} ${load}`;
 }
 
@@ -63,6 +73,14 @@ function estimatesOf(runs: readonly Done[], first: readonly Done[]): Pick<Summar
     ratios[metric.name] = confidenceOf(values.map((value, index) => value / base[index]!));
   }
   return { metrics, ratios };
+}
+
+/** Policies of one kind count the same things. */
+function countersOf(runs: readonly Done[]): Readonly<Record<string, Confidence>> {
+  const names = Object.keys(runs[0]!.result.counters);
+  return Object.fromEntries(
+    names.map((name) => [name, confidenceOf(runs.map(({ result }) => result.counters[name] ?? 0))]),
+  );
 }
 
 function valuesOf(metric: Metric, runs: readonly Done[]): readonly number[] | null {
