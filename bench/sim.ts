@@ -29,7 +29,7 @@ const COST_RATIO_MAX = 2;
 
 const NOTES = [
   'perch sim run perch: workers of 32 cores, exponential run times of 80 ms in the mean, Poisson arrivals at 80 % load (6.4 million a second at',
-  '640,000 cores), 25 µs from host to host, 20 µs to start. Each invocation is 5 events: it arrives, is requested, starts, ends, is released.',
+  '640,000 cores), 25 µs from host to host, 20 µs to start. Each invocation is 4 events: it arrives, is requested, ends, is released.',
   'One thread. Counted is what happens once the cluster is full (after four mean run times); wall clock, the sizes in turn, each in a fresh process.',
   'Events per second of CPU time leave out what other programs took of the core. A heap alone: the same events, put in and taken out, and no scheduler.',
 ];

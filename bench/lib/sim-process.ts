@@ -27,7 +27,7 @@ export interface SimOutput {
 
 /** Mean run times until the cluster is as full as it will be, within 2 %. */
 const FILL_MEANS = 4;
-const EVENTS_EACH = 5;
+const EVENTS_EACH = 4;
 
 function measure(input: SimInput): SimOutput {
   const { serverCount, coreCount, meanUs, load, seed, eventCount } = input;
@@ -67,7 +67,7 @@ function measure(input: SimInput): SimOutput {
   };
 }
 
-/** Nanoseconds for each event where all five of an invocation go through one heap that holds an end for each busy core. */
+/** Nanoseconds for each event where all four of an invocation go through one heap that holds an end for each busy core. */
 function bareHeap({ serverCount, coreCount, meanUs, load, seed, eventCount }: SimInput): number {
   const random = new Random(seed, 0);
   const heap = new EventQueue(1024);

@@ -101,8 +101,8 @@ export class World {
   }
 
   /** It has a core for the first time, or again after it was lost. */
-  started(job: number): void {
-    if (this.jobs.startedUs(job) < 0) this.jobs.setStartedUs(job, this.nowUs);
+  started(job: number, atUs = this.nowUs): void {
+    if (this.jobs.startedUs(job) < 0) this.jobs.setStartedUs(job, atUs);
   }
 
   /** Its answer leaves the worker now, and reaches the gateway after the delay. The next step of its chain, if there is one, arrives then. */

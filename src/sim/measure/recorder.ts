@@ -54,7 +54,7 @@ export class Recorder {
   /** Counted ones that have not ended. */
   openCount = 0;
   #busyCores = 0;
-  #busySinceUs = 0;
+  /** Less the moments in which cores began to be busy, plus those in which they ended. */
   #busyUs = 0;
   readonly #waiting = { sum: 0, max: 0, count: 0 };
 
@@ -92,8 +92,8 @@ export class Recorder {
   }
 
   /** So many cores more (or fewer) are at work for a job: its own or the platform's for it. */
-  coresBusy(change: number, nowUs: number): void {
-    this.#settleBusy(nowUs);
+  coresBusy(change: number, atUs: number): void {
+    this.#busyUs -= change * this.#counted(atUs);
     this.#busyCores += change;
   }
 
@@ -107,9 +107,8 @@ export class Recorder {
 
   /** Share of the cluster's cores that were at work while jobs were counted. */
   utilisation(nowUs: number): number {
-    this.#settleBusy(nowUs);
     const { warmUpUs, endUs, coreCount } = this.setup;
-    return this.#busyUs / ((Math.min(nowUs, endUs) - warmUpUs) * coreCount);
+    return (this.#busyUs + this.#busyCores * this.#counted(nowUs)) / ((Math.min(nowUs, endUs) - warmUpUs) * coreCount);
   }
 
   get waitingMean(): number {
@@ -139,11 +138,8 @@ export class Recorder {
     return arrivalUs >= this.setup.warmUpUs && arrivalUs < this.setup.endUs;
   }
 
-  #settleBusy(nowUs: number): void {
-    const { warmUpUs, endUs } = this.setup;
-    const fromUs = Math.max(this.#busySinceUs, warmUpUs);
-    const toUs = Math.min(nowUs, endUs);
-    if (toUs > fromUs) this.#busyUs += (toUs - fromUs) * this.#busyCores;
-    this.#busySinceUs = nowUs;
+  /** The moment, or the bound of the counted time that it lies beyond. */
+  #counted(atUs: number): number {
+    return Math.min(Math.max(atUs, this.setup.warmUpUs), this.setup.endUs);
   }
 }

@@ -15,16 +15,12 @@ class PerchPolicy implements Policy {
   readonly #world: World;
   readonly #scheduler: Scheduler;
   readonly #grant = new Grant();
-  /** By core: the job that has its lease, and the lease's name. */
-  readonly #sequences: Int32Array;
   readonly #lookAhead: LookAhead;
   readonly #core = new Int32Array(1);
   #touched = 0;
   readonly #toScheduler: Lane;
-  readonly #toWorker: Lane;
   readonly #fromWorker: Lane;
   readonly #requested: number;
-  readonly #reached: number;
   readonly #ended: number;
   readonly #released: number;
 
@@ -32,13 +28,10 @@ class PerchPolicy implements Policy {
     const { engine } = world;
     this.#world = world;
     this.#scheduler = openScheduler(world, options);
-    this.#sequences = new Int32Array(this.#scheduler.limits.coreCountMax);
     this.#lookAhead = new LookAhead(this.#scheduler);
     this.#toScheduler = engine.lane();
-    this.#toWorker = engine.lane();
     this.#fromWorker = engine.lane();
     this.#requested = engine.kind((job) => this.#request(job));
-    this.#reached = engine.kind((job, core) => this.#start(job, core));
     this.#ended = engine.kind(
       (job, core) => this.#end(job, core),
       (job, core) => this.#foresee(job, core),
@@ -67,34 +60,32 @@ class PerchPolicy implements Policy {
   }
 
   #carryOut(): void {
-    const { costs, nowUs, counters } = this.#world;
+    const { engine, jobs, costs, counters, recorder } = this.#world;
     const grant = this.#grant;
     while (this.#scheduler.takeGrant(grant)) {
-      this.#sequences[grant.core] = grant.sequence;
+      const { request: job, core } = grant;
       // Request, grant, payload, release, answer.
       counters.messages += 5;
-      // To the gateway, which has the payload, and from there to the worker.
-      this.#toWorker.push(nowUs + costs.decisionUs + 2 * costs.networkUs, this.#reached, grant.request, grant.core);
+      // To the gateway, which has the payload, and from there to the worker. Nothing can happen to it on its way, so its start is no event.
+      const startUs = engine.nowUs + costs.decisionUs + 2 * costs.networkUs;
+      this.#world.started(job, startUs);
+      recorder.coresBusy(1, startUs);
+      jobs.setMark(job, grant.sequence);
+      const runUs = jobs.demandUs(job) + jobs.sleepUs(job);
+      engine.at(startUs + costs.startUs + runUs + costs.endUs, this.#ended, job, core);
     }
   }
 
-  #start(job: number, core: number): void {
-    const { jobs, engine, costs, recorder } = this.#world;
-    this.#world.started(job);
-    recorder.coresBusy(1, engine.nowUs);
-    engine.after(costs.startUs + jobs.demandUs(job) + jobs.sleepUs(job) + costs.endUs, this.#ended, job, core);
-  }
-
   #end(job: number, core: number): void {
-    const { engine, costs, recorder } = this.#world;
+    const { engine, jobs, costs, recorder } = this.#world;
     recorder.coresBusy(-1, engine.nowUs);
-    this.#fromWorker.push(engine.nowUs + costs.networkUs, this.#released, core, this.#sequences[core]!);
+    this.#fromWorker.push(engine.nowUs + costs.networkUs, this.#released, core, jobs.mark(job));
     this.#world.finish(job, costs.networkUs);
   }
 
   #foresee(job: number, core: number): void {
     this.#core[0] = core;
-    this.#touched ^= this.#world.jobs.touch(job) ^ this.#sequences[core]! ^ this.#lookAhead.releases(this.#core, 0, 1);
+    this.#touched ^= this.#world.jobs.touch(job) ^ this.#lookAhead.releases(this.#core, 0, 1);
   }
 
   #release(core: number, sequence: number): void {
