@@ -12,7 +12,9 @@ import {
   foregroundBackground,
   processorSharing,
   separateQueues,
+  sharedByKernel,
   specsOf,
+  takingTurns,
 } from '../../src/sim/theory/checks.ts';
 import { erlangB, erlangC, waitMeanOf, waitQuantileOf } from '../../src/sim/theory/erlang.ts';
 import {
@@ -147,7 +149,8 @@ test('foreground–background: what books say of it', () => {
 
 test('the check has what it is asked to have: three sizes at five loads, and the argument of the first paper', () => {
   const queues = allChecks().map(({ queue, load }) => `${queue} at ${load}`);
-  assert.equal(new Set(queues).size, queues.length);
+  const setups = allChecks().map(({ queue, load, policy }) => `${queue} at ${load} by ${policy}`);
+  assert.equal(new Set(setups).size, setups.length);
   for (const cores of [1, 16, 640]) {
     for (const load of [0.5, 0.7, 0.8, 0.9, 0.95]) assert.ok(queues.includes(`M/M/${cores} at ${load}`));
   }
@@ -175,10 +178,12 @@ const SMALL_CHECKS: Check[] = [
   firstCome('M/D/1', deterministicLaw(1), 0.5),
   processorSharing(exponentialLaw(1), 0.5),
   foregroundBackground(exponentialLaw(1), 0.5),
+  sharedByKernel(exponentialLaw(1), 0.5),
+  takingTurns(16, 0.8),
   foregroundBackground(paretoLaw(1.5, 1, 1e4), 0.5, [['< 10 ms', 0, 10]]),
 ];
 for (const check of SMALL_CHECKS) {
-  test(`${check.queue} at a load of ${check.load}, simulated`, () => {
+  test(`${check.queue} at a load of ${check.load}, simulated by ${check.policy}`, () => {
     for (const verdict of simulated(check)) {
       const { figure, theory, simulated: seen, halfWidth } = verdict;
       const about = Math.max(ABOUT_SHARE * theory, ABOUT_WIDTHS * halfWidth!, 1e-6);

@@ -69,6 +69,7 @@ async function verdictsFor(checks: readonly Check[], options: TheoryOptions): Pr
 
 const COLUMNS: readonly Column<Verdict>[] = [
   { title: 'queue', value: ({ queue }) => queue },
+  { title: 'policy', value: ({ policy }) => policy },
   { title: 'load', value: ({ load }) => String(load), alignRight: true },
   { title: 'figure', value: ({ figure }) => figure },
   { title: 'theory', value: ({ theory, unit }) => figureOf(theory, unit), alignRight: true },

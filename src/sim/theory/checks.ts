@@ -81,6 +81,8 @@ const slowdownOfClass = (name: string, theory: number): Figure => ({
   of: ({ byDemand }) => byDemand.find((each) => each.name === name)!.slowdown.mean,
 });
 
+/** The sharing machine takes ten times as long as a queue. */
+const SHARING_JOB_COUNT = 2e6;
 const WAITING_LEAST = 0.05;
 
 interface Sized {
@@ -143,6 +145,27 @@ export function firstCome(queue: string, law: Law, load: number): Check {
   return { ...oneCore(queue, 'perch', law, load), figures: [waitMean(waitMeanFirstCome(law, load))] };
 }
 
+/** The shipped sharing machine leaves the cores of a server to its kernel: that is processor sharing too. */
+export function sharedByKernel(law: Law, load: number): Check {
+  const check = processorSharing(law, load);
+  return { ...check, policy: 'perch-fair:k=64', jobCount: SHARING_JOB_COUNT };
+}
+
+/**
+ * Exponential runs have no memory, so however invocations take turns, as many are there as if each ran to its end; as long as nobody waits beside an idle
+ * core (Kleinrock 1976, 3.4). What the sharing machine demotes and resumes has to come to that.
+ */
+export function takingTurns(cores: number, load: number): Check {
+  const { queue, ...check } = centralQueue(cores, load);
+  return {
+    ...check,
+    queue: `${queue}, in turns`,
+    policy: 'perch-preempt',
+    jobCount: SHARING_JOB_COUNT,
+    figures: [latencyMean((1 + waitMeanOf(cores, load)) * EXPONENTIAL.mean)],
+  };
+}
+
 export function processorSharing(law: Law, load: number, classes: readonly string[] = []): Check {
   const slowdown = slowdownProcessorSharing(load);
   return {
@@ -181,6 +204,7 @@ export function allChecks(): Check[] {
     ...[0.5, 0.8].map((load) => firstCome('M/G/1, bimodal', BIMODAL, load)),
     ...[0.5, 0.8, 0.9].map((load) => processorSharing(EXPONENTIAL, load)),
     ...[0.5, 0.8].map((load) => processorSharing(PARETO, load, ['< 10 ms', '10–100 ms', '0.1–1 s'])),
+    ...[0.5, 0.8].map((load) => sharedByKernel(EXPONENTIAL, load)),
     ...[0.5, 0.8, 0.9].map((load) => foregroundBackground(EXPONENTIAL, load)),
     ...[0.5, 0.8].map((load) =>
       foregroundBackground(PARETO, load, [
@@ -189,6 +213,7 @@ export function allChecks(): Check[] {
         ['0.1–1 s', 100, 1000],
       ]),
     ),
+    ...[0.5, 0.8, 0.9].map((load) => takingTurns(16, load)),
   ];
 }
 
@@ -215,7 +240,7 @@ export function specsOf(check: Check, scale = 1, seedCount: number = SEED_COUNT)
 /** A single core's queue forgets how it began in about 1 / (1 − √load)² run times; long ones make it slower. */
 function warmUpOf({ load, meanMs, queue, cores, servers, policy }: Check): number {
   const relaxation = meanMs / (1 - Math.sqrt(load)) ** 2;
-  const isCentral = policy === 'perch';
+  const isCentral = policy.startsWith('perch');
   const spread = queue.includes(PARETO.name) ? PARETO.square / PARETO.mean ** 2 / 2 : 1;
   return (WARM_UP_FACTOR * relaxation * spread) / (isCentral ? servers * cores : 1);
 }
