@@ -14,7 +14,7 @@ import {
   waitMeanFirstCome,
 } from './single-server.ts';
 
-export interface Figure {
+interface Figure {
   readonly name: string;
   readonly unit: 'ms' | 'x';
   readonly theory: number;
@@ -36,7 +36,7 @@ export interface Check {
   readonly figures: readonly Figure[];
 }
 
-export const SEED_COUNT = 10;
+const SEED_COUNT = 10;
 const LOADS = [0.5, 0.7, 0.8, 0.9, 0.95] as const;
 /** Counted invocations at a load: the nearer to 1, the longer a queue remembers. */
 const JOB_COUNTS: Readonly<Record<number, number>> = { 0.5: 4e6, 0.7: 8e6, 0.8: 16e6, 0.9: 24e6, 0.95: 40e6 };

@@ -33,7 +33,7 @@ export function chained<M extends Member>(steps: readonly M[], firstIndex: numbe
   }));
 }
 
-export function nameOf(index: number, count: number): string {
+function nameOf(index: number, count: number): string {
   return count === 1 ? PLAIN_FUNCTION.name : `${PLAIN_FUNCTION.name}${index}`;
 }
 
