@@ -41,6 +41,7 @@ const LEFT = 62;
 const RIGHT = 14;
 const TOP = 12;
 const BOTTOM = 44;
+export const CHART_SIZE = { width: WIDTH, height: HEIGHT } as const;
 const PLOT_WIDTH = WIDTH - LEFT - RIGHT;
 const PLOT_HEIGHT = HEIGHT - TOP - BOTTOM;
 const MARK_SIZE = 4;
@@ -52,14 +53,18 @@ export const COLOR_COUNT = 12;
 const MARK_COUNT = 6;
 
 export function drawChart(chart: Chart): string {
-  const parts = [drawAxes(chart), ...chart.series.map((series, order) => drawSeries(chart, series, order))];
   const title = escapeText(chart.title);
   return [
     `<figure><figcaption>${title}</figcaption>`,
     `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${title}">`,
-    ...parts,
+    drawPlot(chart),
     '</svg></figure>',
   ].join('\n');
+}
+
+/** The chart alone, as wide and high as `CHART_SIZE` says, for whoever has a drawing of several. */
+export function drawPlot(chart: Chart): string {
+  return [drawAxes(chart), ...chart.series.map((series, order) => drawSeries(chart, series, order))].join('\n');
 }
 
 /** As in the charts, for a legend. */

@@ -54,8 +54,16 @@ export function toHtml(report: Report): string {
   ].join('\n');
 }
 
-function placeOf({ servers, load }: Summary): string {
-  return `${servers} ${servers === 1 ? 'server' : 'servers'}, ${load === null ? 'load as recorded' : `load ${load}`}`;
+function placeOf(summary: Summary): string {
+  return `${sizeOf(summary)}, ${loadOf(summary)}`;
+}
+
+function sizeOf({ servers }: Summary): string {
+  return `${servers} ${servers === 1 ? 'server' : 'servers'}`;
+}
+
+function loadOf({ load }: Summary): string {
+  return load === null ? 'load as recorded' : `load ${load}`;
 }
 
 function headOf({ summaries, costsName }: Report): readonly string[] {
@@ -94,13 +102,14 @@ function charts(drawn: readonly string[]): string {
   return `<div class="charts">${drawn.join('\n')}</div>`;
 }
 
-/** Over the load, for each size; where there is one load only, over the size. */
+/** Over what varies most, for each value of the other. */
 function sweeps(summaries: readonly Summary[], indexOf: IndexOf): readonly string[] {
-  const loads = new Set(summaries.map(({ load }) => load));
-  const axis: Axis = loads.size > 1 ? 'load' : 'servers';
-  const groups = axis === 'load' ? [...Map.groupBy(summaries, ({ servers }) => servers)] : [[0, summaries] as const];
-  return groups.flatMap(([servers, own]) => [
-    `<h2>Over the ${axis === 'load' ? 'load' : 'size of the cluster'}${groups.length > 1 ? `, ${servers} servers` : ''}</h2>`,
+  const loadCount = new Set(summaries.map(({ load }) => load)).size;
+  const sizeCount = new Set(summaries.map(({ servers }) => servers)).size;
+  const axis: Axis = loadCount >= sizeCount ? 'load' : 'servers';
+  const groups = [...Map.groupBy(summaries, (summary) => (axis === 'load' ? sizeOf(summary) : loadOf(summary)))];
+  return groups.flatMap(([other, own]) => [
+    `<h2>Over the ${axis === 'load' ? 'load' : 'size of the cluster'}${groups.length > 1 ? `, ${other}` : ''}</h2>`,
     legend(own, indexOf),
     charts(CHARTED.filter((name) => isThere(own, name)).map((name) => drawChart(sweepChart(name, axis, own, indexOf)))),
   ]);
