@@ -28,7 +28,10 @@ export class Balancer {
     const freeMb = this.#freeMb;
     const step = this.#steps[hash % this.#steps.length]!;
     let server = hash % freeMb.length;
-    for (let i = 0; i < freeMb.length && freeMb[server]! < memoryMb; i++) server = (server + step) % freeMb.length;
+    for (let i = 0; i < freeMb.length && freeMb[server]! < memoryMb; i++) {
+      server += step;
+      if (server >= freeMb.length) server -= freeMb.length;
+    }
     if (freeMb[server]! < memoryMb) {
       this.overloadCount++;
       server = draw();

@@ -1,13 +1,16 @@
 /**
- * What raylets know of each other: of each server how many cores were free when it reported last, and of each front what it has sent there itself since
- * then. From that a front chooses by Ray's hybrid policy.
+ * What raylets know of each other: each front has a row with a byte for each server, how many cores are free there by its last report, less what the
+ * front has itself sent there since. From that it chooses by Ray's hybrid policy.
  *
  * A *level* is how many cores of a server are free. Servers that are used less than the threshold count as equal, in the order of their
- * numbers; beyond it the less used goes first.
+ * numbers; beyond it the less used goes first. How many servers of its row are at which level is counted as the row changes, so a choice looks
+ * through the row once, until it has found the server.
  */
+import { assert } from '../../../base/assert.ts';
 import type { Random } from '../../engine/random.ts';
 
 const NONE = -1;
+const LEVEL_MAX = 255;
 
 export interface ViewsSetup {
   readonly frontCount: number;
@@ -20,110 +23,95 @@ export interface ViewsSetup {
   readonly topShare: number;
 }
 
-interface Sent {
-  /** The number of the server's report that it counts from. */
-  readonly report: number;
-  readonly count: number;
-}
-
 export class Views {
   readonly #setup: ViewsSetup;
   readonly #random: Random;
-  readonly #free: Int32Array;
-  readonly #reports: Int32Array;
-  /** By front: what it has sent to which server. */
-  readonly #sent: readonly Map<number, Sent>[];
-  /** Of the front that is choosing, by server. */
-  readonly #levels: Int32Array;
-  readonly #levelCounts: Int32Array;
+  /** By front, then server. */
+  readonly #levels: Uint8Array;
+  /** By front, then level, of which the unused are all one: how many servers. */
+  readonly #counts: Int32Array;
   /** From so many free cores on a server counts as unused. */
   readonly #unusedLevel: number;
 
   constructor(setup: ViewsSetup, random: Random) {
     const { frontCount, serverCount, coreCount, threshold } = setup;
+    assert(coreCount <= LEVEL_MAX, `${coreCount} cores of a server, and a level is a byte`);
     this.#setup = setup;
     this.#random = random;
-    this.#free = new Int32Array(serverCount).fill(coreCount);
-    this.#reports = new Int32Array(serverCount);
-    this.#sent = Array.from({ length: frontCount }, () => new Map());
-    this.#levels = new Int32Array(serverCount);
-    this.#levelCounts = new Int32Array(coreCount + 1);
     let unusedLevel = coreCount;
     while (unusedLevel > 1 && (coreCount - unusedLevel + 1) / coreCount < threshold) unusedLevel--;
     this.#unusedLevel = unusedLevel;
+    this.#levels = new Uint8Array(frontCount * serverCount).fill(coreCount);
+    this.#counts = new Int32Array(frontCount * (unusedLevel + 1));
+    for (let front = 0; front < frontCount; front++) this.#counts[this.#countAt(front, coreCount)] = serverCount;
   }
 
   /** All fronts have the report of the server. */
   report(server: number, freeCount: number): void {
-    this.#free[server] = freeCount;
-    this.#reports[server]!++;
+    for (let front = 0; front < this.#setup.frontCount; front++) this.#set(front, server, freeCount);
   }
 
   /** Cores of another server that are free, as far as the front knows. */
   freeCount(front: number, server: number): number {
-    const sent = this.#sent[front]!.get(server);
-    const free = this.#free[server]!;
-    return sent === undefined || sent.report !== this.#reports[server] ? free : Math.max(0, free - sent.count);
+    return this.#levels[front * this.#setup.serverCount + server]!;
   }
 
   /** The front has sent somebody there. */
   send(front: number, server: number): void {
-    const sent = this.#sent[front]!.get(server);
-    const report = this.#reports[server]!;
-    const count = sent?.report === report ? sent.count + 1 : 1;
-    this.#sent[front]!.set(server, { report, count });
+    this.#set(front, server, Math.max(0, this.freeCount(front, server) - 1));
   }
 
   /** It was told that no core is free there. */
   rejected(front: number, server: number): void {
-    this.#sent[front]!.set(server, { report: this.#reports[server]!, count: this.#free[server]! });
+    this.#set(front, server, 0);
   }
 
-  /** The server for an invocation at the front, which itself has so many cores free; -1: no server has one. */
+  /** The server for an invocation at the front, whose own server has so many cores free; -1: no server has one. */
   choose(front: number, host: number, hostFreeCount: number): number {
     if (hostFreeCount >= this.#unusedLevel) return host;
-    const levels = this.#look(front, host, hostFreeCount);
-    const candidateCount = this.#count(levels);
+    this.#set(front, host, hostFreeCount);
+    const { serverCount, topShare } = this.#setup;
+    const candidateCount = serverCount - this.#counts[this.#countAt(front, 0)]!;
     if (candidateCount === 0) return NONE;
-    const best = this.#bestLevel();
-    if (hostFreeCount > 0 && hostFreeCount >= best) return host;
-    const topCount = Math.max(1, Math.floor(this.#setup.serverCount * this.#setup.topShare));
-    return this.#at(levels, this.#random.below(Math.min(topCount, candidateCount)));
+    if (hostFreeCount > 0 && hostFreeCount === this.#bestLevel(front)) return host;
+    const topCount = Math.max(1, Math.floor(serverCount * topShare));
+    return this.#at(front, this.#random.below(Math.min(topCount, candidateCount)));
   }
 
-  #look(front: number, host: number, hostFreeCount: number): Int32Array {
-    const levels = this.#levels;
-    levels.set(this.#free);
-    const sent = this.#sent[front]!;
-    for (const [server, { report, count }] of sent) {
-      if (report === this.#reports[server]) levels[server] = Math.max(0, levels[server]! - count);
-      else sent.delete(server);
-    }
-    levels[host] = hostFreeCount;
-    return levels;
+  #set(front: number, server: number, level: number): void {
+    const at = front * this.#setup.serverCount + server;
+    const before = this.#levels[at]!;
+    if (before === level) return;
+    this.#levels[at] = level;
+    this.#counts[this.#countAt(front, before)]!--;
+    this.#counts[this.#countAt(front, level)]!++;
   }
 
-  /** How many servers have a core free; by level too, with all the unused at one. */
-  #count(levels: Int32Array): number {
-    const counts = this.#levelCounts.fill(0);
-    for (let server = 0; server < levels.length; server++) counts[Math.min(levels[server]!, this.#unusedLevel)]!++;
-    return levels.length - counts[0]!;
+  #countAt(front: number, level: number): number {
+    return front * (this.#unusedLevel + 1) + Math.min(level, this.#unusedLevel);
   }
 
-  #bestLevel(): number {
+  #bestLevel(front: number): number {
     let level = this.#unusedLevel;
-    while (this.#levelCounts[level] === 0) level--;
+    while (this.#counts[this.#countAt(front, level)] === 0) level--;
     return level;
   }
 
   /** The server of that rank among those that have a core free, the best first. */
-  #at(levels: Int32Array, rank: number): number {
+  #at(front: number, rank: number): number {
     let level = this.#unusedLevel;
     let left = rank;
-    while (left >= this.#levelCounts[level]!) left -= this.#levelCounts[level--]!;
-    for (let server = 0; ; server++) {
-      if (Math.min(levels[server]!, this.#unusedLevel) !== level) continue;
-      if (left-- === 0) return server;
+    for (;;) {
+      const count = this.#counts[this.#countAt(front, level)]!;
+      if (left < count) break;
+      left -= count;
+      level--;
+    }
+    const levelMax = level === this.#unusedLevel ? LEVEL_MAX : level;
+    const first = front * this.#setup.serverCount;
+    for (let at = first; ; at++) {
+      const mine = this.#levels[at]!;
+      if (mine >= level && mine <= levelMax && left-- === 0) return at - first;
     }
   }
 }
