@@ -214,6 +214,18 @@ test('a policy that fails is named with its set-up; the others are reported', as
   assert.match(stderr, /own\.mjs:3/);
 });
 
+test('what only a simulation can find wrong with a set-up is bad input, too', async () => {
+  const args = ['perch', '--servers', '1', '--cores', '1', '--load', '0.1', '--seconds', '1', '--workload', 'bursts'];
+  assert.match(
+    await refused(['run', ...args, '--events', '3']),
+    /at once every 10 s are more than the load that was asked for/,
+  );
+  assert.match(
+    await refused(['run', ...args]),
+    /^perch: 1 of 1 simulations failed: perch, bursts, 1 servers, load 0\.1, seed 1: 1000 /,
+  );
+});
+
 test('the first things that happen, and no more of them', async () => {
   const args = ['run', 'random', '--servers', '2', '--cores', '2', '--workload', 'chains:length=2', '--seconds', '0.1'];
   const lines = (await ok([...args, '--events', '40'])).trimEnd().split('\n');

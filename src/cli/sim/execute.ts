@@ -88,7 +88,8 @@ function failureOf(failed: readonly Run[], count: number, { policyFiles }: Plan)
   });
   const details = [...lines.slice(1), failed[0]?.error?.details ?? ''].filter((line) => line !== '');
   // What others have written fails by their own fault, or so it has to be taken.
-  const exitCode = policyFiles.length > 0 ? EXIT.usage : EXIT.internal;
+  const isUsers = policyFiles.length > 0 || failed.every(({ error }) => error?.isSpec === true);
+  const exitCode = isUsers ? EXIT.usage : EXIT.internal;
   return new CliError(
     exitCode,
     `${failed.length} of ${count} simulations failed: ${lines[0] ?? ''}`,

@@ -6,7 +6,7 @@ import { wholeNumber } from '../options.ts';
 import { printLine } from '../terminal.ts';
 import { execute } from './execute.ts';
 import { type OutputOptions, withOutputs } from './outputs.ts';
-import { policiesWith } from './own-policies.ts';
+import { orUsage, policiesWith } from './own-policies.ts';
 import { planOf, type SetupOptions, withSetup } from './setup-options.ts';
 
 const EVENTS_MAX = 1_000_000;
@@ -26,6 +26,7 @@ export function register(command: Command): void {
 async function run(policy: string, options: RunOptions): Promise<void> {
   if (options.events === undefined) return execute([policy], options);
   const { specs, policyFiles } = await planOf([policy], options);
-  const setup = setupOf(specs[0]!, { policies: await policiesWith(policyFiles) });
-  for (const line of journalOf(setup, options.events)) printLine(line);
+  const policies = await policiesWith(policyFiles);
+  const { events } = options;
+  for (const line of await orUsage(() => journalOf(setupOf(specs[0]!, { policies }), events))) printLine(line);
 }

@@ -17,6 +17,8 @@ export interface RunError {
   readonly message: string;
   /** Where in the code. */
   readonly details: string;
+  /** The set-up is wrong, and the code did what it should. */
+  readonly isSpec?: boolean;
 }
 
 export interface BatchOptions {
@@ -87,9 +89,13 @@ class Batch {
     this.runs[index] =
       answer.kind === 'result'
         ? { spec, result: answer.result, error: null }
-        : { spec, result: null, error: { message: answer.message, details: answer.details } };
+        : { spec, result: null, error: errorIn(answer) };
     this.#options.progressed?.(++this.#endedCount);
   }
+}
+
+function errorIn({ message, details, isSpec = false }: RunError): RunError {
+  return { message, details, isSpec };
 }
 
 /** Roughly how long it takes. */

@@ -24,7 +24,7 @@ function answerTo(spec: SimulationSpec): Answer {
   try {
     return { kind: 'result', result: simulate(setupOf(spec, { policies, workloadOf }), sampled) };
   } catch (error) {
-    if (error instanceof SpecError) return { kind: 'error', message: error.message, details: '' };
+    if (error instanceof SpecError) return { kind: 'error', message: error.message, details: '', isSpec: true };
     const message = error instanceof Error ? error.message : String(error);
     return { kind: 'error', message, details: error instanceof Error ? (error.stack ?? '') : '' };
   }
