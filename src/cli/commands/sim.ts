@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { register as compare } from '../sim/compare.ts';
 import { register as fuzz } from '../sim/fuzz.ts';
+import { register as paper } from '../sim/paper.ts';
 import { register as policies } from '../sim/policies.ts';
 import { register as run } from '../sim/run.ts';
 import { register as sweep } from '../sim/sweep.ts';
@@ -25,5 +26,6 @@ export function register(program: Command): void {
   policies(command);
   workloads(command);
   theory(command);
+  paper(command);
   fuzz(command);
 }
