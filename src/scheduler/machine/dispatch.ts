@@ -15,7 +15,7 @@ import type { Cores } from './cores.ts';
 import { counter } from './counters.ts';
 import type { Leases } from './leases.ts';
 import { EVERYWHERE, Looks } from './looks.ts';
-import { countWord, type Place } from './memory.ts';
+import { countWord, type Place, type SharedMemory, sumCounts } from './memory.ts';
 import type { Overtaking } from './overtaking.ts';
 import type { Placement } from './placement.ts';
 import type { Provisioned } from './provisioned.ts';
@@ -66,6 +66,7 @@ export class Dispatch {
   readonly #counters: Float64Array;
   readonly #counts: SharedInt32;
   readonly #waiting: SharedInt32;
+  readonly #memory: SharedMemory;
   readonly #placement: Placement;
   readonly #shard: number;
   readonly #isShared: boolean;
@@ -92,6 +93,7 @@ export class Dispatch {
     this.#counters = parts.counters;
     this.#counts = parts.counts;
     this.#waiting = memory.shards[shard]!.waiting;
+    this.#memory = memory;
     this.#placement = placement;
     this.#shard = shard;
     this.#isShared = isShared;
@@ -268,6 +270,12 @@ export class Dispatch {
   /** The greatest room of all, extra seats too; -1: nothing is idle. */
   get greatest(): number {
     return Math.max(this.#summary.greatest, this.#extraGreatest);
+  }
+
+  /** May another shard find something? A worker that is kept has no room for anybody, but for those for whom it keeps instances. */
+  get mayServe(): boolean {
+    if (this.greatest >= 0) return true;
+    return this.#versions.provisionedCount > 0 && sumCounts(this.#memory, IDLE) > 0;
   }
 
   // ---- leaves

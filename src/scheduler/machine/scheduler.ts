@@ -351,7 +351,7 @@ export class Scheduler {
     const told = this.bells.take();
     this.#dispatch.serveWoken();
     const rest = told & ~(1 << this.shard);
-    if (rest !== 0 && this.#dispatch.greatest >= 0) this.bells.passOn(rest);
+    if (rest !== 0 && this.#dispatch.mayServe) this.bells.passOn(rest);
   }
 
   /**
@@ -471,7 +471,7 @@ export class Scheduler {
     if (keeper >= 0) this.bells.ring(keeper, 1 << keeper);
     const raised = this.turns.raised();
     if (this.#dispatch.owesAll) this.#tellAll(raised);
-    else if (raised !== 0 && this.#dispatch.greatest >= 0) this.bells.passOn(raised);
+    else if (raised !== 0 && this.#dispatch.mayServe) this.bells.passOn(raised);
   }
 
   #tellAll(raised: number): void {

@@ -120,12 +120,12 @@ export function caseOf(seed: number): FuzzCase {
   const functions = Array.from({ length: draw.from(1, 5) }, () => functionOf(draw));
   const cluster = {
     seed,
-    shardCount: draw.one([1, 1, 1, 2, 2, 3]),
+    shardCount: draw.one([1, 1, 2, 2, 3]),
     workers,
     gatewayCount: draw.one([1, 2, 2, 3]),
     functions,
     queueMax: draw.from(2, 12),
-    requestCountMax: draw.from(8, 24),
+    requestCountMax: draw.from(8, 40),
     overtakeMax: draw.from(0, 4),
     firstSequence: draw.one(FIRST_SEQUENCES),
     delayUs: draw.one([20, 50, 200, 1000]),
@@ -146,13 +146,13 @@ function workerOf(draw: Draw): WorkerSpec {
   const coreCount = draw.from(1, 8);
   const policy = draw.one(POLICIES);
   const perCore = policy === 'dedicated' ? 1 : draw.from(2, 3);
-  const memoryMb = draw.from(2, 12) * 256;
+  const memoryMb = draw.from(2, 16) * 256;
   // A slot for each seat, or the machine is not made for it.
   const seatCount = policy === 'dedicated' ? coreCount : coreCount * (perCore + 1);
   return {
     coreCount,
     memoryMb,
-    agentMemoryMb: draw.chance(0.3) ? Math.max(AGENT_MEMORY_MB_MIN, Math.ceil(memoryMb * 0.6)) : memoryMb + 256,
+    agentMemoryMb: draw.chance(0.4) ? Math.max(AGENT_MEMORY_MB_MIN, Math.ceil(memoryMb / 2)) : memoryMb + 256,
     slotCount: seatCount + draw.from(0, 6),
     policy,
     perCore,
@@ -203,7 +203,7 @@ function arrivalsOf({ seed, workers, gatewayCount, functions, endUs }: Cluster):
 
 function faultsOf({ seed, endUs }: Cluster): Fault[] {
   const draw = new Draw(new Random(seed, stream.faults));
-  const count = draw.one([0, 3, 8, 20, 40]);
+  const count = draw.one([0, 0, 3, 8, 20, 40, 80]);
   const kinds = FAULT_KINDS.filter(() => draw.chance(0.6));
   if (kinds.length === 0) return [];
   const faults = Array.from({ length: count }, () => ({

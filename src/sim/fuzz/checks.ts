@@ -4,21 +4,27 @@
  */
 import { assert } from '../../base/assert.ts';
 import { State } from '../../gateway/cluster/machine/request-table.ts';
-import type { SchedulerHost } from './scheduler-host.ts';
+import { SCHEDULER, type SchedulerHost } from './scheduler-host.ts';
 import type { FuzzWorld } from './world.ts';
 
 /** What was lost with a connection or a node is found by sweeps and probes within that. */
 const FOUND_US = 10_000_000;
+const ALL_STEPS = 64;
 
+/** All is looked at that the last step can have changed; and now and then everything, should something have reached further than it may. */
 export function checkWorld(world: FuzzWorld): void {
-  for (const scheduler of world.schedulers()) {
-    if (!scheduler.isQuiet) continue;
-    scheduler.parts.check();
-    checkSeveral(scheduler);
-  }
-  for (const gateway of world.gateways) gateway?.check();
-  for (const worker of world.workers) worker?.check();
+  const isAll = world.time.owner === '' || world.history.step % ALL_STEPS === 0;
+  const isConcerned = (name: string): boolean => isAll || world.time.owner === name;
+  if (isConcerned(SCHEDULER)) world.schedulers().forEach(checkScheduler);
+  for (const gateway of world.gateways) if (gateway !== null && isConcerned(gateway.name)) gateway.check();
+  for (const worker of world.workers) if (worker !== null && isConcerned(worker.name)) worker.check();
   if (isSettled(world)) checkLeases(world);
+}
+
+function checkScheduler(scheduler: SchedulerHost): void {
+  if (!scheduler.isQuiet) return;
+  scheduler.parts.check();
+  checkSeveral(scheduler);
 }
 
 /** Bounded overtaking: the oldest who waits, if it wants several cores, has a worker kept for it, or there is none that could ever hold it. */
@@ -37,7 +43,7 @@ function checkSeveral({ parts }: SchedulerHost): void {
 }
 
 function isSettled({ scheduler, net, time, lastFaultUs, gateways, workers }: FuzzWorld): boolean {
-  if (!scheduler.isQuiet || net.inFlightCount > 0 || time.nowUs() < lastFaultUs + FOUND_US) return false;
+  if (time.nowUs() < lastFaultUs + FOUND_US || !scheduler.isQuiet || net.inFlightCount > 0) return false;
   return gateways.every((gateway) => gateway?.machine.isConnected) && workers.every((worker) => worker?.node.isJoined);
 }
 

@@ -111,7 +111,7 @@ export class GatewayHost {
     });
     this.machine = this.#makeMachine(limits);
     for (const [version, key] of this.#keys.entries()) this.machine.addVersion(version, key);
-    this.#stopTicking = time.every(TICK_MS, () => this.machine.tick());
+    this.#stopTicking = time.every(TICK_MS, () => this.machine.tick(), name);
     this.#dialScheduler();
   }
 

@@ -253,6 +253,7 @@ export class Net {
   #arrive(id: number, serial: number): void {
     const end = this.#ends[id]!;
     if (end.isClosed || end.inbox[0]?.serial !== serial) return;
+    this.#time.owner = end.node;
     end.inbox.shift()!.what();
   }
 

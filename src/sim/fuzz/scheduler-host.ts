@@ -55,8 +55,8 @@ export class SchedulerHost {
     this.parts = openShards(limits, shardCount, { later: (what) => this.#later(this.#bellDelayUs, what) });
     for (const [at, shard] of this.parts.shards.entries()) this.#host(shard, at);
     this.#stops.push(
-      time.every(SWEEP_MS, () => this.#sweep()),
-      time.every(TICK_MS, () => this.parts.control.tick()),
+      time.every(SWEEP_MS, () => this.#sweep(), SCHEDULER),
+      time.every(TICK_MS, () => this.parts.control.tick(), SCHEDULER),
     );
   }
 
@@ -96,9 +96,10 @@ export class SchedulerHost {
   }
 
   #later(delayUs: number, what: () => void): void {
-    this.#time.later(delayUs, () => {
+    const unlessDead = (): void => {
       if (!this.#isDead) what();
-    });
+    };
+    this.#time.later(delayUs, unlessDead, SCHEDULER);
   }
 
   #host(shard: Shard, at: number): void {

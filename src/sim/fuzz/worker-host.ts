@@ -83,7 +83,7 @@ export class WorkerHost {
       this.agent,
       { describe: (key) => later(STORE_US * random.exponential(), () => this.#described(key)) },
     );
-    this.#stopTicking = time.every(TICK_MS, () => this.node.tick());
+    this.#stopTicking = time.every(TICK_MS, () => this.node.tick(), name);
     net.listen(name, (end, hello) => this.#accept(end, hello));
     this.agent.start();
     this.#dial();
@@ -135,9 +135,10 @@ export class WorkerHost {
   }
 
   #later(delayUs: number, what: () => void): void {
-    this.#doors.time.later(delayUs, () => {
+    const unlessDead = (): void => {
       if (!this.#isDead) what();
-    });
+    };
+    this.#doors.time.later(delayUs, unlessDead, this.name);
   }
 
   #described(key: string): void {
