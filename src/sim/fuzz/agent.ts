@@ -212,8 +212,8 @@ export class SimulatedAgent implements AgentPort, Pick<Agent, 'assign'> {
     const nowUs = this.#doors.nowUs();
     if (!this.machine.assign(lease, asked.versionIndex, nowUs)) {
       this.#clear(run);
-      this.#drain();
-      return asked.done({ kind: 'refused', why: 'no-memory' });
+      asked.done({ kind: 'refused', why: 'no-memory' });
+      return this.#drain();
     }
     invocation.runs();
     const several = normalMask(mask);

@@ -193,8 +193,9 @@ export class Agent implements Provisioner {
     this.#busy.begin(running);
     if (!this.#machine.assign(lease, invocation.versionIndex, nowUs)) {
       this.#busy.end(running);
-      this.#drain();
-      return invocation.done({ kind: 'refused', why: 'no-memory' });
+      // The refusal first: that there is room may be among what was evicted for it, and would be forgotten.
+      invocation.done({ kind: 'refused', why: 'no-memory' });
+      return this.#drain();
     }
     this.#sharing.began(lease, invocation);
     if (this.#zygotes.place(lease.core)) running.start = 'cold';
