@@ -42,7 +42,7 @@ export interface WorldSetup {
 }
 
 /** Streams of random numbers: each user has its own. */
-export const stream = { arrivals: 0, policy: 1, servers: 2, faults: 3, network: 4 } as const;
+export const stream = { arrivals: 0, policy: 1, servers: 2, faults: 3, network: 4, steps: 5 } as const;
 export type Stream = keyof typeof stream;
 
 const NONE = -1;
@@ -57,6 +57,8 @@ export class World {
   readonly counters: Counters = { coldStarts: 0, migrations: 0, preemptions: 0, messages: 0 };
   readonly #seed: number;
   readonly #arrivals: Arrivals;
+  /** Of chains, with random numbers of their own: when a step is drawn depends on the policy, and what arrives must not. */
+  readonly #steps: Arrivals;
   /** The one that is awaited. */
   readonly #arrival: Arrival;
   readonly #step: Arrival;
@@ -73,6 +75,8 @@ export class World {
     this.recorder = recorder;
     this.#seed = seed;
     this.#arrivals = workload.start(ratePerUs, this.random('arrivals'));
+    const hasSteps = workload.functions.some(({ next }) => next >= 0);
+    this.#steps = hasSteps ? workload.start(ratePerUs, this.random('steps')) : this.#arrivals;
     this.#arrival = new Arrival(workload.phaseMax);
     this.#step = new Arrival(workload.phaseMax);
     this.#arrivalLane = this.engine.lane();
@@ -140,7 +144,7 @@ export class World {
 
   #goOn(after: number, functionIndex: number, atUs: number): void {
     const step = this.#step;
-    this.#arrivals.step(functionIndex, step);
+    this.#steps.step(functionIndex, step);
     const job = this.jobs.add(functionIndex, atUs, step.phasesUs, step.phaseCount);
     this.jobs.setChainUs(job, this.jobs.chainUs(after));
     this.recorder.arrived(this.jobs, job);

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type BatchOptions, type Run, runBatch } from '../../src/sim/batch/batch.ts';
+import { journalOf } from '../../src/sim/batch/journal.ts';
 import { policiesOf } from '../../src/sim/batch/policy-files.ts';
 import { FREE } from '../../src/sim/costs.ts';
 import { POLICIES } from '../../src/sim/policies/index.ts';
@@ -60,6 +61,21 @@ test('as many threads as one likes: what one simulation gives by itself, in the 
     );
   }
   assert.deepEqual(await run([]), []);
+});
+
+test('two policies are given the same arrivals, whatever they do with them, and when', () => {
+  for (const workload of ['exponential', 'chains:length=3', 'sleepy', 'azure2019:functions=30', 'multicore']) {
+    const arrivalsOf = (policy: string): readonly string[] => {
+      const spec = { ...SPEC, workload, policy, servers: 4, cores: 8, seconds: 100 };
+      const lines = journalOf(setupOf(spec), 3000).filter((line) => line.includes('arrives'));
+      // Steps of chains arrive when the one before has ended.
+      return lines.filter((line) => !/-[1-9]/.test(line)).map((line) => line.replace(/job \d+ */, ''));
+    };
+    const [one, other] = [arrivalsOf('perch'), arrivalsOf('random:discipline=fcfs')];
+    const count = Math.min(one!.length, other!.length);
+    assert.ok(count > 200, `${count} of ${workload}`);
+    assert.deepEqual(one!.slice(0, count), other!.slice(0, count), workload);
+  }
 });
 
 test('what fails, fails alone, with what it said', async () => {
