@@ -73,7 +73,7 @@ const shape = fc.record({
 /** Chains go to functions that stand later, so they end. */
 export const load: fc.Arbitrary<Load> = fc
   .record({
-    shapes: fc.array(shape, { minLength: 1, maxLength: 4, size: 'max' }),
+    shapes: fc.array(shape, { minLength: 2, maxLength: 4, size: 'max' }),
     nexts: fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }),
     phaseMax: fc.constantFrom(1, 3, 5),
     arrivalCount: fc.integer({ min: 20, max: 120 }),

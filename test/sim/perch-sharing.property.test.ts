@@ -14,6 +14,8 @@ for (const [name, options] of [
   ['perch-preempt', 'queue=20,k=4'],
   ['perch-preempt', 'k=2,quantum=500'],
   ['perch-fair', 'queue=20,k=2'],
+  ['perch-lend', 'k=2,spare=f0,dedicated=f1'],
+  ['perch-preempt', 'k=3,spare=f0+f1,workers=real'],
   ['perch-stack', 'queue=20,k=3'],
   ['perch-shards', 'queue=20,shards=3'],
   ['perch-shards', 'shards=2,bell=0,route=function,sharing=lend,batch=2'],

@@ -4,15 +4,18 @@
  */
 import { LIMITS } from '../../base/limits.ts';
 import type { World } from '../world.ts';
+import type { ResidentKinds } from './resident-kinds.ts';
 
 export class Chains {
   readonly #world: World;
+  readonly #kinds: ResidentKinds;
   #sinceUs = new Float64Array(0);
   #usedUs = new Float64Array(0);
   #inRow = new Int32Array(0);
 
-  constructor(world: World) {
+  constructor(world: World, kinds: ResidentKinds) {
     this.#world = world;
+    this.#kinds = kinds;
   }
 
   /** It is no step, or the first. */
@@ -52,7 +55,9 @@ export class Chains {
     const asks = this.#shapeOf(job);
     const had = this.#world.workload.functions[leased]!;
     const fits = asks.memoryMb <= had.memoryMb && asks.coreCount === had.coreCount;
-    return fits && this.#sinceUs[job]! <= assignedUs;
+    const kinds = this.#kinds;
+    const isSameSeat = kinds.hasOwnSeat(this.#world.jobs.functionOf(job)) === kinds.hasOwnSeat(leased);
+    return fits && isSameSeat && this.#sinceUs[job]! <= assignedUs;
   }
 
   #shapeOf(job: number): World['workload']['functions'][number] {

@@ -21,6 +21,40 @@ import { Level } from '../../worker/machine/sharing.ts';
 
 const NONE = -1;
 
+/** A record is a line of the cache, 64 bytes: floats, then integers, which lie behind the floats. */
+const FLOATS_LOG2 = 3;
+const INTS_LOG2 = 4;
+// Of a seat.
+const LEFT_US = 0;
+const USED_US = 1;
+const POOL = 4;
+const LEVEL = 5;
+const IS_AWAKE = 6;
+const HAS_RUN = 7;
+const MASK = 8;
+/** Grows with each resident. */
+const LIFE = 9;
+/** Neighbours among those awake of a pool. */
+const NEXT = 10;
+const PREVIOUS = 11;
+// Of a pool.
+const SETTLED_US = 0;
+const FOREGROUND_RATE = 1;
+const BACKGROUND_RATE = 2;
+/** Those awake. */
+const HEAD = 6;
+const TAIL = 7;
+const BUSY_COUNT = 8;
+const STAMP = 9;
+/** Who is done first. */
+const NEXT_SEAT = 10;
+/** Who ran last, and in which life. */
+const LAST_SEAT = 11;
+const LAST_LIFE = 12;
+/** It is one more core of this seat's resident. */
+const JOINED_TO = 13;
+const IS_DIRTY = 14;
+
 export interface KernelSetup {
   readonly world: World;
   readonly poolCount: number;
@@ -38,35 +72,10 @@ export interface KernelSetup {
 
 export class Kernel {
   switchCount = 0;
-  /** By seat. */
-  readonly #pool: Int32Array;
-  readonly #level: Uint8Array;
-  readonly #isAwake: Uint8Array;
-  readonly #hasRun: Uint8Array;
-  readonly #mask: Int32Array;
-  readonly #leftUs: Float64Array;
-  readonly #usedUs: Float64Array;
-  /** Grows with each resident. */
-  readonly #life: Int32Array;
-  /** Those awake of a pool, in a list. */
-  readonly #next: Int32Array;
-  readonly #previous: Int32Array;
-  /** By pool. */
-  readonly #head: Int32Array;
-  readonly #tail: Int32Array;
-  readonly #settledUs: Float64Array;
-  readonly #foregroundRate: Float64Array;
-  readonly #backgroundRate: Float64Array;
-  readonly #busyCount: Int32Array;
-  readonly #stamp: Int32Array;
-  /** Who is done first. */
-  readonly #nextSeat: Int32Array;
-  /** Who ran last, and in which life. */
-  readonly #lastSeat: Int32Array;
-  readonly #lastLife: Int32Array;
-  /** It is one more core of this seat's resident. */
-  readonly #joinedTo: Int32Array;
-  readonly #isDirty: Uint8Array;
+  readonly #seatFloats: Float64Array;
+  readonly #seats: Int32Array;
+  readonly #poolFloats: Float64Array;
+  readonly #pools: Int32Array;
   readonly #dirty: Int32Array;
   #dirtyCount = 0;
   readonly #setup: KernelSetup;
@@ -77,76 +86,62 @@ export class Kernel {
     const { world, poolCount, seatCount } = setup;
     this.#setup = setup;
     this.#switchUs = world.costs.switchUs;
-    this.#pool = new Int32Array(seatCount).fill(NONE);
-    this.#level = new Uint8Array(seatCount);
-    this.#isAwake = new Uint8Array(seatCount);
-    this.#hasRun = new Uint8Array(seatCount);
-    this.#mask = new Int32Array(seatCount);
-    this.#leftUs = new Float64Array(seatCount);
-    this.#usedUs = new Float64Array(seatCount);
-    this.#life = new Int32Array(seatCount);
-    this.#next = new Int32Array(seatCount);
-    this.#previous = new Int32Array(seatCount);
-    this.#head = new Int32Array(poolCount).fill(NONE);
-    this.#tail = new Int32Array(poolCount).fill(NONE);
-    this.#settledUs = new Float64Array(poolCount);
-    this.#foregroundRate = new Float64Array(poolCount);
-    this.#backgroundRate = new Float64Array(poolCount);
-    this.#busyCount = new Int32Array(poolCount);
-    this.#stamp = new Int32Array(poolCount);
-    this.#nextSeat = new Int32Array(poolCount).fill(NONE);
-    this.#lastSeat = new Int32Array(poolCount).fill(NONE);
-    this.#lastLife = new Int32Array(poolCount);
-    this.#joinedTo = new Int32Array(poolCount).fill(NONE);
-    this.#isDirty = new Uint8Array(poolCount);
+    this.#seatFloats = new Float64Array(seatCount << FLOATS_LOG2);
+    this.#seats = new Int32Array(this.#seatFloats.buffer);
+    this.#poolFloats = new Float64Array(poolCount << FLOATS_LOG2);
+    this.#pools = new Int32Array(this.#poolFloats.buffer);
+    for (let seat = 0; seat < seatCount; seat++) this.#seats[(seat << INTS_LOG2) + POOL] = NONE;
+    for (let pool = 0; pool < poolCount; pool++) {
+      for (const at of [HEAD, TAIL, NEXT_SEAT, LAST_SEAT, JOINED_TO]) this.#pools[(pool << INTS_LOG2) + at] = NONE;
+    }
     this.#dirty = new Int32Array(poolCount);
     this.#kind = world.engine.kind((pool, stamp) => this.#end(pool, stamp));
   }
 
   /** A resident is there from now on, and has nothing to do yet. `mask`: its cores, as core-mask.ts says. */
   enter(seat: number, pool: number, level: Level, mask: number): void {
-    assert(this.#pool[seat] === NONE, 'a seat has two residents');
-    this.#pool[seat] = pool;
-    this.#level[seat] = level;
-    this.#mask[seat] = mask;
-    this.#isAwake[seat] = 0;
-    this.#hasRun[seat] = 0;
-    this.#usedUs[seat] = 0;
-    this.#life[seat]!++;
+    assert(this.#seats[(seat << INTS_LOG2) + POOL] === NONE, 'a seat has two residents');
+    this.#seats[(seat << INTS_LOG2) + POOL] = pool;
+    this.#seats[(seat << INTS_LOG2) + LEVEL] = level;
+    this.#seats[(seat << INTS_LOG2) + MASK] = mask;
+    this.#seats[(seat << INTS_LOG2) + IS_AWAKE] = 0;
+    this.#seats[(seat << INTS_LOG2) + HAS_RUN] = 0;
+    this.#seatFloats[(seat << FLOATS_LOG2) + USED_US] = 0;
+    this.#seats[(seat << INTS_LOG2) + LIFE]!++;
     if (mask !== 0 && !this.#setup.isFair) this.#join(seat, seat);
   }
 
   leave(seat: number): void {
-    if (this.#isAwake[seat] === 1) this.sleep(seat);
-    if (this.#mask[seat] !== 0 && !this.#setup.isFair) this.#join(seat, NONE);
-    this.#pool[seat] = NONE;
-    this.#life[seat]!++;
+    if (this.#seats[(seat << INTS_LOG2) + IS_AWAKE] === 1) this.sleep(seat);
+    if (this.#seats[(seat << INTS_LOG2) + MASK] !== 0 && !this.#setup.isFair) this.#join(seat, NONE);
+    this.#seats[(seat << INTS_LOG2) + POOL] = NONE;
+    this.#seats[(seat << INTS_LOG2) + LIFE]!++;
   }
 
   /** It is awake from now on, and has so much to do. */
   work(seat: number, workUs: number): void {
-    this.#touch(this.#pool[seat]!);
-    this.#leftUs[seat] = workUs;
-    if (this.#isAwake[seat] === 1) return;
-    this.#isAwake[seat] = 1;
-    this.#link(seat, this.#pool[seat]!);
-    if (this.#mask[seat] !== 0) this.#touchJoined(seat);
+    this.#touch(this.#seats[(seat << INTS_LOG2) + POOL]!);
+    this.#seatFloats[(seat << FLOATS_LOG2) + LEFT_US] = workUs;
+    if (this.#seats[(seat << INTS_LOG2) + IS_AWAKE] === 1) return;
+    this.#seats[(seat << INTS_LOG2) + IS_AWAKE] = 1;
+    this.#link(seat, this.#seats[(seat << INTS_LOG2) + POOL]!);
+    if (this.#seats[(seat << INTS_LOG2) + MASK] !== 0) this.#touchJoined(seat);
   }
 
   sleep(seat: number): void {
-    this.#touch(this.#pool[seat]!);
-    this.#isAwake[seat] = 0;
-    this.#unlink(seat, this.#pool[seat]!);
-    if (this.#mask[seat] !== 0) this.#touchJoined(seat);
+    this.#touch(this.#seats[(seat << INTS_LOG2) + POOL]!);
+    this.#seats[(seat << INTS_LOG2) + IS_AWAKE] = 0;
+    this.#unlink(seat, this.#seats[(seat << INTS_LOG2) + POOL]!);
+    if (this.#seats[(seat << INTS_LOG2) + MASK] !== 0) this.#touchJoined(seat);
   }
 
   /** Nothing happens where nobody is on the seat yet. */
   place(seat: number, pool: number, level: Level): void {
-    const before = this.#pool[seat]!;
-    if (before === NONE || (before === pool && this.#level[seat] === level)) return;
-    if (this.#isAwake[seat] === 0) {
-      this.#pool[seat] = pool;
-      this.#level[seat] = level;
+    const before = this.#seats[(seat << INTS_LOG2) + POOL]!;
+    if (before === NONE || (before === pool && this.#seats[(seat << INTS_LOG2) + LEVEL] === level)) return;
+    if (this.#seats[(seat << INTS_LOG2) + IS_AWAKE] === 0) {
+      this.#seats[(seat << INTS_LOG2) + POOL] = pool;
+      this.#seats[(seat << INTS_LOG2) + LEVEL] = level;
       return;
     }
     this.#touch(before);
@@ -155,29 +150,29 @@ export class Kernel {
       this.#unlink(seat, before);
       this.#link(seat, pool);
     }
-    this.#pool[seat] = pool;
-    this.#level[seat] = level;
+    this.#seats[(seat << INTS_LOG2) + POOL] = pool;
+    this.#seats[(seat << INTS_LOG2) + LEVEL] = level;
   }
 
   isHere(seat: number): boolean {
-    return this.#pool[seat] !== NONE;
+    return this.#seats[(seat << INTS_LOG2) + POOL] !== NONE;
   }
 
   isAwake(seat: number): boolean {
-    return this.#isAwake[seat] === 1;
+    return this.#seats[(seat << INTS_LOG2) + IS_AWAKE] === 1;
   }
 
   /** CPU time that the resident has had so far, of one of its cores. */
   usedUs(seat: number): number {
-    this.#settle(this.#pool[seat]!);
-    return this.#usedUs[seat]!;
+    this.#settle(this.#seats[(seat << INTS_LOG2) + POOL]!);
+    return this.#seatFloats[(seat << FLOATS_LOG2) + USED_US]!;
   }
 
   /** After each event of whoever places, wakes and ends residents. */
   flush(): void {
     for (let at = 0; at < this.#dirtyCount; at++) {
       const pool = this.#dirty[at]!;
-      this.#isDirty[pool] = 0;
+      this.#pools[(pool << INTS_LOG2) + IS_DIRTY] = 0;
       this.#refresh(pool);
     }
     this.#dirtyCount = 0;
@@ -187,80 +182,101 @@ export class Kernel {
   check(): void {
     assert(this.#dirtyCount === 0, 'a pool was touched, and nobody was told');
     let awakeCount = 0;
-    for (let pool = 0; pool < this.#head.length; pool++) {
+    for (let pool = 0; pool < this.#pools.length >>> INTS_LOG2; pool++) {
       let foregroundCount = 0;
-      for (let seat = this.#head[pool]!; seat !== NONE; seat = this.#next[seat]!) {
-        assert(this.#pool[seat] === pool && this.#isAwake[seat] === 1, `seat ${seat} is in the list of pool ${pool}`);
-        assert(this.#leftUs[seat]! >= 0, `seat ${seat} has ${this.#leftUs[seat]} µs left`);
-        if (this.#level[seat] === Level.foreground) foregroundCount++;
+      for (
+        let seat = this.#pools[(pool << INTS_LOG2) + HEAD]!;
+        seat !== NONE;
+        seat = this.#seats[(seat << INTS_LOG2) + NEXT]!
+      ) {
+        assert(
+          this.#seats[(seat << INTS_LOG2) + POOL] === pool && this.#seats[(seat << INTS_LOG2) + IS_AWAKE] === 1,
+          `seat ${seat} is in the list of pool ${pool}`,
+        );
+        assert(
+          this.#seatFloats[(seat << FLOATS_LOG2) + LEFT_US]! >= 0,
+          `seat ${seat} has ${this.#seatFloats[(seat << FLOATS_LOG2) + LEFT_US]} µs left`,
+        );
+        if (this.#seats[(seat << INTS_LOG2) + LEVEL] === Level.foreground) foregroundCount++;
         awakeCount++;
       }
       assert(this.#setup.isFair || foregroundCount <= 1, `exclusive: ${foregroundCount} in front of ${pool}`);
-      const joinedTo = this.#joinedTo[pool]!;
+      const joinedTo = this.#pools[(pool << INTS_LOG2) + JOINED_TO]!;
       assert(joinedTo === NONE || foregroundCount === 0, `pool ${pool} is of seat ${joinedTo}, and of another`);
     }
     let awake = 0;
-    for (const isAwake of this.#isAwake) awake += isAwake;
+    for (let at = IS_AWAKE; at < this.#seats.length; at += 1 << INTS_LOG2) awake += this.#seats[at]!;
     assert(awake === awakeCount, `${awake} are awake, ${awakeCount} are in lists`);
   }
 
   #join(seat: number, to: number): void {
-    const mask = this.#mask[seat]!;
+    const mask = this.#seats[(seat << INTS_LOG2) + MASK]!;
     for (let rest = withoutLowest(mask); rest !== 0; rest = withoutLowest(rest))
-      this.#joinedTo[this.#joined(seat, rest)] = to;
+      this.#pools[(this.#joined(seat, rest) << INTS_LOG2) + JOINED_TO] = to;
   }
 
   #touchJoined(seat: number): void {
     if (this.#setup.isFair) return;
-    for (let rest = withoutLowest(this.#mask[seat]!); rest !== 0; rest = withoutLowest(rest))
+    for (let rest = withoutLowest(this.#seats[(seat << INTS_LOG2) + MASK]!); rest !== 0; rest = withoutLowest(rest))
       this.#touch(this.#joined(seat, rest));
   }
 
   /** The pool of the lowest core that is left of its mask. */
   #joined(seat: number, rest: number): number {
-    return this.#pool[seat]! + lowestBit(rest) - lowestBit(this.#mask[seat]!);
+    return (
+      this.#seats[(seat << INTS_LOG2) + POOL]! + lowestBit(rest) - lowestBit(this.#seats[(seat << INTS_LOG2) + MASK]!)
+    );
   }
 
   #link(seat: number, pool: number): void {
-    const tail = this.#tail[pool]!;
-    this.#previous[seat] = tail;
-    this.#next[seat] = NONE;
-    if (tail === NONE) this.#head[pool] = seat;
-    else this.#next[tail] = seat;
-    this.#tail[pool] = seat;
+    const tail = this.#pools[(pool << INTS_LOG2) + TAIL]!;
+    this.#seats[(seat << INTS_LOG2) + PREVIOUS] = tail;
+    this.#seats[(seat << INTS_LOG2) + NEXT] = NONE;
+    if (tail === NONE) this.#pools[(pool << INTS_LOG2) + HEAD] = seat;
+    else this.#seats[(tail << INTS_LOG2) + NEXT] = seat;
+    this.#pools[(pool << INTS_LOG2) + TAIL] = seat;
   }
 
   #unlink(seat: number, pool: number): void {
-    const next = this.#next[seat]!;
-    const previous = this.#previous[seat]!;
-    if (previous === NONE) this.#head[pool] = next;
-    else this.#next[previous] = next;
-    if (next === NONE) this.#tail[pool] = previous;
-    else this.#previous[next] = previous;
+    const next = this.#seats[(seat << INTS_LOG2) + NEXT]!;
+    const previous = this.#seats[(seat << INTS_LOG2) + PREVIOUS]!;
+    if (previous === NONE) this.#pools[(pool << INTS_LOG2) + HEAD] = next;
+    else this.#seats[(previous << INTS_LOG2) + NEXT] = next;
+    if (next === NONE) this.#pools[(pool << INTS_LOG2) + TAIL] = previous;
+    else this.#seats[(next << INTS_LOG2) + PREVIOUS] = previous;
   }
 
   #touch(pool: number): void {
     this.#settle(pool);
-    if (this.#isDirty[pool] === 1) return;
-    this.#isDirty[pool] = 1;
+    if (this.#pools[(pool << INTS_LOG2) + IS_DIRTY] === 1) return;
+    this.#pools[(pool << INTS_LOG2) + IS_DIRTY] = 1;
     this.#dirty[this.#dirtyCount++] = pool;
   }
 
   /** What was done since the last change, at the rates of then. */
   #settle(pool: number): void {
     const { nowUs } = this.#setup.world.engine;
-    const elapsedUs = nowUs - this.#settledUs[pool]!;
-    this.#settledUs[pool] = nowUs;
+    const elapsedUs = nowUs - this.#poolFloats[(pool << FLOATS_LOG2) + SETTLED_US]!;
+    this.#poolFloats[(pool << FLOATS_LOG2) + SETTLED_US] = nowUs;
     if (elapsedUs === 0) return;
-    for (let seat = this.#head[pool]!; seat !== NONE; seat = this.#next[seat]!) {
+    for (
+      let seat = this.#pools[(pool << INTS_LOG2) + HEAD]!;
+      seat !== NONE;
+      seat = this.#seats[(seat << INTS_LOG2) + NEXT]!
+    ) {
       const doneUs = elapsedUs * this.#rate(seat, pool);
-      this.#leftUs[seat] = Math.max(0, this.#leftUs[seat]! - doneUs);
-      this.#usedUs[seat]! += doneUs;
+      this.#seatFloats[(seat << FLOATS_LOG2) + LEFT_US] = Math.max(
+        0,
+        this.#seatFloats[(seat << FLOATS_LOG2) + LEFT_US]! - doneUs,
+      );
+      this.#seatFloats[(seat << FLOATS_LOG2) + USED_US]! += doneUs;
     }
   }
 
   #rate(seat: number, pool: number): number {
-    return this.#level[seat] === Level.foreground ? this.#foregroundRate[pool]! : this.#backgroundRate[pool]!;
+    return this.#seats[(seat << INTS_LOG2) + LEVEL] === Level.foreground
+      ? this.#poolFloats[(pool << FLOATS_LOG2) + FOREGROUND_RATE]!
+      : this.#poolFloats[(pool << FLOATS_LOG2) + BACKGROUND_RATE]!;
   }
 
   /** Who runs from now on, how fast, and until when. */
@@ -269,20 +285,24 @@ export class Kernel {
     this.#share(pool);
     if (!this.#setup.isFair) this.#switch(pool);
     let leastUs = Infinity;
-    for (let seat = this.#head[pool]!; seat !== NONE; seat = this.#next[seat]!) {
+    for (
+      let seat = this.#pools[(pool << INTS_LOG2) + HEAD]!;
+      seat !== NONE;
+      seat = this.#seats[(seat << INTS_LOG2) + NEXT]!
+    ) {
       const rate = this.#rate(seat, pool);
       if (rate === 0) continue;
-      if (this.#hasRun[seat] === 0) {
-        this.#hasRun[seat] = 1;
+      if (this.#seats[(seat << INTS_LOG2) + HAS_RUN] === 0) {
+        this.#seats[(seat << INTS_LOG2) + HAS_RUN] = 1;
         this.#setup.began(seat);
       }
-      const leftUs = this.#leftUs[seat]! / rate;
+      const leftUs = this.#seatFloats[(seat << FLOATS_LOG2) + LEFT_US]! / rate;
       if (leftUs >= leastUs) continue;
       leastUs = leftUs;
-      this.#nextSeat[pool] = seat;
+      this.#pools[(pool << INTS_LOG2) + NEXT_SEAT] = seat;
     }
-    const stamp = (this.#stamp[pool]! + 1) | 0;
-    this.#stamp[pool] = stamp;
+    const stamp = (this.#pools[(pool << INTS_LOG2) + STAMP]! + 1) | 0;
+    this.#pools[(pool << INTS_LOG2) + STAMP] = stamp;
     if (leastUs !== Infinity) engine.after(leastUs, this.#kind, pool, stamp);
   }
 
@@ -290,45 +310,61 @@ export class Kernel {
     const { coreCount, isFair, world } = this.#setup;
     let foreground = 0;
     let background = 0;
-    for (let seat = this.#head[pool]!; seat !== NONE; seat = this.#next[seat]!) {
-      const threads = isFair ? coreCountOf(this.#mask[seat]!) : 1;
-      if (this.#level[seat] === Level.foreground) foreground += threads;
+    for (
+      let seat = this.#pools[(pool << INTS_LOG2) + HEAD]!;
+      seat !== NONE;
+      seat = this.#seats[(seat << INTS_LOG2) + NEXT]!
+    ) {
+      const threads = isFair ? coreCountOf(this.#seats[(seat << INTS_LOG2) + MASK]!) : 1;
+      if (this.#seats[(seat << INTS_LOG2) + LEVEL] === Level.foreground) foreground += threads;
       else background += threads;
     }
-    const joinedTo = this.#joinedTo[pool]!;
-    const isTaken = joinedTo !== NONE && this.#isAwake[joinedTo] === 1;
-    this.#foregroundRate[pool] = foreground <= coreCount ? 1 : coreCount / foreground;
+    const joinedTo = this.#pools[(pool << INTS_LOG2) + JOINED_TO]!;
+    const isTaken = joinedTo !== NONE && this.#seats[(joinedTo << INTS_LOG2) + IS_AWAKE] === 1;
+    this.#poolFloats[(pool << FLOATS_LOG2) + FOREGROUND_RATE] = foreground <= coreCount ? 1 : coreCount / foreground;
     const isLeft = foreground === 0 && !isTaken;
-    this.#backgroundRate[pool] = !isLeft ? 0 : background <= coreCount ? 1 : coreCount / background;
+    this.#poolFloats[(pool << FLOATS_LOG2) + BACKGROUND_RATE] = !isLeft
+      ? 0
+      : background <= coreCount
+        ? 1
+        : coreCount / background;
     const busyCount = isTaken ? 1 : Math.min(coreCount, foreground > 0 ? foreground : background);
-    if (busyCount === this.#busyCount[pool]) return;
-    world.recorder.coresBusy(busyCount - this.#busyCount[pool]!, world.engine.nowUs);
-    this.#busyCount[pool] = busyCount;
+    if (busyCount === this.#pools[(pool << INTS_LOG2) + BUSY_COUNT]) return;
+    world.recorder.coresBusy(busyCount - this.#pools[(pool << INTS_LOG2) + BUSY_COUNT]!, world.engine.nowUs);
+    this.#pools[(pool << INTS_LOG2) + BUSY_COUNT] = busyCount;
   }
 
   /** Another one than before has the core. */
   #switch(pool: number): void {
-    let seat = this.#head[pool]!;
-    while (seat !== NONE && this.#rate(seat, pool) === 0) seat = this.#next[seat]!;
-    const last = this.#lastSeat[pool]!;
-    if (seat === NONE || (seat === last && this.#life[seat] === this.#lastLife[pool])) return;
-    const isLastHere = last !== NONE && this.#life[last] === this.#lastLife[pool];
-    if (isLastHere || this.#hasRun[seat] === 1) {
-      this.#leftUs[seat]! += this.#switchUs;
+    let seat = this.#pools[(pool << INTS_LOG2) + HEAD]!;
+    while (seat !== NONE && this.#rate(seat, pool) === 0) seat = this.#seats[(seat << INTS_LOG2) + NEXT]!;
+    const last = this.#pools[(pool << INTS_LOG2) + LAST_SEAT]!;
+    if (
+      seat === NONE ||
+      (seat === last && this.#seats[(seat << INTS_LOG2) + LIFE] === this.#pools[(pool << INTS_LOG2) + LAST_LIFE])
+    )
+      return;
+    const isLastHere =
+      last !== NONE && this.#seats[(last << INTS_LOG2) + LIFE] === this.#pools[(pool << INTS_LOG2) + LAST_LIFE];
+    if (isLastHere || this.#seats[(seat << INTS_LOG2) + HAS_RUN] === 1) {
+      this.#seatFloats[(seat << FLOATS_LOG2) + LEFT_US]! += this.#switchUs;
       this.switchCount++;
     }
     // Not one that sleeps, or was moved to another core and goes on there.
-    const waits = isLastHere && this.#isAwake[last] === 1 && this.#pool[last] === pool;
+    const waits =
+      isLastHere &&
+      this.#seats[(last << INTS_LOG2) + IS_AWAKE] === 1 &&
+      this.#seats[(last << INTS_LOG2) + POOL] === pool;
     if (waits && this.#rate(last, pool) === 0) this.#setup.world.counters.preemptions++;
-    this.#lastSeat[pool] = seat;
-    this.#lastLife[pool] = this.#life[seat]!;
+    this.#pools[(pool << INTS_LOG2) + LAST_SEAT] = seat;
+    this.#pools[(pool << INTS_LOG2) + LAST_LIFE] = this.#seats[(seat << INTS_LOG2) + LIFE]!;
   }
 
   #end(pool: number, stamp: number): void {
-    if (this.#stamp[pool] !== stamp) return;
+    if (this.#pools[(pool << INTS_LOG2) + STAMP] !== stamp) return;
     this.#settle(pool);
-    const seat = this.#nextSeat[pool]!;
-    this.#leftUs[seat] = 0;
+    const seat = this.#pools[(pool << INTS_LOG2) + NEXT_SEAT]!;
+    this.#seatFloats[(seat << FLOATS_LOG2) + LEFT_US] = 0;
     this.#setup.done(seat);
     this.flush();
   }

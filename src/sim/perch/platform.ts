@@ -13,6 +13,7 @@ import type { Lane } from '../engine/lane.ts';
 import type { Policy } from '../policy.ts';
 import type { World } from '../world.ts';
 import { Chains } from './chains.ts';
+import type { ResidentKinds } from './resident-kinds.ts';
 import type { SchedulerEvents, SchedulerSide } from './scheduler-side.ts';
 import type { Seats } from './seats.ts';
 import type { Assignment, WorkerEvents, Workers } from './workers.ts';
@@ -22,6 +23,7 @@ const NONE = -1;
 export interface PlatformSetup {
   readonly world: World;
   readonly seats: Seats;
+  readonly kinds: ResidentKinds;
   readonly scheduler: (events: SchedulerEvents) => SchedulerSide;
   readonly workers: (events: WorkerEvents) => Workers;
 }
@@ -80,11 +82,11 @@ export class PerchPlatform implements Policy {
   #askingCount = 0;
   readonly #counts = { handedOn: 0, refusedByWorkers: 0 };
 
-  constructor({ world, seats, scheduler, workers }: PlatformSetup) {
+  constructor({ world, seats, kinds, scheduler, workers }: PlatformSetup) {
     const { engine } = world;
     this.#world = world;
     this.#seats = seats;
-    this.#chains = new Chains(world);
+    this.#chains = new Chains(world, kinds);
     this.#coming = new Int32Array(seats.totalCount).fill(NONE);
     this.#sequence = new Int32Array(seats.totalCount);
     this.#mask = new Int32Array(seats.totalCount);
@@ -96,9 +98,11 @@ export class PerchPlatform implements Policy {
     this.#isHanded = new Uint8Array(seats.totalCount);
     this.#isWarm = new Uint8Array(seats.totalCount);
     this.#toScheduler = engine.lane();
-    this.#toSchedulerAgain = engine.lane();
     this.#toWorker = engine.lane();
-    this.#toWorkerOn = engine.lane();
+    // Each lane costs every event a look: without chains these are not used.
+    const hasChains = world.workload.functions.some(({ next }) => next !== NONE);
+    this.#toSchedulerAgain = hasChains ? engine.lane() : this.#toScheduler;
+    this.#toWorkerOn = hasChains ? engine.lane() : this.#toWorker;
     this.#fromWorker = engine.lane();
     this.#scheduler = scheduler({
       granted: (job, seat, sequence, mask) => this.#granted(job, seat, sequence, mask),

@@ -2,7 +2,15 @@
 import { Grant } from '../../scheduler/machine/actions.ts';
 import { outcome, Scheduler } from '../../scheduler/machine/scheduler.ts';
 import type { World } from '../world.ts';
+import type { ResidentKinds } from './resident-kinds.ts';
 import { enterCluster, limitsOf, type Seats } from './seats.ts';
+
+export interface SchedulerSetup {
+  readonly world: World;
+  readonly seats: Seats;
+  readonly kinds: ResidentKinds;
+  readonly queueMax: number;
+}
 
 export interface SchedulerEvents {
   /** `mask`: all cores of the lease, as core-mask.ts says; 0: that seat alone. It leaves the scheduler `grantDelayUs` later. */
@@ -39,13 +47,13 @@ export class CentralScheduler implements SchedulerSide {
   readonly #events: SchedulerEvents;
   readonly #grant = new Grant();
 
-  constructor(world: World, seats: Seats, queueMax: number, events: SchedulerEvents) {
+  constructor({ world, seats, kinds, queueMax }: SchedulerSetup, events: SchedulerEvents) {
     this.#world = world;
     this.#seats = seats;
     this.#events = events;
     this.grantDelayUs = world.costs.decisionUs;
     this.machine = new Scheduler(limitsOf(world, seats, queueMax));
-    enterCluster(world, seats, this.machine);
+    enterCluster(world, seats, kinds, this.machine);
   }
 
   get waitingCount(): number {

@@ -6,6 +6,7 @@ import type { SchedulerLimits } from '../../scheduler/machine/limits.ts';
 import { REQUEST_COUNT_MAX } from '../../scheduler/machine/leases.ts';
 import type { Scheduler } from '../../scheduler/machine/scheduler.ts';
 import type { World } from '../world.ts';
+import type { ResidentKinds } from './resident-kinds.ts';
 
 const WORD_SEATS = 32;
 const WARM_HINT_MAX = 30;
@@ -86,9 +87,14 @@ export function limitsOf({ workload }: World, seats: Seats, queueMax: number): S
 }
 
 /** All servers and functions, once for all shards. */
-export function enterCluster({ cluster, workload }: World, seats: Seats, machine: Scheduler): void {
+export function enterCluster(
+  { cluster, workload }: World,
+  seats: Seats,
+  kinds: ResidentKinds,
+  machine: Scheduler,
+): void {
   for (let server = 0; server < seats.serverCount; server++)
     machine.addWorker(seats.coreCount, cluster.memoryMb, false, seats.extraSeatCount);
   for (const [version, { memoryMb, coreCount }] of workload.functions.entries())
-    machine.setVersion(version, version, memoryMb, { coreCount });
+    machine.setVersion(version, version, memoryMb, { coreCount, isDedicated: kinds.hasOwnSeat(version) });
 }

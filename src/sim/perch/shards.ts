@@ -13,10 +13,9 @@ import { Grant } from '../../scheduler/machine/actions.ts';
 import { checkInvariants } from '../../scheduler/machine/invariants.ts';
 import { makeMemory } from '../../scheduler/machine/memory.ts';
 import { outcome, Scheduler } from '../../scheduler/machine/scheduler.ts';
-import type { World } from '../world.ts';
 import { FrameQueue } from './frame-queue.ts';
-import type { SchedulerEvents, SchedulerSide } from './scheduler-side.ts';
-import { enterCluster, limitsOf, type Seats } from './seats.ts';
+import type { SchedulerEvents, SchedulerSetup, SchedulerSide } from './scheduler-side.ts';
+import { enterCluster, limitsOf } from './seats.ts';
 
 const Frame = {
   request: 0,
@@ -37,10 +36,7 @@ const FORGET_US = 1e6;
 const SHARD_BITS = 5;
 const SHARD_MASK = 31;
 
-export interface ShardsSetup {
-  readonly world: World;
-  readonly seats: Seats;
-  readonly queueMax: number;
+export interface ShardsSetup extends SchedulerSetup {
   readonly shardCount: number;
   /** How a request finds its shard: drawn at random, as the kernel spreads connections, or by its function. */
   readonly route: 'random' | 'function';
@@ -79,7 +75,7 @@ export class ShardedScheduler implements SchedulerSide {
   #besideSinceUs = NONE;
 
   constructor(setup: ShardsSetup, events: SchedulerEvents) {
-    const { world, seats, queueMax, shardCount } = setup;
+    const { world, seats, kinds, queueMax, shardCount } = setup;
     const { engine } = world;
     this.#setup = setup;
     this.#events = events;
@@ -97,7 +93,7 @@ export class ShardedScheduler implements SchedulerSide {
       mailed: engine.kind((to, version) => this.#send(to & SHARD_MASK, Frame.warmed, to >>> SHARD_BITS, version)),
       forgets: engine.kind(() => this.#forget()),
     };
-    enterCluster(world, seats, this.#machines[shardCount]!);
+    enterCluster(world, seats, kinds, this.#machines[shardCount]!);
     this.#settle(shardCount);
   }
 

@@ -12,6 +12,7 @@ import type { World } from '../world.ts';
 import type { Fleet, FleetEvents } from './fleet.ts';
 import { Kernel } from './kernel.ts';
 import type { Seats } from './seats.ts';
+import type { ResidentKinds } from './resident-kinds.ts';
 import { Ticks } from './ticks.ts';
 
 const NONE = -1;
@@ -50,6 +51,7 @@ export interface WorkerEvents {
 export interface WorkersSetup {
   readonly world: World;
   readonly seats: Seats;
+  readonly kinds: ResidentKinds;
   /** Of one server. */
   readonly sharing: () => ServerSharing;
   /** Nobody is placed: all cores of a server are shared by all. */
@@ -138,9 +140,11 @@ export class Workers {
     this.#beforeUs = new Float64Array(seats.totalCount);
     this.#counts = new Int32Array(seats.serverCount);
     this.#isAgentTicking = new Uint8Array(seats.serverCount);
-    this.#sleptLane = engine.lane();
-    this.#wokeLane = engine.lane();
     this.#agentLane = engine.lane();
+    // Each lane costs every event a look: where nobody sleeps these are not used.
+    const sleeps = world.workload.phaseMax > 1;
+    this.#sleptLane = sleeps ? engine.lane() : this.#agentLane;
+    this.#wokeLane = sleeps ? engine.lane() : this.#agentLane;
     this.#wakes = engine.kind((seat, phase) => this.#wake(seat, phase));
     this.#sleepSeen = engine.kind((seat, phase) => this.#seeSleep(seat, phase));
     this.#wakeSeen = engine.kind((seat, phase) => this.#seeWake(seat, phase));
@@ -177,7 +181,8 @@ export class Workers {
     assert(this.#job[seat] === NONE && !this.#kernel.isHere(seat), 'a seat was granted while it was busy');
     const { nowUs, jobs } = this.#world;
     const server = this.#seats.serverOf[seat]!;
-    const isTaken = this.#fleet.assign(seat, sequence, mask, jobs.functionOf(job));
+    const version = jobs.functionOf(job);
+    const isTaken = this.#fleet.assign(seat, sequence, mask, version);
     if (isTaken) {
       const local = this.#seats.localOf(seat);
       const sharing = this.#sharings[server]!;
@@ -186,7 +191,7 @@ export class Workers {
       this.#isFollowed[seat] = isFollowed ? 1 : 0;
       this.#beforeUs[seat] = usedUs;
       this.#counts[server]!++;
-      if (mask === 0) sharing.began(local, nowUs, 'shared', usedUs);
+      if (mask === 0) sharing.began(local, nowUs, this.#setup.kinds.sharing[version]!, usedUs);
       else sharing.beganSeveral(local, mask, nowUs);
       this.#drain(server);
       this.#kernel.enter(seat, this.#poolOf(server, sharing.coreOf(local)), sharing.levelOf(local), mask);
@@ -250,7 +255,8 @@ export class Workers {
   /** At the end of each event. */
   #settle(server: number): void {
     this.#drain(server);
-    this.#ticks.want(server, this.#sharings[server]!.nextTickUs);
+    // Without extra seats it never wants to be ticked.
+    if (this.#seats.extraSeatCount > 0) this.#ticks.want(server, this.#sharings[server]!.nextTickUs);
     this.#kernel.flush();
   }
 

@@ -3,6 +3,7 @@ import type { SharingPolicy } from '../../../worker/machine/sharing.ts';
 import { SHARD_COUNT_MAX } from '../../../scheduler/machine/memory.ts';
 import { makePerch } from '../../perch/make.ts';
 import { FLEET, LEND_AFTER, numberOf, perCore, QUANTUM, QUEUE } from '../../perch/options.ts';
+import { KIND_OPTIONS } from '../../perch/resident-kinds.ts';
 import { ShardedScheduler, type ShardsSetup } from '../../perch/shards.ts';
 import type { PolicyKind } from '../../policy.ts';
 
@@ -34,11 +35,11 @@ export const perchShards: PolicyKind = {
     k: perCore('invocations for each core at most, where cores are shared', 3),
     lendAfter: LEND_AFTER,
     quantum: QUANTUM,
+    ...KIND_OPTIONS,
     ...FLEET,
   },
   make: (world, options) => {
-    const setup = {
-      queueMax: numberOf(options, 'queue'),
+    const shards = {
       shardCount: Math.floor(numberOf(options, 'shards')),
       route: options['route'] as ShardsSetup['route'],
       bellUs: numberOf(options, 'bell'),
@@ -47,7 +48,7 @@ export const perchShards: PolicyKind = {
     return makePerch(
       {
         sharing: options['sharing'] as SharingPolicy,
-        schedulerOf: (_, seats, events) => new ShardedScheduler({ world, seats, ...setup }, events),
+        schedulerOf: (of, events) => new ShardedScheduler({ ...of, ...shards }, events),
       },
       world,
       options,

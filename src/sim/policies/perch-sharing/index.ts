@@ -2,6 +2,7 @@
 import type { SharingPolicy } from '../../../worker/machine/sharing.ts';
 import { makePerch } from '../../perch/make.ts';
 import { FLEET, LEND_AFTER, perCore, QUANTUM, QUEUE } from '../../perch/options.ts';
+import { KIND_OPTIONS } from '../../perch/resident-kinds.ts';
 import type { OptionSpecs, PolicyKind } from '../../policy.ts';
 
 interface Words {
@@ -32,12 +33,12 @@ export const perchSharing: readonly PolicyKind[] = [
   kind(
     'lend',
     { summary: 'a core whose holder sleeps is lent, and is its holder’s again at once when it wakes', source: SOCC21 },
-    { k: perCore('invocations for each core at most, while others sleep', 8), lendAfter: LEND_AFTER },
+    { k: perCore('invocations for each core at most, while others sleep', 8), lendAfter: LEND_AFTER, ...KIND_OPTIONS },
   ),
   kind(
     'packed',
     { summary: 'k invocations for each core; who came first goes first', source: SOCC21 },
-    { k: perCore('invocations for each core', 3) },
+    { k: perCore('invocations for each core', 3), ...KIND_OPTIONS },
   ),
   kind(
     'preempt',
@@ -45,7 +46,7 @@ export const perchSharing: readonly PolicyKind[] = [
       summary: 'who comes new goes before those that have run, which form one pool for each server',
       source: 'Nuyens, Wierman: The Foreground–Background queue: a survey, Performance Evaluation 2008',
     },
-    { k: perCore('invocations for each core at most', 8), quantum: QUANTUM },
+    { k: perCore('invocations for each core at most', 8), quantum: QUANTUM, ...KIND_OPTIONS },
   ),
   kind(
     'fair',
