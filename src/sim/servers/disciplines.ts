@@ -21,7 +21,7 @@ const DISCIPLINES = {
 export type Discipline = keyof typeof DISCIPLINES;
 export const DISCIPLINE_NAMES: readonly Discipline[] = Object.keys(DISCIPLINES) as Discipline[];
 
-export const DISCIPLINE_OPTION: OptionSpec = {
+const DISCIPLINE_OPTION: OptionSpec = {
   help: 'how a server shares its cores: processor sharing; first come, first served; foreground–background; a stack for each core',
   default: 'ps',
   choices: DISCIPLINE_NAMES,
