@@ -67,6 +67,14 @@ test('hermod: there are fewer cold starts than with servers drawn at random', ()
   assert.ok(ofPacked < ofRandom, `${ofPacked} cold starts, and ${ofRandom} at random`);
 });
 
+test('hermod: cold starts that meet on a server are as many as its memory takes', () => {
+  // All come while the first ones start, so none is warm until then.
+  const jobs = Array.from({ length: 100 }, (_, i) => ({ atUs: i, phasesUs: [10] }));
+  const cluster = { serverCount: 2, coreCount: 2, memoryMb: 1024 };
+  const { world } = play({ policy: 'hermod', jobs, cluster, costs: { coldStartUs: 10_000 } });
+  assert.equal(world.counters.coldStarts, 16);
+});
+
 test('hermod: early binding with one core for each is not worse than one queue while all have a core', () => {
   const [early, late] = [run('hermod', { load: 0.4 }), run('hermod:binding=late', { load: 0.4 })];
   assert.ok(Math.abs(early.slowdown.mean - late.slowdown.mean) < 0.001);

@@ -11,8 +11,8 @@
  * `balance=locality` E/LOC/PS, `balance=random` E/R/PS, each with `discipline=fcfs` for FCFS.
  *
  * A front counts what it has sent to its servers and what has come back. With several fronts each has a part of the servers for itself, as the authors say of
- * a sharded Hermod. Which of several servers that are equal is taken is not said: here the one that came to its count last. Left out:
- * the message bus of OpenWhisk, in which they built it.
+ * a sharded Hermod. On a server run as many as its memory takes, as in OpenWhisk, in which they built it; the others wait there. Which of several
+ * servers that are equal is taken is not said: here the one that came to its count last. Left out: OpenWhisk's message bus.
  */
 import type { Lane } from '../../engine/lane.ts';
 import type { Random } from '../../engine/random.ts';
@@ -22,6 +22,7 @@ import { Instances } from '../../servers/instances.ts';
 import { JobQueues } from '../../servers/job-queues.ts';
 import { chargeEnd, type Servers } from '../../servers/servers.ts';
 import type { World } from '../../world.ts';
+import { Invokers } from '../openwhisk/invokers.ts';
 import { Placement } from './placement.ts';
 
 type Balance = 'hybrid' | 'least-loaded' | 'locality' | 'random';
@@ -39,6 +40,7 @@ class HermodPolicy implements Policy {
   readonly #world: World;
   readonly #random: Random;
   readonly #servers: Servers;
+  readonly #invokers: Invokers;
   readonly #parts: readonly Part[];
   readonly #balance: Balance;
   readonly #isLate: boolean;
@@ -54,6 +56,7 @@ class HermodPolicy implements Policy {
     this.#world = world;
     this.#random = world.random('policy');
     this.#servers = serversFor(options, world, (job, server) => this.#end(job, server));
+    this.#invokers = new Invokers(world, this.#servers, cluster.memoryMb);
     // One for all fronts: each reads and writes of its own servers.
     const books = world.hasColdStarts ? new Instances(world) : null;
     this.#parts = Array.from({ length: frontCount }, (_, front) => {
@@ -69,13 +72,13 @@ class HermodPolicy implements Policy {
     this.#network = engine.lane();
     this.#kinds = {
       taken: engine.kind((job, front) => this.#take(job, front)),
-      reached: engine.kind((job, server) => this.#servers.begin(server, job)),
+      reached: engine.kind((job, server) => this.#invokers.reach(server, job)),
       answered: engine.kind((server, functionIndex) => this.#release(server, functionIndex)),
     };
   }
 
   get waitingCount(): number {
-    return this.#queues.total + this.#servers.waitingCount;
+    return this.#queues.total + this.#invokers.waitingCount + this.#servers.waitingCount;
   }
 
   arrive(job: number): void {
@@ -85,12 +88,17 @@ class HermodPolicy implements Policy {
     this.#gateway.push(readyUs, this.#kinds.taken, job, this.#random.below(this.#parts.length));
   }
 
+  check(): void {
+    this.#invokers.check();
+  }
+
   slow(server: number, factor: number): void {
     this.#servers.slow(server, factor);
   }
 
   pending(): readonly string[] {
-    return this.#queues.total === 0 ? [] : [`${this.#queues.total} invocations wait for a core`];
+    const waiting = this.#queues.total === 0 ? [] : [`${this.#queues.total} invocations wait for a core`];
+    return [...waiting, ...this.#invokers.pending()];
   }
 
   #take(job: number, front: number): void {
@@ -118,9 +126,11 @@ class HermodPolicy implements Policy {
 
   #end(job: number, server: number): void {
     const { jobs, nowUs, costs, counters } = this.#world;
+    const functionIndex = jobs.functionOf(job);
     counters.messages++;
-    this.#network.push(nowUs + costs.networkUs, this.#kinds.answered, server, jobs.functionOf(job));
+    this.#network.push(nowUs + costs.networkUs, this.#kinds.answered, server, functionIndex);
     this.#world.finish(job, costs.networkUs);
+    this.#invokers.end(server, functionIndex);
   }
 
   /** At the front whose server it is. */

@@ -7,15 +7,14 @@
  * own, the health of servers, and containers that are booted ahead. What stays warm is bounded by the server's memory, as with every policy
  * here; OpenWhisk keeps it within `memory`.
  */
-import { assert } from '../../../base/assert.ts';
 import type { Lane } from '../../engine/lane.ts';
 import type { Random } from '../../engine/random.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
 import { SHARING_OPTIONS, serversFor } from '../../servers/disciplines.ts';
-import { JobQueues } from '../../servers/job-queues.ts';
 import { chargeEnd, type Servers } from '../../servers/servers.ts';
 import type { World } from '../../world.ts';
 import { Balancer, hashOf, stepsFor } from './balancer.ts';
+import { Invokers } from './invokers.ts';
 
 class OpenWhiskPolicy implements Policy {
   readonly #world: World;
@@ -23,11 +22,7 @@ class OpenWhiskPolicy implements Policy {
   readonly #servers: Servers;
   readonly #balancers: readonly Balancer[];
   readonly #hashes: readonly number[];
-  /** Of each server, for what runs. */
-  readonly #memoryMb: number;
-  readonly #usedMb: Float64Array;
-  /** By server: those for which there was no memory. */
-  readonly #queues: JobQueues;
+  readonly #invokers: Invokers;
   readonly #hopsUs: number;
   readonly #hops: number;
   readonly #gateway: Lane;
@@ -41,27 +36,26 @@ class OpenWhiskPolicy implements Policy {
     this.#world = world;
     this.#random = world.random('policy');
     this.#servers = serversFor(options, world, (job, server) => this.#end(job, server));
-    this.#memoryMb = memoryFor(world, options['memory'] as number);
+    const memoryMb = memoryFor(world, options['memory'] as number);
+    this.#invokers = new Invokers(world, this.#servers, memoryMb);
     this.#balancers = Array.from(
       { length: controllerCount },
-      () => new Balancer(cluster.serverCount, this.#memoryMb / controllerCount, steps),
+      () => new Balancer(cluster.serverCount, memoryMb / controllerCount, steps),
     );
     this.#hashes = workload.functions.map((_, functionIndex) => hashOf(functionIndex));
-    this.#usedMb = new Float64Array(cluster.serverCount);
-    this.#queues = new JobQueues(cluster.serverCount);
     this.#hops = options['hops'] as number;
     this.#hopsUs = this.#hops * costs.networkUs;
     this.#gateway = engine.lane();
     this.#bus = engine.lane();
     this.#kinds = {
       taken: engine.kind((job, controller) => this.#assign(job, controller)),
-      reached: engine.kind((job, server) => this.#reach(job, server)),
+      reached: engine.kind((job, server) => this.#invokers.reach(server, job)),
       acked: engine.kind((place, functionIndex) => this.#acknowledge(place, functionIndex)),
     };
   }
 
   get waitingCount(): number {
-    return this.#queues.total + this.#servers.waitingCount;
+    return this.#invokers.waitingCount + this.#servers.waitingCount;
   }
 
   arrive(job: number): void {
@@ -75,11 +69,7 @@ class OpenWhiskPolicy implements Policy {
   }
 
   check(): void {
-    for (const [server, usedMb] of this.#usedMb.entries()) {
-      const isAlone = this.#servers.count(server) <= 1;
-      assert(usedMb >= 0 && (usedMb <= this.#memoryMb || isAlone), `server ${server}: ${usedMb} MB in use`);
-      assert(usedMb > 0 || this.#queues.length(server) === 0, `server ${server} is idle, and somebody waits for it`);
-    }
+    this.#invokers.check();
   }
 
   slow(server: number, factor: number): void {
@@ -87,7 +77,7 @@ class OpenWhiskPolicy implements Policy {
   }
 
   pending(): readonly string[] {
-    return this.#queues.total === 0 ? [] : [`${this.#queues.total} invocations wait for memory on their server`];
+    return this.#invokers.pending();
   }
 
   #assign(job: number, controller: number): void {
@@ -100,17 +90,6 @@ class OpenWhiskPolicy implements Policy {
     this.#bus.push(nowUs + this.#hopsUs, this.#kinds.reached, job, server);
   }
 
-  /** At the server: it runs at once, or waits until there is memory. */
-  #reach(job: number, server: number): void {
-    if (this.#queues.length(server) === 0 && this.#hasRoom(server, job)) this.#begin(server, job);
-    else this.#queues.push(server, job);
-  }
-
-  #begin(server: number, job: number): void {
-    this.#usedMb[server]! += this.#memoryOf(this.#world.jobs.functionOf(job));
-    this.#servers.begin(server, job);
-  }
-
   #end(job: number, server: number): void {
     const { jobs, nowUs, counters } = this.#world;
     const functionIndex = jobs.functionOf(job);
@@ -118,11 +97,7 @@ class OpenWhiskPolicy implements Policy {
     counters.messages += this.#hops;
     this.#bus.push(nowUs + this.#hopsUs, this.#kinds.acked, place, functionIndex);
     this.#world.finish(job, this.#hopsUs);
-    this.#usedMb[server]! -= this.#memoryOf(functionIndex);
-    const queues = this.#queues;
-    while (queues.length(server) > 0 && this.#hasRoom(server, queues.first(server))) {
-      this.#begin(server, queues.shift(server));
-    }
+    this.#invokers.end(server, functionIndex);
   }
 
   /** At the controller. `place`: which server's share of which controller. */
@@ -130,12 +105,6 @@ class OpenWhiskPolicy implements Policy {
     const controllerCount = this.#balancers.length;
     const server = Math.floor(place / controllerCount);
     this.#balancers[place % controllerCount]!.give(server, this.#memoryOf(functionIndex));
-  }
-
-  /** What is larger than a server's memory runs there alone. */
-  #hasRoom(server: number, job: number): boolean {
-    const usedMb = this.#usedMb[server]!;
-    return usedMb === 0 || usedMb + this.#memoryOf(this.#world.jobs.functionOf(job)) <= this.#memoryMb;
   }
 
   #memoryOf(functionIndex: number): number {
