@@ -45,7 +45,10 @@ test('counts: each of those that have the least is drawn as often', () => {
     const place = counts.draw(random);
     drawn.set(place, (drawn.get(place) ?? 0) + 1);
   }
-  assert.deepEqual([...drawn.keys()].toSorted(), [0, 2, 3, 5, 6, 8, 9]);
+  assert.deepEqual(
+    [...drawn.keys()].toSorted((a, b) => a - b),
+    [0, 2, 3, 5, 6, 8, 9],
+  );
   // Five standard deviations.
   for (const times of drawn.values()) assert.ok(Math.abs(times - 10_000) < 500, `${times} of 10,000`);
 });
