@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Random } from '../../src/sim/engine/random.ts';
+import type { Jobs } from '../../src/sim/jobs.ts';
 import { COST_NAMES, type Costs, FREE } from '../../src/sim/costs.ts';
 import { Recorder } from '../../src/sim/measure/recorder.ts';
 import { parsePolicy } from '../../src/sim/spec.ts';
@@ -93,9 +94,11 @@ export const cluster: fc.Arbitrary<Cluster> = fc.record({
   memoryMb: fc.constantFrom(700, 1500, 5000),
 });
 
-export const costs: fc.Arbitrary<Costs> = fc
+const anyCosts: fc.Arbitrary<Costs> = fc
   .array(fc.constantFrom(0, 0, 7, 300, 2500), { minLength: COST_NAMES.length, maxLength: COST_NAMES.length })
   .map((values) => ({ ...FREE, ...Object.fromEntries(COST_NAMES.map((name, i) => [name, values[i]!])) }));
+
+export const costs: fc.Arbitrary<Costs> = fc.oneof(fc.constant(FREE), anyCosts, anyCosts);
 
 export interface Case {
   readonly policy: string;
@@ -107,16 +110,36 @@ export interface Case {
 
 export interface Played {
   readonly stepCount: number;
-  readonly world: World;
-  readonly ended: { readonly finished: number; readonly refused: number; readonly lost: number };
+  /** The world's and the policy's own. */
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+/** Adds up what all who ended needed of cores, and sees to it that nobody was faster than alone. */
+class Work extends Recorder {
+  needUs = 0;
+  readonly #functions: readonly FunctionShape[];
+
+  constructor(functions: readonly FunctionShape[]) {
+    super({ warmUpUs: 0, endUs: Infinity, coreCount: 1, sampleUs: 1 });
+    this.#functions = functions;
+  }
+
+  override finished(jobs: Jobs, job: number, endUs: number, isLast: boolean): void {
+    const aloneUs = jobs.demandUs(job) + jobs.sleepUs(job);
+    const tookUs = endUs - jobs.arrivalUs(job);
+    assert.ok(tookUs > aloneUs - CLOSE_US, `it took ${tookUs} µs, and takes ${aloneUs} alone`);
+    this.needUs += jobs.demandUs(job) * this.#functions[jobs.functionOf(job)]!.coreCount;
+    super.finished(jobs, job, endUs, isLast);
+  }
 }
 
 const STEPS_MAX = 200_000;
+const CLOSE_US = 0.01;
 
 /** Until nothing is to come, and looks at everything after each event. */
 export function play({ policy: name, load: of, cluster: on, costs: at, seed }: Case, checkEach = 1): Played {
   const { kind, options } = parsePolicy(name);
-  const recorder = new Recorder({ warmUpUs: 0, endUs: Infinity, coreCount: 1, sampleUs: 1 });
+  const recorder = new Work(of.functions);
   const ratePerUs = (of.load * on.serverCount * on.coreCount) / MEAN_US;
   const world = new World({ cluster: on, costs: at, workload: mixed(of), ratePerUs, seed, recorder });
   const policy = kind.make(world, options);
@@ -129,11 +152,14 @@ export function play({ policy: name, load: of, cluster: on, costs: at, seed }: C
   assert.ok(stepCount < STEPS_MAX, `it goes on for ever: ${policy.pending?.().join('; ')}`);
   assert.equal(world.jobs.count, 0, `some never ended: ${policy.pending?.().join('; ')}`);
   assert.equal(recorder.openCount, 0);
-  const ended = {
-    finished: recorder.latencyUs.count,
-    refused: recorder.refusedCount,
-    lost: recorder.lostCount,
-  };
-  assert.equal(ended.finished + ended.refused + ended.lost, recorder.arrivedCount, 'one end for each');
-  return { stepCount, world, ended };
+  const endedCount = recorder.latencyUs.count + recorder.refusedCount + recorder.lostCount;
+  assert.equal(endedCount, recorder.arrivedCount, 'one end for each');
+  const { nowUs } = world.engine;
+  const busyUs = nowUs === 0 ? 0 : recorder.utilisation(nowUs) * nowUs;
+  const isFree = Object.values(at).every((cost) => cost === 0) && !name.includes('workers=real');
+  const message = `cores were at work for ${busyUs} µs, and ${recorder.needUs} were needed`;
+  assert.ok(busyUs > recorder.needUs - CLOSE_US * stepCount, message);
+  assert.ok(!isFree || busyUs < recorder.needUs + CLOSE_US * stepCount, message);
+  const { coldStarts, migrations, preemptions, messages } = world.counters;
+  return { stepCount, counters: { coldStarts, migrations, preemptions, messages, ...policy.counters?.() } };
 }
