@@ -163,6 +163,7 @@ function simulated(check: Check): Verdict[] {
   return verdictsOf(
     check,
     specsOf(check, SMALL, SEEDS).map((spec) => simulate(setupOf(spec))),
+    check.figures.length,
   );
 }
 
@@ -201,11 +202,44 @@ test('a queue each or one for all: the pairs are found', () => {
   assert.ok(pair!.separate.simulated > 20 * pair!.central.simulated);
 });
 
+test('what lies outside the interval of one figure may lie within that of many', () => {
+  const check = centralQueue(1, 0.5);
+  const results = specsOf(check, 0.001, 4).map((spec) => simulate(setupOf(spec)));
+  // The mean is 2.5 and the standard error 0.65: the interval's half-width is 2.05, and that of one among 20 figures 6.11.
+  const of = (theory: number) => ({
+    ...check,
+    figures: [{ name: 'f', unit: 'ms' as const, theory, of: ({ seed }: { seed: number }) => seed }],
+  });
+  const verdicts = [2.49, 4.5, 6, 9].map((theory) => verdictsOf(of(theory), results, 20)[0]!.verdict);
+  assert.deepEqual(verdicts, ['within 1 %', 'within the interval', 'outside 95 %', 'differs']);
+});
+
+test('one core, first come first served: by the recursion of Lindley, on the same random numbers', () => {
+  const [spec] = specsOf(centralQueue(1, 0.8), 0.01, 1);
+  const { waitUs } = simulate(setupOf(spec!));
+  const random = new Random(spec!.seed, 0);
+  const warmUpUs = spec!.warmUpSeconds * 1e6;
+  const endUs = warmUpUs + spec!.seconds * 1e6;
+  let [timeUs, runUs, waitingUs, sum, count] = [0, 0, 0, 0, 0];
+  for (;;) {
+    const gapUs = (random.exponential() * 1000) / 0.8;
+    timeUs += gapUs;
+    if (timeUs >= endUs) break;
+    waitingUs = Math.max(0, waitingUs + runUs - gapUs);
+    runUs = random.exponential() * 1000;
+    if (timeUs < warmUpUs) continue;
+    sum += waitingUs;
+    count++;
+  }
+  assert.equal(waitUs.count, count);
+  near(waitUs.mean, sum / count, 1e-9);
+});
+
 test('what differs is told so, and what is next to nothing is not judged by percents', () => {
   const check = centralQueue(640, 0.5);
   const results = specsOf(check, 0.001, 3).map((spec) => simulate(setupOf(spec)));
   const figure = { name: 'wrong', unit: 'ms' as const, theory: 2, of: () => 1 };
-  const judged = verdictsOf({ ...check, figures: [...check.figures, figure] }, results);
+  const judged = verdictsOf({ ...check, figures: [...check.figures, figure] }, results, 2);
   assert.deepEqual(
     judged.map(({ verdict }) => verdict),
     ['nothing', 'differs'],

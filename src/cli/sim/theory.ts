@@ -54,6 +54,7 @@ async function verdictsFor(checks: readonly Check[], options: TheoryOptions): Pr
   progressed(0);
   const runs = await runBatch(all, { threadCount: options.threads, progressed });
   progress.clear();
+  const figureCount = checks.reduce((sum, { figures }) => sum + figures.length, 0);
   let first = 0;
   return checks.flatMap((check, i) => {
     const own = runs.slice(first, (first += specs[i]!.length));
@@ -63,6 +64,7 @@ async function verdictsFor(checks: readonly Check[], options: TheoryOptions): Pr
         if (result !== null) return result;
         throw new CliError(EXIT.internal, `${check.queue} at ${check.load}: ${error?.message ?? 'not simulated'}`);
       }),
+      figureCount,
     );
   });
 }
@@ -98,7 +100,7 @@ function printTables(verdicts: readonly Verdict[], comparison: readonly Argument
   const count = (verdict: Verdict['verdict']): number => verdicts.filter((each) => each.verdict === verdict).length;
   printLine(
     `\n${verdicts.length} figures: ${count('within 1 %')} within 1 %, ${count('within the interval')} within their interval, ` +
-      `${count('nothing')} where nothing waits, ${verdicts.filter(isWrong).length} differ.`,
+      `${count('outside 95 %')} outside it as one in twenty is, ${count('nothing')} where nothing waits, ${verdicts.filter(isWrong).length} differ.`,
   );
   if (comparison.length === 0) return;
   printLine(
