@@ -5,7 +5,7 @@ import { FREE } from '../../src/sim/costs.ts';
 import type { Result } from '../../src/sim/measure/result.ts';
 import { Random } from '../../src/sim/engine/random.ts';
 import { simulate } from '../../src/sim/simulate.ts';
-import { setupOf, type SimulationSpec } from '../../src/sim/spec.ts';
+import { setupOf, SpecError, type SimulationSpec } from '../../src/sim/spec.ts';
 import { Arrival, PLAIN_FUNCTION } from '../../src/sim/workload.ts';
 import { stream } from '../../src/sim/world.ts';
 import { type GivenJob, play } from './given-jobs.ts';
@@ -181,6 +181,22 @@ function meanLatencyUs(workload: string): number {
 function randomOf(): Random {
   return new Random(SPEC.seed, stream.arrivals);
 }
+
+test('options that cannot be are refused', () => {
+  for (const policy of ['perch-lend:k=1.5', 'perch-shards:shards=2.5', 'perch-shards:shards=31', 'perch-lend:spare=x'])
+    assert.throws(() => run({ policy }), SpecError, policy);
+});
+
+test('spare: it runs where nobody else wants the core', () => {
+  const functions = [PLAIN_FUNCTION, { ...PLAIN_FUNCTION, name: 'spare' }];
+  const jobs = [
+    { atUs: 0, functionIndex: 1, phasesUs: [50_000] },
+    { atUs: 10_000, phasesUs: [20_000] },
+  ];
+  const endsOf = (policy: string): readonly number[] => play({ policy, cluster: ONE_CORE, jobs, functions }).endsUs;
+  assert.deepEqual(endsOf('perch-lend:k=2'), [50_000, 70_000]);
+  assert.deepEqual(endsOf('perch-lend:k=2,spare=spare'), [70_000, 30_000]);
+});
 
 test('where functions sleep for most of their time, lending bears what dedicated cores cannot', () => {
   const workload = 'sleepy:mean=1,share=80';

@@ -1,5 +1,6 @@
 /** Options that several of Perch's own policies have. */
 import type { OptionSpec, OptionSpecs, OptionValues } from '../policy.ts';
+import { SpecError } from '../spec-error.ts';
 
 /** As the agent's (worker/agent/core-sharing.ts). */
 export const LEND_AFTER_US = 1000;
@@ -27,6 +28,12 @@ export function perCore(help: string, count: number): OptionSpec {
 
 export function numberOf(options: OptionValues, name: string, otherwise = 0): number {
   return (options[name] as number | undefined) ?? otherwise;
+}
+
+export function wholeOf(options: OptionValues, name: string, otherwise = 0): number {
+  const value = numberOf(options, name, otherwise);
+  if (Number.isInteger(value)) return value;
+  throw new SpecError(`option ${name} is ${value}: it has to be a whole number`);
 }
 
 /** Where the instances of a policy come from. */

@@ -2,7 +2,7 @@
 import type { SharingPolicy } from '../../../worker/machine/sharing.ts';
 import { SHARD_COUNT_MAX } from '../../../scheduler/machine/memory.ts';
 import { makePerch } from '../../perch/make.ts';
-import { FLEET, LEND_AFTER, numberOf, perCore, QUANTUM, QUEUE } from '../../perch/options.ts';
+import { FLEET, LEND_AFTER, numberOf, perCore, QUANTUM, QUEUE, wholeOf } from '../../perch/options.ts';
 import { KIND_OPTIONS } from '../../perch/resident-kinds.ts';
 import { ShardedScheduler, type ShardsSetup } from '../../perch/shards.ts';
 import type { PolicyKind } from '../../policy.ts';
@@ -40,10 +40,10 @@ export const perchShards: PolicyKind = {
   },
   make: (world, options) => {
     const shards = {
-      shardCount: Math.floor(numberOf(options, 'shards')),
+      shardCount: wholeOf(options, 'shards'),
       route: options['route'] as ShardsSetup['route'],
       bellUs: numberOf(options, 'bell'),
-      batchMax: Math.floor(numberOf(options, 'batch')),
+      batchMax: wholeOf(options, 'batch'),
     };
     return makePerch(
       {
