@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: lists the benchmarks. `npm run bench -- NAME [--json] [--smoke]`: runs one.
  * `--only PART`, once or more: only these parts of it. `--trace FOLDER`: on a trace of your own, where it replays one.
+ * `--write`: puts what it found where the product reads it, where there is such a place.
  */
 import { readdir } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
@@ -38,6 +39,7 @@ const { values, positionals } = parseArgs({
     smoke: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true, default: [] },
     trace: { type: 'string' },
+    write: { type: 'boolean', default: false },
   },
 });
 const names = await benchmarkNames();
@@ -61,7 +63,8 @@ async function runOne(benchmarkName: string, benchmark: Benchmark): Promise<void
     process.exitCode = 2;
     return;
   }
-  const report = await benchmark.run({ smoke: values.smoke, only: values.only, trace: values.trace ?? null });
+  const { smoke, only, trace = null, write } = values;
+  const report = await benchmark.run({ smoke, only, trace, write });
   const machine = describeMachine();
   console.log(values.json ? JSON.stringify({ ...report, machine }) : formatReport(report, machine));
 }

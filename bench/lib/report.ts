@@ -6,6 +6,8 @@ export interface BenchOptions {
   readonly only: readonly string[];
   /** A folder with files of a public trace; null: the built-in workload. For benchmarks that replay one. */
   readonly trace: string | null;
+  /** Puts what it found where the product reads it. For benchmarks that calibrate. */
+  readonly write: boolean;
 }
 
 export interface Figure {

@@ -10,6 +10,7 @@ type Length = (received: Buffer) => number;
 
 export interface Answer {
   readonly status: number;
+  readonly head: string;
   readonly body: string;
 }
 
@@ -92,5 +93,5 @@ function parse(answer: Buffer): Answer {
   const head = answer.toString('latin1', 0, end);
   const body = answer.toString('utf8', end + 4);
   const isError = /\r\nx-amz-function-error:/i.test(head);
-  return { status: isError ? 0 : Number(head.slice(9, 12)), body };
+  return { status: isError ? 0 : Number(head.slice(9, 12)), head, body };
 }
