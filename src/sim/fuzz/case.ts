@@ -78,7 +78,7 @@ const POLICIES: readonly SharingPolicy[] = ['dedicated', 'lend', 'lend', 'packed
 /** Sequences that are about to wrap, and others. */
 const FIRST_SEQUENCES: readonly number[] = [0, 0x0ffffff0, 0x07fffff0];
 /** Room for any of the functions, its zygote and some cells: else it would be admitted, and never run. */
-const AGENT_MEMORY_MB_MIN = 1600;
+const AGENT_MEMORY_MB_MIN = 1100;
 const MS = 1000;
 const S = 1_000_000;
 
@@ -146,13 +146,13 @@ function workerOf(draw: Draw): WorkerSpec {
   const coreCount = draw.from(1, 8);
   const policy = draw.one(POLICIES);
   const perCore = policy === 'dedicated' ? 1 : draw.from(2, 3);
-  const memoryMb = draw.from(2, 16) * 256;
+  const memoryMb = draw.from(2, 12) * 256;
   // A slot for each seat, or the machine is not made for it.
   const seatCount = policy === 'dedicated' ? coreCount : coreCount * (perCore + 1);
   return {
     coreCount,
     memoryMb,
-    agentMemoryMb: draw.chance(0.4) ? Math.max(AGENT_MEMORY_MB_MIN, Math.ceil(memoryMb / 2)) : memoryMb + 256,
+    agentMemoryMb: draw.chance(0.5) ? Math.max(AGENT_MEMORY_MB_MIN, Math.ceil(memoryMb / 3)) : memoryMb + 256,
     slotCount: seatCount + draw.from(0, 6),
     policy,
     perCore,
@@ -163,7 +163,7 @@ function workerOf(draw: Draw): WorkerSpec {
 
 function functionOf(draw: Draw): FunctionSpec {
   return {
-    memoryMb: draw.one([128, 128, 256, 512, 700]),
+    memoryMb: draw.one([128, 128, 256, 400, 512]),
     coreCount: draw.chance(0.25) ? draw.from(2, 4) : 1,
     sharing: draw.one(['shared', 'shared', 'shared', 'dedicated', 'spare'] as const),
     isFresh: draw.chance(0.25),
