@@ -19,6 +19,8 @@ export interface Setting {
   servers(count: number): number;
   seconds(count: number): number;
   seeds(count: number): number;
+  /** Invocations that come at once. */
+  burst(count: number): number;
 }
 
 export interface Table {

@@ -55,13 +55,18 @@ function warningsOf(claim: Claim, study: Study, setting: Setting): readonly stri
 const SMOKE_SHARE = 0.02;
 const SMOKE_SERVERS_MAX = 4;
 const SMOKE_SEEDS = 2;
+const SMOKE_BURST_MAX = 100;
 
 function settingOf({ costs }: SourcedCosts, isSmoke: boolean): Setting {
-  if (!isSmoke) return { costs, servers: (count) => count, seconds: (count) => count, seeds: (count) => count };
+  if (!isSmoke) {
+    const same = (count: number): number => count;
+    return { costs, servers: same, seconds: same, seeds: same, burst: same };
+  }
   return {
     costs,
     servers: (count) => Math.min(count, SMOKE_SERVERS_MAX),
     seconds: (count) => count * SMOKE_SHARE,
     seeds: (count) => Math.min(count, SMOKE_SEEDS),
+    burst: (count) => Math.min(count, SMOKE_BURST_MAX),
   };
 }

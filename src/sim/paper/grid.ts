@@ -6,7 +6,7 @@ import { linearScale, logScale, tightScale } from '../report/scale.ts';
 import type { Cell, Setting, Table } from './claim.ts';
 import { figureOf } from './format.ts';
 import type { Measure, Study } from './study.ts';
-import type { Judged } from './verdict.ts';
+import { isLess, type Judged, LESS_RULE, type Verdict, verdictOf } from './verdict.ts';
 
 /** What is written on the command line, and how it is called here. */
 export interface Named {
@@ -125,6 +125,29 @@ export class GridStudy {
       series,
       hasMarks: true,
     };
+  }
+
+  /** The figure itself, at each workload and load. */
+  values(policy: Named, measure: Measure): Judged[] {
+    const { workloads, loads } = this.#grid;
+    return workloads.flatMap((workload) =>
+      loads.map((load) => {
+        const cell = this.cell(policy, workload, load);
+        const isSound = this.#study.warning(cell) === null;
+        return { group: workload.name, at: String(load), ratio: this.#study.of(cell, measure), isSound };
+      }),
+    );
+  }
+
+  /** "The figure is lower", for each of the others. */
+  lower(policy: Named, others: readonly Named[], { title, measure }: Pick<Shown, 'title' | 'measure'>): Verdict[] {
+    return others.map((other) =>
+      verdictOf(
+        `The ${title} is lower with ${policy.name} than with ${other.name}`,
+        LESS_RULE,
+        this.ratios(policy, other, measure).map(isLess),
+      ),
+    );
   }
 
   /** A policy's figure over another's, at each workload and load. */

@@ -5,7 +5,7 @@
  */
 import type { Confidence } from '../measure/confidence.ts';
 
-export type Answer = 'yes' | 'no' | 'open';
+export type Answer = 'yes' | 'same' | 'no' | 'open';
 
 export interface Place {
   /** What places are grouped by: a workload. */
@@ -36,35 +36,62 @@ export interface Judged {
   readonly isSound: boolean;
 }
 
-/** Whether the ratio is below the limit. A rival whose figures do not hold has too good ones, so they need not. */
-export function belowLimit({ group, at, ratio, isSound }: Judged, limit: number): Place {
-  return { group, at, answer: answerOf(ratio, limit, isSound) };
+/** What is closer than that is the same. */
+const MARGIN = 0.01;
+
+/** Less than the other one, by more than a hundredth. */
+export function isLess({ group, at, ratio, isSound }: Judged): Place {
+  return { group, at, answer: isSound ? answerOf(ratio, 1 - MARGIN, 1 + MARGIN) : noOrOpen(ratio, 1 + MARGIN) };
 }
 
-function answerOf(ratio: Confidence | null, limit: number, isSound: boolean): Answer {
+/** At most the other one, but for a hundredth. */
+export function isNotMore({ group, at, ratio, isSound }: Judged): Place {
+  return { group, at, answer: isSound ? answerOf(ratio, 1 + MARGIN, 1 + MARGIN) : noOrOpen(ratio, 1 + MARGIN) };
+}
+
+/** Of a figure that is no ratio. */
+export function isAtMost({ group, at, ratio, isSound }: Judged, limit: number): Place {
+  return { group, at, answer: isSound ? answerOf(ratio, limit, limit) : noOrOpen(ratio, limit) };
+}
+
+export function isAtLeast({ group, at, ratio }: Judged, limit: number): Place {
+  const answer = answerOf(ratio, limit, limit);
+  return { group, at, answer: answer === 'yes' ? 'no' : answer === 'no' ? 'yes' : answer };
+}
+
+export const LESS_RULE =
+  'yes where the ratio’s interval lies below 0.99, the same where it lies between 0.99 and 1.01, no where it lies above 1.01';
+export const NOT_MORE_RULE = 'yes where the ratio’s interval lies below 1.01, no where it lies above';
+
+function answerOf(ratio: Confidence | null, low: number, high: number): Answer {
   if (ratio === null || ratio.halfWidth === null) return 'open';
-  const half = ratio.halfWidth;
-  if (ratio.mean + half < limit) return isSound ? 'yes' : 'open';
-  return ratio.mean - half >= limit ? 'no' : 'open';
+  const [from, to] = [ratio.mean - ratio.halfWidth, ratio.mean + ratio.halfWidth];
+  if (to < low) return 'yes';
+  if (from > high || (low === high && from === high)) return 'no';
+  return from >= low && to <= high && low < high ? 'same' : 'open';
 }
 
-export function aboveLimit({ group, at, ratio, isSound }: Judged, limit: number): Place {
-  if (ratio === null || ratio.halfWidth === null || !isSound) return { group, at, answer: 'open' };
-  const half = ratio.halfWidth;
-  if (ratio.mean - half > limit) return { group, at, answer: 'yes' };
-  return { group, at, answer: ratio.mean + half <= limit ? 'no' : 'open' };
+/** Its figures are too good already. */
+function noOrOpen(ratio: Confidence | null, limit: number): Answer {
+  return answerOf(ratio, limit, limit) === 'no' ? 'no' : 'open';
 }
 
 export function verdictOf(statement: string, rule: string, places: readonly Place[]): Verdict {
   const has = (answer: Answer): readonly Place[] => places.filter((place) => place.answer === answer);
-  const [yes, no, open] = [has('yes'), has('no'), has('open')];
-  const outcome = outcomeOf(yes.length, no.length, places.length);
-  const said = [
-    ...(outcome === 'holds when' ? [regionOf(yes, places)] : []),
-    ...(outcome === 'holds when' && no.length > 0 ? [`not at ${regionOf(no, places)}`] : []),
-    ...(open.length > 0 && outcome !== 'not decided' ? [`not decided at ${regionOf(open, places)}`] : []),
-  ];
-  return { statement, rule, outcome, where: said.join('; ') };
+  const yes = has('yes');
+  const outcome = outcomeOf(yes.length, has('no').length + has('same').length, places.length);
+  const named = (word: string, some: readonly Place[]): readonly string[] =>
+    some.length === 0 ? [] : [`${word} ${regionOf(some, places)}`];
+  const where =
+    outcome === 'holds'
+      ? []
+      : [
+          ...(yes.length === 0 ? [] : [regionOf(yes, places)]),
+          ...named('the same:', has('same')),
+          ...named('not:', has('no')),
+          ...named('not decided:', has('open')),
+        ];
+  return { statement, rule, outcome, where: where.join(' — ') };
 }
 
 function outcomeOf(yes: number, no: number, all: number): Outcome {
