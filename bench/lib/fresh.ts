@@ -7,8 +7,16 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-export async function runFresh<Input, Output>(file: URL, input: Input, nodeFlags: readonly string[]): Promise<Output> {
+export async function runFresh<Input, Output>(
+  file: URL,
+  input: Input,
+  nodeFlags: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Output> {
   const args = [...nodeFlags, file.pathname, JSON.stringify(input)];
-  const { stdout } = await run(process.execPath, args, { maxBuffer: 16 * 1024 * 1024 });
+  const { stdout } = await run(process.execPath, args, {
+    maxBuffer: 16 * 1024 * 1024,
+    env: { ...process.env, ...env },
+  });
   return JSON.parse(stdout) as Output;
 }

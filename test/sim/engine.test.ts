@@ -156,3 +156,19 @@ test('streams of one seed are independent, and uniform', () => {
   assert.ok(Math.abs(sum / count - 0.5) < 4 / Math.sqrt(12 * count));
   assert.ok(Math.abs(squares / count - 1 / 3) < 4 * Math.sqrt(4 / 45 / count));
 });
+
+test('exponential numbers have their tail and their body', () => {
+  const random = new Random(3, 0);
+  const count = 400_000;
+  const above = [0.001, 0.1, 0.5, 1, 2, 4, 7.5, 9];
+  const seen = above.map(() => 0);
+  for (let i = 0; i < count; i++) {
+    const x = random.exponential();
+    for (const [k, bound] of above.entries()) if (x > bound) seen[k]!++;
+  }
+  for (const [k, bound] of above.entries()) {
+    const share = Math.exp(-bound);
+    const deviation = (seen[k]! / count - share) / Math.sqrt((share * (1 - share)) / count);
+    assert.ok(Math.abs(deviation) < 4, `${seen[k]} of ${count} above ${bound}: ${deviation} standard deviations off`);
+  }
+});

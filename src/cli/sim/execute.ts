@@ -1,6 +1,8 @@
 /** Carries a plan out: on all cores, with a bar on the terminal; ^C ends it, and what had ended until then is reported. */
+import { setFlagsFromString } from 'node:v8';
 import { realClock } from '../../base/clock.ts';
 import { parsePolicy } from '../../sim/spec.ts';
+import { SCHEDULER_COMPILER_FLAGS } from '../../scheduler/server/compiler-flags.ts';
 import { type Run, runBatch, sharesFor } from '../../sim/batch/batch.ts';
 import type { Report } from '../../sim/report/report.ts';
 import { summariesOf } from '../../sim/report/summary.ts';
@@ -14,6 +16,8 @@ const BAR_MS = 250;
 
 export async function execute(policies: readonly string[], options: SetupOptions & OutputOptions): Promise<void> {
   checkOutputs(options, isPolicy);
+  // Before any thread begins: they take over what holds for the process.
+  for (const flag of SCHEDULER_COMPILER_FLAGS) setFlagsFromString(flag);
   const plan = await planOf(policies, options);
   const stop = new AbortController();
   const interrupted = (): void => stop.abort();

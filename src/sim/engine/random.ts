@@ -3,6 +3,8 @@
  * the stream's number by SplitMix32, so each part of a simulation has a stream of its own: that one policy draws more
  * numbers than another changes nothing about the arrivals that both are given.
  */
+import { exponentialOf } from './ziggurat.ts';
+
 const UNIT = 2 ** -53;
 
 export class Random {
@@ -47,7 +49,7 @@ export class Random {
 
   /** Mean 1. */
   exponential(): number {
-    return -Math.log1p(-this.unit());
+    return exponentialOf(this);
   }
 
   /** Mean 0, variance 1: Box and Muller's method, one of its two numbers. */

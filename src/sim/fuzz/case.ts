@@ -5,6 +5,7 @@
 import type { SharingPolicy } from '../../worker/machine/sharing.ts';
 import { Random } from '../engine/random.ts';
 import { type Fault, FAULT_KINDS, type FaultKind } from './fault.ts';
+import { exponentialOf } from './waits.ts';
 
 export interface FunctionSpec {
   readonly memoryMb: number;
@@ -110,7 +111,7 @@ class Draw {
 
   /** Most are short. */
   us(meanUs: number): number {
-    return Math.ceil(this.#random.exponential() * meanUs);
+    return Math.ceil(exponentialOf(this.#random) * meanUs);
   }
 }
 

@@ -15,6 +15,7 @@ import { Span } from '../../wire/cluster/span.ts';
 import type { Random } from '../engine/random.ts';
 import type { History } from './history.ts';
 import type { VirtualTime } from './time.ts';
+import { exponentialOf } from './waits.ts';
 
 export interface Ended {
   readonly reason: CloseReason;
@@ -242,7 +243,7 @@ export class Net {
   #put(to: LinkEnd, what: () => void, moreUs: number): void {
     const { delayUs, lateShare, lateUs } = this.#setting;
     const random = this.#random;
-    let takesUs = delayUs * random.exponential() + moreUs;
+    let takesUs = delayUs * exponentialOf(random) + moreUs;
     if (random.unit() < lateShare) takesUs += random.unit() * lateUs;
     to.lastUs = Math.max(to.lastUs, this.#time.nowUs() + takesUs);
     const serial = ++to.serial;

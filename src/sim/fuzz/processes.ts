@@ -7,6 +7,7 @@ import { Kill, SlotState } from '../../worker/machine/actions.ts';
 import type { WorkerMachine } from '../../worker/machine/worker.ts';
 import type { Random } from '../engine/random.ts';
 import type { Shares } from './case.ts';
+import { exponentialOf } from './waits.ts';
 
 const CODE_US = 3000;
 const START_US = 5000;
@@ -198,7 +199,7 @@ export class Processes {
   #after(process: Process, meanUs: number, event: () => void, isQuick = false): void {
     const { random, slowness, later } = this.#doors;
     const wasKilled = process.isKilled;
-    const delayUs = isQuick ? meanUs : meanUs * (0.5 + random.exponential()) * slowness;
+    const delayUs = isQuick ? meanUs : meanUs * (0.5 + exponentialOf(random)) * slowness;
     later(delayUs, () => {
       if (this.#bySlot.get(process.slot) === process && process.isKilled === wasKilled) event();
     });

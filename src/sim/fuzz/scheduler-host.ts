@@ -14,6 +14,7 @@ import type { Random } from '../engine/random.ts';
 import type { Accepted, LinkEnd, Net } from './net.ts';
 import { openShards, type Shards } from './shards.ts';
 import type { VirtualTime } from './time.ts';
+import { exponentialOf } from './waits.ts';
 
 export const SCHEDULER = 'scheduler';
 /** What a turn of an event loop takes. */
@@ -92,7 +93,7 @@ export class SchedulerHost {
   }
 
   get #bellDelayUs(): number {
-    return this.#random.exponential() * this.#bellUs;
+    return exponentialOf(this.#random) * this.#bellUs;
   }
 
   #later(delayUs: number, what: () => void): void {

@@ -16,6 +16,7 @@ import type { Invocation } from './invocation.ts';
 import type { Accepted, LinkEnd, Net } from './net.ts';
 import { SCHEDULER } from './scheduler-host.ts';
 import type { VirtualTime } from './time.ts';
+import { exponentialOf } from './waits.ts';
 
 const TICK_MS = 1000;
 /** What was granted and not yet assigned when the cores were withdrawn is on its way for less. */
@@ -81,7 +82,7 @@ export class WorkerHost {
     this.node = new WorkerNode(
       { coreCount: spec.coreCount, extraSeatCount, versionCountMax: VERSION_COUNT_MAX },
       this.agent,
-      { describe: (key) => later(STORE_US * random.exponential(), () => this.#described(key)) },
+      { describe: (key) => later(STORE_US * exponentialOf(random), () => this.#described(key)) },
     );
     this.#stopTicking = time.every(TICK_MS, () => this.node.tick(), name);
     net.listen(name, (end, hello) => this.#accept(end, hello));

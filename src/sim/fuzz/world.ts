@@ -11,6 +11,7 @@ import { Net } from './net.ts';
 import { SCHEDULER, SchedulerHost } from './scheduler-host.ts';
 import { VirtualTime } from './time.ts';
 import { WorkerHost } from './worker-host.ts';
+import { exponentialOf } from './waits.ts';
 
 const HISTORY_COUNT = 60;
 const WORKER_SEATS_END = 64;
@@ -223,6 +224,6 @@ export class FuzzWorld {
   }
 
   #redialUs(): number {
-    return REDIAL_MIN_US + this.#random.exponential() * REDIAL_MEAN_US;
+    return REDIAL_MIN_US + exponentialOf(this.#random) * REDIAL_MEAN_US;
   }
 }
