@@ -38,7 +38,7 @@ const COST_PARTS: readonly CostPart[] = [
   {
     name: 'invocation',
     notes: [
-      'invocation: `perch up`, a warm function of 3 ms of CPU time. startUs: from the grant until the handler runs; endUs: with it, from the end of',
+      'invocation: `perch up`, a warm function of 20 ms of CPU time. startUs: from the grant until the handler runs; endUs: with it, from the end of',
       "a handler to the begin of the next on its core; gatewayUs: all else that a client's latency has, HTTP both ways included. p10 and p90.",
     ],
     measure: invocationCosts,
@@ -79,6 +79,7 @@ const COMPARE_NOTES = [
   'compare: `perch up` with one CPU for itself and the load and the others for functions; Poisson arrivals, CPU time as drawn. The invocations as they',
   'were sent are simulated: `perch sim run perch`, one server, the costs above, networkUs 0 since all is one process. Latencies as the client sees',
   'them. Measured: with its 95 % confidence interval, of latencies by blocks of a second (bootstrap), of rates by rounds (Student). Burst: all at once.',
+  'By the clock: with what handlers took by the clock instead of their CPU time; it leaves out what others had of their core.',
 ];
 
 async function run(options: BenchOptions): Promise<Report> {

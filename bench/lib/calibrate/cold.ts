@@ -5,8 +5,8 @@ import { type MeasuredCosts, spreadOf } from './spread.ts';
 
 const SOURCE = 'export const handler = async () => ({ ok: true })';
 /** A stem cell takes the place of the one that was used. */
-const REST_MS = 400;
-const COUNT = 15;
+const REST_MS = 300;
+const COUNT = 10;
 
 export async function coldStartCosts({ smoke }: { readonly smoke: boolean }): Promise<MeasuredCosts> {
   const perch = await perchServer();

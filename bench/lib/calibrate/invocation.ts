@@ -12,22 +12,22 @@ import { Random } from '../../../src/sim/engine/random.ts';
 import { median } from '../report.ts';
 import type { PlannedInvocation, SeenInvocation } from './load.ts';
 import { atOnce, CalibratedPlatform } from './platform.ts';
-import { type MeasuredCosts, spreadOf } from './spread.ts';
+import { type MeasuredCosts, type Spread, spreadOf } from './spread.ts';
 
-/** Long enough that the platform is at rest before the next one ends, and each CPU has slept. */
-const DEMAND_US = 3000;
-const GAP_US = 25_000;
+/** As long as what is compared then: between two turns the CPUs sleep, and caches are used by others. */
+const DEMAND_US = 20_000;
+const GAP_US = 40_000;
 const SEED = 1;
 
 export async function invocationCosts({ smoke }: { readonly smoke: boolean }): Promise<MeasuredCosts> {
   const platform = await CalibratedPlatform.start();
   try {
     await platform.warmUp(smoke);
-    const alone = await served(platform, oneByOne(smoke ? 10 : 250));
-    const turnsUs: number[] = [];
-    for (let round = 0; round < (smoke ? 1 : 6); round++)
-      turnsUs.push(...turnsOf(await served(platform, atOnce((smoke ? 5 : 60) * platform.coreCount, DEMAND_US))));
-    return costsOf(alone, turnsUs);
+    const alone = await served(platform, oneByOne(smoke ? 5 : 120));
+    const bursts: (readonly SeenInvocation[])[] = [];
+    for (let round = 0; round < (smoke ? 1 : 10); round++)
+      bursts.push(await served(platform, atOnce((smoke ? 3 : 25) * platform.coreCount, DEMAND_US)));
+    return costsOf(alone, bursts);
   } finally {
     await platform.stop();
   }
@@ -56,12 +56,19 @@ function turnsOf(seen: readonly SeenInvocation[]): number[] {
   });
 }
 
-function costsOf(alone: readonly SeenInvocation[], turnsUs: readonly number[]): MeasuredCosts {
-  const startsUs = alone.map(({ startUs, runUs, beganUs, endedUs }) => startUs + (runUs - (endedUs - beganUs)) / 2);
-  const beyondUs = alone.map(({ latencyUs, beganUs, endedUs }) => latencyUs - (endedUs - beganUs));
+function costsOf(alone: readonly SeenInvocation[], bursts: readonly (readonly SeenInvocation[])[]): MeasuredCosts {
+  const ranUs = ({ beganUs, endedUs }: SeenInvocation): number => endedUs - beganUs;
+  const turnsUs = bursts.flatMap(turnsOf);
+  // Of a core that never waits, as the turn is. One that has waited for long takes longer, which is in gatewayUs then.
+  const startsUs = bursts.flat().map((each) => each.startUs + (each.runUs - ranUs(each)) / 2);
+  const less = (valuesUs: readonly number[], taken: readonly number[]): Spread =>
+    spreadOf(valuesUs.map((us) => Math.max(0, us - median(taken))));
   return {
-    gatewayUs: spreadOf(beyondUs.map((us) => Math.max(0, us - median(turnsUs)))),
+    gatewayUs: less(
+      alone.map((each) => each.latencyUs - ranUs(each)),
+      turnsUs,
+    ),
     startUs: spreadOf(startsUs),
-    endUs: spreadOf(turnsUs.map((us) => Math.max(0, us - median(startsUs)))),
+    endUs: less(turnsUs, startsUs),
   };
 }

@@ -6,7 +6,7 @@ import { type MeasuredCosts, spreadOfRounds } from './spread.ts';
 
 const CORES = 1024;
 const WARM_UP_RATE = 50_000;
-const ROUNDS = 5;
+const ROUNDS = 3;
 /** Enough to keep it busy. */
 const ON_WAY = 1000;
 
@@ -14,7 +14,7 @@ export async function schedulerCosts({ smoke }: { readonly smoke: boolean }): Pr
   const networkUs: number[] = [];
   const decisionUs: number[] = [];
   for (let round = 0; round < (smoke ? 1 : ROUNDS); round++) {
-    const measured = await measure(smoke ? 0.2 : 1);
+    const measured = await measure(smoke ? 0.2 : 0.8);
     networkUs.push(measured.networkUs);
     decisionUs.push(measured.decisionUs);
   }
