@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { CLAIMS } from '../../sim/paper/claims/index.ts';
-import { calibrated, type SourcedCosts, STAND_INS } from '../../sim/paper/costs.ts';
+import { calibrated, type SourcedCosts, type Spread, STAND_INS } from '../../sim/paper/costs.ts';
 import { evaluate, type Evaluation, EvaluationError, specsFor } from '../../sim/paper/evaluate.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { wholeNumber } from '../options.ts';
@@ -75,7 +75,10 @@ async function withProgress<T>(
 }
 
 function costsHere(): SourcedCosts {
-  return existsSync(CALIBRATION) ? calibrated(costsOf('measured')) : STAND_INS;
+  if (!existsSync(CALIBRATION)) return STAND_INS;
+  const costs = costsOf('measured');
+  const { spread = {} } = JSON.parse(readFileSync(CALIBRATION, 'utf8')) as { spread?: Spread };
+  return calibrated(costs, spread);
 }
 
 function versionHere(): string {

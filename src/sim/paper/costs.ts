@@ -1,5 +1,6 @@
 /** What the platform's own work costs in the evaluation, and where each number is from. */
 import { type Costs, COST_NAMES } from '../costs.ts';
+import { formatTime } from '../report/format.ts';
 
 export interface SourcedCosts {
   readonly costs: Costs;
@@ -39,12 +40,21 @@ export const STAND_INS: SourcedCosts = {
   },
 };
 
-export function calibrated(costs: Costs): SourcedCosts {
-  const source = 'measured, [calibration.json](../src/sim/calibration.json)';
+/** Lowest and highest of the rounds in which it was measured. */
+export type Spread = Readonly<Partial<Record<keyof Costs, readonly [number, number]>>>;
+
+export function calibrated(costs: Costs, spread: Spread): SourcedCosts {
+  const sourceOf = (name: keyof Costs): string => {
+    const [low, high] = spread[name] ?? [];
+    const range =
+      low === undefined || high === undefined ? '' : `, rounds from ${formatTime(low)} to ${formatTime(high)}`;
+    return `measured${range}`;
+  };
   return {
     costs,
-    origin: 'Measured on the real platform by `npm run bench -- calibrate`.',
-    sources: Object.fromEntries(COST_NAMES.map((name) => [name, source])) as Record<keyof Costs, string>,
+    origin:
+      'Measured on the real platform by `npm run bench -- calibrate` ([calibration.json](../src/sim/calibration.json)), on a machine of two cores that others use too; what each is, and what it takes in, is said in [SIMULATOR.md](SIMULATOR.md).',
+    sources: Object.fromEntries(COST_NAMES.map((name) => [name, sourceOf(name)])) as Record<keyof Costs, string>,
   };
 }
 

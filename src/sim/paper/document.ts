@@ -7,7 +7,7 @@ import type { SourcedCosts } from './costs.ts';
 import { drawFigure } from './figure.ts';
 import { tableText } from './format.ts';
 import { hashOf } from './hash.ts';
-import type { Verdict } from './verdict.ts';
+import { OUTCOMES, type Verdict } from './verdict.ts';
 
 export interface Found {
   readonly claim: Claim;
@@ -79,12 +79,21 @@ function introduction({ isWhole }: Making): readonly string[] {
 function verdictsOf(found: readonly Found[]): readonly string[] {
   const rows = found.flatMap(({ claim, finding }, i) =>
     finding.verdicts.map((verdict, j) => [
-      j === 0 ? `[${i + 1}. ${claim.title}](#${anchorOf(`${i + 1}. ${claim.title}`)})` : '',
+      j === 0 ? `[${i + 1}. ${claim.title}](#${anchorOf(`${i + 1}. ${claim.title}`)}): ${tallyOf(finding)}` : '',
       verdict.statement,
       `**${verdict.outcome}**${verdict.where === '' ? '' : `: ${verdict.where}`}`,
     ]),
   );
   return [tableText({ columns: ['claim', 'statement', 'verdict'], rows })];
+}
+
+/** How many statements came out how. */
+function tallyOf({ verdicts }: Finding): string {
+  const groups = Map.groupBy(verdicts, ({ outcome }) => outcome);
+  return OUTCOMES.flatMap((outcome) => {
+    const count = groups.get(outcome)?.length ?? 0;
+    return count === 0 ? [] : [`${count} ${outcome}`];
+  }).join(', ');
 }
 
 /** As GitHub makes them of headings. */
@@ -131,7 +140,44 @@ function costTable({ costs, sources }: SourcedCosts): Table {
   };
 }
 
-const NOT_SIMULATED: readonly string[] = [];
+const NOT_SIMULATED: readonly string[] = [
+  '## What is not simulated',
+  tableText({
+    columns: ['claim', 'where', 'why not, and where else it is looked at'],
+    rows: [
+      [
+        'A scheduler core makes decisions at the rate that a cluster of 640,000 cores needs',
+        'SoCC ’19, 3 and 3.2',
+        'a simulator says nothing of how fast code runs: [SPECIFICATION.md](SPECIFICATION.md), Scheduling and Cluster',
+      ],
+      [
+        'No two functions on a core, so none spoils another one’s caches',
+        'SoCC ’19, 3',
+        'caches are not simulated; a busy neighbour on the real platform: [SPECIFICATION.md](SPECIFICATION.md), Isolation between functions',
+      ],
+      [
+        'A failure of a worker touches at most as many invocations as it has cores; a new scheduler learns all from its workers',
+        'SoCC ’19, 3.2',
+        'an invariant of the machines, which the bug finder looks for with faults ([FUZZING.md](FUZZING.md)); how long it takes: [SPECIFICATION.md](SPECIFICATION.md), Cluster, `restart`',
+      ],
+      [
+        'Clean copies of an instance start in milliseconds, and isolate',
+        'SoCC ’19, 4.1',
+        'measured and attacked: [SPECIFICATION.md](SPECIFICATION.md), Clean copies; [ATTACKS.md](ATTACKS.md)',
+      ],
+      [
+        'Functions find and talk to each other; cores are withdrawn and returned',
+        'SoCC ’19, 4.3 and 4.4',
+        'neither says how fast or how good anything would be',
+      ],
+      [
+        'Units that spin, or whose guests have an idle loop, waste their CPU time; knowledge of who sleeps wins it back',
+        'SoCC ’21, 2.2 to 4',
+        'needs real kernels: measured as in the paper, with functions that poll and that block, with and without knowledge: [SPECIFICATION.md](SPECIFICATION.md), Sleep and wake; [EXPERIMENT.md](EXPERIMENT.md)',
+      ],
+    ],
+  }),
+];
 
 function makingOf({ runs, version, command, found }: Making): readonly string[] {
   const events = runs.reduce((sum, { result }) => sum + result!.eventCount, 0);

@@ -52,7 +52,7 @@ function warningsOf(claim: Claim, study: Study, setting: Setting): readonly stri
   });
 }
 
-const SMOKE_SHARE = 0.02;
+const SMOKE_SHARE = 0.01;
 const SMOKE_SERVERS_MAX = 4;
 const SMOKE_SEEDS = 2;
 const SMOKE_BURST_MAX = 100;

@@ -1,9 +1,11 @@
 /** Figures as they stand in the document. */
-import type { Confidence } from '../measure/confidence.ts';
-import { type Format, formatRatio } from '../report/format.ts';
+import type { Format } from '../report/format.ts';
 import { formatConfidence } from '../report/table.ts';
 import type { Cell, Table } from './claim.ts';
 import type { Measure, Study } from './study.ts';
+
+/** An interval that is too small to be seen. */
+const NOTHING = / ±0(\.0+)?( [^ ]+)?$/;
 
 export interface Shape {
   readonly measure: Measure;
@@ -14,15 +16,13 @@ export interface Shape {
 export function figureOf(study: Study, cell: Cell, { measure, format }: Shape): string {
   const confidence = study.of(cell, measure);
   if (confidence === null) return '–';
-  return formatConfidence(confidence, format) + markOf(study, cell);
+  const mark = study.warning(cell) === null ? '' : ' (!)';
+  return formatConfidence(confidence, format).replace(NOTHING, '') + mark;
 }
 
-export function markOf(study: Study, cell: Cell): string {
-  return study.warning(cell) === null ? '' : ' (!)';
-}
-
-export function ratioText(ratio: Confidence | null): string {
-  return ratio === null ? '–' : formatConfidence(ratio, formatRatio);
+/** A load, as short as it may be. */
+export function loadText(load: number): string {
+  return String(Number(load.toPrecision(2)));
 }
 
 export function tableText({ columns, rows }: Table): string {

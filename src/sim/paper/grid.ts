@@ -4,7 +4,7 @@ import type { Chart } from '../report/chart.ts';
 import { type Format, formatTick } from '../report/format.ts';
 import { linearScale, logScale, tightScale } from '../report/scale.ts';
 import type { Cell, Setting, Table } from './claim.ts';
-import { figureOf } from './format.ts';
+import { figureOf, loadText } from './format.ts';
 import type { Measure, Study } from './study.ts';
 import { isLess, type Judged, LESS_RULE, type Verdict, verdictOf } from './verdict.ts';
 
@@ -91,7 +91,7 @@ export class GridStudy {
       rows: workloads.flatMap((workload) =>
         loads.map((load, i) => [
           i === 0 ? workload.name : '',
-          String(load),
+          loadText(load),
           ...policies.map((policy) => figureOf(this.#study, this.cell(policy, workload, load), { measure, format })),
         ]),
       ),
@@ -134,7 +134,8 @@ export class GridStudy {
       loads.map((load) => {
         const cell = this.cell(policy, workload, load);
         const isSound = this.#study.warning(cell) === null;
-        return { group: workload.name, at: String(load), ratio: this.#study.of(cell, measure), isSound };
+        const ratio = this.#study.of(cell, measure);
+        return { group: workload.name, at: loadText(load), ratio, isSound, isOtherSound: true };
       }),
     );
   }
@@ -157,7 +158,11 @@ export class GridStudy {
       loads.map((load) => {
         const [own, other] = [this.cell(policy, workload, load), this.cell(base, workload, load)];
         const ratio = this.#study.ratio(own, other, measure);
-        return { group: workload.name, at: String(load), ratio, isSound: this.#study.warning(own) === null };
+        const [isSound, isOtherSound] = [own, other].map((cell) => this.#study.warning(cell) === null) as [
+          boolean,
+          boolean,
+        ];
+        return { group: workload.name, at: loadText(load), ratio, isSound, isOtherSound };
       }),
     );
   }

@@ -1,7 +1,7 @@
 /**
  * Verdicts. A statement is looked at in several places (a load, a workload), each of which says yes, no, or nothing: the confidence interval is on one
- * side of a limit, on the other, or on both. Where a run's figures do not hold (it could not bear its load, or did not end), a place says yes only
- * if what is wrong with them speaks against the statement.
+ * side of a limit, on the other, or on both. Where a run's figures do not hold (it could not bear its load, or did not end) they are too good, and a
+ * place says something only if that does not matter.
  */
 import type { Confidence } from '../measure/confidence.ts';
 
@@ -15,7 +15,8 @@ export interface Place {
   readonly answer: Answer;
 }
 
-export type Outcome = 'holds' | 'holds when' | 'does not hold' | 'not decided';
+export const OUTCOMES = ['holds', 'holds when', 'does not hold', 'not decided'] as const;
+export type Outcome = (typeof OUTCOMES)[number];
 
 export interface Verdict {
   /** That something is so. */
@@ -34,46 +35,48 @@ export interface Judged {
   readonly ratio: Confidence | null;
   /** Its own figures hold. */
   readonly isSound: boolean;
+  /** Those of the other one do, or there is no other one. */
+  readonly isOtherSound: boolean;
 }
 
 /** What is closer than that is the same. */
 const MARGIN = 0.01;
 
-/** Less than the other one, by more than a hundredth. */
-export function isLess({ group, at, ratio, isSound }: Judged): Place {
-  return { group, at, answer: isSound ? answerOf(ratio, 1 - MARGIN, 1 + MARGIN) : noOrOpen(ratio, 1 + MARGIN) };
-}
-
-/** At most the other one, but for a hundredth. */
-export function isNotMore({ group, at, ratio, isSound }: Judged): Place {
-  return { group, at, answer: isSound ? answerOf(ratio, 1 + MARGIN, 1 + MARGIN) : noOrOpen(ratio, 1 + MARGIN) };
-}
-
-/** Of a figure that is no ratio. */
-export function isAtMost({ group, at, ratio, isSound }: Judged, limit: number): Place {
-  return { group, at, answer: isSound ? answerOf(ratio, limit, limit) : noOrOpen(ratio, limit) };
-}
-
-export function isAtLeast({ group, at, ratio }: Judged, limit: number): Place {
-  const answer = answerOf(ratio, limit, limit);
-  return { group, at, answer: answer === 'yes' ? 'no' : answer === 'no' ? 'yes' : answer };
-}
-
 export const LESS_RULE =
   'yes where the ratio’s interval lies below 0.99, the same where it lies between 0.99 and 1.01, no where it lies above 1.01';
 export const NOT_MORE_RULE = 'yes where the ratio’s interval lies below 1.01, no where it lies above';
 
-function answerOf(ratio: Confidence | null, low: number, high: number): Answer {
-  if (ratio === null || ratio.halfWidth === null) return 'open';
-  const [from, to] = [ratio.mean - ratio.halfWidth, ratio.mean + ratio.halfWidth];
-  if (to < low) return 'yes';
-  if (from > high || (low === high && from === high)) return 'no';
-  return from >= low && to <= high && low < high ? 'same' : 'open';
+/** Less than the other one, by more than a hundredth. */
+export function isLess(judged: Judged): Place {
+  return placeOf(judged, answerOf(judged, 1 - MARGIN, 1 + MARGIN));
 }
 
-/** Its figures are too good already. */
-function noOrOpen(ratio: Confidence | null, limit: number): Answer {
-  return answerOf(ratio, limit, limit) === 'no' ? 'no' : 'open';
+/** At most the other one, but for a hundredth. */
+export function isNotMore(judged: Judged): Place {
+  return isAtMost(judged, 1 + MARGIN);
+}
+
+export function isAtMost(judged: Judged, limit: number): Place {
+  return placeOf(judged, answerOf(judged, limit, limit));
+}
+
+export function isAtLeast(judged: Judged, limit: number): Place {
+  const answer = answerOf(judged, limit, limit);
+  return placeOf(judged, answer === 'yes' ? 'no' : answer === 'no' ? 'yes' : answer);
+}
+
+function placeOf({ group, at }: Judged, answer: Answer): Place {
+  return { group, at, answer };
+}
+
+/** Yes: below both. Figures that do not hold are too good: so the one's cannot make it better than the other one, and the other's cannot make it worse. */
+function answerOf({ ratio, isSound, isOtherSound }: Judged, low: number, high: number): Answer {
+  if (ratio === null || ratio.halfWidth === null) return 'open';
+  const [from, to] = [ratio.mean - ratio.halfWidth, ratio.mean + ratio.halfWidth];
+  if (to < low) return isSound ? 'yes' : 'open';
+  if (from > high || (low === high && from === high)) return isOtherSound ? 'no' : 'open';
+  const isSame = low < high && from >= low && to <= high;
+  return isSame && isSound && isOtherSound ? 'same' : 'open';
 }
 
 export function verdictOf(statement: string, rule: string, places: readonly Place[]): Verdict {

@@ -10,7 +10,9 @@ const RIVALS: readonly Named[] = [
   { name: 'random', spec: 'random:discipline=fcfs' },
   { name: 'power of two', spec: 'power-of-two:discipline=fcfs' },
   { name: 'Sparrow', spec: 'sparrow' },
-  { name: 'hashing (OpenWhisk)', spec: 'openwhisk:discipline=fcfs' },
+  { name: 'hashing (OpenWhisk)', spec: 'openwhisk:discipline=fcfs,memory=128' },
+  { name: 'Ray', spec: 'ray' },
+  { name: 'Canary', spec: 'canary' },
 ];
 const GRID: Grid = {
   policies: [PERCH, ...RIVALS],
@@ -31,8 +33,8 @@ export const central: Claim = {
     'avoiding unnecessary queueing”.',
   setUp:
     '20 servers of 32 cores, every function warm everywhere, 5 seeds. Run times: exponential with a mean of 100 ms; bimodal, nine in ten 50 ms and one 1 s; log-normal as fitted to Azure Functions in 2019. All run first come, first served ' +
-    'on a core of their own; they differ in who decides, by what he knows, and in the messages that takes: a central scheduler has two hops more than a gateway that draws a server at random. Hashing has one function here, whose home server ' +
-    'all go to first.',
+    'on a core of their own; they differ in who decides, by what he knows, and in the messages that takes: a central scheduler has two hops more than a gateway that draws a server at random. Hashing (by 100 functions, the k-th invoked in proportion to 1/k) gives a server ' +
+    'as many as it has cores and then goes on to the next; Ray decides on the server where an invocation came, and spills it by reports; Canary’s 16 fronts have servers of their own.',
   cells: (setting) => cellsOf(GRID, setting),
   find: (study, setting) => {
     const own = new GridStudy(GRID, study, setting);

@@ -65,7 +65,8 @@ export const lending: Claim = {
           own
             .values(DEDICATED, IDLE.measure)
             .filter(({ at }) => at === String(full))
-            .map((judged) => isAtLeast({ ...judged, at: '' }, WASTE)),
+            // How many are at work is right also where the cluster cannot bear the load.
+            .map((judged) => isAtLeast({ ...judged, at: '', isSound: true }, WASTE)),
         ),
         ...[DEDICATED, LEND, PACKED, FAIR].map((policy) =>
           verdictOf(
