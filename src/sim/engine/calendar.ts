@@ -22,12 +22,12 @@ const SMALL = 512;
 const BUCKET_LOG2 = 5;
 const BUCKET_SIZE = 1 << BUCKET_LOG2;
 /** Events that a bucket should hold. */
-const WANTED = 8;
+const WANTED = 16;
 const SAMPLE_SIZE = 512;
 const BUCKET_COUNT_MIN = 64;
 const BUCKET_COUNT_MAX = 1 << 17;
 /** One bucket for so many events. */
-const EVENTS_EACH_LOG2 = 3;
+const EVENTS_EACH_LOG2 = 4;
 const WIDTH_MIN_US = 1e-9;
 
 /** Events in no order, each in 32 bytes: half a line of the cache. */
@@ -283,6 +283,17 @@ export class Calendar {
     for (let i = 0; i < count; i++) {
       this.#buckets.read((bucket << BUCKET_LOG2) + i, event);
       this.#putFront(event);
+    }
+    this.#foresee(bucket + 1);
+  }
+
+  /** One bucket ahead: what is read now has come until it is needed. */
+  #foresee(bucket: number): void {
+    if (bucket >= this.#counts.length) return;
+    const count = this.#counts[bucket]!;
+    const event = this.#register;
+    for (let i = 0; i < count; i++) {
+      this.#buckets.read((bucket << BUCKET_LOG2) + i, event);
       this.#foresight(event.kind, event.a, event.b);
     }
   }
