@@ -53,7 +53,7 @@ export function calibrated(costs: Costs, spread: Spread): SourcedCosts {
   return {
     costs,
     origin:
-      'Measured on the real platform by `npm run bench -- calibrate` ([calibration.json](../src/sim/calibration.json)), on a machine of two cores that others use too; what each is, and what it takes in, is said in [SIMULATOR.md](SIMULATOR.md).',
+      'Measured on the real platform by `npm run bench -- calibrate` ([calibration.json](../src/sim/calibration.json)), on a machine of two cores that others use too; what each takes in is said in [CALIBRATION.md](CALIBRATION.md).',
     sources: Object.fromEntries(COST_NAMES.map((name) => [name, sourceOf(name)])) as Record<keyof Costs, string>,
   };
 }
@@ -61,4 +61,12 @@ export function calibrated(costs: Costs, spread: Spread): SourcedCosts {
 /** Every function is warm everywhere: for claims that are not about cold starts, so that no policy has any. */
 export function warm(costs: Costs): Costs {
   return { ...costs, coldStartUs: 0 };
+}
+
+/**
+ * The same, where a decision is two frames on a thread: a request and, when the invocation has ended, a release. `decisionUs` is of both, and perch-shards
+ * has it for each frame.
+ */
+export function warmPerFrame(costs: Costs): Costs {
+  return { ...warm(costs), decisionUs: costs.decisionUs / 2 };
 }

@@ -184,7 +184,7 @@ function makingOf({ runs, version, command, found }: Making): readonly string[] 
   const arrived = runs.reduce((sum, { result }) => sum + result!.arrived, 0);
   const hash = hashOf(runs.map(({ result }) => result!.traceHash));
   return [
-    `\`${command}\`, Perch ${version}: ${found.length} claims, ${runs.length} simulations, ${arrived} invocations counted, ${events} events. The trace hash over all of them is \`${hash}\`: the same version gives the same hash and the same ` +
+    `\`${command}\`, Perch ${version}: ${found.length} ${found.length === 1 ? 'claim' : 'claims'}, ${runs.length} simulations, ${arrived} invocations counted, ${events} events. The trace hash over all of them is \`${hash}\`: the same version gives the same hash and the same ` +
       'bytes on every machine, whatever it runs beside.',
   ];
 }

@@ -4,6 +4,7 @@ import type { SimulationSpec } from '../spec.ts';
 import type { Claim, Setting } from './claim.ts';
 import type { SourcedCosts } from './costs.ts';
 import { type Making, write, type Written, type Found } from './document.ts';
+import { loadText } from './format.ts';
 import { specKeyOf, specsOf, Study } from './study.ts';
 
 export interface Evaluation {
@@ -44,11 +45,16 @@ function findAll({ claims, costs, isSmoke }: Evaluation, runs: readonly Run[]): 
   }));
 }
 
+/** One line for each policy on each workload: at which loads its figures do not hold, and why at the highest of them. */
 function warningsOf(claim: Claim, study: Study, setting: Setting): readonly string[] {
-  return claim.cells(setting).flatMap((cell) => {
+  const warned = claim.cells(setting).flatMap((cell) => {
     const warning = study.warning(cell);
-    const place = `\`${cell.policy}\` on \`${cell.workload}\`, load ${cell.load ?? 'as recorded'}`;
-    return warning === null ? [] : [`${place}: ${warning.toLowerCase()}`];
+    const place = `\`${cell.policy}\` on \`${cell.workload}\``;
+    return warning === null ? [] : [{ place, warning, load: cell.load ?? 0 }];
+  });
+  return [...Map.groupBy(warned, ({ place }) => place)].map(([place, own]) => {
+    const loads = [...new Set(own.map(({ load }) => loadText(load)))].join(', ');
+    return `${place}, load ${loads}: ${own.at(-1)!.warning.toLowerCase()}`;
   });
 }
 

@@ -66,7 +66,10 @@ export class Study {
   #runsOf(cell: Cell): readonly Run[] {
     return specsOf(cell).map((spec) => {
       const run = this.#runs.get(specKeyOf(spec));
-      assert(run?.result != null, `${spec.policy} on ${spec.workload}, seed ${spec.seed}, was not simulated`);
+      assert(
+        run !== undefined && run.result !== null,
+        `${spec.policy} on ${spec.workload}, seed ${spec.seed}, was not simulated`,
+      );
       return run;
     });
   }

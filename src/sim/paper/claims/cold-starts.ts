@@ -2,6 +2,7 @@
 import type { Claim } from '../claim.ts';
 import { cellsOf, type Grid, GridStudy, type GridWorkload, type Named } from '../grid.ts';
 import { COLD_SHARE, SLOWDOWN_P99, WAIT_MEAN } from '../shown.ts';
+import { isAtMost, verdictOf } from '../verdict.ts';
 
 const PERCH: Named = { name: 'perch', spec: 'perch-dedicated:workers=real' };
 const WITHOUT_COPIES: Named = { name: 'perch, no copies', spec: 'perch-dedicated:workers=real,isolation=process' };
@@ -26,6 +27,8 @@ const GRID: Grid = {
   costs: ({ costs }) => costs,
   seedCount: 5,
 };
+
+const MOST = 0.5;
 
 export const coldStarts: Claim = {
   name: 'cold-starts',
@@ -57,6 +60,11 @@ export const coldStarts: Claim = {
         },
       ],
       verdicts: [
+        verdictOf(
+          'Warm lists eliminate most cold starts: there are less than half of those with random',
+          'yes where the interval of the ratio of both shares lies below 0.5, no where it lies above',
+          own.ratios(WITHOUT_COPIES, RIVALS[0]!, COLD_SHARE.measure).map((judged) => isAtMost(judged, MOST)),
+        ),
         ...own.lower(WITHOUT_COPIES, RIVALS, { ...COLD_SHARE, title: 'share of cold starts' }),
         ...own.lower(PERCH, [WITHOUT_COPIES, ...RIVALS], WAIT_MEAN),
       ],

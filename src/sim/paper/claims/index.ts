@@ -6,6 +6,7 @@ import { elasticity } from './elasticity.ts';
 import { granularity } from './granularity.ts';
 import { heavyTail } from './heavy-tail.ts';
 import { lending } from './lending.ts';
+import { multicore } from './multicore.ts';
 import { overcommit } from './overcommit.ts';
 import { queues } from './queues.ts';
 import { scale } from './scale.ts';
@@ -19,6 +20,7 @@ export const CLAIMS: readonly Claim[] = [
   heavyTail,
   elasticity,
   scale,
+  multicore,
   coldStarts,
   lending,
   overcommit,

@@ -48,7 +48,7 @@ export const overcommit: Claim = {
   claimed:
     'With 50 chains on a server the time of a chain grows from 20 s to 78.5 s and from 28.3 s to 83.4 s (“2.97x and 3.92x”), and with it the time between functions. The scheduler that is proposed has “the goal of oversubscribing CPU resources (3:1 and up) [...] without affecting the service latencies”.',
   setUp:
-    'One server of 16 cores; chains of 5 functions that take 4 s each in the mean, a fifth of it asleep, arrive at random; 5 seeds. *Packed*: at most 1, 3 or 6 invocations for each core, and the scheduler knows who sleeps; who came first goes first. *Fair*: as many, and the kernel shares the cores among those that are awake. *Lend*: as above, ' +
+    'One server of 16 cores; chains of 5 functions that take 4 s each in the mean, a fifth of it asleep, arrive at random; 5 seeds. *Packed*: at most 1, 3 or 6 invocations for each core, and the scheduler knows who sleeps; who came first goes first. *Fair*: as many, and the kernel shares the cores among those that are awake, so that a next step has its share at once. *Lend*: as above, ' +
     '6 at most. Functions that wait give their core up here, as those in containers do, for which the paper sees less waste (17.8 to 31.6 %); units that spin, and steps that are there before their input, are not simulated.',
   cells: (setting) => cellsOf(GRID, setting),
   find: (study, setting) => {
