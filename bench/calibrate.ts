@@ -79,7 +79,8 @@ const COMPARE_NOTES = [
   'compare: `perch up` with one CPU for itself and the load and the others for functions; Poisson arrivals, CPU time as drawn. The invocations as they',
   'were sent are simulated: `perch sim run perch`, one server, the costs above, networkUs 0 since all is one process. Latencies as the client sees',
   'them. Measured: with its 95 % confidence interval, of latencies by blocks of a second (bootstrap), of rates by rounds (Student). Burst: all at once.',
-  'By the clock: with what handlers took by the clock instead of their CPU time; it leaves out what others had of their core.',
+  'By the clock: with what handlers took by the clock instead of their CPU time. Rounds in which others had more than 1 % of a core, or the platform had',
+  'to refuse some, are left out, and others played instead for as long as 100 s; where fewer than two are quiet, all count.',
 ];
 
 async function run(options: BenchOptions): Promise<Report> {

@@ -93,6 +93,16 @@ test('sim, in small', async () => {
   assert.ok(report.figures.some(({ bar, ratio }) => bar !== undefined && ratio! > 0));
 });
 
+test('calibrate, in small', { skip: tooFew || missing('taskset', 'bwrap', 'python3') }, async () => {
+  const report = await smoke('calibrate');
+  for (const cost of ['networkUs', 'decisionUs', 'gatewayUs', 'startUs', 'endUs', 'coldStartUs', 'migrateUs'])
+    assert.ok(report.figures.find(({ name }) => name === cost)!.value >= 0, cost);
+  // In a busy moment the platform may refuse, and then there is nothing to compare.
+  for (const { name, value, ratio } of report.figures.filter(({ bar }) => bar?.startsWith('within') === true))
+    assert.ok(value > 0 && ratio! > 0, name);
+  await assert.rejects(run(process.execPath, [RUN, 'calibrate', '--smoke', '--write']), { code: 1 });
+});
+
 test('schedule, in small', async () => {
   const report = await smoke('schedule');
   const rates = report.figures.filter(({ unit }) => unit === 'M/s');

@@ -37,7 +37,9 @@ export function writeCalibration(measured: Readonly<Record<keyof Costs, Spread>>
     costs: each(({ p50 }) => round(p50)),
     spread: each(({ low, high }) => [round(low), round(high)] as const),
   };
-  writeFileSync(FILE, `${JSON.stringify(file, null, 2)}\n`);
+  // Pairs on one line, as the formatter has them.
+  const text = JSON.stringify(file, null, 2).replaceAll(/\[\s+(\S+),\s+(\S+)\s+\]/g, '[$1, $2]');
+  writeFileSync(FILE, `${text}\n`);
 }
 
 /** Nobody measures more digits than these. */
