@@ -17,12 +17,13 @@ interface Key {
   readonly name: string;
 }
 
-export function drawFigure({ title, charts }: Figure): string {
+export function drawFigure({ title, charts: given }: Figure): string {
+  const keys = keysOf(given);
+  const charts = given.map((chart) => coloured(chart, keys));
   const columns = Math.min(COLUMNS, charts.length);
   const rows = Math.ceil(charts.length / columns);
   const width = 2 * MARGIN + columns * CHART_SIZE.width + (columns - 1) * GAP;
   const top = MARGIN + rows * (CAPTION + CHART_SIZE.height + GAP);
-  const keys = keysOf(charts);
   const perLine = Math.max(1, Math.floor((width - 2 * MARGIN) / KEY_WIDTH));
   const height = top + Math.ceil(keys.length / perLine) * KEY_HEIGHT + MARGIN;
   return [
@@ -52,8 +53,13 @@ function drawName({ index, name }: Key, left: number, top: number): string {
   return `<g transform="translate(${left} ${top})">${drawKey(index)}<text x="${KEY_MARK}" y="10">${escapeText(name)}</text></g>`;
 }
 
+/** A name has the same colour in all charts. */
 function keysOf(charts: readonly Chart[]): readonly Key[] {
-  const keys = new Map<number, Key>();
-  for (const { series } of charts) for (const { index, name } of series) keys.set(index, { index, name });
-  return [...keys.values()].sort((a, b) => a.index - b.index);
+  const names = new Set(charts.flatMap(({ series }) => series.map(({ name }) => name)));
+  return [...names].map((name, index) => ({ index, name }));
+}
+
+function coloured(chart: Chart, keys: readonly Key[]): Chart {
+  const indexOf = (name: string): number => keys.find((key) => key.name === name)!.index;
+  return { ...chart, series: chart.series.map((each) => ({ ...each, index: indexOf(each.name) })) };
 }

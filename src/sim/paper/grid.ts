@@ -38,6 +38,8 @@ export interface Shown {
   readonly measure: Measure;
   readonly format: Format;
   readonly isLog?: boolean;
+  /** Beside an axis; plain numbers, unless it is given. */
+  readonly tick?: (value: number) => string;
 }
 
 export function cellOf(grid: Grid, setting: Setting, { policy, workload, load }: Spot): Cell {
@@ -101,7 +103,7 @@ export class GridStudy {
   /** Over the load, a line for each policy. */
   chart(
     workload: GridWorkload,
-    { title, measure, isLog }: Shown,
+    { title, measure, isLog, tick = formatTick }: Shown,
     policies: readonly Named[] = this.#grid.policies,
   ): Chart {
     const { loads } = this.#grid;
@@ -121,7 +123,7 @@ export class GridStudy {
       xTitle: 'load',
       yTitle: title,
       x: tightScale(loads, formatTick),
-      y: isLog === false ? linearScale(values, formatTick) : logScale(values, formatTick),
+      y: isLog === false ? linearScale(values, tick) : logScale(values, tick),
       series,
       hasMarks: true,
     };

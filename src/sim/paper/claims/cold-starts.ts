@@ -55,7 +55,7 @@ export const coldStarts: Claim = {
           title: 'Cold starts and the mean wait, over the load',
           charts: WORKLOADS.flatMap((workload) => [
             own.chart(workload, { ...COLD_SHARE, isLog: false }),
-            own.chart(workload, { ...WAIT_MEAN, title: 'mean wait, µs' }),
+            own.chart(workload, WAIT_MEAN),
           ]),
         },
       ],

@@ -1,5 +1,5 @@
 /** Many at once. */
-import { formatTime } from '../../report/format.ts';
+import { formatTime, timeTick } from '../../report/format.ts';
 import type { Claim, Setting } from '../claim.ts';
 import { warmPerFrame } from '../costs.ts';
 import { cellsOf, type Grid, GridStudy, type Named, type Shown } from '../grid.ts';
@@ -42,8 +42,13 @@ function gridOf(count: number): Grid {
   };
 }
 
-const LAST: Shown = { title: 'time until the last has a core', measure: metric('startMaxUs'), format: formatTime };
-const LATENCY: Shown = { title: 'p99 latency', measure: metric('latencyP99Us'), format: formatTime };
+const LAST: Shown = {
+  title: 'time until the last has a core',
+  measure: metric('startMaxUs'),
+  format: formatTime,
+  tick: timeTick,
+};
+const LATENCY: Shown = { title: 'p99 latency', measure: metric('latencyP99Us'), format: formatTime, tick: timeTick };
 const SECOND_US = 1e6;
 
 export const elasticity: Claim = {
@@ -75,9 +80,7 @@ export const elasticity: Claim = {
         {
           name: '',
           title: 'The time until the last of a burst has a core, over the load',
-          charts: studies.map((own, i) =>
-            own.chart(gridOf(setting.burst(COUNTS[i]!)).workloads[0]!, { ...LAST, title: `${LAST.title}, µs` }),
-          ),
+          charts: studies.map((own, i) => own.chart(gridOf(setting.burst(COUNTS[i]!)).workloads[0]!, LAST)),
         },
       ],
       verdicts: [
