@@ -18,7 +18,7 @@ export interface Pair {
   readonly simulatedUs: number;
 }
 
-export interface Comparison {
+interface Comparison {
   readonly measured: number;
   readonly simulated: number;
   /** Where the measured value lies with a probability of 95 %. */

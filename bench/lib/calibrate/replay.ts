@@ -7,7 +7,7 @@ import { openWorld } from '../../../src/sim/simulate.ts';
 import { setupOf } from '../../../src/sim/spec.ts';
 import type { SeenInvocation } from './load.ts';
 
-export const CALIBRATION_POLICY = 'perch';
+const POLICY = 'perch';
 const MEMORY_MB = 65_536;
 const DAY_SECONDS = 86_400;
 
@@ -33,7 +33,7 @@ function latenciesOf(
   { count, coreCount, costs }: { count: number; coreCount: number; costs: Costs },
 ): readonly number[] {
   const setup = setupOf({
-    policy: CALIBRATION_POLICY,
+    policy: POLICY,
     workload: `csv:path=${file}`,
     servers: 1,
     cores: coreCount,

@@ -27,7 +27,7 @@ export const CALIBRATION_WORKLOADS: readonly CalibrationWorkload[] = [
   },
 ];
 
-export interface PlanSetup {
+interface PlanSetup {
   readonly coreCount: number;
   readonly seconds: number;
   readonly random: Random;
