@@ -131,6 +131,21 @@ test('bad input is refused before anything runs, with what would be right', asyn
   await Promise.all(cases.map(async ([args, message]) => assert.match(await refused(args), message)));
 });
 
+test('where a report cannot go is said before anything runs, and what was there stays', async () => {
+  const folder = folderWith({ 'a.json': 'old' });
+  const file = path.join(folder, 'a.json');
+  const run = ['run', 'perch', ...SMALL];
+  assert.match(await refused([...run, '--html', path.join(folder, 'none', 'a.html')]), /cannot be written: ENOENT/);
+  assert.match(await refused([...run, '--csv', path.join(file, 'b.csv')]), /cannot be written: ENOTDIR/);
+  assert.match(await refused([...run, '--csv', folder]), /it is a folder/);
+  assert.match(await refused([...run, '--html=']), /--html needs the name of a file/);
+  assert.match(await refused([...run, '--json', file, '--html', file]), /--json and --html cannot both go to/);
+  assert.equal(readFileSync(file, 'utf8'), 'old');
+  await ok([...run, '--json', file]);
+  assert.ok(readFileSync(file, 'utf8').startsWith('{"format"'));
+  assert.deepEqual(readdirSync(folder), ['a.json']);
+});
+
 test('costs of a file: all of them and no others, each a time', async () => {
   const costs = { ...FREE, networkUs: 50, startUs: 100 };
   const folder = folderWith({

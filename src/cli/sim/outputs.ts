@@ -1,5 +1,5 @@
 /** `--json`, `--csv`, `--html`: where a report goes, beside the table for people. */
-import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import type { Command } from 'commander';
 import { toCsv } from '../../sim/report/csv.ts';
 import { toHtml } from '../../sim/report/html.ts';
@@ -10,6 +10,7 @@ import type { Summary } from '../../sim/report/summary.ts';
 import { columnsFor, warningsOf } from '../../sim/report/table.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { formatTable, printLine, printNote, style } from '../terminal.ts';
+import { checkFile, writeWhole } from './output-file.ts';
 
 export interface OutputOptions {
   /** true: to stdout. */
@@ -40,6 +41,19 @@ export function checkOutputs(options: OutputOptions, isPolicy: (text: string) =>
       EXIT.usage,
       `${file} after ${name} is a policy: put ${name} last, or write ${name}=- for stdout`,
     );
+  }
+  checkFiles(options);
+}
+
+function checkFiles({ json, csv, html }: OutputOptions): void {
+  const taken = new Map<string, string>();
+  for (const [name, file] of Object.entries({ '--json': json, '--csv': csv, '--html': html })) {
+    if (typeof file !== 'string' || (file === STDOUT && name !== '--html')) continue;
+    checkFile(name, file);
+    const whole = path.resolve(file);
+    const other = taken.get(whole);
+    if (other !== undefined) throw new CliError(EXIT.usage, `${other} and ${name} cannot both go to ${file}`);
+    taken.set(whole, name);
   }
 }
 
@@ -81,10 +95,6 @@ function write(file: string | true, text: string): void {
 }
 
 function writeFileOrSay(file: string, text: string): void {
-  try {
-    writeFileSync(file, text);
-  } catch (error) {
-    throw new CliError(EXIT.usage, `${file} cannot be written: ${(error as Error).message}`);
-  }
+  writeWhole(file, text);
   printNote(`written: ${file}`);
 }
