@@ -111,6 +111,7 @@ export class World {
 
   /** Its answer leaves the worker now, and reaches the gateway after the delay. The next step of its chain, if there is one, arrives then. */
   finish(job: number, delayUs = 0): void {
+    assert(delayUs >= 0, 'an answer takes a time of 0 or more to reach the gateway');
     const endUs = this.nowUs + delayUs;
     const next = this.workload.functions[this.jobs.functionOf(job)]!.next;
     this.recorder.finished(this.jobs, job, endUs, next < 0);

@@ -115,7 +115,7 @@ test('bad input is refused before anything runs, with what would be right', asyn
     [['run', 'perch', '--load', '0'], /'--load <share>'.*above 0 and at most/],
     [['run', 'perch', '--load', '0.5,0.6'], /'--load <share>'/],
     [['run', 'perch', '--seconds', 'long'], /It has to be a number above 0/],
-    [['run', 'perch', '--warm-up', '-1'], /It has to be 0 or a number above it/],
+    [['run', 'perch', '--warm-up', '-1'], /It has to be a number from 0 to/],
     [['run', 'perch', '--seed', '4294967295', '--seeds', '2'], /seeds end at 4294967295/],
     [['sweep', 'perch', '--load', '0.5:0.9'], /A range is FROM:TO:STEP, such as 0.5:0.95:0.05/],
     [['sweep', 'perch', '--load', '0.9:0.5:0.1'], /A range is FROM:TO:STEP/],
@@ -125,6 +125,9 @@ test('bad input is refused before anything runs, with what would be right', asyn
     [['run', 'perch', '--json', '-', '--csv', '-'], /--json and --csv cannot both go to stdout/],
     [['compare', '--json', 'perch', 'random'], /perch after --json is a policy: put --json last/],
     [['run', 'perch', '--policy-file', 'no-such.ts'], /no-such\.ts cannot be loaded/],
+    [['run', 'perch', '--seconds', '1e300'], /above 0, and at most 100000000/],
+    [['run', 'perch', '--warm-up', '1e300'], /from 0 to 100000000/],
+    [['fuzz', '--seed', ''], /a number or a text/],
     [['run'], /missing required argument 'policy'/],
     [['no-such'], /unknown command 'no-such'/],
   ];
@@ -229,6 +232,19 @@ test('a policy that fails is named with its set-up; the others are reported', as
   assert.match(stderr, /own\.mjs:3/);
 });
 
+test('an answer that takes no time that there is, is a fault of the policy', async () => {
+  for (const delay of ['NaN', '-1']) {
+    const folder = folderWith({
+      'own.mjs': `export const broken = {
+        name: 'broken', summary: 's', source: 's', options: {},
+        make: (world) => ({ waitingCount: 0, arrive: (job) => world.finish(job, ${delay}) }),
+      };`,
+    });
+    const args = ['run', 'broken', ...SMALL, '--policy-file', path.join(folder, 'own.mjs')];
+    assert.match(await refused(args), /an answer takes a time of 0 or more/);
+  }
+});
+
 test('what only a simulation can find wrong with a set-up is bad input, too', async () => {
   const args = ['perch', '--servers', '1', '--cores', '1', '--load', '0.1', '--seconds', '1', '--workload', 'bursts'];
   assert.match(
@@ -259,7 +275,9 @@ test('the first things that happen, and no more of them', async () => {
 });
 
 test('^C: what had ended is reported, and the process ends of the signal', async () => {
-  const args = ['sim', 'sweep', 'perch', ...SMALL, '--seconds', '1e7', '--load', '0.5,0.6', '--seeds', '2', '--json'];
+  const html = path.join(folderWith({ 'a.html': 'old' }), 'a.html');
+  const long = [...SMALL, '--seconds', '1e7', '--load', '0.5,0.6', '--seeds', '2'];
+  const args = ['sim', 'sweep', 'perch', ...long, '--html', html, '--json'];
   const child = spawn(PERCH, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const chunks: string[] = [];
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk.toString()));
@@ -271,6 +289,7 @@ test('^C: what had ended is reported, and the process ends of the signal', async
   assert.deepEqual([code, signal], [null, 'SIGINT'], errors.join(''));
   assert.match(errors.join(''), /stopped: 0 of 4 simulations had ended/);
   assert.deepEqual((JSON.parse(chunks.join('')) as { setups: unknown[] }).setups, []);
+  assert.equal(readFileSync(html, 'utf8'), 'old', 'a report of nothing does not take the place of one of something');
 });
 
 /** Until it simulates: its threads have names. */

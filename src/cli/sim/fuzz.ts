@@ -32,7 +32,7 @@ export function register(command: Command): void {
   command
     .command('fuzz')
     .description('find bugs: random clusters, loads and faults, with every invariant looked at after every step')
-    .option('--seed <number|text>', 'of the first cluster; a text, as the hash of a commit, is made one', seedOf, 1)
+    .option('--seed <number|text>', 'of the first cluster; a text, as the hash of a commit, is made one', seed, 1)
     .option(
       '--steps <count>',
       `begin no more clusters after so many (default: ${STEPS_DEFAULT})`,
@@ -92,6 +92,12 @@ function settingOf({ seed, steps, minutes: limit, change: changed, shrink, plant
     shrinkStepMax: shrink ? SHRINK_STEP_MAX : 0,
     ...(changed === undefined ? {} : { change: changed }),
   };
+}
+
+/** No text at all is a variable that was not set, as a rule. */
+function seed(text: string): number {
+  if (text.trim() !== '') return seedOf(text);
+  throw new InvalidArgumentError('It has to be a number or a text.');
 }
 
 function minutes(text: string): number {

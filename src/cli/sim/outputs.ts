@@ -61,9 +61,12 @@ export function writeOutputs(report: Report, options: OutputOptions): void {
   const { json, csv } = options;
   if (isStdout(json) || isStdout(csv)) for (const warning of warningsOf(report.summaries)) printNote(warning);
   else printTable(report);
-  if (json !== undefined) write(json, toJson(report));
-  if (csv !== undefined) write(csv, toCsv(report.summaries));
-  if (options.html !== undefined) writeFileOrSay(options.html, toHtml(report));
+  // A report of nothing, after ^C say, shall not take the place of one of something.
+  const isWritten = (file: string | true | undefined): file is string | true =>
+    file !== undefined && (isStdout(file) || report.summaries.length > 0);
+  if (isWritten(json)) write(json, toJson(report));
+  if (isWritten(csv)) write(csv, toCsv(report.summaries));
+  if (isWritten(options.html)) writeFileOrSay(String(options.html), toHtml(report));
 }
 
 function printTable({ summaries }: Report): void {

@@ -41,6 +41,8 @@ const MEMORY_MB_MAX = 1 << 24;
 const SEED_MAX = 0xffff_ffff;
 const SEED_COUNT_MAX = 1000;
 const THREADS_MAX = 256;
+/** Microseconds are counted in 64-bit floats, and the load goes on for ten times as long. */
+const SECONDS_MAX = 100_000_000;
 const LOAD_MAX = 10;
 const LIST_MAX = 1000;
 const LOAD_DEFAULT = 0.8;
@@ -157,14 +159,14 @@ function share(text: string): number {
 
 function positive(text: string): number {
   const value = numberOf(text);
-  if (value > 0) return value;
-  throw new InvalidArgumentError('It has to be a number above 0.');
+  if (value > 0 && value <= SECONDS_MAX) return value;
+  throw new InvalidArgumentError(`It has to be a number above 0, and at most ${SECONDS_MAX}.`);
 }
 
 function zeroOrMore(text: string): number {
   const value = numberOf(text);
-  if (value >= 0) return value;
-  throw new InvalidArgumentError('It has to be 0 or a number above it.');
+  if (value >= 0 && value <= SECONDS_MAX) return value;
+  throw new InvalidArgumentError(`It has to be a number from 0 to ${SECONDS_MAX}.`);
 }
 
 function numberOf(text: string): number {
