@@ -71,7 +71,7 @@ test('a list that is kept open is as it is now, however long it is', async (t) =
       await until(() => said.endsWith(`${count}\n`));
       const ids = readIds(folder, 'cgroup.threads');
       assert.equal(ids.length, count);
-      assert.deepEqual(read().sort(), ids.sort());
+      assert.deepEqual(new Set(read()), new Set(ids));
     }
   } finally {
     await end(child);

@@ -17,7 +17,8 @@ class PerchPolicy implements Policy {
   readonly #grant = new Grant();
   readonly #lookAhead: LookAhead;
   readonly #core = new Int32Array(1);
-  #touched = 0;
+  /** Of the foresight: kept, or the compiler would leave its reads out. */
+  touched = 0;
   readonly #toScheduler: Lane;
   readonly #fromWorker: Lane;
   readonly #requested: number;
@@ -85,7 +86,7 @@ class PerchPolicy implements Policy {
 
   #foresee(job: number, core: number): void {
     this.#core[0] = core;
-    this.#touched ^= this.#world.jobs.touch(job) ^ this.#lookAhead.releases(this.#core, 0, 1);
+    this.touched ^= this.#world.jobs.touch(job) ^ this.#lookAhead.releases(this.#core, 0, 1);
   }
 
   #release(core: number, sequence: number): void {
