@@ -1,11 +1,9 @@
 /** A central scheduler against distributed ones. */
 import type { Claim } from '../claim.ts';
-import { warm } from '../costs.ts';
-import { cellsOf, type Grid, GridStudy, type Named } from '../grid.ts';
+import { cellsOf, GridStudy, type Named } from '../grid.ts';
 import { SLOWDOWN_MEAN, SLOWDOWN_P99 } from '../shown.ts';
-import { AZURE, BIMODAL, EXPONENTIAL } from '../workloads.ts';
+import { PERCH, perchBeside } from './perch-beside.ts';
 
-const PERCH: Named = { name: 'perch', spec: 'perch' };
 const RIVALS: readonly Named[] = [
   { name: 'random', spec: 'random:discipline=fcfs' },
   { name: 'power of two', spec: 'power-of-two:discipline=fcfs' },
@@ -14,15 +12,7 @@ const RIVALS: readonly Named[] = [
   { name: 'Ray', spec: 'ray' },
   { name: 'Canary', spec: 'canary' },
 ];
-const GRID: Grid = {
-  policies: [PERCH, ...RIVALS],
-  workloads: [EXPONENTIAL, BIMODAL, AZURE],
-  loads: [0.5, 0.7, 0.8, 0.9, 0.95],
-  servers: 20,
-  cores: 32,
-  costs: ({ costs }) => warm(costs),
-  seedCount: 5,
-};
+const GRID = perchBeside(RIVALS);
 
 export const central: Claim = {
   name: 'central',

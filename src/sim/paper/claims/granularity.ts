@@ -1,11 +1,9 @@
 /** Cores against servers as what is assigned. */
 import type { Claim } from '../claim.ts';
-import { warm } from '../costs.ts';
-import { cellsOf, type Grid, GridStudy, type Named } from '../grid.ts';
+import { cellsOf, GridStudy, type Named } from '../grid.ts';
 import { SLOWDOWN_P99 } from '../shown.ts';
-import { AZURE, BIMODAL, EXPONENTIAL } from '../workloads.ts';
+import { PERCH, perchBeside } from './perch-beside.ts';
 
-const PERCH: Named = { name: 'perch', spec: 'perch' };
 const RIVALS: readonly Named[] = [
   { name: 'servers, told at once', spec: 'server-granular' },
   { name: 'servers, told every 100 ms', spec: 'server-granular:report=100' },
@@ -13,15 +11,7 @@ const RIVALS: readonly Named[] = [
   { name: 'Hermod', spec: 'hermod' },
   { name: 'gateways, least loaded', spec: 'least-loaded:view=reports' },
 ];
-const GRID: Grid = {
-  policies: [PERCH, ...RIVALS],
-  workloads: [EXPONENTIAL, BIMODAL, AZURE],
-  loads: [0.5, 0.7, 0.8, 0.9, 0.95],
-  servers: 20,
-  cores: 32,
-  costs: ({ costs }) => warm(costs),
-  seedCount: 5,
-};
+const GRID = perchBeside(RIVALS);
 
 export const granularity: Claim = {
   name: 'granularity',
