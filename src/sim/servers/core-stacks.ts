@@ -5,46 +5,29 @@
  * The switch is paid before a job goes on that was taken off its core, and before one that takes the core of another.
  */
 import { intColumn } from './columns.ts';
-import { closeUs, Residents } from './residents.ts';
+import { PreemptiveServers } from './preemptive.ts';
+import { closeUs } from './residents.ts';
 import { RunningCores } from './running-cores.ts';
-import type { Servers, ServersSetup } from './servers.ts';
+import type { ServersSetup } from './servers.ts';
 
 const NONE = -1;
 
-export class CoreStacks implements Servers {
-  readonly #setup: ServersSetup;
-  readonly #residents: Residents;
+export class CoreStacks extends PreemptiveServers {
   readonly #cores: RunningCores;
   /** By core: who is there, the highest last. */
   readonly #stacks: number[][];
   /** By server: jobs that are awake, and cores that run one. */
   readonly #awake: Int32Array;
   readonly #running: Int32Array;
-  /** By core: when the event that counts comes; Infinity: there is none. */
-  readonly #eventUs: Float64Array;
-  readonly #ends: number;
   /** By job. */
   #coreOf = new Int32Array(0);
-  #waitingCount = 0;
 
   constructor(setup: ServersSetup) {
-    const coreCount = setup.serverCount * setup.coreCount;
-    this.#setup = setup;
-    this.#residents = new Residents(setup, (server, job) => this.#wake(server, job));
-    this.#cores = new RunningCores(setup, this.#residents.speeds);
-    this.#stacks = Array.from({ length: coreCount }, () => []);
+    super(setup, setup.coreCount);
+    this.#cores = new RunningCores(setup, this.residents.speeds);
+    this.#stacks = Array.from({ length: setup.serverCount * setup.coreCount }, () => []);
     this.#awake = new Int32Array(setup.serverCount);
     this.#running = new Int32Array(setup.serverCount);
-    this.#eventUs = new Float64Array(coreCount).fill(Infinity);
-    this.#ends = setup.world.engine.kind((core) => this.#end(core));
-  }
-
-  get waitingCount(): number {
-    return this.#waitingCount;
-  }
-
-  count(server: number): number {
-    return this.#residents.count(server);
   }
 
   waiting(server: number): number {
@@ -52,32 +35,17 @@ export class CoreStacks implements Servers {
   }
 
   idle(server: number): number {
-    return this.#setup.coreCount - this.#running[server]!;
+    return this.setup.coreCount - this.#running[server]!;
   }
 
   spare(server: number): number {
     if (this.waiting(server) === 0) return NONE;
-    for (let core = this.#first(server); core < this.#first(server + 1); core++) {
+    for (let core = this.#cores.first(server); core < this.#cores.first(server + 1); core++) {
       const running = this.#cores.job(core);
-      const job = this.#stacks[core]!.findLast((each) => each !== running && !this.#residents.isAsleep(each));
+      const job = this.#stacks[core]!.findLast((each) => each !== running && !this.residents.isAsleep(each));
       if (job !== undefined) return job;
     }
     return NONE;
-  }
-
-  hasBegun(job: number): boolean {
-    return this.#residents.hasBegun(job);
-  }
-
-  begin(server: number, job: number): void {
-    this.#residents.enter(server, job);
-    this.#cores.reset(job);
-    this.#admit(server, job);
-  }
-
-  resume(server: number, job: number): void {
-    this.#residents.enterAgain(server, job);
-    this.#admit(server, job);
   }
 
   take(server: number, job: number): void {
@@ -86,43 +54,38 @@ export class CoreStacks implements Servers {
     stack.splice(stack.indexOf(job), 1);
     const isRunning = this.#cores.job(core) === job;
     if (isRunning) this.#release(server, core);
-    if (!this.#residents.isAsleep(job)) this.#count(server, -1);
-    this.#residents.leave(server, job);
+    if (!this.residents.isAsleep(job)) this.#count(server, -1);
+    this.residents.leave(server, job);
     if (isRunning) this.#goOn(server, core);
   }
 
-  slow(server: number, factor: number): void {
-    const before = this.#first(server);
-    for (let core = before; core < before + this.#setup.coreCount; core++) {
-      if (this.#cores.job(core) !== NONE) this.#cores.settle(core);
-    }
-    this.#residents.slow(server, factor);
-    for (let core = before; core < before + this.#setup.coreCount; core++) this.#await(core);
-  }
-
-  clear(server: number, lost: (job: number) => void): void {
-    for (let core = this.#first(server); core < this.#first(server + 1); core++) {
-      if (this.#cores.job(core) !== NONE) this.#release(server, core);
-      this.#stacks[core]!.length = 0;
-      this.#eventUs[core] = Infinity;
-    }
-    this.#count(server, -this.#awake[server]!);
-    this.#residents.clear(server, lost);
-  }
-
-  #admit(server: number, job: number): void {
-    this.#residents.charge(server, job);
-    const core = this.#choose(server);
+  protected override reset(job: number): void {
+    this.#cores.reset(job);
     if (job >= this.#coreOf.length) this.#coreOf = intColumn(this.#coreOf, job);
+  }
+
+  /** It has a place in a stack, awake or asleep. */
+  protected override admit(server: number, job: number): void {
+    const core = this.#choose(server);
     this.#coreOf[job] = core;
     this.#stacks[core]!.push(job);
-    if (this.#setup.world.jobs.isAsleep(job)) {
-      this.#setup.world.started(job);
-      this.#residents.sleep(job);
-      return;
+    super.admit(server, job);
+  }
+
+  protected settle(server: number): void {
+    this.#cores.settleAll(server);
+  }
+
+  protected await(server: number): void {
+    for (let core = this.#cores.first(server); core < this.#cores.first(server + 1); core++) this.#awaitEnd(core);
+  }
+
+  protected empty(server: number): void {
+    for (let core = this.#cores.first(server); core < this.#cores.first(server + 1); core++) {
+      if (this.#cores.job(core) !== NONE) this.#release(server, core);
+      this.#stacks[core]!.length = 0;
     }
-    this.#count(server, 1);
-    this.#takeOver(server, core, job);
+    this.#count(server, -this.#awake[server]!);
   }
 
   /** An empty one, else one where all sleep, else the one whose job has had most. */
@@ -130,7 +93,7 @@ export class CoreStacks implements Servers {
     let mostUs = -1;
     let most = NONE;
     let asleep = NONE;
-    for (let core = this.#first(server); core < this.#first(server + 1); core++) {
+    for (let core = this.#cores.first(server); core < this.#cores.first(server + 1); core++) {
       if (this.#stacks[core]!.length === 0) return core;
       if (this.#cores.job(core) === NONE) {
         if (asleep === NONE) asleep = core;
@@ -144,7 +107,7 @@ export class CoreStacks implements Servers {
     return asleep === NONE ? most : asleep;
   }
 
-  #wake(server: number, job: number): void {
+  protected run(server: number, job: number): void {
     const core = this.#coreOf[job]!;
     const stack = this.#stacks[core]!;
     const running = this.#cores.job(core);
@@ -154,7 +117,7 @@ export class CoreStacks implements Servers {
 
   /** The job has the core, whoever had it before. */
   #takeOver(server: number, core: number, job: number): void {
-    const { costs, counters } = this.#setup.world;
+    const { costs, counters } = this.setup.world;
     let delayUs = 0;
     if (this.#cores.job(core) !== NONE) {
       this.#release(server, core);
@@ -166,56 +129,47 @@ export class CoreStacks implements Servers {
 
   #put(server: number, core: number, job: number, delayUs: number): void {
     this.#running[server]!++;
-    this.#waitingCount--;
+    this.countWaiting(-1);
     this.#cores.put(core, job, delayUs);
-    this.#await(core);
+    this.#awaitEnd(core);
   }
 
   #release(server: number, core: number): number {
     this.#running[server]!--;
-    this.#waitingCount++;
+    this.countWaiting(1);
     return this.#cores.release(core);
   }
 
-  #end(core: number): void {
-    const { nowUs } = this.#setup.world;
-    if (this.#eventUs[core] !== nowUs) return;
-    this.#eventUs[core] = Infinity;
-    if (this.#cores.endUs(core) > nowUs + closeUs(nowUs)) return this.#await(core);
-    const server = Math.floor(core / this.#setup.coreCount);
+  protected happen(core: number): void {
+    const { nowUs } = this.setup.world;
+    if (this.#cores.endUs(core) > nowUs + closeUs(nowUs)) return this.#awaitEnd(core);
+    const server = Math.floor(core / this.setup.coreCount);
     const job = this.#release(server, core);
     this.#count(server, -1);
     const stack = this.#stacks[core]!;
-    if (!this.#setup.world.jobs.advance(job)) {
+    if (!this.setup.world.jobs.advance(job)) {
       stack.splice(stack.indexOf(job), 1);
       this.#goOn(server, core);
-      this.#residents.end(server, job);
+      this.residents.end(server, job);
       return;
     }
-    this.#residents.sleep(job);
+    this.residents.sleep(job);
     this.#goOn(server, core);
   }
 
   /** The core is free: the highest that is awake has it. */
   #goOn(server: number, core: number): void {
-    const job = this.#stacks[core]!.findLast((each) => !this.#residents.isAsleep(each));
-    if (job !== undefined) this.#put(server, core, job, this.#setup.world.costs.switchUs);
+    const job = this.#stacks[core]!.findLast((each) => !this.residents.isAsleep(each));
+    if (job !== undefined) this.#put(server, core, job, this.setup.world.costs.switchUs);
   }
 
   /** So many more (or fewer) are awake; those that run none of the cores wait. */
   #count(server: number, change: number): void {
     this.#awake[server]! += change;
-    this.#waitingCount += change;
+    this.countWaiting(change);
   }
 
-  #first(server: number): number {
-    return server * this.#setup.coreCount;
-  }
-
-  #await(core: number): void {
-    const eventUs = this.#cores.endUs(core);
-    if (eventUs >= this.#eventUs[core]!) return;
-    this.#eventUs[core] = eventUs;
-    this.#setup.world.engine.at(eventUs, this.#ends, core);
+  #awaitEnd(core: number): void {
+    this.awaitAt(core, this.#cores.endUs(core));
   }
 }

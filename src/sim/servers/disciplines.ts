@@ -1,5 +1,6 @@
 /** The ways in which a server may share its cores, by name. */
 import { assert } from '../../base/assert.ts';
+import { FailingServers } from '../faults/failing-servers.ts';
 import type { OptionSpec, OptionSpecs, OptionValues } from '../policy.ts';
 import type { World } from '../world.ts';
 import { CoreStacks } from './core-stacks.ts';
@@ -53,17 +54,18 @@ export function serversOf(
   ended: ServersSetup['ended'],
   { quantumUs = QUANTUM_MS * 1e3, coresApart = false }: Sharing = {},
 ): Servers {
-  const make = DISCIPLINES[discipline];
+  const make: ((setup: ServersSetup) => Servers) | undefined = DISCIPLINES[discipline];
   assert(make !== undefined, `${discipline}: no such discipline`);
   const { serverCount, coreCount } = world.cluster;
-  return make({
+  const setup = {
     world,
     serverCount: coresApart ? serverCount * coreCount : serverCount,
     coreCount: coresApart ? 1 : coreCount,
     instances: world.hasColdStarts ? new Instances(world, coresApart ? coreCount : 1) : null,
     quantumUs,
     ended,
-  });
+  };
+  return world.faults === null ? make(setup) : new FailingServers(make(setup), setup, world.faults);
 }
 
 /** For a policy that has `SHARING_OPTIONS`. */

@@ -6,46 +6,30 @@
  */
 import { JobHeap } from './job-heap.ts';
 import { byteColumn } from './columns.ts';
-import { closeUs, Residents } from './residents.ts';
+import { PreemptiveServers } from './preemptive.ts';
+import { closeUs } from './residents.ts';
 import { RunningCores } from './running-cores.ts';
-import type { Servers, ServersSetup } from './servers.ts';
+import type { ServersSetup } from './servers.ts';
 
 const NONE = -1;
 
-export class ForegroundBackgroundQuantum implements Servers {
-  readonly #setup: ServersSetup;
-  readonly #residents: Residents;
+export class ForegroundBackgroundQuantum extends PreemptiveServers {
   readonly #cores: RunningCores;
   /** By core: until when its job has it for sure. */
   readonly #sliceEndsUs: Float64Array;
   /** By server: those without a core, by what they have attained. */
   readonly #waiting: JobHeap[];
   readonly #idle: Int32Array;
-  /** By server: when the event that counts comes; Infinity: there is none. */
-  readonly #eventUs: Float64Array;
-  readonly #changes: number;
   /** By job: whether it was taken off a core and has had none since. */
   #isDisplaced = new Uint8Array(0);
-  #waitingCount = 0;
 
   constructor(setup: ServersSetup) {
+    super(setup, 1);
     const { serverCount, coreCount } = setup;
-    this.#setup = setup;
-    this.#residents = new Residents(setup, (server, job) => this.#want(server, job));
-    this.#cores = new RunningCores(setup, this.#residents.speeds);
+    this.#cores = new RunningCores(setup, this.residents.speeds);
     this.#sliceEndsUs = new Float64Array(serverCount * coreCount);
     this.#waiting = Array.from({ length: serverCount }, () => new JobHeap());
     this.#idle = new Int32Array(serverCount).fill(coreCount);
-    this.#eventUs = new Float64Array(serverCount).fill(Infinity);
-    this.#changes = setup.world.engine.kind((server) => this.#change(server));
-  }
-
-  get waitingCount(): number {
-    return this.#waitingCount;
-  }
-
-  count(server: number): number {
-    return this.#residents.count(server);
   }
 
   waiting(server: number): number {
@@ -60,75 +44,53 @@ export class ForegroundBackgroundQuantum implements Servers {
     return this.#waiting[server]!.leastJob;
   }
 
-  hasBegun(job: number): boolean {
-    return this.#residents.hasBegun(job);
-  }
-
-  begin(server: number, job: number): void {
-    this.#residents.enter(server, job);
-    this.#cores.reset(job);
-    this.#admit(server, job);
-  }
-
-  resume(server: number, job: number): void {
-    this.#residents.enterAgain(server, job);
-    this.#admit(server, job);
-  }
-
   take(server: number, job: number): void {
     const core = this.#coreOf(server, job);
     if (core !== NONE) this.#release(server, core);
-    else if (!this.#residents.isAsleep(job)) {
+    else if (!this.residents.isAsleep(job)) {
       this.#waiting[server]!.remove(job);
-      this.#waitingCount--;
+      this.countWaiting(-1);
     }
-    this.#residents.leave(server, job);
+    this.residents.leave(server, job);
     this.#dispatch(server);
   }
 
-  slow(server: number, factor: number): void {
-    for (let core = this.#first(server); core < this.#first(server + 1); core++) {
-      if (this.#cores.job(core) !== NONE) this.#cores.settle(core);
-    }
-    this.#residents.slow(server, factor);
-    this.#await(server);
+  protected override reset(job: number): void {
+    this.#cores.reset(job);
+    if (job >= this.#isDisplaced.length) this.#isDisplaced = byteColumn(this.#isDisplaced, job);
   }
 
-  clear(server: number, lost: (job: number) => void): void {
-    for (let core = this.#first(server); core < this.#first(server + 1); core++) {
+  /** It is charged when it has a core. */
+  protected override admit(server: number, job: number): void {
+    this.#isDisplaced[job] = 0;
+    if (this.setup.world.jobs.isAsleep(job)) super.admit(server, job);
+    else this.run(server, job);
+  }
+
+  protected settle(server: number): void {
+    this.#cores.settleAll(server);
+  }
+
+  protected empty(server: number): void {
+    for (let core = this.#cores.first(server); core < this.#cores.first(server + 1); core++) {
       if (this.#cores.job(core) !== NONE) this.#release(server, core);
     }
     const waiting = this.#waiting[server]!;
-    this.#waitingCount -= waiting.size;
+    this.countWaiting(-waiting.size);
     while (waiting.size > 0) waiting.pop();
-    this.#eventUs[server] = Infinity;
-    this.#residents.clear(server, lost);
   }
 
-  #admit(server: number, job: number): void {
-    if (job >= this.#isDisplaced.length) this.#isDisplaced = byteColumn(this.#isDisplaced, job);
-    this.#isDisplaced[job] = 0;
-    if (this.#setup.world.jobs.isAsleep(job)) {
-      this.#residents.charge(server, job);
-      this.#residents.sleep(job);
-    } else {
-      this.#want(server, job);
-    }
-  }
-
-  #want(server: number, job: number): void {
+  protected run(server: number, job: number): void {
     this.#waiting[server]!.push(this.#cores.attainedUs(job), job);
-    this.#waitingCount++;
+    this.countWaiting(1);
     this.#dispatch(server);
   }
 
-  #change(server: number): void {
-    const { nowUs } = this.#setup.world;
-    if (this.#eventUs[server] !== nowUs) return;
-    this.#eventUs[server] = Infinity;
-    for (let core = this.#first(server); core < this.#first(server + 1); core++) {
+  protected happen(server: number): void {
+    const { nowUs } = this.setup.world;
+    for (let core = this.#cores.first(server); core < this.#cores.first(server + 1); core++) {
       if (this.#cores.endUs(core) <= nowUs + closeUs(nowUs))
-        this.#residents.endPhase(server, this.#release(server, core));
+        this.residents.endPhase(server, this.#release(server, core));
     }
     this.#dispatch(server);
   }
@@ -136,7 +98,7 @@ export class ForegroundBackgroundQuantum implements Servers {
   /** Cores to those who wait: the idle ones, then those of jobs that have had their slice and more than they. */
   #dispatch(server: number): void {
     const waiting = this.#waiting[server]!;
-    const { counters, costs } = this.#setup.world;
+    const { counters, costs } = this.setup.world;
     while (waiting.size > 0) {
       let core = this.#idle[server]! > 0 ? this.#coreOf(server, NONE) : NONE;
       let delayUs = 0;
@@ -146,26 +108,26 @@ export class ForegroundBackgroundQuantum implements Servers {
         const job = this.#release(server, core);
         this.#isDisplaced[job] = 1;
         waiting.push(this.#cores.attainedUs(job), job);
-        this.#waitingCount++;
+        this.countWaiting(1);
         counters.preemptions++;
         delayUs = costs.switchUs;
       }
       this.#start(server, core, delayUs);
     }
-    this.#await(server);
+    this.await(server);
   }
 
   /** The one that has had least, on this core. */
   #start(server: number, core: number, delayUs: number): void {
-    const { costs, nowUs } = this.#setup.world;
+    const { costs, nowUs } = this.setup.world;
     const job = this.#waiting[server]!.pop();
-    this.#waitingCount--;
-    this.#residents.charge(server, job);
+    this.countWaiting(-1);
+    this.residents.charge(server, job);
     const switchUs = this.#isDisplaced[job] === 1 ? costs.switchUs : delayUs;
     this.#isDisplaced[job] = 0;
     this.#idle[server]!--;
     this.#cores.put(core, job, switchUs);
-    this.#sliceEndsUs[core] = nowUs + switchUs + this.#setup.quantumUs;
+    this.#sliceEndsUs[core] = nowUs + switchUs + this.setup.quantumUs;
   }
 
   #release(server: number, core: number): number {
@@ -175,11 +137,11 @@ export class ForegroundBackgroundQuantum implements Servers {
 
   /** The core whose job has had most, and its slice, and no less than that; -1: none. */
   #mostAttained(server: number, attainedUs: number): number {
-    const { nowUs } = this.#setup.world;
+    const { nowUs } = this.setup.world;
     const close = closeUs(nowUs);
     let mostUs = attainedUs - close;
     let most = NONE;
-    for (let core = this.#first(server); core < this.#first(server + 1); core++) {
+    for (let core = this.#cores.first(server); core < this.#cores.first(server + 1); core++) {
       if (this.#sliceEndsUs[core]! > nowUs + close) continue;
       const mineUs = this.#cores.attainedOnUs(core);
       if (mineUs < mostUs || (mineUs === mostUs && most !== NONE)) continue;
@@ -189,31 +151,22 @@ export class ForegroundBackgroundQuantum implements Servers {
     return most;
   }
 
-  #first(server: number): number {
-    return server * this.#setup.coreCount;
-  }
-
   /** -1 as the job: an idle core. -1: there is none. */
   #coreOf(server: number, job: number): number {
-    for (let core = this.#first(server); core < this.#first(server + 1); core++) {
+    for (let core = this.#cores.first(server); core < this.#cores.first(server + 1); core++) {
       if (this.#cores.job(core) === job) return core;
     }
     return NONE;
   }
 
-  #await(server: number): void {
-    const { engine } = this.#setup.world;
+  protected await(server: number): void {
     const leastUs = this.#waiting[server]!.leastUs;
     let eventUs = Infinity;
-    for (let core = this.#first(server); core < this.#first(server + 1); core++) {
+    for (let core = this.#cores.first(server); core < this.#cores.first(server + 1); core++) {
       eventUs = Math.min(eventUs, this.#cores.endUs(core));
       if (leastUs === Infinity) continue;
       eventUs = Math.min(eventUs, Math.max(this.#sliceEndsUs[core]!, this.#cores.attainsAtUs(core, leastUs)));
     }
-    eventUs = Math.max(eventUs, engine.nowUs);
-    // The one under way comes first: it will look again.
-    if (eventUs >= this.#eventUs[server]!) return;
-    this.#eventUs[server] = eventUs;
-    engine.at(eventUs, this.#changes, server);
+    this.awaitAt(server, Math.max(eventUs, this.setup.world.nowUs));
   }
 }

@@ -11,12 +11,11 @@
  */
 import { assert } from '../../base/assert.ts';
 import { JobHeap } from './job-heap.ts';
-import { closeUs, Residents } from './residents.ts';
-import type { Servers, ServersSetup } from './servers.ts';
+import { PreemptiveServers } from './preemptive.ts';
+import { closeUs } from './residents.ts';
+import type { ServersSetup } from './servers.ts';
 
-export class ProcessorSharing implements Servers {
-  readonly #setup: ServersSetup;
-  readonly #residents: Residents;
+export class ProcessorSharing extends PreemptiveServers {
   readonly #coreCount: number;
   /** What is lost of a core that is shared, 0 … 1, and switches in a microsecond of it. */
   readonly #lostShare: number;
@@ -26,32 +25,16 @@ export class ProcessorSharing implements Servers {
   readonly #awake: JobHeap[];
   readonly #virtualUs: Float64Array;
   readonly #settledUs: Float64Array;
-  /** When the event that counts comes; Infinity: there is none. An event at another time counts for nothing. */
-  readonly #eventUs: Float64Array;
-  readonly #ends: number;
-  #waitingCount = 0;
-
   constructor(setup: ServersSetup) {
+    super(setup, 1);
     const { world, serverCount, coreCount, quantumUs } = setup;
     const { switchUs } = world.costs;
-    this.#setup = setup;
-    this.#residents = new Residents(setup, (server, job) => this.#run(server, job));
     this.#coreCount = coreCount;
     this.#lostShare = quantumUs === 0 ? 0 : switchUs / (quantumUs + switchUs);
     this.#switchRate = quantumUs === 0 ? 0 : 1 / (quantumUs + switchUs);
     this.#awake = Array.from({ length: serverCount }, () => new JobHeap());
     this.#virtualUs = new Float64Array(serverCount);
     this.#settledUs = new Float64Array(serverCount);
-    this.#eventUs = new Float64Array(serverCount).fill(Infinity);
-    this.#ends = world.engine.kind((server) => this.#end(server));
-  }
-
-  get waitingCount(): number {
-    return this.#waitingCount;
-  }
-
-  count(server: number): number {
-    return this.#residents.count(server);
   }
 
   waiting(server: number): number {
@@ -67,99 +50,67 @@ export class ProcessorSharing implements Servers {
     return this.waiting(server) === 0 ? -1 : this.#awake[server]!.newest;
   }
 
-  hasBegun(job: number): boolean {
-    return this.#residents.hasBegun(job);
-  }
-
-  begin(server: number, job: number): void {
-    this.#residents.enter(server, job);
-    this.#admit(server, job);
-  }
-
-  resume(server: number, job: number): void {
-    this.#residents.enterAgain(server, job);
-    this.#admit(server, job);
-  }
-
   take(server: number, job: number): void {
-    this.#settle(server);
-    if (!this.#residents.isAsleep(job)) {
+    this.settle(server);
+    if (!this.residents.isAsleep(job)) {
       const endUs = this.#awake[server]!.remove(job);
       assert(endUs !== null, 'a job is taken from a server where it is not');
-      this.#setup.world.jobs.setLeftUs(job, Math.max(0, endUs - this.#virtualUs[server]!));
+      this.setup.world.jobs.setLeftUs(job, Math.max(0, endUs - this.#virtualUs[server]!));
       this.#leave(server);
     }
-    this.#residents.leave(server, job);
-    this.#await(server);
+    this.residents.leave(server, job);
+    this.await(server);
   }
 
-  slow(server: number, factor: number): void {
-    this.#settle(server);
-    this.#residents.slow(server, factor);
-    this.#await(server);
-  }
-
-  clear(server: number, lost: (job: number) => void): void {
-    this.#settle(server);
+  protected empty(server: number): void {
+    this.settle(server);
     while (this.#awake[server]!.size > 0) {
       this.#awake[server]!.pop();
       this.#leave(server);
     }
-    this.#eventUs[server] = Infinity;
-    this.#residents.clear(server, lost);
   }
 
-  #admit(server: number, job: number): void {
-    const { world } = this.#setup;
-    this.#residents.charge(server, job);
-    world.started(job);
-    if (world.jobs.isAsleep(job)) this.#residents.sleep(job);
-    else this.#run(server, job);
-  }
-
-  #run(server: number, job: number): void {
-    const { world } = this.#setup;
-    this.#settle(server);
+  protected run(server: number, job: number): void {
+    const { world } = this.setup;
+    this.settle(server);
     const awake = this.#awake[server]!;
     awake.push(this.#virtualUs[server]! + world.jobs.leftUs(job), job);
     if (awake.size <= this.#coreCount) world.recorder.coresBusy(1, world.nowUs);
-    else this.#waitingCount++;
-    this.#await(server);
+    else this.countWaiting(1);
+    this.await(server);
   }
 
   /** One has just been taken out. */
   #leave(server: number): void {
-    const { world } = this.#setup;
+    const { world } = this.setup;
     if (this.#awake[server]!.size < this.#coreCount) world.recorder.coresBusy(-1, world.nowUs);
-    else this.#waitingCount--;
+    else this.countWaiting(-1);
   }
 
-  #end(server: number): void {
-    const { nowUs } = this.#setup.world;
-    if (this.#eventUs[server] !== nowUs) return;
-    this.#eventUs[server] = Infinity;
-    this.#settle(server);
+  protected happen(server: number): void {
+    const { nowUs } = this.setup.world;
+    this.settle(server);
     const awake = this.#awake[server]!;
     while (awake.size > 0 && awake.leastUs <= this.#virtualUs[server]! + closeUs(nowUs)) {
       const job = awake.pop();
       this.#leave(server);
-      this.#residents.endPhase(server, job);
+      this.residents.endPhase(server, job);
     }
-    this.#await(server);
+    this.await(server);
   }
 
   /** Each job's part of a core. */
   #speed(server: number): number {
     const count = this.#awake[server]!.size;
-    const speed = this.#residents.speeds[server]!;
+    const speed = this.residents.speeds[server]!;
     if (count <= this.#coreCount) return speed;
     const lost = this.#lostShare * Math.min(this.#coreCount, count - this.#coreCount);
     return ((this.#coreCount - lost) / count) * speed;
   }
 
   /** Brings the virtual time up to now. Before each change of how many there are. */
-  #settle(server: number): void {
-    const { nowUs } = this.#setup.world;
+  protected settle(server: number): void {
+    const { nowUs } = this.setup.world;
     const spanUs = nowUs - this.#settledUs[server]!;
     if (spanUs === 0) return;
     this.#settledUs[server] = nowUs;
@@ -172,18 +123,13 @@ export class ProcessorSharing implements Servers {
   #countSwitches(count: number, spanUs: number): void {
     const before = Math.floor(this.#switches);
     this.#switches += Math.min(this.#coreCount, count - this.#coreCount) * spanUs * this.#switchRate;
-    this.#setup.world.counters.preemptions += Math.floor(this.#switches) - before;
+    this.setup.world.counters.preemptions += Math.floor(this.#switches) - before;
   }
 
-  #await(server: number): void {
+  protected await(server: number): void {
     const awake = this.#awake[server]!;
     if (awake.size === 0) return;
-    const { engine } = this.#setup.world;
     const leftUs = Math.max(0, awake.leastUs - this.#virtualUs[server]!) / this.#speed(server);
-    const eventUs = engine.nowUs + leftUs;
-    // The one under way comes first: it will look again.
-    if (eventUs >= this.#eventUs[server]!) return;
-    this.#eventUs[server] = eventUs;
-    engine.at(eventUs, this.#ends, server);
+    this.awaitAt(server, this.setup.world.nowUs + leftUs);
   }
 }

@@ -22,6 +22,11 @@ export class RunningCores {
     this.#fromUs = new Float64Array(setup.serverCount * setup.coreCount);
   }
 
+  /** The first core of the server; those of the next follow. */
+  first(server: number): number {
+    return server * this.#setup.coreCount;
+  }
+
   /** -1: none. */
   job(core: number): number {
     return this.#jobs[core]!;
@@ -73,6 +78,13 @@ export class RunningCores {
     this.#attainedUs[job]! += hadUs;
     jobs.setLeftUs(job, Math.max(0, jobs.leftUs(job) - hadUs));
     this.#fromUs[core] = Math.max(this.#fromUs[core]!, nowUs);
+  }
+
+  /** Before the speed of the server changes. */
+  settleAll(server: number): void {
+    for (let core = this.first(server); core < this.first(server + 1); core++) {
+      if (this.#jobs[core] !== NONE) this.settle(core);
+    }
   }
 
   /** When the phase of its job ends if nothing comes between; Infinity: it has none. */
