@@ -6,11 +6,11 @@ import { randomInt } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../base/clock.ts';
 import { CloseReason, ClusterKind, reasonName, Role } from '../../wire/cluster-frame.ts';
-import { type Direction, GatewayToScheduler, WorkerToScheduler } from '../../wire/cluster/directions.ts';
+import { type Direction, WorkerToScheduler } from '../../wire/cluster/directions.ts';
 import { HelloFrame } from '../../wire/cluster/large-frames.ts';
 import { type Closing, FrameLink, type LinkLimits } from '../../cluster/link/link.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { GatewayLine } from './gateway-line.ts';
+import { directionOf, GatewayLine } from './gateway-line.ts';
 import type { ControlPort, LineRole } from './shard-ports.ts';
 import type { Shard } from './shard.ts';
 import { WorkerLine } from './worker-line.ts';
@@ -129,17 +129,7 @@ export class ClusterServer {
       },
       left: () => session?.left(),
     };
-    // Nothing is read before the link is open.
-    const direction = new GatewayToScheduler({
-      request: (frame) => session!.request(frame),
-      cancel: (frame) => session!.cancel(frame),
-      unstarted: (frame) => session!.unstarted(frame),
-      nameVersion: (frame) => session!.nameVersion(frame),
-      dropVersion: (frame) => session!.dropVersion(frame),
-      concurrency: (frame) => session!.concurrency(frame),
-      provision: (frame) => session!.provision(frame),
-    });
-    return { line, direction };
+    return { line, direction: directionOf(() => session!) };
   }
 
   #workerLine(

@@ -1,7 +1,7 @@
 /** A gateway's connection: its frames are the calls of its session, and what its session tells it are frames. */
 import { CloseReason, ClusterKind } from '../../wire/cluster-frame.ts';
 import { GrantCoresFrame } from '../../wire/cluster/cores-frames.ts';
-import type { SchedulerFromGateway } from '../../wire/cluster/directions.ts';
+import { type Direction, GatewayToScheduler, type SchedulerFromGateway } from '../../wire/cluster/directions.ts';
 import {
   type ConcurrencyFrame,
   type DropVersionFrame,
@@ -150,4 +150,17 @@ export class GatewayLine implements SchedulerFromGateway, GatewayPort {
   #breach(kind: number): void {
     this.#link.close(CloseReason.breach, kind);
   }
+}
+
+/** What a gateway says to its session, which there is once its connection is open: nothing is read before. */
+export function directionOf(session: () => SchedulerFromGateway): Direction {
+  return new GatewayToScheduler({
+    request: (frame) => session().request(frame),
+    cancel: (frame) => session().cancel(frame),
+    unstarted: (frame) => session().unstarted(frame),
+    nameVersion: (frame) => session().nameVersion(frame),
+    dropVersion: (frame) => session().dropVersion(frame),
+    concurrency: (frame) => session().concurrency(frame),
+    provision: (frame) => session().provision(frame),
+  });
 }

@@ -1,14 +1,14 @@
 /** One life of a scheduler: the shipped control and shards, and who is connected to them. It is to them what scheduler/server/cluster-server.ts is. */
 import { assert } from '../../base/assert.ts';
 import type { ClusterLimits } from '../../scheduler/server/cluster-scheduler.ts';
-import { GatewayLine } from '../../scheduler/server/gateway-line.ts';
+import { directionOf, GatewayLine } from '../../scheduler/server/gateway-line.ts';
 import { WorkerLine } from '../../scheduler/server/worker-line.ts';
 import type { ControlPort } from '../../scheduler/server/shard-ports.ts';
 import type { Shard } from '../../scheduler/server/shard.ts';
 import { SWEEP_MS } from '../../scheduler/server/collected.ts';
 import { TICK_MS } from '../../scheduler/server/unreached.ts';
 import { CloseReason, ClusterKind, Role } from '../../wire/cluster-frame.ts';
-import { type Direction, GatewayToScheduler, WorkerToScheduler } from '../../wire/cluster/directions.ts';
+import { WorkerToScheduler } from '../../wire/cluster/directions.ts';
 import { HelloFrame } from '../../wire/cluster/large-frames.ts';
 import type { Random } from '../engine/random.ts';
 import type { Accepted, LinkEnd, Net } from './net.ts';
@@ -172,16 +172,7 @@ export class SchedulerHost {
     const opened = (): void => {
       session = new GatewayLine(shard, connection.end, { name, nowMs, line: connection.line });
     };
-    const direction: Direction = new GatewayToScheduler({
-      request: (frame) => session!.request(frame),
-      cancel: (frame) => session!.cancel(frame),
-      unstarted: (frame) => session!.unstarted(frame),
-      nameVersion: (frame) => session!.nameVersion(frame),
-      dropVersion: (frame) => session!.dropVersion(frame),
-      concurrency: (frame) => session!.concurrency(frame),
-      provision: (frame) => session!.provision(frame),
-    });
-    return { direction, opened };
+    return { direction: directionOf(() => session!), opened };
   }
 
   #workerLine(
