@@ -15,6 +15,7 @@ import type { Random } from '../engine/random.ts';
 import type { FunctionSpec, Shares, WorkerSpec } from './case.ts';
 import type { Functions } from './functions.ts';
 import type { Invocation } from './invocation.ts';
+import { Lending, type Resident } from './lending.ts';
 import { Processes } from './processes.ts';
 import { type Run, Runs } from './runs.ts';
 
@@ -22,6 +23,8 @@ const TICK_US = 10_000;
 const SHARING_TICK_US = 1000;
 const LEND_AFTER_US = 1000;
 const QUANTUM_US = 2000;
+/** So long a seat is open for the next step of a chain at most: until a tick sees to it. */
+const FOLLOWED_US: number = LEND_AFTER_US + 2 * SHARING_TICK_US;
 const INIT_TIMEOUT_US = 300_000;
 const CODE_TIMEOUT_US = 500_000;
 const CELL_MEMORY_MB = 60;
@@ -58,6 +61,11 @@ export class SimulatedAgent implements AgentPort, Pick<Agent, 'assign'> {
   readonly #processes: Processes;
   readonly #runs: Runs;
   readonly #specs: FunctionSpec[] = [];
+  /** By core: its operator has withdrawn it. */
+  readonly #isOut: boolean[] = [];
+  readonly #lending: Lending;
+  /** When work ended last that another seat's invocation goes on with. */
+  #followedUs = -Infinity;
   /** By seat, from the assignment to the release: what holds it. */
   readonly #bySeat: (Run | null)[];
   readonly #results: (() => void)[] = [];
@@ -100,6 +108,8 @@ export class SimulatedAgent implements AgentPort, Pick<Agent, 'assign'> {
     this.#bySeat = new Array<Run | null>(this.seatCount).fill(null);
     const times = { lendAfterUs: LEND_AFTER_US, quantumUs: QUANTUM_US };
     this.sharing = new Sharing({ ...setting, ...times, coreCount, extraSeatCount, spareSeatCount });
+    const isOut = (core: number): boolean => this.#isOut[core] === true;
+    this.#lending = new Lending({ spec, sharing: this.sharing, seatCount: this.seatCount, isOut });
     this.machine = new WorkerMachine({
       coreCount: this.seatCount,
       slotCount: Math.max(slotCount, this.seatCount),
@@ -158,6 +168,7 @@ export class SimulatedAgent implements AgentPort, Pick<Agent, 'assign'> {
 
   /** The operator has withdrawn the core, or returned it. */
   setOut(core: number, isOut: boolean): void {
+    this.#isOut[core] = isOut;
     this.#feed(() => this.sharing.setOut(core, isOut, this.#doors.nowUs()));
   }
 
@@ -204,6 +215,11 @@ export class SimulatedAgent implements AgentPort, Pick<Agent, 'assign'> {
     const seats = coresOf(core, mask);
     for (const seat of seats) {
       assert(seat < this.seatCount, `seat ${seat} is granted, and is not there`);
+      const isAlone = mask !== 0 || this.#specs[asked.versionIndex]!.sharing === 'dedicated';
+      assert(
+        !isAlone || seat < this.#spec.coreCount,
+        `seat ${seat} is no core, and granted to who wants one of its own`,
+      );
       assert(this.#bySeat[seat] === null, `granted twice: seat ${seat} holds lease ${this.#bySeat[seat]?.sequence}`);
     }
     const invocation = this.#doors.invocations.get(asked.requestId)!;
@@ -235,6 +251,11 @@ export class SimulatedAgent implements AgentPort, Pick<Agent, 'assign'> {
     );
   }
 
+  /** A core that is withdrawn, or an extra seat without a use. */
+  isClosed(seat: number): boolean {
+    return seat < this.#spec.coreCount ? this.#isOut[seat] === true : !this.sharing.isOpen(seat);
+  }
+
   check(): void {
     const { machine, sharing } = this;
     machine.checkInvariants();
@@ -249,6 +270,8 @@ export class SimulatedAgent implements AgentPort, Pick<Agent, 'assign'> {
       );
     }
     this.#runs.check(this.#spec.coreCount);
+    const isFollowed = this.#doors.nowUs() - this.#followedUs <= FOLLOWED_US;
+    this.#lending.check(this.#residents(), isFollowed ? 1 : 0);
   }
 
   // ---- within
@@ -321,8 +344,20 @@ export class SimulatedAgent implements AgentPort, Pick<Agent, 'assign'> {
     assert(run.isCompleted, `seat ${core} is released before its result`);
     run.isWarm = warm;
     if (run.slot >= 0 && this.machine.stateOf(run.slot) === SlotState.idle) this.#processes.rests(run.slot);
-    this.sharing.ended(core, this.#doors.nowUs(), run.asked.isFollowed === true);
+    const isFollowed = run.asked.isFollowed === true;
+    if (isFollowed) this.#followedUs = this.#doors.nowUs();
+    const isReleased = this.sharing.ended(core, this.#doors.nowUs(), isFollowed);
     this.sharing.actions.drain(this.#place);
+    const isShared = run.seats.length === 1 && core < this.#spec.coreCount;
+    if (isReleased && isShared && !isFollowed) this.#lending.checkReleased(core, this.#residents());
+  }
+
+  /** Who has a seat, each once. */
+  #residents(): Resident[] {
+    return this.#bySeat.flatMap((run, seat) => {
+      if (run === null || run.seat !== seat) return [];
+      return [{ seat, seats: run.seats, sharing: this.#specs[run.asked.versionIndex]!.sharing }];
+    });
   }
 
   #released(seat: number): void {

@@ -1,8 +1,9 @@
 /**
- * What must hold of the cluster as a whole, beside what each machine checks of itself. Two of these hold only while nothing is on its way and nothing was lost: then
+ * What must hold of the cluster as a whole, beside what each machine checks of itself. Some of these hold only while nothing is on its way and nothing was lost: then
  * what the scheduler believes is what the workers have.
  */
 import { assert } from '../../base/assert.ts';
+import { placeOfSeat } from '../../base/seats.ts';
 import { State } from '../../gateway/cluster/machine/request-table.ts';
 import { SCHEDULER, type SchedulerHost } from './scheduler-host.ts';
 import type { FuzzWorld } from './world.ts';
@@ -18,7 +19,9 @@ export function checkWorld(world: FuzzWorld): void {
   if (isConcerned(SCHEDULER)) world.schedulers().forEach(checkScheduler);
   for (const gateway of world.gateways) if (gateway !== null && isConcerned(gateway.name)) gateway.check();
   for (const worker of world.workers) if (worker !== null && isConcerned(worker.name)) worker.check();
-  if (isSettled(world)) checkLeases(world);
+  if (!isSettled(world)) return;
+  checkLeases(world);
+  checkSeats(world);
 }
 
 function checkScheduler(scheduler: SchedulerHost): void {
@@ -57,4 +60,22 @@ function checkLeases({ scheduler, workers, gateways }: FuzzWorld): void {
     leasedCount === held,
     `the scheduler counts ${leasedCount} cores as leased, and workers hold ${held}; nothing is on its way`,
   );
+}
+
+/** What may be granted is what its worker has open, from the machine of sharing to the scheduler: a seat that is forgotten is nobody's, for ever. */
+function checkSeats({ scheduler, workers }: FuzzWorld): void {
+  const { members } = scheduler.parts.control;
+  for (const worker of workers) {
+    const { name, node, agent } = worker!;
+    const member = members.named(name)!;
+    for (let seat = 0; seat < agent.seatCount; seat++) {
+      const at = placeOfSeat(member, seat);
+      const isClosed = ((member.withdrawn[at >>> 5]! >>> (at & 31)) & 1) === 1;
+      const isMeant = node.cores.isWithdrawn || agent.isClosed(seat);
+      assert(
+        isClosed === isMeant,
+        `seat ${seat} of ${name} is ${isMeant ? 'closed' : 'open'}, and to the scheduler it is not; nothing is on its way`,
+      );
+    }
+  }
 }
