@@ -24,6 +24,7 @@ import { Level, SharingActions } from './sharing/actions.ts';
 import { checkSharing } from './sharing/invariants.ts';
 import { OpenSeats, type SharingLimits } from './sharing/open-seats.ts';
 import { Order, serviceOf } from './sharing/order.ts';
+import { Placed } from './sharing/placed.ts';
 import { Places } from './sharing/places.ts';
 import { Residents, type ResidentSharing, SeatState } from './sharing/residents.ts';
 
@@ -39,6 +40,7 @@ export class Sharing {
   readonly #limits: SharingLimits;
   readonly #residents: Residents;
   readonly #order: Order;
+  readonly #placed: Placed;
   readonly #places: Places;
   readonly #seats: OpenSeats;
   /** `preempt`: when the order is looked at again; nobody waits: never. */
@@ -56,8 +58,9 @@ export class Sharing {
     this.actions = new SharingActions(seatCount * 8 + 64);
     this.#residents = new Residents(coreCount, seatCount);
     this.#order = new Order(this.#residents);
-    this.#places = new Places(this.#residents, this.#order, this.actions);
-    this.#seats = new OpenSeats(limits, this.#residents, this.#places, this.actions);
+    this.#placed = new Placed(this.#residents, this.#order, this.actions);
+    this.#places = new Places(this.#placed);
+    this.#seats = new OpenSeats(limits, this.#residents, this.#placed, this.actions);
     this.#seats.adjust(NONE);
   }
 
@@ -81,7 +84,7 @@ export class Sharing {
     this.#residents.isSpare[seat] = isSpare ? 1 : 0;
     if (this.#limits.policy === 'preempt') this.#residents.service[seat] = serviceOf(usedUs, this.#limits.quantumUs);
     this.#seats.began(seat);
-    if (isAlone) this.#places.isTaken[seat] = 1;
+    if (isAlone) this.#placed.setTaken(seat, 1);
     this.#enter(seat, nowUs);
   }
 
@@ -94,7 +97,7 @@ export class Sharing {
       assert(core < residents.coreCount, `no such core: ${core}`);
       assert(residents.state[core] === SeatState.free, `seat ${core} is given to two`);
       residents.state[core] = SeatState.joined;
-      if (!this.#isFair) this.#places.isTaken[core] = 1;
+      if (!this.#isFair) this.#placed.setTaken(core, 1);
     }
     residents.add(lead, !this.#isFair, !this.#isFair);
     residents.mask[lead] = mask;
@@ -137,6 +140,7 @@ export class Sharing {
     residents.service[seat] = service;
     this.#order.add(seat);
     this.#isOrderNew = true;
+    this.#placed.isKnown = false;
   }
 
   /**
@@ -153,7 +157,7 @@ export class Sharing {
     residents.remove(seat, isReleased ? SeatState.free : SeatState.kept);
     if (!isFixed && !this.#isFair) this.#order.remove(seat);
     if (isFixed && this.#order.count === 0) this.#places.settleOwner(seat);
-    else this.#settleAll(NONE, nowUs);
+    else if (!this.#isFair) this.#settleLeft(nowUs);
     this.#seats.adjust(residents.isOwn(seat) ? NONE : seat, isFollowed ? nowUs : NONE);
     if (isReleased) this.actions.release(seat);
     return isReleased;
@@ -167,7 +171,7 @@ export class Sharing {
     }
     if (this.#isOrderNew || this.#lookUs <= nowUs) {
       this.#lookUs = Infinity;
-      this.#settleAll(NONE, nowUs);
+      this.#settleAll(nowUs);
     }
     return this.nextTickUs;
   }
@@ -182,9 +186,9 @@ export class Sharing {
    * unless there is no other core. A lease that is kept is released at once: the operator waits for it.
    */
   setOut(core: number, isOut: boolean, nowUs: number): void {
-    if ((this.#places.isOut[core] === 1) === isOut) return;
+    if ((this.#placed.isOut[core] === 1) === isOut) return;
     this.#seats.setOut(core, isOut ? 1 : 0);
-    this.#settleAll(NONE, nowUs);
+    this.#settleAll(nowUs);
     this.#seats.adjust(NONE);
   }
 
@@ -220,28 +224,33 @@ export class Sharing {
 
   /** The resident of the core that is in the foreground, awake or asleep; -1: nobody. */
   foregroundOf(core: number): number {
-    return this.#places.top[core]!;
+    return this.#placed.top[core]!;
   }
 
   /** The awake resident that the core is for, whatever its level; -1: nobody awake is there. */
   frontOf(core: number): number {
-    return this.#places.front[core]!;
+    return this.#placed.front[core]!;
   }
 
   /** How long its resident has been awake without a core so far: what its timeout does not count. */
   waitedUs(seat: number, nowUs: number): number {
-    return this.#places.waitedUs(seat, nowUs);
+    return this.#placed.waitedUs(seat, nowUs);
   }
 
   /** How many are awake and wait for a core. */
   get waitingCount(): number {
-    return this.#places.waitingCount;
+    return this.#placed.waitingCount;
+  }
+
+  /** For tests: the next event works all places out anew, which has to come to the same as what it changes of them. */
+  distrust(): void {
+    this.#placed.isKnown = false;
   }
 
   checkInvariants(): void {
     this.#seats.check();
     // Between `used` and the next tick the places are still those of the old order.
-    if (!this.#isFair && !this.#isOrderNew) checkSharing(this.#residents, this.#order, this.#places);
+    if (!this.#isFair && !this.#isOrderNew) checkSharing(this.#residents, this.#order, this.#placed);
   }
 
   // --- within -------------------------------------------------------------------------------------------------
@@ -262,7 +271,7 @@ export class Sharing {
 
   #enter(seat: number, nowUs: number): void {
     const residents = this.#residents;
-    this.#places.began(seat);
+    this.#placed.began(seat);
     if (this.#isFair) {
       residents.core[seat] = NONE;
       this.actions.place(seat, NONE, Level.foreground);
@@ -278,16 +287,26 @@ export class Sharing {
   /** After a change of one resident. */
   #settle(seat: number, newcomer: number, nowUs: number): void {
     if (this.#isFair) return;
-    if (this.#order.count === 0 && this.#residents.mask[seat] === 0) this.#places.settleOwner(seat);
-    else this.#settleAll(newcomer, nowUs);
+    if (this.#order.count === 0 && this.#residents.mask[seat] === 0) return this.#places.settleOwner(seat);
+    this.#places.settleSeat(seat, newcomer, nowUs);
+    this.#setLook(nowUs);
   }
 
-  #settleAll(newcomer: number, nowUs: number): void {
+  #settleLeft(nowUs: number): void {
+    this.#places.settleLeft(nowUs);
+    this.#setLook(nowUs);
+  }
+
+  #settleAll(nowUs: number): void {
     if (this.#isFair) return;
+    this.#places.settleAny(nowUs);
+    this.#setLook(nowUs);
+  }
+
+  #setLook(nowUs: number): void {
     this.#isOrderNew = false;
-    this.#places.settle(newcomer, nowUs);
     if (this.#limits.policy !== 'preempt') return;
-    if (this.#places.waitingCount === 0) this.#lookUs = Infinity;
+    if (this.#placed.waitingCount === 0) this.#lookUs = Infinity;
     else if (this.#lookUs === Infinity) this.#lookUs = nowUs + this.#limits.quantumUs;
   }
 
@@ -300,11 +319,11 @@ export class Sharing {
 
   #leaveCores(seat: number): void {
     const { mask, state } = this.#residents;
-    if (this.#residents.isAlone[seat] === 1) this.#places.isTaken[seat] = 0;
+    if (this.#residents.isAlone[seat] === 1) this.#placed.setTaken(seat, 0);
     for (let rest = mask[seat]!; rest !== 0; rest = withoutLowest(rest)) {
       const core = lowestCore(seat, rest);
       state[core] = SeatState.free;
-      this.#places.isTaken[core] = 0;
+      this.#placed.setTaken(core, 0);
     }
     mask[seat] = 0;
   }

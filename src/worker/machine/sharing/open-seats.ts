@@ -17,7 +17,7 @@
 import { assert } from '../../../base/assert.ts';
 import { coreCountOf } from '../../../base/core-mask.ts';
 import { type SharingActions } from './actions.ts';
-import type { Places } from './places.ts';
+import type { Placed } from './placed.ts';
 import { type Residents, SeatState } from './residents.ts';
 import { SlotList } from '../slot-list.ts';
 
@@ -44,7 +44,7 @@ export class OpenSeats {
   readonly isOpen: Uint8Array;
   readonly #limits: SharingLimits;
   readonly #residents: Residents;
-  readonly #places: Places;
+  readonly #placed: Placed;
   readonly #actions: SharingActions;
   /** Asleep, but not for long; the first of them is the next to be rested. Only with `lend`. */
   readonly #drowsy: SlotList;
@@ -62,10 +62,10 @@ export class OpenSeats {
   #spareExtraCount = 0;
   #freeOpenCount = 0;
 
-  constructor(limits: SharingLimits, residents: Residents, places: Places, actions: SharingActions) {
+  constructor(limits: SharingLimits, residents: Residents, placed: Placed, actions: SharingActions) {
     this.#limits = limits;
     this.#residents = residents;
-    this.#places = places;
+    this.#placed = placed;
     this.#actions = actions;
     this.isOpen = new Uint8Array(residents.seatCount);
     this.#drowsy = new SlotList(1, residents.seatCount);
@@ -119,7 +119,7 @@ export class OpenSeats {
       if (this.isOpen[seat] === 1) this.#freeOpenCount++;
       return true;
     }
-    if (isFollowed || this.#limits.policy !== 'lend' || this.#places.isOut[seat] === 1) return true;
+    if (isFollowed || this.#limits.policy !== 'lend' || this.#placed.isOut[seat] === 1) return true;
     if (coreCountOf(residents.mask[seat]!) > 1 || this.#balance >= 0) return true;
     this.#keptCount++;
     return false;
@@ -128,7 +128,7 @@ export class OpenSeats {
   /** The operator withdraws the core, or returns it: what its holder's sleep is worth changes, and who waits for its lease. */
   setOut(core: number, isOut: number): void {
     this.#count(core, -1);
-    this.#places.isOut[core] = isOut;
+    this.#placed.setOut(core, isOut);
     this.#count(core, 1);
     if (isOut === 1 && this.#residents.state[core] === SeatState.kept) this.#release(core);
   }
@@ -167,7 +167,7 @@ export class OpenSeats {
     if (policy === 'lend') {
       return Math.max(0, Math.min(this.#balance, most + this.#spareCount - othersCount, leftCount));
     }
-    const inCount = this.#places.inCount;
+    const inCount = this.#placed.inCount;
     const admitted = Math.min(policy === 'preempt' && inCount > 0 ? most : (perCore - 1) * inCount, most);
     return Math.max(0, Math.min(admitted + this.#spareCount - othersCount, leftCount));
   }
@@ -189,7 +189,7 @@ export class OpenSeats {
     if (!this.#residents.isOwn(seat)) {
       if (isSpare) this.#spareExtraCount += change;
       else if (!isRested) this.#restlessBorrowerCount += change;
-    } else if (this.#residents.isAlone[seat] === 0 && this.#places.isOut[seat] === 0) {
+    } else if (this.#residents.isAlone[seat] === 0 && this.#placed.isOut[seat] === 0) {
       if (isSpare) this.#spareCount += change;
       else if (isRested) this.#restedHolderCount += change;
     }
@@ -200,7 +200,7 @@ export class OpenSeats {
     let found = NONE;
     for (let core = 0; core < this.#residents.coreCount; core++) {
       if (this.#residents.state[core] !== SeatState.kept) continue;
-      if (this.#places.front[core] === NONE) return core;
+      if (this.#placed.front[core] === NONE) return core;
       if (found === NONE) found = core;
     }
     return found;
@@ -240,7 +240,7 @@ export class OpenSeats {
     for (let seat = 0; seat < coreCount; seat++) {
       const isRested = this.#checkedRested(seat);
       if (state[seat] === SeatState.kept) counts.kept++;
-      if (state[seat] !== SeatState.held || isAlone[seat] === 1 || this.#places.isOut[seat] === 1) continue;
+      if (state[seat] !== SeatState.held || isAlone[seat] === 1 || this.#placed.isOut[seat] === 1) continue;
       if (isSpare[seat] === 1) counts.spare++;
       else if (isRested) counts.rested++;
     }

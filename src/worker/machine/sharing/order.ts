@@ -1,7 +1,7 @@
 /**
  * The residents that have no core of their own, in the order in which cores are given out: the spare ones last, then the
  * least attained service (`serviceOf`), then who came first. Without `used` it is first come, first served. An array that is kept in order:
- * who comes goes to its end as a rule, and places.ts walks all of it anyway.
+ * who comes goes to its end as a rule.
  */
 import { assert } from '../../../base/assert.ts';
 import type { Residents } from './residents.ts';

@@ -17,14 +17,13 @@
  * All who are not *spare* are placed first, as if the spare ones were not there, so whatever spare ones do changes nothing for anybody
  * else. Then they have what is left, in the same way, and the foreground only where nobody else is, asleep or awake.
  *
- * Rejected: to change as little as possible at each event. The cases (a sleeper that wakes, a core that is
- * withdrawn, a holder that comes where a borrower is) multiply, and a walk over the residents of a server costs less than a
- * system call. Nothing is allocated.
+ * `settle` looks at everybody. Most events change one resident, and then changes.ts, which looks only at what that changes, comes to the same; the
+ * rare ones (a core that is withdrawn, a new order, residents that are alone or spare) come here. So there is one place that says what holds, and
+ * the properties compare the two after each event.
  */
-import { Level, type SharingActions } from './actions.ts';
-import type { Order } from './order.ts';
-import type { Residents } from './residents.ts';
-import { SeatState } from './residents.ts';
+import { Level } from './actions.ts';
+import { Changes } from './changes.ts';
+import type { Placed } from './placed.ts';
 
 const NONE = -1;
 
@@ -33,109 +32,88 @@ const Claim = { top: 0, front: 1, any: 2 } as const;
 type Claim = (typeof Claim)[keyof typeof Claim];
 
 export class Places {
-  readonly front: Int32Array;
-  readonly top: Int32Array;
-  /** Withdrawn by the operator: nobody is moved there. */
-  readonly isOut: Uint8Array;
-  /** All of it is one resident's. */
-  readonly isTaken: Uint8Array;
-  /** How many are awake and are no core's front. */
-  waitingCount = 0;
-
-  readonly #residents: Residents;
-  readonly #order: Order;
-  readonly #actions: SharingActions;
-  /** The cores that several may be on; their count. */
-  readonly #isShared: Uint8Array;
-  #sharedCount = 0;
-  readonly #waitedUs: Float64Array;
-  /** Since when it waits; -1: it does not. */
-  readonly #waitsSinceUs: Float64Array;
+  readonly #placed: Placed;
+  readonly #changes: Changes;
   readonly #frontBefore: Int32Array;
-  readonly #awakeCount: Int32Array;
-  readonly #isChosen: Uint8Array;
   /** The chosen that have no core yet, and where in the order they end. */
   #unplacedCount = 0;
   #chosenEnd = 0;
   /** Shared cores that nobody is chosen for. */
-  #leftCount = 0;
-  readonly #toCore: Int32Array;
+  #freeCount = 0;
   readonly #topBefore: Int32Array;
   /** Somebody is there who is not spare. */
   readonly #hasOthers: Uint8Array;
 
-  constructor(residents: Residents, order: Order, actions: SharingActions) {
-    const { coreCount, seatCount } = residents;
-    this.#residents = residents;
-    this.#order = order;
-    this.#actions = actions;
-    this.front = new Int32Array(coreCount).fill(NONE);
-    this.top = new Int32Array(coreCount).fill(NONE);
-    this.isOut = new Uint8Array(coreCount);
-    this.isTaken = new Uint8Array(coreCount);
-    this.#isShared = new Uint8Array(coreCount);
+  constructor(placed: Placed) {
+    const { coreCount } = placed.residents;
+    this.#placed = placed;
+    this.#changes = new Changes(placed);
     this.#frontBefore = new Int32Array(coreCount);
-    this.#awakeCount = new Int32Array(coreCount);
-    this.#isChosen = new Uint8Array(seatCount);
-    this.#toCore = new Int32Array(seatCount);
     this.#topBefore = new Int32Array(coreCount);
     this.#hasOthers = new Uint8Array(coreCount);
-    this.#waitedUs = new Float64Array(seatCount);
-    this.#waitsSinceUs = new Float64Array(seatCount).fill(NONE);
   }
 
-  /** How long it has been awake with no core, since it began. */
-  waitedUs(seat: number, nowUs: number): number {
-    const sinceUs = this.#waitsSinceUs[seat]!;
-    return this.#waitedUs[seat]! + (sinceUs === NONE ? 0 : nowUs - sinceUs);
-  }
-
-  /** Cores that are not withdrawn and are no single resident's. */
-  get inCount(): number {
-    let count = 0;
-    for (let core = 0; core < this.front.length; core++) {
-      if (this.isTaken[core] === 0 && this.isOut[core] === 0) count++;
-    }
-    return count;
-  }
-
-  /** Somebody new is on the seat. */
-  began(seat: number): void {
-    this.#waitedUs[seat] = 0;
-    this.#waitsSinceUs[seat] = NONE;
-  }
-
-  /** Nobody is on the seat any more. */
+  /** Nobody is on the seat any more; one of the three that follow comes next. */
   forget(seat: number, core: number): void {
-    if (this.top[core] === seat) this.top[core] = NONE;
-    if (this.front[core] === seat) this.front[core] = NONE;
+    this.#changes.forget(seat, core);
   }
 
   /** What changed is one resident with a core of its own, and nobody is without. Constant work. */
   settleOwner(core: number): void {
-    const { level, isAsleep, yields } = this.#residents;
-    const owner = this.#residents.ownerOf(core);
-    this.front[core] = NONE;
-    this.top[core] = NONE;
+    const { front, top, isShared, awakeCount, residents } = this.#placed;
+    const { level, isAsleep, yields } = residents;
+    const owner = residents.ownerOf(core);
+    if (front[core] !== NONE) this.#placed.leftCount += isShared[core]!;
+    front[core] = NONE;
+    top[core] = NONE;
+    awakeCount[core] = 0;
     if (owner === NONE) return;
-    if (isAsleep[owner] === 0) this.front[core] = owner;
-    if (level[owner] !== Level.foreground && yields[owner] === 0) this.#place(owner, core, Level.foreground);
-    if (level[owner] === Level.foreground) this.top[core] = owner;
+    if (isAsleep[owner] === 0) {
+      front[core] = owner;
+      awakeCount[core] = 1;
+      this.#placed.leftCount -= isShared[core]!;
+    }
+    if (yields[owner] === 0) this.#placed.tell(owner, core, Level.foreground);
+    if (level[owner] === Level.foreground) top[core] = owner;
   }
 
-  /** `newcomer`: who has just come, and has no place to keep; -1: nobody. */
+  /** What changed is one resident. `newcomer`: it has just come, and has no place to keep; else -1. */
+  settleSeat(seat: number, newcomer: number, nowUs: number): void {
+    if (!this.#isEasy || !this.#changes.ofSeat(seat, newcomer, nowUs)) this.settle(newcomer, nowUs);
+  }
+
+  /** What changed is that one has left. */
+  settleLeft(nowUs: number): void {
+    if (this.#isEasy) this.#changes.ofLeft(nowUs);
+    else this.settle(NONE, nowUs);
+  }
+
+  /** Whatever has changed, if anything has. */
+  settleAny(nowUs: number): void {
+    if (!this.#isEasy) this.settle(NONE, nowUs);
+  }
+
+  get #isEasy(): boolean {
+    return this.#placed.isKnown && this.#placed.order.firstSpare === this.#placed.order.count;
+  }
+
+  /** All places, anew. `newcomer`: who has just come, and has no place to keep; -1: nobody. */
   settle(newcomer: number, nowUs: number): void {
-    this.#frontBefore.set(this.front);
-    this.front.fill(NONE);
-    this.#awakeCount.fill(0);
+    const placed = this.#placed;
+    const { front, top } = placed;
+    this.#frontBefore.set(front);
+    front.fill(NONE);
+    placed.awakeCount.fill(0);
     this.#hasOthers.fill(0);
-    this.waitingCount = 0;
+    placed.waitingCount = 0;
+    placed.chosenCount = 0;
     this.#countShared();
-    this.#leftCount = this.#sharedCount - this.#setOwners();
-    const { count, firstSpare } = this.#order;
+    placed.leftCount = placed.sharedCount - this.#setOwners();
+    this.#freeCount = placed.leftCount;
+    const { count, firstSpare } = placed.order;
     this.#forgetSpareTops();
     this.#settlePart(0, firstSpare, newcomer, nowUs);
-    for (let core = 0; core < this.top.length; core++) this.top[core] = this.#isJoined(core) ? NONE : this.#topOf(core);
+    for (let core = 0; core < top.length; core++) top[core] = placed.isJoined(core) ? NONE : placed.topOf(core);
     if (firstSpare < count) {
       this.#settlePart(firstSpare, count, newcomer, nowUs);
       this.#setSpareTops();
@@ -143,6 +121,7 @@ export class Places {
     // Who goes to the background goes first, so that no core has two of the foreground for the time of a few calls.
     this.#tellBackground();
     this.#tellForeground();
+    placed.isKnown = firstSpare === count && placed.sharedCount > 0;
   }
 
   /** Of the order, those from `begin` up to `end`, on what those before have left. */
@@ -156,81 +135,82 @@ export class Places {
   }
 
   #forgetSpareTops(): void {
-    for (let core = 0; core < this.top.length; core++) {
-      const top = this.top[core]!;
-      const isSpare = top !== NONE && this.#residents.isSpare[top] === 1;
+    const { top: tops, residents } = this.#placed;
+    for (let core = 0; core < tops.length; core++) {
+      const top = tops[core]!;
+      const isSpare = top !== NONE && residents.isSpare[top] === 1;
       this.#topBefore[core] = isSpare ? top : NONE;
-      if (isSpare) this.top[core] = NONE;
+      if (isSpare) tops[core] = NONE;
     }
   }
 
   #setSpareTops(): void {
-    for (let core = 0; core < this.top.length; core++) {
-      if (this.#hasOthers[core] === 1 || this.#isJoined(core)) continue;
-      this.top[core] = this.#topBefore[core]!;
-      this.top[core] = this.#topOf(core);
+    const { top } = this.#placed;
+    for (let core = 0; core < top.length; core++) {
+      if (this.#hasOthers[core] === 1 || this.#placed.isJoined(core)) continue;
+      top[core] = this.#topBefore[core]!;
+      top[core] = this.#placed.topOf(core);
     }
   }
 
   /** With every core withdrawn, who is still here is somewhere all the same. */
   #countShared(): void {
-    const inCount = this.inCount;
-    this.#sharedCount = 0;
-    for (let core = 0; core < this.front.length; core++) {
-      const isShared = this.isTaken[core] === 0 && (this.isOut[core] === 0 || inCount === 0);
-      this.#isShared[core] = isShared ? 1 : 0;
-      if (isShared) this.#sharedCount++;
+    const { inCount, isTaken, isOut, isShared } = this.#placed;
+    let count = 0;
+    for (let core = 0; core < isShared.length; core++) {
+      isShared[core] = isTaken[core] === 0 && (isOut[core] === 0 || inCount === 0) ? 1 : 0;
+      count += isShared[core]!;
     }
+    this.#placed.sharedCount = count;
   }
 
   /** Returns how many shared cores are used up by it. */
   #setOwners(): number {
+    const { residents, toCore, isShared } = this.#placed;
     let usedCount = 0;
-    for (let core = 0; core < this.front.length; core++) {
-      const owner = this.#residents.ownerOf(core);
+    for (let core = 0; core < residents.coreCount; core++) {
+      const owner = residents.ownerOf(core);
       if (owner === NONE) continue;
-      this.#toCore[owner] = core;
+      toCore[owner] = core;
       this.#hasOthers[core] = 1;
-      if (this.#residents.isAsleep[owner] === 1) continue;
+      if (residents.isAsleep[owner] === 1) continue;
       this.#setFront(core, owner);
-      usedCount += this.#isShared[core]!;
+      usedCount += isShared[core]!;
     }
     return usedCount;
   }
 
   #choose(begin: number, end: number, nowUs: number): void {
+    const placed = this.#placed;
     this.#unplacedCount = 0;
     this.#chosenEnd = begin;
     for (let at = begin; at < end; at++) {
-      const seat = this.#order.seats[at]!;
-      this.#toCore[seat] = NONE;
-      this.#isChosen[seat] = 0;
-      const isAwake = this.#residents.isAsleep[seat] === 0;
-      const waits = isAwake && this.#leftCount <= 0;
-      if (waits !== (this.#waitsSinceUs[seat] !== NONE)) this.#setWaits(seat, waits, nowUs);
+      const seat = placed.order.seats[at]!;
+      placed.toCore[seat] = NONE;
+      placed.isChosen[seat] = 0;
+      const isAwake = placed.residents.isAsleep[seat] === 0;
+      const waits = isAwake && this.#freeCount <= 0;
+      if (waits !== placed.waits(seat)) placed.setWaits(seat, waits, nowUs);
       if (!isAwake) continue;
-      if (this.#leftCount-- > 0) {
-        this.#isChosen[seat] = 1;
+      if (this.#freeCount-- > 0) {
+        placed.isChosen[seat] = 1;
+        placed.chosenCount++;
         this.#unplacedCount++;
         this.#chosenEnd = at + 1;
       } else {
-        this.waitingCount++;
+        placed.waitingCount++;
       }
     }
   }
 
-  #setWaits(seat: number, waits: boolean, nowUs: number): void {
-    this.#waitedUs[seat] = this.waitedUs(seat, nowUs);
-    this.#waitsSinceUs[seat] = waits ? nowUs : NONE;
-  }
-
   #claim(begin: number, claim: Claim, newcomer: number): void {
-    const { core, level } = this.#residents;
+    const { order, residents, isChosen, isShared, toCore, front } = this.#placed;
+    const { core, level } = residents;
     for (let at = begin; at < this.#chosenEnd && this.#unplacedCount > 0; at++) {
-      const seat = this.#order.seats[at]!;
+      const seat = order.seats[at]!;
       const here = core[seat]!;
-      if (this.#isChosen[seat] === 0 || this.#toCore[seat] !== NONE || here === NONE) continue;
-      if (this.#isShared[here] === 0 || this.front[here] !== NONE) continue;
+      if (isChosen[seat] === 0 || toCore[seat] !== NONE || here === NONE) continue;
+      if (isShared[here] === 0 || front[here] !== NONE) continue;
       if (claim !== Claim.any && seat === newcomer) continue;
       if (claim === Claim.top && level[seat] !== Level.foreground) continue;
       if (claim === Claim.front && this.#frontBefore[here] !== seat) continue;
@@ -239,26 +219,18 @@ export class Places {
     }
   }
 
-  /**
-   * The chosen that cannot stay get the cores that are left. Best is one whose seat is kept, where no holder comes;
-   * then one that no sleeper has in the foreground; then any.
-   */
+  /** The chosen that cannot stay get the cores that are left, those that suit best first. */
   #findCores(begin: number): void {
-    const coreCount = this.front.length;
+    const placed = this.#placed;
+    const coreCount = placed.front.length;
     let cursor = 0;
     for (let at = begin; at < this.#chosenEnd && this.#unplacedCount > 0; at++) {
-      const seat = this.#order.seats[at]!;
-      if (this.#isChosen[seat] === 0 || this.#toCore[seat] !== NONE) continue;
-      while (!this.#isFree(cursor % coreCount, Math.floor(cursor / coreCount))) cursor++;
+      const seat = placed.order.seats[at]!;
+      if (placed.isChosen[seat] === 0 || placed.toCore[seat] !== NONE) continue;
+      while (!placed.isFree(cursor % coreCount, Math.floor(cursor / coreCount))) cursor++;
       this.#setFront(cursor % coreCount, seat);
       this.#unplacedCount--;
     }
-  }
-
-  #isFree(core: number, preference: number): boolean {
-    if (this.#isShared[core] === 0 || this.front[core] !== NONE) return false;
-    if (preference === 0) return this.#residents.state[core] === SeatState.kept;
-    return preference > 1 || this.top[core] === NONE;
   }
 
   /**
@@ -266,96 +238,49 @@ export class Places {
    * who runs is in the foreground, if there is such a core: elsewhere the kernel would share it between the two.
    */
   #placeOthers(begin: number, end: number, newcomer: number): void {
-    const { isAsleep, isSpare } = this.#residents;
+    const placed = this.#placed;
+    const { isShared, residents } = placed;
+    const { isAsleep, isSpare } = residents;
     for (let at = begin; at < end; at++) {
-      const seat = this.#order.seats[at]!;
-      if (this.#toCore[seat] !== NONE) continue;
+      const seat = placed.order.seats[at]!;
+      if (placed.toCore[seat] !== NONE) continue;
       const isAwake = isAsleep[seat] === 0;
       const avoids = isAwake && isSpare[seat] === 1;
-      const here = this.#residents.core[seat]!;
-      const isThere = here !== NONE && seat !== newcomer && (this.#isShared[here] === 1 || this.#sharedCount === 0);
-      const core = isThere && !(avoids && this.#isBeneath(here)) ? here : this.#leastAwake(avoids);
-      this.#toCore[seat] = core;
+      const here = residents.core[seat]!;
+      const isThere = here !== NONE && seat !== newcomer && (isShared[here] === 1 || placed.sharedCount === 0);
+      const core = isThere && !(avoids && placed.isBeneath(here)) ? here : placed.leastAwake(avoids);
+      placed.toCore[seat] = core;
       this.#hasOthers[core]! |= 1 - isSpare[seat]!;
-      if (isAwake) this.#awakeCount[core]!++;
+      if (isAwake) placed.awakeCount[core]!++;
     }
-  }
-
-  #leastAwake(avoids: boolean): number {
-    let found = NONE;
-    let fewest = Infinity;
-    for (let core = 0; core < this.front.length; core++) {
-      if (this.#isShared[core] === 0 && this.#sharedCount > 0) continue;
-      const count = this.#awakeCount[core]! + (avoids && this.#isBeneath(core) ? this.#residents.seatCount : 0);
-      if (count >= fewest) continue;
-      found = core;
-      fewest = count;
-    }
-    return found;
-  }
-
-  /** Somebody who is not spare runs there in the background, since a sleeper has the foreground. */
-  #isBeneath(core: number): boolean {
-    const front = this.front[core]!;
-    return front !== NONE && this.#residents.isSpare[front] === 0 && this.top[core] !== front;
   }
 
   #setFront(core: number, seat: number): void {
-    this.#hasOthers[core]! |= 1 - this.#residents.isSpare[seat]!;
-    this.front[core] = seat;
-    this.#toCore[seat] = core;
-    this.#awakeCount[core] = 1;
-  }
-
-  /** It is one more core of a resident that is alone on several; who found no other is here all the same. */
-  #isJoined(core: number): boolean {
-    return this.#residents.state[core] === SeatState.joined;
-  }
-
-  /** Who is to be in the foreground of the core; -1: nobody. */
-  #topOf(core: number): number {
-    const { isAsleep, yields, level } = this.#residents;
-    const front = this.front[core]!;
-    const owner = this.#residents.ownerOf(core);
-    if (owner !== NONE && owner !== front) {
-      if (yields[owner] === 0) return owner;
-      return front === NONE && level[owner] === Level.foreground ? owner : front;
-    }
-    const before = this.top[core]!;
-    const staysAsleep = before !== NONE && isAsleep[before] === 1 && this.#toCore[before] === core;
-    if (!staysAsleep) return front;
-    if (front === NONE) return before;
-    if (front === owner) return owner;
-    const givesWay = yields[before] === 1 || this.#awakeCount[core]! > 1 || this.#order.precedes(front, before);
-    return givesWay ? front : before;
+    const { residents, front, toCore, awakeCount } = this.#placed;
+    this.#hasOthers[core]! |= 1 - residents.isSpare[seat]!;
+    front[core] = seat;
+    toCore[seat] = core;
+    awakeCount[core] = 1;
   }
 
   #tellBackground(): void {
-    for (let core = 0; core < this.front.length; core++) {
-      const owner = this.#residents.ownerOf(core);
-      if (owner !== NONE && this.top[core] !== owner) this.#tell(owner, core, Level.background);
+    const { residents, order, top, toCore } = this.#placed;
+    for (let core = 0; core < top.length; core++) {
+      const owner = residents.ownerOf(core);
+      if (owner !== NONE && top[core] !== owner) this.#placed.tell(owner, core, Level.background);
     }
-    for (let at = 0; at < this.#order.count; at++) {
-      const seat = this.#order.seats[at]!;
-      const core = this.#toCore[seat]!;
-      if (this.top[core] !== seat) this.#tell(seat, core, Level.background);
+    for (let at = 0; at < order.count; at++) {
+      const seat = order.seats[at]!;
+      const core = toCore[seat]!;
+      if (top[core] !== seat) this.#placed.tell(seat, core, Level.background);
     }
   }
 
   #tellForeground(): void {
-    for (let core = 0; core < this.front.length; core++) {
-      const top = this.top[core]!;
-      if (top !== NONE) this.#tell(top, core, Level.foreground);
+    const { top: tops } = this.#placed;
+    for (let core = 0; core < tops.length; core++) {
+      const top = tops[core]!;
+      if (top !== NONE) this.#placed.tell(top, core, Level.foreground);
     }
-  }
-
-  #tell(seat: number, core: number, level: Level): void {
-    if (this.#residents.core[seat] !== core || this.#residents.level[seat] !== level) this.#place(seat, core, level);
-  }
-
-  #place(seat: number, core: number, level: Level): void {
-    this.#residents.core[seat] = core;
-    this.#residents.level[seat] = level;
-    this.#actions.place(seat, core, level);
   }
 }
