@@ -19,10 +19,19 @@ export interface Policy {
   check?(): void;
   /** What it still has to do, and for whom: for the message when a simulation does not end. */
   pending?(): readonly string[];
-  /** Of a policy that has faults. All that runs on the server is gone, and nothing comes from it any more, until it is back. */
+  /**
+   * Of faults (docs/SIMULATOR.md). The server has been silent for so long that everybody takes it to be gone: from now on nobody is sent there. Whoever was there is
+   * lost: each ends for the policy, as jobs do, just after this. Without it the policy goes on as if the server were there.
+   */
+  gone?(server: number): void;
+  /** It is heard of again, and empty. */
+  back?(server: number): void;
+  /** How long a server is silent before it is taken to be gone; 3 s unless given. */
+  readonly silenceUs?: number;
+  /** Of a policy that has servers of its own: all that runs on the server is over from now on, and nobody knows it yet. `servers/` see to it themselves. */
   crash?(server: number): void;
-  /** It begins anew, empty. */
-  restart?(server: number): void;
+  /** The central scheduler dies, and another takes its place at that time. Without it messages to it wait until then, and it is as before. */
+  crashScheduler?(untilUs: number): void;
   /** From now on all that runs on the server takes so many times as long; 1: as usual. */
   slow?(server: number, factor: number): void;
 }

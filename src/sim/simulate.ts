@@ -1,6 +1,7 @@
 /** One simulation, from its set-up to its result. The same set-up gives the same result, byte for byte. */
 import { assert } from '../base/assert.ts';
 import type { Costs } from './costs.ts';
+import type { FaultSetup } from './faults/fault-spec.ts';
 import { Recorder } from './measure/recorder.ts';
 import { type Result, resultOf } from './measure/result.ts';
 import type { OptionValues, Policy, PolicyKind } from './policy.ts';
@@ -22,6 +23,8 @@ export interface Setup {
   readonly endUs: number;
   /** Then it stops all the same, and says what was left. */
   readonly drainedUs: number;
+  /** Nothing goes wrong unless given. */
+  readonly faults?: FaultSetup | null;
 }
 
 const SAMPLE_COUNT = 400;
@@ -44,12 +47,12 @@ export function simulate(setup: Setup, sampled: (share: number) => void = () => 
 }
 
 export function openWorld(setup: Setup): { world: World; policy: Policy } {
-  const { cluster, workload, costs, seed, warmUpUs, endUs } = setup;
+  const { cluster, workload, costs, seed, warmUpUs, endUs, faults = null } = setup;
   assert(warmUpUs < endUs && endUs <= setup.drainedUs, 'warm-up, end and drained are not in this order');
   const coreCount = cluster.serverCount * cluster.coreCount;
   const recorder = new Recorder({ warmUpUs, endUs, coreCount, sampleUs: endUs / SAMPLE_COUNT });
   const ratePerUs = setup.load === null ? workload.ownRate : (setup.load * coreCount) / workload.meanDemandUs;
   assert(ratePerUs !== null, `the workload ${workload.name} has no rate of its own, so a load has to be given`);
-  const world = new World({ cluster, costs, workload, ratePerUs, seed, recorder });
+  const world = new World({ cluster, costs, workload, ratePerUs, seed, recorder, faults });
   return { world, policy: setup.policy.make(world, setup.options) };
 }

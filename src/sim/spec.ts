@@ -1,9 +1,11 @@
 /** What people write: `NAME` or `NAME:option=value,option=value` for policies and workloads, and what a simulation is made of. All of it is plain data. */
 import type { Costs } from './costs.ts';
+import { checkFault, type FaultSetup, parseFault } from './faults/fault-spec.ts';
 import { POLICIES } from './policies/index.ts';
-import type { OptionSpec, OptionSpecs, OptionValues, PolicyKind } from './policy.ts';
+import type { OptionValues, PolicyKind } from './policy.ts';
 import type { Setup } from './simulate.ts';
 import { SpecError } from './spec-error.ts';
+import { parseSpec, valuesOf } from './spec-text.ts';
 import { WORKLOADS, type WorkloadKind } from './workloads/index.ts';
 import type { Workload } from './workload.ts';
 
@@ -22,6 +24,12 @@ export interface SimulationSpec {
   /** Virtual time in which arrivals are counted; the warm-up goes before it. */
   readonly seconds: number;
   readonly warmUpSeconds: number;
+  /** What goes wrong: `KIND:option=value,…` each. */
+  readonly faults?: readonly string[];
+  /** How often an invocation that was lost is run again; 0 unless given. */
+  readonly retries?: number;
+  /** After so long a silence a server is taken to be gone; else as the policy has it. */
+  readonly silenceSeconds?: number;
 }
 
 /** The load goes on for so many times the counted time at most. */
@@ -48,6 +56,19 @@ export function setupOf(spec: SimulationSpec, { policies, workloadOf = parseWork
     warmUpUs,
     endUs,
     drainedUs: warmUpUs + spec.seconds * 1e6 * DRAIN_FACTOR,
+    faults: faultsOf(spec),
+  };
+}
+
+/** null: nothing goes wrong. */
+function faultsOf({ faults = [], retries = 0, silenceSeconds, servers }: SimulationSpec): FaultSetup | null {
+  if (faults.length === 0) return null;
+  const parsed = faults.map(parseFault);
+  for (const fault of parsed) checkFault(fault, servers);
+  return {
+    faults: parsed,
+    retryMax: retries,
+    silenceUs: silenceSeconds === undefined ? null : silenceSeconds * 1e6,
   };
 }
 
@@ -70,42 +91,4 @@ export function parseWorkload(text: string): Workload {
 
 export function namesOf(kinds: readonly (PolicyKind | WorkloadKind)[]): string {
   return kinds.map(({ name }) => name).join(', ');
-}
-
-function parseSpec(text: string): { name: string; given: ReadonlyMap<string, string> } {
-  const [, name = '', rest = ''] = /^([^:]*):?(.*)$/s.exec(text) ?? [];
-  const given = new Map<string, string>();
-  for (const part of rest.split(',').filter((each) => each !== '')) {
-    const at = part.indexOf('=');
-    if (at <= 0) throw new SpecError(`'${part}' in '${text}': options are written NAME:option=value,option=value`);
-    const key = part.slice(0, at);
-    if (given.has(key)) throw new SpecError(`'${key}' is given twice in '${text}'`);
-    given.set(key, part.slice(at + 1));
-  }
-  return { name, given };
-}
-
-function valuesOf(what: string, specs: OptionSpecs, given: ReadonlyMap<string, string>): OptionValues {
-  for (const key of given.keys()) {
-    if (Object.hasOwn(specs, key)) continue;
-    const names = Object.keys(specs);
-    throw new SpecError(`${what} has no option ${key}: ${names.length === 0 ? 'it has none' : names.join(', ')}`);
-  }
-  return Object.fromEntries(
-    Object.entries(specs).map(([key, spec]) => {
-      const text = given.get(key);
-      return [key, text === undefined ? spec.default : valueOf(`${what}, option ${key}`, spec, text)];
-    }),
-  );
-}
-
-function valueOf(what: string, spec: OptionSpec, text: string): number | string {
-  if (typeof spec.default === 'string') {
-    if (spec.choices === undefined || spec.choices.includes(text)) return text;
-    throw new SpecError(`${what} is '${text}': it may be ${spec.choices.join(', ')}`);
-  }
-  const value = Number(text);
-  const { min = -Infinity, max = Infinity } = spec;
-  if (text.trim() !== '' && value >= min && value <= max) return value;
-  throw new SpecError(`${what} is '${text}': it has to be a number from ${min} to ${max}`);
 }

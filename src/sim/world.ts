@@ -4,9 +4,12 @@
  */
 import { assert } from '../base/assert.ts';
 import type { Costs } from './costs.ts';
-import { Engine } from './engine/engine.ts';
+import { Engine, type Handler } from './engine/engine.ts';
 import type { Lane } from './engine/lane.ts';
 import { Random } from './engine/random.ts';
+import type { FaultSetup } from './faults/fault-spec.ts';
+import { Faults } from './faults/faults.ts';
+import type { Way } from './faults/messages.ts';
 import { Jobs } from './jobs.ts';
 import type { Recorder } from './measure/recorder.ts';
 import type { Policy } from './policy.ts';
@@ -39,6 +42,8 @@ export interface WorldSetup {
   readonly ratePerUs: number;
   readonly seed: number;
   readonly recorder: Recorder;
+  /** Nothing goes wrong unless given. */
+  readonly faults?: FaultSetup | null;
 }
 
 /** Streams of random numbers: each user has its own. */
@@ -54,6 +59,8 @@ export class World {
   readonly costs: Costs;
   readonly workload: Workload;
   readonly recorder: Recorder;
+  /** null: nothing goes wrong. */
+  readonly faults: Faults | null;
   readonly counters: Counters = { coldStarts: 0, migrations: 0, preemptions: 0, messages: 0 };
   readonly #seed: number;
   readonly #arrivals: Arrivals;
@@ -67,7 +74,7 @@ export class World {
   readonly #followed: number;
   #policy: Policy | null = null;
 
-  constructor({ cluster, costs, workload, ratePerUs, seed, recorder }: WorldSetup) {
+  constructor({ cluster, costs, workload, ratePerUs, seed, recorder, faults = null }: WorldSetup) {
     this.jobs = new Jobs(workload.phaseMax);
     this.cluster = cluster;
     this.costs = costs;
@@ -82,6 +89,7 @@ export class World {
     this.#arrivalLane = this.engine.lane();
     this.#arrived = this.engine.kind(() => this.#arrive());
     this.#followed = this.engine.kind((job) => this.#deliver(job, NONE));
+    this.faults = faults === null ? null : new Faults(this, faults);
   }
 
   get nowUs(): number {
@@ -98,9 +106,19 @@ export class World {
     return new Random(this.#seed, stream[of]);
   }
 
+  /**
+   * The kind of events that are arrivals of messages between hosts: as `engine.kind`, and where faults are, they may be late. `way`: which
+   * server it is for, or from, by the two numbers of the event.
+   */
+  message(handler: Handler, way: Way, foresight?: Handler): number {
+    if (this.faults === null) return this.engine.kind(handler, foresight);
+    return this.faults.messages.kind(handler, way, foresight);
+  }
+
   /** From now on invocations arrive, for this policy. */
   open(policy: Policy): void {
     this.#policy = policy;
+    this.faults?.start(policy);
     this.#awaitNext();
   }
 
@@ -112,23 +130,41 @@ export class World {
   /** Its answer leaves the worker now, and reaches the gateway after the delay. The next step of its chain, if there is one, arrives then. */
   finish(job: number, delayUs = 0): void {
     assert(delayUs >= 0, 'an answer takes a time of 0 or more to reach the gateway');
-    const endUs = this.nowUs + delayUs;
-    const next = this.workload.functions[this.jobs.functionOf(job)]!.next;
-    this.recorder.finished(this.jobs, job, endUs, next < 0);
-    if (next >= 0) this.#goOn(job, next, endUs);
-    this.jobs.remove(job);
+    const lateUs = this.faults === null ? 0 : this.faults.answerDelayUs(job);
+    if (lateUs >= 0) this.#finish(job, this.nowUs + delayUs + lateUs, this.#policy?.handsOver === true);
+  }
+
+  /** Its answer left the worker long ago, and reaches the gateway after the delay. */
+  finishLate(job: number, delayUs: number): void {
+    this.#finish(job, this.nowUs + delayUs, false);
   }
 
   /** It was told that there is no room (HTTP 429). */
   refuse(job: number): void {
     this.recorder.refused(this.jobs, job);
-    this.jobs.remove(job);
+    this.#remove(job);
   }
 
-  /** Its server is gone, and it was not run again. */
+  /** Its server is gone. It is run again where that was asked for, and `arrive` hears of it once more; else it has ended. */
   lose(job: number): void {
+    if (this.faults?.retries(job) === true) {
+      this.recorder.retried(this.jobs, job);
+      return;
+    }
     this.recorder.lost(this.jobs, job);
+    this.#remove(job);
+  }
+
+  #finish(job: number, endUs: number, handsOver: boolean): void {
+    const next = this.workload.functions[this.jobs.functionOf(job)]!.next;
+    this.recorder.finished(this.jobs, job, endUs, next < 0);
+    if (next >= 0) this.#goOn(job, next, { atUs: endUs, handsOver });
+    this.#remove(job);
+  }
+
+  #remove(job: number): void {
     this.jobs.remove(job);
+    this.faults?.forget(job);
   }
 
   #awaitNext(): void {
@@ -143,13 +179,13 @@ export class World {
     this.#deliver(job, NONE);
   }
 
-  #goOn(after: number, functionIndex: number, atUs: number): void {
+  #goOn(after: number, functionIndex: number, { atUs, handsOver }: { atUs: number; handsOver: boolean }): void {
     const step = this.#step;
     this.#steps.step(functionIndex, step);
     const job = this.jobs.add(functionIndex, atUs, step.phasesUs, step.phaseCount);
     this.jobs.setChainUs(job, this.jobs.chainUs(after));
     this.recorder.arrived(this.jobs, job);
-    if (this.#policy?.handsOver === true) this.#deliver(job, after);
+    if (handsOver) this.#deliver(job, after);
     else this.engine.at(atUs, this.#followed, job);
   }
 

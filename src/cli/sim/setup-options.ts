@@ -3,11 +3,13 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Costs } from '../../sim/costs.ts';
+import { FAULT_KINDS } from '../../sim/faults/fault-spec.ts';
 import { namesOf, parseWorkload, setupOf, type SimulationSpec } from '../../sim/spec.ts';
 import { WORKLOADS } from '../../sim/workloads/index.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { collect, wholeNumber } from '../options.ts';
 import { costsOf } from './costs-option.ts';
+import { faultsOf } from './faults-option.ts';
 import { orUsage, policiesWith } from './own-policies.ts';
 
 export interface SetupOptions {
@@ -21,6 +23,10 @@ export interface SetupOptions {
   readonly seeds: number;
   readonly seconds: number;
   readonly warmUp?: number;
+  readonly fault?: readonly string[];
+  readonly faults?: string;
+  readonly retries: number;
+  readonly silence?: number;
   readonly policyFile?: readonly string[];
   readonly threads: number;
 }
@@ -47,6 +53,7 @@ const LOAD_MAX = 10;
 const LIST_MAX = 1000;
 const LOAD_DEFAULT = 0.8;
 const SECONDS_DEFAULT = 60;
+const RETRIES_MAX = 1000;
 const WARM_UP_SHARE = 0.2;
 
 export interface Defaults {
@@ -73,6 +80,18 @@ export function withSetup(command: Command, { isSweep, seeds }: Defaults): Comma
     .option('--seeds <count>', 'how many seeds, for confidence intervals', wholeNumber(1, SEED_COUNT_MAX), seeds)
     .option('--seconds <time>', 'virtual time in which arrivals are counted', positive, SECONDS_DEFAULT)
     .option('--warm-up <time>', 'virtual seconds before it (default: a fifth of it)', zeroOrMore)
+    .option(
+      '--fault <fault>',
+      `KIND:option=value,…, may be repeated: ${FAULT_KINDS.map(({ name }) => name).join(', ')}`,
+      collect,
+    )
+    .option('--faults <file>', 'a JSON file with a list of them, texts or objects')
+    .option('--retries <count>', 'how often an invocation that was lost is run again', wholeNumber(0, RETRIES_MAX), 0)
+    .option(
+      '--silence <time>',
+      'seconds after which a silent server is taken to be gone (default: 3, or as the policy has it)',
+      zeroOrMore,
+    )
     .option('--policy-file <file>', 'a module with policies of your own; may be repeated', collect)
     .addOption(
       new Option('--threads <count>', 'threads that simulate')
@@ -91,11 +110,12 @@ export async function planOf(policies: readonly string[], options: SetupOptions)
   const workload = await orUsage(() => parseWorkload(options.workload));
   const loads = options.load ?? [workload.ownRate === null ? LOAD_DEFAULT : null];
   const costs = costsOf(options.costs);
+  const faults = faultsOf(options);
   const specs = options.servers.flatMap((servers) =>
     loads.flatMap((load) =>
       policies.flatMap((policy) =>
         Array.from({ length: options.seeds }, (_, index) =>
-          specOf(options, { policy, servers, load, costs, seed: options.seed + index }),
+          specOf(options, { policy, servers, load, costs, faults, seed: options.seed + index }),
         ),
       ),
     ),
@@ -118,12 +138,15 @@ interface Varied {
   readonly servers: number;
   readonly load: number | null;
   readonly costs: Costs;
+  readonly faults: readonly string[];
   readonly seed: number;
 }
 
-function specOf({ workload, cores, memory, seconds, warmUp }: SetupOptions, varied: Varied): SimulationSpec {
+function specOf(options: SetupOptions, varied: Varied): SimulationSpec {
+  const { workload, cores, memory, seconds, warmUp, retries, silence } = options;
   const warmUpSeconds = warmUp ?? seconds * WARM_UP_SHARE;
-  return { ...varied, workload, cores, memoryMb: memory, seconds, warmUpSeconds };
+  const setup = { ...varied, workload, cores, memoryMb: memory, seconds, warmUpSeconds, retries };
+  return silence === undefined ? setup : { ...setup, silenceSeconds: silence };
 }
 
 /** `A,B,C` or, of numbers, `FROM:TO:STEP`; of a command that has no lists, one. */

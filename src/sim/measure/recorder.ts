@@ -51,6 +51,8 @@ export class Recorder {
   arrivedCount = 0;
   refusedCount = 0;
   lostCount = 0;
+  /** Times that one was run again after it was lost. */
+  retriedCount = 0;
   /** Counted ones that have not ended. */
   openCount = 0;
   #busyCores = 0;
@@ -89,6 +91,10 @@ export class Recorder {
     if (!this.#isCounted(jobs, job)) return;
     this.openCount--;
     this.lostCount++;
+  }
+
+  retried(jobs: Jobs, job: number): void {
+    if (this.#isCounted(jobs, job)) this.retriedCount++;
   }
 
   /** So many cores more (or fewer) are at work for a job: its own or the platform's for it. */

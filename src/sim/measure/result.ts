@@ -31,6 +31,10 @@ export interface Result {
   readonly arrived: number;
   readonly refused: number;
   readonly lost: number;
+  /** Times that one was run again after it was lost. */
+  readonly retried: number;
+  /** Share of all servers' time in which they were down, or nothing got through to them. */
+  readonly unavailable: number;
   /** Counted, and not at their end when it stopped: the cluster cannot bear the load, and nothing that is said of latency holds. */
   readonly unfinished: number;
   readonly slowdown: Distribution;
@@ -71,6 +75,8 @@ export function resultOf(setup: Setup, world: World, policy: Policy): Result {
     arrived: recorder.arrivedCount,
     refused: recorder.refusedCount,
     lost: recorder.lostCount,
+    retried: recorder.retriedCount,
+    unavailable: world.faults?.unavailableShare(engine.nowUs) ?? 0,
     unfinished: recorder.openCount,
     slowdown: distributionOf(recorder.slowdown),
     latencyUs: distributionOf(recorder.latencyUs),
@@ -87,6 +93,7 @@ export function resultOf(setup: Setup, world: World, policy: Policy): Result {
       migrations: world.counters.migrations,
       preemptions: world.counters.preemptions,
       messages: world.counters.messages,
+      ...world.faults?.counters(),
       ...policy.counters?.(),
     },
     slowdownPoints: recorder.slowdown.points(POINT_COUNT),

@@ -13,7 +13,7 @@ const NAMING = [
   'warmUpSeconds',
   'seed',
 ] as const;
-const COUNTED = ['traceHash', 'eventCount', 'arrived', 'refused', 'lost', 'unfinished'] as const;
+const COUNTED = ['traceHash', 'eventCount', 'arrived', 'refused', 'lost', 'retried', 'unfinished'] as const;
 
 export function toCsv(summaries: readonly Summary[]): string {
   const runs = summaries.flatMap((summary) => summary.runs);

@@ -29,6 +29,7 @@ const CHARTED = [
   'messagesPerInvocation',
   'refusedShare',
   'lostShare',
+  'retriedShare',
 ];
 /** Loads and sizes of which everything is drawn; the page would not end otherwise. */
 const DETAILED_MAX = 6;

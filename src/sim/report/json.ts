@@ -12,7 +12,7 @@ export function toJson(report: Report): string {
 
 /** The costs are the same for all, and stand above. */
 function plain({ runs, ...summary }: Summary): unknown {
-  const { workload, cores, memoryMb, seconds, warmUpSeconds } = runs[0]!.spec;
+  const { workload, cores, memoryMb, seconds, warmUpSeconds, faults = [], retries = 0 } = runs[0]!.spec;
   return {
     ...summary,
     workload,
@@ -20,6 +20,8 @@ function plain({ runs, ...summary }: Summary): unknown {
     memoryMb,
     seconds,
     warmUpSeconds,
+    faults,
+    retries,
     results: runs.map(({ result }) => result),
   };
 }

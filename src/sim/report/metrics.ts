@@ -194,6 +194,22 @@ export const METRICS: readonly Metric[] = [
   },
   { name: 'lostShare', family: null, title: 'lost', help: 'gone with their server', unit: SHARE, of: shareOf('lost') },
   {
+    name: 'retriedShare',
+    family: null,
+    title: 'retried',
+    help: 'times that one was run again after it was lost, for each invocation',
+    unit: SHARE,
+    of: shareOf('retried'),
+  },
+  {
+    name: 'unavailableShare',
+    family: null,
+    title: 'unavailable',
+    help: 'share of the time of all servers in which they were down or cut off',
+    unit: SHARE,
+    of: ({ unavailable }) => unavailable,
+  },
+  {
     name: 'unfinishedShare',
     family: null,
     title: 'unfinished',
@@ -203,7 +219,7 @@ export const METRICS: readonly Metric[] = [
   },
 ];
 
-function shareOf(what: 'refused' | 'lost' | 'unfinished'): Metric['of'] {
+function shareOf(what: 'refused' | 'lost' | 'retried' | 'unfinished'): Metric['of'] {
   return (result) => (result.arrived === 0 ? null : result[what] / result.arrived);
 }
 

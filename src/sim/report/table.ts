@@ -38,6 +38,8 @@ const SHOWN: readonly Shown[] = [
   { name: 'preemptionsPerInvocation', title: 'PREEMPTIONS', isRare: true },
   { name: 'refusedShare', title: 'REFUSED', isRare: true },
   { name: 'lostShare', title: 'LOST', isRare: true },
+  { name: 'retriedShare', title: 'RETRIED', isRare: true },
+  { name: 'unavailableShare', title: 'UNAVAILABLE', isRare: true },
   { name: 'unfinishedShare', title: 'UNFINISHED', isRare: true },
 ];
 

@@ -13,6 +13,7 @@ export class LeastCounts {
   readonly #order: Int32Array;
   readonly #at: Int32Array;
   readonly #counts: Int32Array;
+  readonly #isOut: Uint8Array;
   /** By count: where its places begin; those of the next count begin where they end. One more than there are counts. */
   #begins: number[];
 
@@ -20,6 +21,7 @@ export class LeastCounts {
     this.#order = Int32Array.from({ length: placeCount }, (_, i) => i);
     this.#at = Int32Array.from(this.#order);
     this.#counts = new Int32Array(placeCount);
+    this.#isOut = new Uint8Array(placeCount);
     this.#begins = [0, placeCount];
   }
 
@@ -27,18 +29,21 @@ export class LeastCounts {
     return this.#counts[place]!;
   }
 
+  /** Infinity: all are out. */
   get least(): number {
-    return this.#counts[this.#order[0]!]!;
+    return this.#begins.at(-1) === 0 ? Infinity : this.#counts[this.#order[0]!]!;
   }
 
   /** One of those that have the least, each as likely as the others. */
   draw(random: Random): number {
-    return this.#order[random.below(this.#begins[this.least + 1]!)]!;
+    const { least } = this;
+    const count = least === Infinity ? this.#order.length : this.#begins[least + 1]!;
+    return this.#order[random.below(count)]!;
   }
 
   /** One of those that have the most of all that have less than the limit; if there are none, one of those that have the least. */
   drawMostBelow(limit: number, random: Random): number {
-    const end = limit < this.#begins.length ? this.#begins[limit]! : this.#order.length;
+    const end = limit < this.#begins.length ? this.#begins[limit]! : this.#begins.at(-1)!;
     if (end === 0) return this.draw(random);
     const begin = this.#begins[this.#counts[this.#order[end - 1]!]!]!;
     return this.#order[begin + random.below(end - begin)]!;
@@ -46,7 +51,11 @@ export class LeastCounts {
 
   up(place: number): void {
     const count = this.#counts[place]!;
-    if (count + 2 === this.#begins.length) this.#begins.push(this.#order.length);
+    if (this.#isOut[place] === 1) {
+      this.#counts[place] = count + 1;
+      return;
+    }
+    if (count + 2 === this.#begins.length) this.#begins.push(this.#begins.at(-1)!);
     const end = this.#begins[count + 1]! - 1;
     this.#exchange(this.#at[place]!, end);
     this.#begins[count + 1] = end;
@@ -56,6 +65,10 @@ export class LeastCounts {
   down(place: number): void {
     const count = this.#counts[place]!;
     assert(count > 0, 'a count goes below 0');
+    if (this.#isOut[place] === 1) {
+      this.#counts[place] = count - 1;
+      return;
+    }
     const begin = this.#begins[count]!;
     this.#exchange(this.#at[place]!, begin);
     this.#begins[count] = begin + 1;
@@ -66,6 +79,29 @@ export class LeastCounts {
   set(place: number, count: number): void {
     while (this.#counts[place]! < count) this.up(place);
     while (this.#counts[place]! > count) this.down(place);
+  }
+
+  /** It is found no more, and counted all the same. As many steps as there are counts. */
+  takeOut(place: number): void {
+    assert(this.#isOut[place] === 0, 'a place is taken out twice');
+    this.#isOut[place] = 1;
+    for (let count = this.#counts[place]!; count < this.#begins.length - 1; count++) {
+      const end = this.#begins[count + 1]! - 1;
+      this.#exchange(this.#at[place]!, end);
+      this.#begins[count + 1] = end;
+    }
+  }
+
+  putBack(place: number): void {
+    assert(this.#isOut[place] === 1, 'a place is put back that was not out');
+    this.#isOut[place] = 0;
+    const own = this.#counts[place]!;
+    while (this.#begins.length < own + 2) this.#begins.push(this.#begins.at(-1)!);
+    for (let count = this.#begins.length - 2; count >= own; count--) {
+      const begin = this.#begins[count + 1]!;
+      this.#exchange(this.#at[place]!, begin);
+      this.#begins[count + 1] = begin + 1;
+    }
   }
 
   #exchange(a: number, b: number): void {

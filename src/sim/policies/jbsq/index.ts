@@ -45,9 +45,14 @@ class JbsqPolicy implements Policy {
     this.#toScheduler = engine.lane();
     this.#toWorker = engine.lane();
     this.#fromWorker = engine.lane();
-    this.#requested = engine.kind((job) => this.#request(job));
-    this.#reached = engine.kind((job, place) => this.#places.begin(place, job));
-    this.#reported = engine.kind((place) => this.#release(place));
+    this.#requested = world.message((job) => this.#request(job), { withScheduler: true });
+    this.#reached = world.message((job, place) => this.#places.begin(place, job), {
+      to: (_job, place) => this.#serverOf(place),
+    });
+    this.#reported = world.message((place) => this.#release(place), {
+      from: (place) => this.#serverOf(place),
+      withScheduler: true,
+    });
   }
 
   get waitingCount(): number {
@@ -70,7 +75,16 @@ class JbsqPolicy implements Policy {
       assert(this.#counts.count(place) <= this.#bound, 'a place was sent more than its bound');
       assert(this.#places.count(place) <= this.#counts.count(place), 'a place has more than it was sent');
     }
-    assert(this.#queue.total === 0 || this.#counts.least === this.#bound, 'somebody waits although there is a place');
+    assert(this.#queue.total === 0 || this.#counts.least >= this.#bound, 'somebody waits although there is a place');
+  }
+
+  gone(server: number): void {
+    for (let i = 0; i < this.#placesPerServer; i++) this.#counts.takeOut(server * this.#placesPerServer + i);
+  }
+
+  back(server: number): void {
+    for (let i = 0; i < this.#placesPerServer; i++) this.#counts.putBack(server * this.#placesPerServer + i);
+    this.#assignWaiting();
   }
 
   slow(server: number, factor: number): void {
@@ -99,7 +113,15 @@ class JbsqPolicy implements Policy {
 
   #release(place: number): void {
     this.#counts.down(place);
-    if (this.#queue.total > 0) this.#assign(this.#queue.shift(QUEUE));
+    this.#assignWaiting();
+  }
+
+  #assignWaiting(): void {
+    while (this.#queue.total > 0 && this.#counts.least < this.#bound) this.#assign(this.#queue.shift(QUEUE));
+  }
+
+  #serverOf(place: number): number {
+    return Math.floor(place / this.#placesPerServer);
   }
 }
 

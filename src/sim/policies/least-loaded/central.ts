@@ -44,10 +44,13 @@ export class CentralPolicy implements Policy {
     this.#toScheduler = engine.lane();
     this.#toWorker = engine.lane();
     this.#fromWorker = engine.lane();
-    this.#requested = engine.kind((job) => this.#assign(job));
-    this.#reached = engine.kind((job, server) => this.#servers.begin(server, job));
+    this.#requested = world.message((job) => this.#assign(job), { withScheduler: true });
+    this.#reached = world.message((job, server) => this.#servers.begin(server, job), { to: (_job, server) => server });
     this.#reports = engine.kind((server) => this.#report(server));
-    this.#reported = engine.kind((server, count) => this.#hear(server, count));
+    this.#reported = world.message((server, count) => this.#hear(server, count), {
+      from: (server) => server,
+      withScheduler: true,
+    });
     if (setup.reportUs === 0) return;
     for (let server = 0; server < cluster.serverCount; server++) {
       engine.at(this.#random.unit() * setup.reportUs, this.#reports, server);
@@ -62,6 +65,14 @@ export class CentralPolicy implements Policy {
     chargeEnd(this.#world, job);
     const { costs, nowUs } = this.#world;
     this.#toScheduler.push(nowUs + costs.gatewayUs + costs.networkUs, this.#requested, job, 0);
+  }
+
+  gone(server: number): void {
+    this.#counts.takeOut(server);
+  }
+
+  back(server: number): void {
+    this.#counts.putBack(server);
   }
 
   slow(server: number, factor: number): void {

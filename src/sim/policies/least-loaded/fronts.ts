@@ -44,11 +44,13 @@ export class FrontsPolicy implements Policy {
     this.#toWorker = engine.lane();
     this.#fromWorker = engine.lane();
     this.#settling = engine.lane();
-    this.#reached = engine.kind((job, server) => this.#servers.begin(server, job));
-    this.#answered = engine.kind((front, server) => this.#views[front]!.down(server));
+    this.#reached = world.message((job, server) => this.#servers.begin(server, job), { to: (_job, server) => server });
+    this.#answered = world.message((front, server) => this.#views[front]!.down(server), {
+      from: (_front, server) => server,
+    });
     this.#settled = engine.kind((place) => this.#underWay[place]!--);
     this.#reports = engine.kind((server) => this.#report(server));
-    this.#reported = engine.kind((server, count) => this.#hear(server, count));
+    this.#reported = world.message((server, count) => this.#hear(server, count), { from: (server) => server });
     if (this.#reportUs === Infinity) return;
     for (let server = 0; server < cluster.serverCount; server++) {
       engine.at(costs.networkUs + this.#random.unit() * this.#reportUs, this.#reports, server);
@@ -76,6 +78,14 @@ export class FrontsPolicy implements Policy {
     this.#settling.push(sentUs + 2 * costs.networkUs, this.#settled, place, 0);
   }
 
+  gone(server: number): void {
+    for (const view of this.#views) view.takeOut(server);
+  }
+
+  back(server: number): void {
+    for (const view of this.#views) view.putBack(server);
+  }
+
   slow(server: number, factor: number): void {
     this.#servers.slow(server, factor);
   }
@@ -89,10 +99,11 @@ export class FrontsPolicy implements Policy {
   }
 
   #report(server: number): void {
-    const { costs, counters, engine } = this.#world;
+    const { costs, counters, engine, faults } = this.#world;
+    engine.after(this.#reportUs, this.#reports, server);
+    if (faults?.isServing(server) === false) return;
     counters.messages += this.#frontCount;
     this.#fromWorker.push(engine.nowUs + costs.networkUs, this.#reported, server, this.#servers.count(server));
-    engine.after(this.#reportUs, this.#reports, server);
   }
 
   #hear(server: number, count: number): void {

@@ -4,12 +4,18 @@
  */
 import type { Lane } from '../../engine/lane.ts';
 import type { Random } from '../../engine/random.ts';
+import { isAvoided } from '../../faults/drawing.ts';
+import { RESEND_US } from '../../faults/messages.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
 import { intColumn } from '../../servers/columns.ts';
 import { SHARING_OPTIONS, serversFor } from '../../servers/disciplines.ts';
 import { FRONTS_OPTION } from '../../servers/fronts.ts';
 import { chargeEnd, type Servers } from '../../servers/servers.ts';
 import type { World } from '../../world.ts';
+
+const NONE = -1;
+/** In the place of a count: no answer. */
+const SILENT = -1;
 
 class PowerOfTwoPolicy implements Policy {
   readonly #world: World;
@@ -41,9 +47,9 @@ class PowerOfTwoPolicy implements Policy {
     this.#toWorker = engine.lane();
     this.#hops = engine.lane();
     this.#settling = engine.lane();
-    this.#probed = engine.kind((job) => this.#answer(job));
-    this.#answered = engine.kind((job) => this.#choose(job));
-    this.#reached = engine.kind((job, server) => this.#servers.begin(server, job));
+    this.#probed = world.message((job) => this.#answer(job), {});
+    this.#answered = world.message((job) => this.#choose(job), {});
+    this.#reached = world.message((job, server) => this.#servers.begin(server, job), { to: (_job, server) => server });
     this.#settled = engine.kind((place) => this.#underWay[place]!--);
   }
 
@@ -74,7 +80,7 @@ class PowerOfTwoPolicy implements Policy {
     for (let at = first; at < first + this.#choiceCount; at++) {
       let server: number;
       do server = this.#random.below(serverCount);
-      while (this.#isDrawn(server, first, at));
+      while (this.#isDrawn(server, first, at) || isAvoided(this.#world, server, this.#choiceCount));
       this.#asked[at] = server;
     }
   }
@@ -85,10 +91,11 @@ class PowerOfTwoPolicy implements Policy {
   }
 
   #answer(job: number): void {
-    const { costs, nowUs } = this.#world;
+    const { costs, nowUs, faults } = this.#world;
     const first = job * this.#choiceCount;
     for (let at = first; at < first + this.#choiceCount; at++) {
-      this.#counts[at] = this.#servers.count(this.#asked[at]!);
+      const server = this.#asked[at]!;
+      this.#counts[at] = faults?.isHeard(server) === false ? SILENT : this.#servers.count(server);
     }
     this.#hops.push(nowUs + costs.networkUs, this.#answered, job, 0);
   }
@@ -98,17 +105,27 @@ class PowerOfTwoPolicy implements Policy {
     const places = jobs.mark(job) * cluster.serverCount;
     const first = job * this.#choiceCount;
     let least = Infinity;
-    let server = 0;
+    let server = NONE;
     for (let at = first; at < first + this.#choiceCount; at++) {
+      if (this.#counts[at] === SILENT) continue;
       const count = this.#counts[at]! + this.#underWay[places + this.#asked[at]!]!;
       if (count >= least) continue;
       least = count;
       server = this.#asked[at]!;
     }
+    if (server === NONE) return this.#askAgain(job);
     this.#hops.push(nowUs + costs.networkUs, this.#reached, job, server);
     if (costs.networkUs === 0) return;
     this.#underWay[places + server]!++;
     this.#settling.push(nowUs + 2 * costs.networkUs, this.#settled, places + server, 0);
+  }
+
+  /** None of them has answered. */
+  #askAgain(job: number): void {
+    const { counters, engine } = this.#world;
+    counters.messages += this.#choiceCount;
+    this.#draw(job * this.#choiceCount);
+    engine.after(RESEND_US, this.#probed, job);
   }
 }
 

@@ -1,4 +1,5 @@
 /** Each invocation goes to a server drawn at random, without a look at any. */
+import { drawServer } from '../../faults/drawing.ts';
 import type { PolicyKind } from '../../policy.ts';
 import { SHARING_OPTIONS } from '../../servers/disciplines.ts';
 import type { World } from '../../world.ts';
@@ -6,7 +7,7 @@ import { UnseenPolicy } from './unseen.ts';
 
 function drawn(world: World): () => number {
   const random = world.random('policy');
-  return () => random.below(world.cluster.serverCount);
+  return () => drawServer(world, random);
 }
 
 export const random: PolicyKind = {

@@ -18,7 +18,7 @@ export class UnseenPolicy implements Policy {
     this.#servers = serversFor(options, world, (job) => world.finish(job, world.costs.networkUs));
     this.#choose = choose;
     this.#toWorker = world.engine.lane();
-    this.#reached = world.engine.kind((job, server) => this.#servers.begin(server, job));
+    this.#reached = world.message((job, server) => this.#servers.begin(server, job), { to: (_job, server) => server });
   }
 
   get waitingCount(): number {

@@ -1,4 +1,5 @@
 /** Each gateway goes through all servers in a circle, from a place of its own, and looks at none. */
+import { isAvoided } from '../../faults/drawing.ts';
 import type { PolicyKind } from '../../policy.ts';
 import { SHARING_OPTIONS } from '../../servers/disciplines.ts';
 import { FRONTS_OPTION } from '../../servers/fronts.ts';
@@ -11,7 +12,8 @@ function nextOf(world: World, frontCount: number): () => number {
   const next = Int32Array.from({ length: frontCount }, () => random.below(serverCount));
   return () => {
     const front = random.below(frontCount);
-    const server = next[front]!;
+    let server = next[front]!;
+    while (isAvoided(world, server)) server = (server + 1) % serverCount;
     next[front] = (server + 1) % serverCount;
     return server;
   };
