@@ -6,6 +6,7 @@
  * Most workloads have 1, and nothing is kept of phases then but what is left of the only one.
  */
 import { assert } from '../base/assert.ts';
+import { LINE_OFFSET, lineBuffer } from '../base/cache-lines.ts';
 
 const NONE = -1;
 const FIRST_CAPACITY = 1024;
@@ -180,6 +181,23 @@ export class Jobs {
     this.setLeftUs(job, this.#phases[job * this.phaseMax]!);
   }
 
+  /** Another job that asks for the same, and came when this one did. */
+  copy(job: number): number {
+    const first = job * this.phaseMax;
+    const count = this.phaseMax === 1 ? 1 : this.#phaseCounts[job]!;
+    const phasesUs =
+      this.phaseMax === 1 ? Float64Array.of(this.demandUs(job)) : this.#phases.slice(first, first + count);
+    const copy = this.add(this.functionOf(job), this.arrivalUs(job), phasesUs, count);
+    this.setChainUs(copy, this.chainUs(job));
+    this.setStartedUs(copy, this.startedUs(job));
+    return copy;
+  }
+
+  /** Whatever becomes of it is not counted. */
+  disown(job: number): void {
+    this.#floats[(job << FLOATS_LOG2) + ARRIVAL] = -Infinity;
+  }
+
   isAsleep(job: number): boolean {
     return this.phaseMax > 1 && (this.#phase[job]! & 1) === 1;
   }
@@ -224,10 +242,10 @@ export class Jobs {
   }
 
   #allot(capacity: number): void {
-    const bytes = new ArrayBuffer(capacity << (FLOATS_LOG2 + 3));
+    const bytes = lineBuffer(capacity << (FLOATS_LOG2 + 3));
     const phased = this.phaseMax === 1 ? 0 : capacity;
-    this.#floats = new Float64Array(bytes);
-    this.#ints = new Int32Array(bytes);
+    this.#floats = new Float64Array(bytes, LINE_OFFSET);
+    this.#ints = new Int32Array(bytes, LINE_OFFSET);
     this.#phases = new Float64Array(phased * this.phaseMax);
     this.#sleeps = new Float64Array(phased);
     this.#phase = new Uint16Array(phased);

@@ -11,6 +11,7 @@
  *
  * After R. Brown: Calendar Queues, CACM 31 (1988), and W. T. Tang, R. S. M. Goh, I. L.-J. Thng: Ladder Queue, ACM TOMACS 15 (2005).
  */
+import { LINE_OFFSET, lineBuffer } from '../../base/cache-lines.ts';
 import { EventQueue } from './event-queue.ts';
 
 /** Told of what is about to happen, so that it can read then what it will need: those reads do not wait for each other. */
@@ -74,9 +75,9 @@ class Records {
   }
 
   #allot(capacity: number): void {
-    const bytes = new ArrayBuffer(capacity * 32);
-    this.#floats = new Float64Array(bytes);
-    this.#ints = new Int32Array(bytes);
+    const bytes = lineBuffer(capacity * 32);
+    this.#floats = new Float64Array(bytes, LINE_OFFSET);
+    this.#ints = new Int32Array(bytes, LINE_OFFSET);
   }
 }
 
