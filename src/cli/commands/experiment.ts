@@ -14,6 +14,7 @@ import {
   settingsOf,
 } from '../../experiment/policies.ts';
 import { type SleepyOptions, type SleepyResult, runSleepy } from '../../experiment/sleepy.ts';
+import { goBeforeFunctions } from '../../worker/sandbox/priority.ts';
 import { toCsv } from '../../experiment/report/csv.ts';
 import { toHtml } from '../../experiment/report/html.ts';
 import { FIGURES, toSvg } from '../../experiment/report/figures.ts';
@@ -87,6 +88,7 @@ async function sleepy(options: SleepyCommandOptions, command: Command): Promise<
     ...(options.smoke === true && smokeOf(command)),
   };
   const progress = new Progress();
+  goBeforeFunctions(); // clients are on other machines as a rule, and wait for no function
   const result = await runSleepy(experiment, platformStarter(options.up ?? []), (text) => progress.say(text)).finally(
     () => progress.clear(),
   );

@@ -5,6 +5,7 @@
  * In: [id, dueUs] on the clock of `process.hrtime`, over the port. Out: id. Who sends also bumps and notifies the word in `wake`.
  */
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { goBeforeFunctions } from '../../worker/sandbox/priority.ts';
 
 export interface DelayThreadData {
   readonly port: MessagePort;
@@ -37,4 +38,5 @@ function run({ port, wake }: DelayThreadData): never {
   }
 }
 
+goBeforeFunctions();
 run(workerData as DelayThreadData);

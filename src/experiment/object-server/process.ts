@@ -7,12 +7,16 @@
  */
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import { MessageChannel, Worker } from 'node:worker_threads';
+import { goBeforeFunctions } from '../../worker/sandbox/priority.ts';
 import type { ObjectRequest, ServerAnswer, ServerQuestion } from './messages.ts';
 
 /** Of an object: more than any step of the pipelines writes. */
 const OBJECT_BYTES_MAX = 64 * 1024 * 1024;
 /** Connections stay open while their instance is idle: a new one for each invocation would be measured otherwise. */
 const KEEP_ALIVE_MS = 3_600_000;
+
+// It stands for another machine.
+goBeforeFunctions();
 
 /** Its body is as it came. */
 interface StoredObject {
