@@ -1,6 +1,6 @@
 /** `--sharing`: who may have a core while its holder sleeps, and how many are admitted for each. */
 import { InvalidArgumentError, Option } from 'commander';
-import { NO_SHARING, SOURCE_NAMES, type SharingSetting, type SourceName } from '../worker/agent/sharing-setting.ts';
+import { SOURCE_NAMES, type SharingSetting, type SourceName } from '../worker/agent/sharing-setting.ts';
 import { OBSERVERS } from '../worker/observers/contract.ts';
 
 const PER_CORE_MAX = 16;
@@ -31,13 +31,12 @@ export function observerOption(): Option {
     .default('auto');
 }
 
+/** Where it is absent, the machine decides: worker/agent/default-sharing.ts. */
 export function sharingOption(): Option {
   return new Option(
     '--sharing <policy>',
-    'who has a core while its holder sleeps: dedicated, lend:N, packed:N, preempt:N, fair:N',
-  )
-    .argParser(parseSharing)
-    .default(NO_SHARING, 'dedicated');
+    'who has a core while its holder sleeps: dedicated, lend:N, packed:N, preempt:N, fair:N (default: lend, or dedicated where this machine cannot)',
+  ).argParser(parseSharing);
 }
 
 export function parseSharing(text: string): SharingSetting {

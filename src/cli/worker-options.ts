@@ -6,11 +6,11 @@ import type { ObserverKind } from '../worker/observers/contract.ts';
 import { parseCpuList } from '../worker/agent/topology.ts';
 import {
   extraSeatCountOf,
-  NO_SHARING,
   perCoreMaxOf,
   type SharingSetting,
   type SourceName,
 } from '../worker/agent/sharing-setting.ts';
+import type { Topology } from '../worker/agent/topology.ts';
 import type { WorkerOptions } from './compose/worker-parts.ts';
 import { CliError, EXIT } from './exit-codes.ts';
 import { dataFolderDefault, hostNetworkOption, regionOption, wholeNumber } from './options.ts';
@@ -21,7 +21,7 @@ export interface WorkerCommandOptions {
   readonly sandbox: 'bubblewrap' | 'none';
   readonly memory?: number;
   readonly codeCacheMb: number;
-  /** Absent: every core is its holder's. */
+  /** Absent: as the machine can. */
   readonly sharing?: SharingSetting;
   readonly observer?: ObserverKind;
   /** Whose word counts on who sleeps. */
@@ -31,6 +31,8 @@ export interface WorkerCommandOptions {
 }
 
 const MB = 1024 * 1024;
+const SHARING_TEXT =
+  "no core is lent while its function waits: 'perch doctor' says what that takes; --sharing dedicated says the same without this line";
 
 /** `kept`: what the data folder is for: "code is kept". */
 export function withWorker(command: Command, kept: string): Command {
@@ -66,7 +68,7 @@ export async function workerOptionsOf(options: WorkerCommandOptions, log: Log): 
   ]);
   const topology = readTopology(options.cores ?? null);
   if (topology instanceof Error) throw new CliError(EXIT.usage, `${topology.message}.`);
-  const sharing = options.sharing ?? NO_SHARING;
+  const sharing = options.sharing ?? (await sharingOf(topology, log));
   const seatCount = topology.cores.length + extraSeatCountOf(sharing, topology.cores.length);
   if (seatCount > LIMITS.instanceCountMax) {
     const perCoreMax = perCoreMaxOf(sharing, topology.cores.length, LIMITS.instanceCountMax);
@@ -85,6 +87,14 @@ export async function workerOptionsOf(options: WorkerCommandOptions, log: Log): 
     observer: options.observer ?? 'none',
     log,
   };
+}
+
+/** Where the operator has not said. */
+async function sharingOf(topology: Topology, log: Log): Promise<SharingSetting> {
+  const { sharingHere } = await import('./machine-sharing.ts');
+  const { sharing, reason } = sharingHere(topology);
+  if (reason !== '') log.warn({ reason }, SHARING_TEXT);
+  return sharing;
 }
 
 function parseCores(text: string): number[] {

@@ -30,7 +30,8 @@ Functions run on every core of the machine; where it has 4 or more, the first is
 Unless --advertise says otherwise, gateways are told the address of --listen, or where that is any, the one from which this machine
 reaches the scheduler; and one of those in its certificate, if that has any.
 
---sharing says whether cores whose functions sleep are lent to others of the cluster, as 'perch up --help' explains; each worker has its own. See docs/SHARING.md.
+Cores whose functions sleep are lent to others of the cluster, unless --sharing says otherwise, as 'perch up --help' explains; each worker has
+its own. See docs/SHARING.md.
 
 On SIGTERM it takes no more, lets what runs end (for --drain seconds at most), and exits. A second signal ends it at once.`;
 
