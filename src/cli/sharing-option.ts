@@ -3,11 +3,10 @@ import { InvalidArgumentError, Option } from 'commander';
 import { SOURCE_NAMES, type SharingSetting, type SourceName } from '../worker/agent/sharing-setting.ts';
 import { OBSERVERS } from '../worker/observers/contract.ts';
 
-const PER_CORE_MAX = 16;
+const PER_CORE_MAX = 64;
 /** Where nothing is said. `lend`: at most, as long as those who are there sleep; `preempt`: what memory allows, as a rule, is less. */
 const PER_CORE = { dedicated: 1, lend: 8, packed: 3, preempt: 4, fair: 3 } as const;
-const FORM =
-  'It has to be dedicated, lend:N, packed:N, preempt:N or fair:N, where N invocations are admitted for each core (2 to 16).';
+const FORM = `It has to be dedicated, lend:N, packed:N, preempt:N or fair:N, where N invocations are admitted for each core (2 to ${PER_CORE_MAX}).`;
 
 export function knowledgeOption(): Option {
   return new Option(

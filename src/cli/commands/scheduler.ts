@@ -23,7 +23,12 @@ const SHARDS_MAX = 30;
 export function register(program: Command): void {
   withNode(program.command('scheduler').description('run the scheduler of a cluster on this machine'))
     .addOption(listenOption('where workers and gateways reach it', DEFAULT_LISTEN))
-    .option('--cores-max <count>', 'cores of all workers, at most', wholeNumber(1, CORES_MAX), CORES_MAX / 10)
+    .option(
+      '--cores-max <count>',
+      'cores and extra seats of all workers, at most',
+      wholeNumber(1, CORES_MAX),
+      CORES_MAX,
+    )
     .option('--workers-max <count>', 'workers, at most', wholeNumber(1, WORKERS_MAX), WORKERS_MAX / 10)
     .option('--shards <count>', `threads that decide, 1 to ${SHARDS_MAX}`, wholeNumber(1, SHARDS_MAX), 1)
     .action(run);
