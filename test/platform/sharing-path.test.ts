@@ -230,6 +230,9 @@ test('whatever sleeps and wakes, each invocation has one result, and no seat is 
       const platform = await play(all, how);
       await platform.settle();
       await platform.answerAll();
+      // A seat that stayed open for the next step of a chain, which never came.
+      platform.clock.advanceUs(10_000);
+      await platform.settle();
       checkEmpty(platform, how);
       await platform.settle();
       await platform.agent.stop();
