@@ -7,7 +7,7 @@ export interface Costs {
   readonly networkUs: number;
   /** What a gateway does for an invocation before it asks for a core. */
   readonly gatewayUs: number;
-  /** One decision of a central scheduler. */
+  /** One decision of a central scheduler, all that it does for an invocation: it hears the request, grants a core, and hears that it is free. */
   readonly decisionUs: number;
   /** From the payload's arrival at the worker until the handler runs in a warm instance. The core is held. */
   readonly startUs: number;

@@ -62,11 +62,3 @@ export function calibrated(costs: Costs, spread: Spread): SourcedCosts {
 export function warm(costs: Costs): Costs {
   return { ...costs, coldStartUs: 0 };
 }
-
-/**
- * The same, where a decision is two frames on a thread: a request and, when the invocation has ended, a release. `decisionUs` is of both, and perch-shards
- * has it for each frame.
- */
-export function warmPerFrame(costs: Costs): Costs {
-  return { ...warm(costs), decisionUs: costs.decisionUs / 2 };
-}

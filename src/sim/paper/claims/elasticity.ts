@@ -1,7 +1,7 @@
 /** Many at once. */
 import { formatTime, timeTick } from '../../report/format.ts';
 import type { Claim, Setting } from '../claim.ts';
-import { warmPerFrame } from '../costs.ts';
+import { warm } from '../costs.ts';
 import { cellsOf, type Grid, GridStudy, type Named, type Shown } from '../grid.ts';
 import { metric } from '../study.ts';
 import { isAtMost, isLess, LESS_RULE, type Verdict, verdictOf } from '../verdict.ts';
@@ -37,7 +37,7 @@ function gridOf(count: number): Grid {
     loads: [ALONE, 0.1, 0.2],
     servers: count / FILL / CORES,
     cores: CORES,
-    costs: ({ costs }) => warmPerFrame(costs),
+    costs: ({ costs }) => warm(costs),
     seedCount: 5,
   };
 }

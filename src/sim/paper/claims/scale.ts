@@ -1,7 +1,7 @@
 /** 20,000 servers of 32 cores: at which load queues form, and what one decision point bears. */
 import { formatShare, formatTime } from '../../report/format.ts';
 import type { Claim, Setting, Table } from '../claim.ts';
-import { warm, warmPerFrame } from '../costs.ts';
+import { warm } from '../costs.ts';
 import { cellsOf, type Grid, GridStudy, type GridWorkload, type Named, type Shown } from '../grid.ts';
 import { START_P99 } from '../shown.ts';
 import { metric } from '../study.ts';
@@ -39,7 +39,7 @@ const THREADS: Grid = {
   policies: [ONE, TWO],
   loads: [0.95],
   seedCount: 2,
-  costs: ({ costs }) => warmPerFrame(costs),
+  costs: ({ costs }) => warm(costs),
 };
 /** A tenth of what a function takes. */
 const SOON_US = 10_000;

@@ -1,7 +1,7 @@
 /** References to idle cores that are stolen, against work that is. */
 import { formatRatio } from '../../report/format.ts';
 import type { Claim } from '../claim.ts';
-import { warmPerFrame } from '../costs.ts';
+import { warm } from '../costs.ts';
 import { cellsOf, type Grid, GridStudy, type Named, type Shown } from '../grid.ts';
 import { MIGRATIONS, perInvocation, SLOWDOWN_P99 } from '../shown.ts';
 import { isAtLeast, isAtMost, isNotMore, NOT_MORE_RULE, verdictOf } from '../verdict.ts';
@@ -18,7 +18,7 @@ const SERVERS: Grid = {
   loads: [0.5, 0.7, 0.8, 0.9, 0.95],
   servers: 20,
   cores: 32,
-  costs: ({ costs }) => warmPerFrame(costs),
+  costs: ({ costs }) => warm(costs),
   seedCount: 5,
 };
 /** As in the source that the paper cites: each core has a queue of its own. */
