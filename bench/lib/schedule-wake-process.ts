@@ -58,7 +58,7 @@ class Partner {
     const { turns, leases } = this.machine;
     if (!this.#onGrant()) return;
     when(
-      () => turns.raised() !== 0,
+      () => !turns.raised().isEmpty,
       () => {
         this.machine.release(core, sequence, true);
         this.machine.settleBatch();

@@ -17,8 +17,7 @@ interface SchedulerCommandOptions extends NodeOptions {
 const DEFAULT_LISTEN = '0.0.0.0:9401';
 const CORES_MAX = 640_000;
 const WORKERS_MAX = 20_000;
-/** The control has the 31st place. */
-const SHARDS_MAX = 30;
+const SHARDS_MAX = 64;
 
 export function register(program: Command): void {
   withNode(program.command('scheduler').description('run the scheduler of a cluster on this machine'))

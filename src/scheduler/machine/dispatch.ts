@@ -68,7 +68,6 @@ export class Dispatch {
   readonly #waiting: SharedInt32;
   readonly #memory: SharedMemory;
   readonly #placement: Placement;
-  readonly #shard: number;
   readonly #isShared: boolean;
   readonly #looks = new Looks();
   /** Something was made possible for other shards, and they were not told yet. */
@@ -95,7 +94,6 @@ export class Dispatch {
     this.#waiting = memory.shards[shard]!.waiting;
     this.#memory = memory;
     this.#placement = placement;
-    this.#shard = shard;
     this.#isShared = isShared;
   }
 
@@ -341,7 +339,7 @@ export class Dispatch {
     if (!this.#isShared) return true;
     const ahead = this.#turns.toStandBackFor();
     if (ahead < 0) return true;
-    this.#bells.ring(ahead, (1 << ahead) | (1 << this.#shard));
+    this.#bells.wakeFirst(ahead);
     return false;
   }
 

@@ -21,14 +21,16 @@ import { sharedInt32, type SharedInt32 } from './shared.ts';
 import { Summary } from './summary.ts';
 import { makeWords, type Words } from './words.ts';
 
-/** A bell has a bit for each shard, and the sign stays clear. */
-export const SHARD_COUNT_MAX = 31;
+/** 64 that decide, and the control. A bell has a word for each 32 of them (bells.ts). */
+export const SHARD_COUNT_MAX = 65;
+/** In KEPT: so many lower bits say which shard it is. */
+export const KEPT_SHARD_LOG2 = 7;
 /** Integers to a cache line: what different threads write lies that far apart. */
 export const LINE_LOG2 = 4;
 
 /** Indices in `globals`. */
 export const globalWord = {
-  /** (home + 1) * 32 + shard of the worker that is kept for somebody; 0: none is. */
+  /** (home + 1) << KEPT_SHARD_LOG2 | shard of the worker that is kept for somebody; 0: none is. */
   KEPT: 0,
   /** 1: the reaper wants every shard to stand still at the top of its loop. */
   PAUSE: 1 << LINE_LOG2,

@@ -13,14 +13,14 @@
  */
 import type { Cores } from './cores.ts';
 import { counter } from './counters.ts';
-import { globalWord, type Place } from './memory.ts';
+import { globalWord, KEPT_SHARD_LOG2, type Place } from './memory.ts';
 import type { Queue } from './queue.ts';
 import type { SharedInt32 } from './shared.ts';
 import type { Versions } from './versions.ts';
 import type { Workers } from './workers.ts';
 
 const { KEPT } = globalWord;
-const SHARD_LOG2 = 5;
+const SHARD_LOG2 = KEPT_SHARD_LOG2;
 const SEARCH_MAX = 16;
 
 interface Parts {

@@ -6,11 +6,13 @@
  * core that nobody owns any more is idle again, or out where that is wished; memory, concurrency and counts are added up anew, from
  * the leases and from those who wait at the living.
  */
-import { countWord, globalWord, LINE_LOG2, type SharedMemory } from './memory.ts';
+import { countWord, globalWord, KEPT_SHARD_LOG2, LINE_LOG2, type SharedMemory } from './memory.ts';
+import { ring } from './bells.ts';
 import type { Scheduler } from './scheduler.ts';
+import { ShardSet } from './shard-set.ts';
 import { word } from './words.ts';
 
-const SHARD_MASK = 31;
+const SHARD_MASK = (1 << KEPT_SHARD_LOG2) - 1;
 const WORD_CORES = 32;
 
 /** At once, before the others stand still: nobody is to wake the dead shard or to stand back for it. */
@@ -35,10 +37,11 @@ export function reap(machine: Scheduler): void {
 
 /** Once the others go on. Notified whatever the bells say: who rang them last may have died before he notified. */
 export function wakeAll({ bells, shards }: SharedMemory, dead: number): void {
-  const living = ((1 << shards.length) - 1) & ~(1 << dead);
+  const living = new ShardSet(shards.length);
+  for (let shard = 0; shard < shards.length; shard++) if (shard !== dead) living.add(shard);
   for (let shard = 0; shard < shards.length; shard++) {
     if (shard === dead) continue;
-    Atomics.or(bells, shard << LINE_LOG2, living);
+    ring(bells, shard, living);
     Atomics.notify(bells, shard << LINE_LOG2);
   }
 }

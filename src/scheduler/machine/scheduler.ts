@@ -350,8 +350,8 @@ export class Scheduler {
   woken(): void {
     const told = this.bells.take();
     this.#dispatch.serveWoken();
-    const rest = told & ~(1 << this.shard);
-    if (rest !== 0 && this.#dispatch.mayServe) this.bells.passOn(rest);
+    told.remove(this.shard);
+    if (!told.isEmpty && this.#dispatch.mayServe) this.bells.passOn(told);
   }
 
   /**
@@ -468,15 +468,12 @@ export class Scheduler {
     this.#placement.hasGiven = false;
     this.#dispatch.serveWaiting();
     const keeper = this.overtaking.otherKeeper();
-    if (keeper >= 0) this.bells.ring(keeper, 1 << keeper);
+    if (keeper >= 0) this.bells.wake(keeper);
     const raised = this.turns.raised();
-    if (this.#dispatch.owesAll) this.#tellAll(raised);
-    else if (raised !== 0 && this.#dispatch.mayServe) this.bells.passOn(raised);
-  }
-
-  #tellAll(raised: number): void {
-    this.#dispatch.owesAll = false;
-    for (let rest = raised; rest !== 0; rest &= rest - 1) this.bells.ring(31 - Math.clz32(rest & -rest), rest & -rest);
+    if (this.#dispatch.owesAll) {
+      this.#dispatch.owesAll = false;
+      this.bells.wakeEach(raised);
+    } else if (!raised.isEmpty && this.#dispatch.mayServe) this.bells.passOn(raised);
   }
 
   #leave(version: number): void {

@@ -13,6 +13,7 @@
  * *Aside* says: I wait for what nobody could claim in my place (memory, above all); do not stand back for me.
  */
 import { LINE_LOG2 as SHARED_LINE_LOG2, type Place } from './memory.ts';
+import { ShardSet } from './shard-set.ts';
 import type { SharedInt32 } from './shared.ts';
 
 const LINE_LOG2 = SHARED_LINE_LOG2;
@@ -31,8 +32,9 @@ export class Turns {
   /** Of each other shard: its flag when last seen, and the grants made past it since then. */
   readonly #seen: Int32Array;
   readonly #passed: Int32Array;
-  /** The shards, a bit each, that go before this one in keeping a worker, and how often each had kept one then. */
-  #before = 0;
+  readonly #raised: ShardSet;
+  /** The shards that go before this one in keeping a worker, and how often each had kept one then. */
+  readonly #before: ShardSet;
   readonly #keepsOf: Int32Array;
   #wants = false;
   #count = 0;
@@ -46,6 +48,8 @@ export class Turns {
     this.#overtakeMax = Math.max(overtakeMax, 1);
     this.#seen = new Int32Array(this.#shardCount);
     this.#passed = new Int32Array(this.#shardCount);
+    this.#raised = new ShardSet(this.#shardCount);
+    this.#before = new ShardSet(this.#shardCount);
     this.#keepsOf = new Int32Array(this.#shardCount);
   }
 
@@ -95,7 +99,7 @@ export class Turns {
   /** Once a second, so that nobody stands back for long for a shard that does not answer. */
   forget(): void {
     this.#passed.fill(0);
-    this.#before = 0;
+    this.#before.clear();
   }
 
   // ---- who keeps a worker for several cores
@@ -117,12 +121,12 @@ export class Turns {
 
   /** May this shard keep a worker now, or is it the turn of others? */
   mayKeep(): boolean {
-    for (let shard = 0; this.#before !== 0 && shard < this.#shardCount; shard++) {
+    for (let shard = 0; !this.#before.isEmpty && shard < this.#shardCount; shard++) {
       const at = shard << LINE_LOG2;
       const isBefore = Atomics.load(this.#flags, at + WANTS) === 1;
-      if (!isBefore || Atomics.load(this.#flags, at + KEEPS) !== this.#keepsOf[shard]!) this.#before &= ~(1 << shard);
+      if (!isBefore || Atomics.load(this.#flags, at + KEEPS) !== this.#keepsOf[shard]!) this.#before.remove(shard);
     }
-    return this.#before === 0;
+    return this.#before.isEmpty;
   }
 
   /** It keeps one from now on. */
@@ -136,18 +140,18 @@ export class Turns {
     for (let shard = 0; shard < this.#shardCount; shard++) {
       const at = shard << LINE_LOG2;
       if (shard === this.#shard || Atomics.load(this.#flags, at + WANTS) === 0) continue;
-      this.#before |= 1 << shard;
+      this.#before.add(shard);
       this.#keepsOf[shard] = Atomics.load(this.#flags, at + KEEPS);
     }
   }
 
-  /** The shards, but this one, at which somebody waits: a bit each. */
-  raised(): number {
-    let mask = 0;
-    for (let shard = 0; shard < this.#shardCount; shard++) {
-      if (shard !== this.#shard && Atomics.load(this.#flags, shard << LINE_LOG2) !== 0) mask |= 1 << shard;
-    }
-    return mask;
+  /** The shards, but this one, at which somebody waits; good until the next time. */
+  raised(): ShardSet {
+    const raised = this.#raised;
+    raised.clear();
+    for (let shard = 0; shard < this.#shardCount; shard++)
+      if (shard !== this.#shard && Atomics.load(this.#flags, shard << LINE_LOG2) !== 0) raised.add(shard);
+    return raised;
   }
 
   #set(flag: number): void {

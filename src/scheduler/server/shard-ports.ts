@@ -9,7 +9,7 @@ import type { CloseReason } from '../../wire/cluster-frame.ts';
 import type { Announcement, Place, ProvisionedSum, WorkerSize, WorkerView } from './ports.ts';
 import type { NamedVersion } from './version-names.ts';
 
-const SHARD_BITS = 5;
+const SHARD_BITS = 7;
 
 export function lineOf(shard: number, count: number): number {
   return count * (1 << SHARD_BITS) + shard;

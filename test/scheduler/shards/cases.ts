@@ -357,15 +357,15 @@ export const MUTANTS: readonly (Mutant & { readonly foundBy: string })[] = [
   {
     name: 'nobody is told',
     file: 'machine/bells.ts',
-    from: 'if (Atomics.or(this.#bells, at, shards) === 0) Atomics.notify(this.#bells, at);',
-    to: 'Atomics.or(this.#bells, at, shards);',
+    from: 'if (Atomics.or(bells, at, words[own]!) === 0) Atomics.notify(bells, at);',
+    to: 'Atomics.or(bells, at, words[own]!);',
     foundBy: 'wait beside a release',
   },
   {
     name: 'whom it does not suit keeps the baton',
     file: 'machine/scheduler.ts',
-    from: 'const rest = told & ~(1 << this.shard);',
-    to: 'const rest = this.queue.length > 0 ? 0 : told & ~(1 << this.shard);',
+    from: 'told.remove(this.shard);',
+    to: 'if (this.queue.length > 0) told.clear();\n    told.remove(this.shard);',
     foundBy: 'whom a core does not suit passes it on',
   },
   {

@@ -75,6 +75,8 @@ export type Action =
 export interface Case {
   readonly name: string;
   readonly shardCount: number;
+  /** Which shard each of them is, of as many as that takes; they are the first ones otherwise. The others never do anything. */
+  readonly places?: readonly number[];
   /** Extra seats are closed at first: the first of the first worker, where that has no more than 32 cores, is 32. */
   readonly workers: readonly (readonly [coreCount: number, memoryMb: number, extraSeatCount?: number])[];
   /** Memory of each version; all are of function 0. */

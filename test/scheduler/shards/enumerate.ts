@@ -49,7 +49,10 @@ class Player {
     if (mutant !== null) mutate(mutant);
     this.#case = theCase;
     const limits = limitsOf(theCase);
-    this.#memory = makeMemory(limits, theCase.shardCount);
+    this.#memory = makeMemory(
+      limits,
+      Math.max(theCase.shardCount, ...(theCase.places ?? []).map((place) => place + 1)),
+    );
     const machine = new Scheduler(limits, { memory: this.#memory, shard: 0 });
     for (const [coreCount, memoryMb, extras = 0] of theCase.workers)
       machine.addWorker(coreCount, memoryMb, false, extras);

@@ -20,6 +20,7 @@ import { limitsOf } from './limits.ts';
 
 const { shard, theCase, mutant, controls } = workerData as ThreadData;
 const { control, trace, running, leases } = controls;
+const placeOf = (thread: number): number => theCase.places?.[thread] ?? thread;
 const real = globalThis.Atomics;
 
 /** The schedule is over, or was given up. */
@@ -88,7 +89,8 @@ const door = new Door(stop);
 const memory = door.wrapMemory(workerData.memory as SharedMemory);
 door.replaceAtomics((array, index) => {
   // Whoever is awake hears nothing: he looks at his bell before he sleeps.
-  if (array === memory.bells) control[at.ASLEEP + (index >>> 4)] = 0;
+  for (let thread = 0; thread < theCase.shardCount && array === memory.bells; thread++)
+    if (placeOf(thread) === index >>> 4) control[at.ASLEEP + thread] = 0;
 });
 const { Scheduler: Machine } = await import('../../../src/scheduler/machine/scheduler.ts');
 const { Grant } = await import('../../../src/scheduler/machine/actions.ts');
@@ -151,7 +153,7 @@ function act(action: Action): void {
 }
 
 function play(): void {
-  machine = new Machine(limitsOf(theCase), { memory, shard });
+  machine = new Machine(limitsOf(theCase), { memory, shard: placeOf(shard) });
   own = null;
   isBatch = false;
   waitForTurn();

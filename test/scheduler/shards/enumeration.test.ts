@@ -4,11 +4,14 @@ import { test } from 'node:test';
 import { CASES, MUTANTS } from './cases.ts';
 import { enumerate } from './enumerate.ts';
 import { EXTRA_CASES, EXTRA_MUTANTS } from './extra-cases.ts';
+import { FAR_CASES, FAR_MUTANTS } from './far-cases.ts';
+
+const ALL_CASES = [...CASES, ...EXTRA_CASES, ...FAR_CASES];
 
 /** More of them, one by one: minutes instead of seconds. */
 const MORE_SWITCHES = Number(process.env['PERCH_MORE_SWITCHES'] ?? 0);
 
-for (const small of [...CASES, ...EXTRA_CASES]) {
+for (const small of ALL_CASES) {
   const theCase = { ...small, switchMax: small.switchMax + MORE_SWITCHES };
   test(`all orders, ${theCase.switchMax} switches: ${theCase.name}`, async (t) => {
     const { scheduleCount, problem } = await enumerate(theCase);
@@ -17,9 +20,9 @@ for (const small of [...CASES, ...EXTRA_CASES]) {
   });
 }
 
-for (const mutant of [...MUTANTS, ...EXTRA_MUTANTS]) {
+for (const mutant of [...MUTANTS, ...EXTRA_MUTANTS, ...FAR_MUTANTS]) {
   test(`found: ${mutant.name}`, async (t) => {
-    const theCase = [...CASES, ...EXTRA_CASES].find(({ name }) => name === mutant.foundBy)!;
+    const theCase = ALL_CASES.find(({ name }) => name === mutant.foundBy)!;
     const { scheduleCount, problem } = await enumerate({ ...theCase, switchMax: theCase.switchMax + 1 }, mutant);
     t.diagnostic(`${scheduleCount} schedules: ${problem ?? 'nothing'}`);
     assert.notEqual(problem, null, 'the mutant passes');

@@ -1,6 +1,6 @@
 /** What has to hold once every shard sleeps: looked at from outside, by one more machine over the same words. */
 import type { SchedulerLimits } from '../../../src/scheduler/machine/limits.ts';
-import { globalWord, SHARD_COUNT_MAX, type SharedMemory } from '../../../src/scheduler/machine/memory.ts';
+import { globalWord, KEPT_SHARD_LOG2, type SharedMemory } from '../../../src/scheduler/machine/memory.ts';
 import { Scheduler } from '../../../src/scheduler/machine/scheduler.ts';
 
 export interface Seen {
@@ -92,7 +92,7 @@ function problemOfFunctions({ cores, leases, versions, functions, limits, memory
 /** The lost wake-up. */
 function problemOfWaiting(machine: Scheduler, waitingMax: number): string | null {
   const { memory, workers, cores, overtaking, versions } = machine;
-  const keeper = memory.globals[globalWord.KEPT]! & SHARD_COUNT_MAX;
+  const keeper = memory.globals[globalWord.KEPT]! & ((1 << KEPT_SHARD_LOG2) - 1);
   if (overtaking.homeKept >= 0 && memory.shards[keeper]!.waiting.every((count) => count === 0))
     return `a worker is kept for shard ${keeper}, where nobody waits`;
   let waitingCount = 0;

@@ -14,7 +14,7 @@ export const perchShards: PolicyKind = {
   options: {
     // One more is the control's.
     shards: {
-      help: 'how many; a bell has a bit for each, so the machine knows no more',
+      help: 'how many',
       default: 4,
       min: 1,
       max: SHARD_COUNT_MAX - 1,
