@@ -202,9 +202,12 @@ export class Jobs {
     return this.phaseMax > 1 && (this.#phase[job]! & 1) === 1;
   }
 
-  /** Reads its record: for a foresight. The answer means nothing. */
-  touch(job: number): number {
-    return this.#ints[job << INTS_LOG2]!;
+  /** Reads the records of these jobs, and nothing else: for a foresight. The answer means nothing. */
+  touch(jobs: Int32Array, count: number): number {
+    const ints = this.#ints;
+    let all = 0;
+    for (let i = 0; i < count; i++) all ^= ints[jobs[i]! << INTS_LOG2]!;
+    return all;
   }
 
   #keepPhases(job: number, phasesUs: Float64Array, phaseCount: number): void {

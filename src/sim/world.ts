@@ -4,6 +4,7 @@
  */
 import { assert } from '../base/assert.ts';
 import type { Costs } from './costs.ts';
+import type { Foresight } from './engine/calendar.ts';
 import { Engine, type Handler } from './engine/engine.ts';
 import type { Lane } from './engine/lane.ts';
 import { Random } from './engine/random.ts';
@@ -110,7 +111,7 @@ export class World {
    * The kind of events that are arrivals of messages between hosts: as `engine.kind`, and where faults are, they may be late. `way`: which
    * server it is for, or from, by the two numbers of the event.
    */
-  message(handler: Handler, way: Way, foresight?: Handler): number {
+  message(handler: Handler, way: Way, foresight?: Foresight): number {
     if (this.faults === null) return this.engine.kind(handler, foresight);
     return this.faults.messages.kind(handler, way, foresight);
   }

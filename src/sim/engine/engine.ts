@@ -5,7 +5,7 @@
  * Times are microseconds since the start, 64-bit floats: at a day of virtual time the next one is 15 ps away.
  */
 import { assert } from '../../base/assert.ts';
-import { Calendar } from './calendar.ts';
+import { Calendar, type Foresight } from './calendar.ts';
 import { Lane } from './lane.ts';
 import { TraceHash } from './trace-hash.ts';
 
@@ -20,15 +20,12 @@ export class Engine {
   eventCount = 0;
   readonly hash: TraceHash = new TraceHash();
   readonly #handlers: Handler[] = [];
-  readonly #foresights: (Handler | undefined)[] = [];
-  readonly #queue = new Calendar((kind, a, b) => this.#foresights[kind]?.(a, b));
+  readonly #foresights: (Foresight | undefined)[] = [];
+  readonly #queue = new Calendar(this.#foresights);
   readonly #lanes: Lane[] = [];
 
-  /**
-   * The kind of the events that go to this handler. `foresight` is told of each shortly before, with others: it may read what the handler will read, so that
-   * the misses of the cache overlap, and changes nothing.
-   */
-  kind(handler: Handler, foresight?: Handler): number {
+  /** The kind of the events that go to this handler. `foresight` is told of them shortly before. */
+  kind(handler: Handler, foresight?: Foresight): number {
     assert(this.#handlers.length < KIND_COUNT_MAX, `there may be ${KIND_COUNT_MAX} kinds of events`);
     this.#foresights.push(foresight);
     return this.#handlers.push(handler) - 1;

@@ -6,6 +6,7 @@
  * more is for whatever goes to the scheduler from elsewhere.
  */
 import type { Random } from '../engine/random.ts';
+import type { Foresight } from '../engine/calendar.ts';
 import type { Engine, Handler } from '../engine/engine.ts';
 
 /** Between whom a message travels: which server it is for, or from, by the two numbers of its event; -1: none. And whether the scheduler is its other end. */
@@ -61,7 +62,7 @@ export class Messages {
   }
 
   /** The kind of the events that are arrivals of such messages. */
-  kind(handler: Handler, { to, from, withScheduler = false }: Way, foresight?: Handler): number {
+  kind(handler: Handler, { to, from, withScheduler = false }: Way, foresight?: Foresight): number {
     const direction = to !== undefined ? 0 : from !== undefined ? 1 : 2;
     const serverOf = to ?? from ?? (() => NONE);
     return this.#setup.engine.kind((a, b) => {

@@ -16,7 +16,6 @@ class PerchPolicy implements Policy {
   readonly #scheduler: Scheduler;
   readonly #grant = new Grant();
   readonly #lookAhead: LookAhead;
-  readonly #core = new Int32Array(1);
   /** Of the foresight: kept, or the compiler would leave its reads out. */
   touched = 0;
   readonly #toScheduler: Lane;
@@ -35,7 +34,7 @@ class PerchPolicy implements Policy {
     this.#requested = engine.kind((job) => this.#request(job));
     this.#ended = engine.kind(
       (job, core) => this.#end(job, core),
-      (job, core) => this.#foresee(job, core),
+      (jobs, cores, count) => this.#foresee(jobs, cores, count),
     );
     this.#released = engine.kind((core, sequence) => this.#release(core, sequence));
   }
@@ -84,9 +83,8 @@ class PerchPolicy implements Policy {
     this.#world.finish(job, costs.networkUs);
   }
 
-  #foresee(job: number, core: number): void {
-    this.#core[0] = core;
-    this.touched ^= this.#world.jobs.touch(job) ^ this.#lookAhead.releases(this.#core, 0, 1);
+  #foresee(jobs: Int32Array, cores: Int32Array, count: number): void {
+    this.touched ^= this.#world.jobs.touch(jobs, count) ^ this.#lookAhead.releases(cores, 0, count);
   }
 
   #release(core: number, sequence: number): void {
