@@ -156,6 +156,19 @@ export class World {
     this.#remove(job);
   }
 
+  /** It is lost for its gateway, and its worker goes on with it: in the end `discard` follows. */
+  abandon(job: number): void {
+    const copy = this.jobs.copy(job);
+    this.faults?.pass(job, copy);
+    this.jobs.disown(job);
+    this.lose(copy);
+  }
+
+  /** Of one that was abandoned. */
+  discard(job: number): void {
+    this.jobs.remove(job);
+  }
+
   #finish(job: number, endUs: number, handsOver: boolean): void {
     const next = this.workload.functions[this.jobs.functionOf(job)]!.next;
     this.recorder.finished(this.jobs, job, endUs, next < 0);

@@ -155,6 +155,13 @@ export class Faults {
     return true;
   }
 
+  /** The other one is in its place. */
+  pass(job: number, other: number): void {
+    const count = this.#retryCounts.get(job);
+    this.#retryCounts.delete(job);
+    if (count !== undefined) this.#retryCounts.set(other, count);
+  }
+
   /** Its number is free. */
   forget(job: number): void {
     this.#retryCounts.delete(job);

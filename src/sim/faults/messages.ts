@@ -88,12 +88,13 @@ export class Messages {
 
   /** The server's connections end: whoever takes what was held up sees that they have. */
   breakOff(server: number): void {
-    for (const direction of [0, 1]) {
-      const line = (server + 1) * WAYS + direction;
-      const held = this.#lines.get(line)?.held ?? [];
-      this.#lines.delete(line);
-      for (const { handler, a, b } of held) handler(a, b);
-    }
+    this.breakOffFrom(server);
+    this.#breakOff(server, 0);
+  }
+
+  /** Only what comes from it: there is another at the other end. */
+  breakOffFrom(server: number): void {
+    this.#breakOff(server, 1);
   }
 
   /** When what is sent now gets through: the sender tries again and again, each time after twice as long. */
@@ -122,6 +123,13 @@ export class Messages {
     this.#lines.set(line, { ...way, dueUs, held: [message] });
     engine.at(dueUs, this.#released, line);
     return true;
+  }
+
+  #breakOff(server: number, direction: number): void {
+    const line = (server + 1) * WAYS + direction;
+    const held = this.#lines.get(line)?.held ?? [];
+    this.#lines.delete(line);
+    for (const { handler, a, b } of held) handler(a, b);
   }
 
   #release(at: number): void {

@@ -31,6 +31,8 @@ export interface Fleet {
   worked(seat: number): void;
   /** The handler has ended. */
   answered(seat: number): void;
+  /** Everything that was on the server is gone. */
+  clear(server: number): void;
   /** False: nothing waits for another tick. */
   tick(server: number): boolean;
   check(): void;
@@ -65,6 +67,8 @@ export class WarmFleet implements Fleet {
     this.#events.complete(seat);
     this.#events.release(seat, true);
   }
+
+  clear(): void {}
 
   tick(): boolean {
     return false;

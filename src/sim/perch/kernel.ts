@@ -78,6 +78,8 @@ export class Kernel {
   readonly #pools: Int32Array;
   readonly #dirty: Int32Array;
   #dirtyCount = 0;
+  /** By pool: what a microsecond does. */
+  readonly #speeds: Float64Array;
   readonly #setup: KernelSetup;
   readonly #switchUs: number;
   readonly #kind: number;
@@ -95,6 +97,7 @@ export class Kernel {
       for (const at of [HEAD, TAIL, NEXT_SEAT, LAST_SEAT, JOINED_TO]) this.#pools[(pool << INTS_LOG2) + at] = NONE;
     }
     this.#dirty = new Int32Array(poolCount);
+    this.#speeds = new Float64Array(poolCount).fill(1);
     this.#kind = world.engine.kind((pool, stamp) => this.#end(pool, stamp));
   }
 
@@ -152,6 +155,12 @@ export class Kernel {
     }
     this.#seats[(seat << INTS_LOG2) + POOL] = pool;
     this.#seats[(seat << INTS_LOG2) + LEVEL] = level;
+  }
+
+  /** All that runs there takes so many times as long from now on. */
+  slow(pool: number, factor: number): void {
+    this.#touch(pool);
+    this.#speeds[pool] = 1 / factor;
   }
 
   isHere(seat: number): boolean {
@@ -308,6 +317,7 @@ export class Kernel {
 
   #share(pool: number): void {
     const { coreCount, isFair, world } = this.#setup;
+    const speed = this.#speeds[pool]!;
     let foreground = 0;
     let background = 0;
     for (
@@ -321,13 +331,11 @@ export class Kernel {
     }
     const joinedTo = this.#pools[(pool << INTS_LOG2) + JOINED_TO]!;
     const isTaken = joinedTo !== NONE && this.#seats[(joinedTo << INTS_LOG2) + IS_AWAKE] === 1;
-    this.#poolFloats[(pool << FLOATS_LOG2) + FOREGROUND_RATE] = foreground <= coreCount ? 1 : coreCount / foreground;
+    this.#poolFloats[(pool << FLOATS_LOG2) + FOREGROUND_RATE] =
+      speed * (foreground <= coreCount ? 1 : coreCount / foreground);
     const isLeft = foreground === 0 && !isTaken;
-    this.#poolFloats[(pool << FLOATS_LOG2) + BACKGROUND_RATE] = !isLeft
-      ? 0
-      : background <= coreCount
-        ? 1
-        : coreCount / background;
+    const share = background <= coreCount ? 1 : coreCount / background;
+    this.#poolFloats[(pool << FLOATS_LOG2) + BACKGROUND_RATE] = isLeft ? speed * share : 0;
     const busyCount = isTaken ? 1 : Math.min(coreCount, foreground > 0 ? foreground : background);
     if (busyCount === this.#pools[(pool << INTS_LOG2) + BUSY_COUNT]) return;
     world.recorder.coresBusy(busyCount - this.#pools[(pool << INTS_LOG2) + BUSY_COUNT]!, world.engine.nowUs);

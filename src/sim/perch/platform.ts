@@ -9,10 +9,14 @@
  * which has the output, gives it the next step: two ways and no scheduler.
  */
 import { assert } from '../../base/assert.ts';
+import type { Handler } from '../engine/engine.ts';
 import type { Lane } from '../engine/lane.ts';
+import type { Faults } from '../faults/faults.ts';
 import type { Policy } from '../policy.ts';
 import type { World } from '../world.ts';
+import type { Way } from '../faults/messages.ts';
 import { Chains } from './chains.ts';
+import { Failures } from './failures.ts';
 import type { ResidentKinds } from './resident-kinds.ts';
 import type { SchedulerEvents, SchedulerSide } from './scheduler-side.ts';
 import type { Seats } from './seats.ts';
@@ -44,6 +48,8 @@ export class PerchPlatform implements Policy {
   readonly #scheduler: SchedulerSide;
   readonly #workers: Workers;
   readonly #chains: Chains;
+  /** null: nothing goes wrong. */
+  readonly #failures: Failures | null;
   /** By seat, of its lease: whom it was granted or handed to and is on its way, its name, its cores, the function it was granted for. */
   readonly #coming: Int32Array;
   readonly #sequence: Int32Array;
@@ -109,34 +115,60 @@ export class PerchPlatform implements Policy {
       refused: (job) => this.#refused(job),
     });
     const side = this.#scheduler;
+    this.#failures = world.faults === null ? null : this.#failuresOf(world.faults);
+    const toSeat: Way = { to: (_job, seat) => seats.serverOf[seat]! };
+    const bySeat = (seat: number): number => seats.serverOf[seat]!;
+    const byServer = (server: number): number => server;
+    const again = (job: number): void => this.#request(job, engine.nowUs - this.#chains.sinceUs(job));
     this.#kinds = {
-      requested: engine.kind((job) => side.request(job, NONE)),
-      requestedAgain: engine.kind((job) => side.request(job, engine.nowUs - this.#chains.sinceUs(job))),
-      reached: engine.kind((job, seat) => this.#reach(job, seat)),
-      handedOn: engine.kind((job, seat) => this.#handOn(job, seat)),
-      released: engine.kind((seat, isWarm) => side.release(seat, this.#sequence[seat]!, isWarm === 1)),
-      noMemory: engine.kind((seat, sequence) => this.#noMemory(seat, sequence)),
-      opened: engine.kind((seat) => side.openSeat(seat)),
-      closed: engine.kind((seat) => side.closeSeat(seat)),
-      roomAvailable: engine.kind((server) => side.roomAvailable(server)),
-      warmed: engine.kind((server, version) => side.warmed(server, version)),
-      evicted: engine.kind((server, version) => side.evicted(server, version)),
+      requested: world.message((job) => this.#request(job, NONE), {}),
+      requestedAgain: world.message(again, {}),
+      reached: world.message((job, seat) => this.#reach(job, seat), toSeat),
+      handedOn: world.message((job, seat) => this.#handOn(job, seat), toSeat),
+      released: this.#frame((seat, isWarm) => side.release(seat, this.#sequence[seat]!, isWarm === 1), bySeat),
+      noMemory: this.#frame((seat, sequence) => this.#noMemory(seat, sequence), bySeat),
+      opened: this.#frame((seat) => side.openSeat(seat), bySeat),
+      closed: this.#frame((seat) => side.closeSeat(seat), bySeat),
+      roomAvailable: this.#frame((server) => side.roomAvailable(server), byServer),
+      warmed: this.#frame((server, version) => side.warmed(server, version), byServer),
+      evicted: this.#frame((server, version) => side.evicted(server, version), byServer),
     };
     const { roomAvailable, warmed, evicted } = this.#kinds;
     this.#workers = workers({
       ended: (seat, job) => this.#end(seat, job),
       released: (seat, isWarm, isTold) => this.#released(seat, isWarm, isTold),
-      openSeat: (seat) => this.#tell(this.#kinds.opened, seat, 0),
-      closeSeat: (seat) => this.#tell(this.#kinds.closed, seat, 0),
+      openSeat: (seat) => this.#tellSeat(seat, true),
+      closeSeat: (seat) => this.#tellSeat(seat, false),
       roomAvailable: (server) => this.#tell(roomAvailable, server, 0),
       warmed: (server, version) => this.#tell(warmed, server, version),
       evicted: (server, version) => this.#tell(evicted, server, version),
     });
     this.#workers.start();
+    this.#failures?.start();
   }
 
   get waitingCount(): number {
-    return this.#scheduler.waitingCount;
+    return this.#scheduler.waitingCount + (this.#failures?.unaskedCount ?? 0);
+  }
+
+  crash(server: number): void {
+    this.#failures?.crash(server);
+  }
+
+  gone(server: number): void {
+    this.#failures?.gone(server);
+  }
+
+  back(server: number): void {
+    this.#failures?.back(server);
+  }
+
+  crashScheduler(untilUs: number): void {
+    this.#failures?.crashScheduler(untilUs);
+  }
+
+  slow(server: number, factor: number): void {
+    this.#workers.slow(server, factor);
   }
 
   arrive(job: number, after: number): void {
@@ -169,8 +201,9 @@ export class PerchPlatform implements Policy {
     const runningCount = this.#workers.countJobs();
     const count = this.#askingCount + comingCount + runningCount;
     const { jobs } = this.#world;
+    // Of those that fail, some are nowhere until it is noticed.
     assert(
-      count === jobs.count,
+      this.#failures === null ? count === jobs.count : count <= jobs.count,
       `${this.#askingCount} ask, ${comingCount} are coming, ${runningCount} run: ${jobs.count} are there`,
     );
     assert(this.#scheduler.waitingCount <= this.#askingCount, 'more wait than have asked');
@@ -189,11 +222,47 @@ export class PerchPlatform implements Policy {
     return lines;
   }
 
+  // ---- where something goes wrong
+
+  #failuresOf(faults: Faults): Failures {
+    const { networkUs } = this.#world.costs;
+    return new Failures({
+      world: this.#world,
+      faults,
+      seats: this.#seats,
+      scheduler: this.#scheduler,
+      workers: () => this.#workers,
+      coming: this.#coming,
+      mask: this.#mask,
+      leased: this.#leased,
+      assignedUs: this.#assignedUs,
+      ask: (job) => this.#world.engine.after(networkUs, this.#kinds.requestedAgain, job),
+      request: (job, waitedUs) => this.#scheduler.request(job, waitedUs),
+      returned: () => void this.#askingCount++,
+      refuse: (job) => this.#refused(job),
+    });
+  }
+
+  /** Of a worker to the scheduler: where things go wrong, one of a connection that has ended says nothing. */
+  #frame(handler: Handler, serverOf: (a: number) => number): number {
+    if (this.#world.faults === null) return this.#world.engine.kind(handler);
+    const heard: Handler = (a, b) => {
+      if (this.#failures?.hears(serverOf(a)) === true) handler(a, b);
+    };
+    return this.#world.message(heard, { from: serverOf });
+  }
+
   // ---- between gateway and scheduler
+
+  #request(job: number, waitedUs: number): void {
+    if (this.#failures === null) this.#scheduler.request(job, waitedUs);
+    else this.#failures.request(job, waitedUs);
+  }
 
   #granted(job: number, seat: number, sequence: number, mask: number): void {
     const { costs, nowUs, jobs, counters } = this.#world;
     assert(this.#coming[seat] === NONE && this.#workers.jobOf(seat) === NONE, 'exclusive: a seat was granted twice');
+    this.#failures?.answered(job);
     this.#askingCount--;
     this.#coming[seat] = job;
     this.#sequence[seat] = sequence;
@@ -208,6 +277,7 @@ export class PerchPlatform implements Policy {
   }
 
   #refused(job: number): void {
+    this.#failures?.answered(job);
     this.#askingCount--;
     this.#world.refuse(job);
   }
@@ -215,12 +285,19 @@ export class PerchPlatform implements Policy {
   // ---- at the worker
 
   #reach(job: number, seat: number): void {
-    if (this.#begin(job, seat)) return;
+    if (!this.#isExpected(job, seat) || this.#begin(job, seat)) return;
     this.#askingCount++;
+    this.#failures?.refusedAt(seat, job);
     this.#tell(this.#kinds.noMemory, seat, this.#sequence[seat]!);
   }
 
+  /** Not where it was taken back meanwhile, or nobody is there. */
+  #isExpected(job: number, seat: number): boolean {
+    return this.#coming[seat] === job && !this.#workers.isDown(this.#seats.serverOf[seat]!);
+  }
+
   #noMemory(seat: number, sequence: number): void {
+    this.#failures?.noMemoryHeard(seat);
     this.#scheduler.noMemory(seat, sequence);
   }
 
@@ -235,6 +312,7 @@ export class PerchPlatform implements Policy {
     next.isFollowed = this.#chains.isFollowed(job);
     this.#isFollowed[seat] = next.isFollowed ? 1 : 0;
     this.#ran[seat] = this.#world.jobs.functionOf(job);
+    if (this.#failures !== null) this.#world.jobs.setServer(job, this.#seats.serverOf[seat]!);
     return this.#workers.assign(seat, next);
   }
 
@@ -254,11 +332,17 @@ export class PerchPlatform implements Policy {
   #end(seat: number, job: number): void {
     this.#endingSeat = seat;
     this.#world.counters.messages++;
-    this.#world.finish(job, this.#world.costs.networkUs);
+    if (this.#failures?.isGhost(job) === true) this.#world.discard(job);
+    else this.#world.finish(job, this.#world.costs.networkUs);
     this.#endingSeat = NONE;
     if (this.#isKept[seat] === 0) return;
     this.#isKept[seat] = 0;
     if (this.#coming[seat] === NONE) this.#letGo(seat);
+  }
+
+  #tellSeat(seat: number, isOpen: boolean): void {
+    this.#failures?.opened(seat, isOpen);
+    this.#tell(isOpen ? this.#kinds.opened : this.#kinds.closed, seat, 0);
   }
 
   #tell(kind: number, a: number, b: number): void {
@@ -290,7 +374,7 @@ export class PerchPlatform implements Policy {
   }
 
   #handOn(job: number, seat: number): void {
-    if (this.#begin(job, seat)) return;
+    if (!this.#isExpected(job, seat) || this.#begin(job, seat)) return;
     const { costs, nowUs } = this.#world;
     this.#askingCount++;
     this.#letGo(seat);

@@ -40,7 +40,8 @@ export class RealFleet implements Fleet {
   readonly wantsTicks = true;
   readonly #setup: RealFleetSetup;
   readonly #events: FleetEvents;
-  readonly #machines: readonly WorkerMachine[];
+  readonly #machines: WorkerMachine[];
+  readonly #machineOf: () => WorkerMachine;
   readonly #slotCount: number;
   readonly #lease = new NextLease();
   /** By server and function: its machine knows it. */
@@ -94,7 +95,8 @@ export class RealFleet implements Fleet {
       cellMemoryMb: LIMITS.stemCellMemoryMb,
       copiesAheadMax: LIMITS.copiesAheadMax,
     };
-    this.#machines = Array.from({ length: seats.serverCount }, () => new WorkerMachine(limits));
+    this.#machineOf = () => new WorkerMachine(limits);
+    this.#machines = Array.from({ length: seats.serverCount }, this.#machineOf);
     this.#isSet = new Uint8Array(seats.serverCount * workload.functions.length);
     this.#wanted = new Int32Array(seats.serverCount * workload.functions.length);
     this.#life = new Int32Array(seats.serverCount * this.#slotCount);
@@ -147,6 +149,16 @@ export class RealFleet implements Fleet {
     const { seats } = this.#setup;
     const machine = this.#machines[seats.serverOf[seat]!]!;
     machine.answered(machine.slotOf(seats.localOf(seat)), false);
+  }
+
+  clear(server: number): void {
+    const { seats, world } = this.#setup;
+    const functionCount = world.workload.functions.length;
+    this.#machines[server] = this.#machineOf();
+    this.#isSet.fill(0, server * functionCount, (server + 1) * functionCount);
+    this.#wanted.fill(0, server * functionCount, (server + 1) * functionCount);
+    this.#slotOf.fill(NONE, server * seats.seatCount, (server + 1) * seats.seatCount);
+    for (let at = server * this.#slotCount; at < (server + 1) * this.#slotCount; at++) this.#life[at]!++;
   }
 
   tick(server: number): boolean {

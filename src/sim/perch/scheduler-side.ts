@@ -1,7 +1,9 @@
 /** What the scheduler is to gateways and workers, whether it has one shard or several. Whoever calls has let the message travel. */
+import { forgetWorker } from '../../scheduler/machine/membership.ts';
 import { Grant } from '../../scheduler/machine/actions.ts';
 import { outcome, Scheduler } from '../../scheduler/machine/scheduler.ts';
 import type { World } from '../world.ts';
+import { type Announced, Membership } from './membership.ts';
 import type { ResidentKinds } from './resident-kinds.ts';
 import { enterCluster, limitsOf, type Seats } from './seats.ts';
 
@@ -32,6 +34,14 @@ export interface SchedulerSide {
   roomAvailable(server: number): void;
   warmed(server: number, version: number): void;
   evicted(server: number, version: number): void;
+  /** Of faults: it knows that the server is there, or has been told. */
+  isHere(server: number): boolean;
+  /** Nothing is heard of the server any more: what was leased there has ended. */
+  left(server: number): void;
+  /** It is there again, and says what it runs. */
+  joined(server: number, announced: Announced): void;
+  /** Another scheduler, of the next epoch, which knows nobody yet. */
+  renew(): void;
   counters(): Readonly<Record<string, number>>;
   check(): void;
 }
@@ -40,20 +50,26 @@ const US_PER_TICK = 1000;
 
 /** The cluster's scheduler with one shard. Each event is followed by the grants that it caused. */
 export class CentralScheduler implements SchedulerSide {
-  readonly machine: Scheduler;
+  machine: Scheduler;
   readonly grantDelayUs: number;
   readonly #world: World;
   readonly #seats: Seats;
   readonly #events: SchedulerEvents;
+  readonly #setup: SchedulerSetup;
   readonly #grant = new Grant();
+  /** Where faults are. */
+  #membership: Membership | null = null;
 
-  constructor({ world, seats, kinds, queueMax }: SchedulerSetup, events: SchedulerEvents) {
+  constructor(setup: SchedulerSetup, events: SchedulerEvents) {
+    const { world, seats, kinds, queueMax } = setup;
+    this.#setup = setup;
     this.#world = world;
     this.#seats = seats;
     this.#events = events;
     this.grantDelayUs = world.costs.decisionUs;
     this.machine = new Scheduler(limitsOf(world, seats, queueMax));
-    enterCluster(world, seats, kinds, this.machine);
+    if (world.faults === null) enterCluster(world, seats, kinds, this.machine);
+    else this.#membership = new Membership(world, { seats, kinds, machine: this.machine });
   }
 
   get waitingCount(): number {
@@ -62,7 +78,8 @@ export class CentralScheduler implements SchedulerSide {
 
   request(job: number, waitedUs: number): void {
     const { machine } = this;
-    if (job >= machine.limits.requestCountMax) return this.#events.refused(job);
+    // The last one is nobody's.
+    if (job >= machine.limits.requestCountMax - 1) return this.#events.refused(job);
     const version = this.#world.jobs.functionOf(job);
     machine.tellTime(this.#world.nowUs / US_PER_TICK);
     const answer =
@@ -74,7 +91,8 @@ export class CentralScheduler implements SchedulerSide {
   }
 
   release(seat: number, sequence: number, isWarm: boolean): void {
-    this.machine.release(this.#seats.coreOf[seat]!, sequence, isWarm);
+    if (this.#membership?.endEarlier(seat, isWarm) !== true)
+      this.machine.release(this.#seats.coreOf[seat]!, sequence, isWarm);
     this.#carryOut();
   }
 
@@ -84,12 +102,14 @@ export class CentralScheduler implements SchedulerSide {
   }
 
   openSeat(seat: number): void {
-    this.machine.giveBack(this.#seats.coreOf[seat]!);
+    if (this.#membership === null) this.machine.giveBack(this.#seats.coreOf[seat]!);
+    else this.#membership.setSeat(seat, true);
     this.#carryOut();
   }
 
   closeSeat(seat: number): void {
-    this.machine.withdraw(this.#seats.coreOf[seat]!);
+    if (this.#membership === null) this.machine.withdraw(this.#seats.coreOf[seat]!);
+    else this.#membership.setSeat(seat, false);
     this.#carryOut();
   }
 
@@ -107,6 +127,27 @@ export class CentralScheduler implements SchedulerSide {
     this.machine.evicted(server, version);
   }
 
+  isHere(server: number): boolean {
+    return this.#membership?.isHere(server) ?? true;
+  }
+
+  left(server: number): void {
+    this.#membership!.leave(server);
+    forgetWorker(this.machine, server);
+    this.#settle();
+  }
+
+  joined(server: number, announced: Announced): void {
+    this.#membership!.join(server, announced);
+    this.#settle();
+  }
+
+  renew(): void {
+    const { world, seats, kinds, queueMax } = this.#setup;
+    this.machine = new Scheduler(limitsOf(world, seats, queueMax, this.machine.epoch + 1));
+    this.#membership = new Membership(world, { seats, kinds, machine: this.machine });
+  }
+
   counters(): Readonly<Record<string, number>> {
     const { machine } = this;
     return {
@@ -118,6 +159,11 @@ export class CentralScheduler implements SchedulerSide {
 
   check(): void {
     this.machine.checkInvariants();
+  }
+
+  #settle(): void {
+    this.machine.settleBatch();
+    this.#carryOut();
   }
 
   #carryOut(): void {

@@ -59,6 +59,10 @@ export class Seats {
     return this.serverCount * this.#wordCount * WORD_SEATS;
   }
 
+  seatsOf(server: number): readonly number[] {
+    return Array.from({ length: this.seatCount }, (_, local) => server * this.seatCount + local);
+  }
+
   /** Its number within its server. */
   localOf(seat: number): number {
     return seat - this.serverOf[seat]! * this.seatCount;
@@ -70,10 +74,10 @@ export class Seats {
 }
 
 /** Of the scheduler's machine, for this cluster. */
-export function limitsOf({ workload }: World, seats: Seats, queueMax: number): SchedulerLimits {
+export function limitsOf({ workload }: World, seats: Seats, queueMax: number, epoch = 1): SchedulerLimits {
   const heldCount = seats.totalCount + queueMax;
   return {
-    epoch: 1,
+    epoch,
     coreCountMax: seats.coreCountMax,
     workerCountMax: seats.serverCount,
     functionCountMax: workload.functions.length,
@@ -87,14 +91,13 @@ export function limitsOf({ workload }: World, seats: Seats, queueMax: number): S
 }
 
 /** All servers and functions, once for all shards. */
-export function enterCluster(
-  { cluster, workload }: World,
-  seats: Seats,
-  kinds: ResidentKinds,
-  machine: Scheduler,
-): void {
+export function enterCluster(world: World, seats: Seats, kinds: ResidentKinds, machine: Scheduler): void {
   for (let server = 0; server < seats.serverCount; server++)
-    machine.addWorker(seats.coreCount, cluster.memoryMb, false, seats.extraSeatCount);
+    machine.addWorker(seats.coreCount, world.cluster.memoryMb, false, seats.extraSeatCount);
+  setVersions(world, kinds, machine);
+}
+
+export function setVersions({ workload }: World, kinds: ResidentKinds, machine: Scheduler): void {
   for (const [version, { memoryMb, coreCount }] of workload.functions.entries())
     machine.setVersion(version, version, memoryMb, { coreCount, isDedicated: kinds.hasOwnSeat(version) });
 }

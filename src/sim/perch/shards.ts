@@ -12,9 +12,11 @@
 import { assert } from '../../base/assert.ts';
 import { Grant } from '../../scheduler/machine/actions.ts';
 import { checkInvariants } from '../../scheduler/machine/invariants.ts';
+import { forgetWorker } from '../../scheduler/machine/membership.ts';
 import { makeMemory } from '../../scheduler/machine/memory.ts';
 import { outcome, Scheduler } from '../../scheduler/machine/scheduler.ts';
 import { FrameQueue } from './frame-queue.ts';
+import { type Announced, Membership } from './membership.ts';
 import type { SchedulerEvents, SchedulerSetup, SchedulerSide } from './scheduler-side.ts';
 import { enterCluster, limitsOf } from './seats.ts';
 
@@ -53,8 +55,12 @@ export class ShardedScheduler implements SchedulerSide {
   readonly #setup: ShardsSetup;
   readonly #events: SchedulerEvents;
   /** The last one is the control's. */
-  readonly #machines: readonly Scheduler[];
-  readonly #inboxes: readonly FrameQueue[];
+  #machines: readonly Scheduler[];
+  #inboxes: readonly FrameQueue[];
+  /** Where faults are, over the control's machine. */
+  #membership: Membership | null = null;
+  /** The scheduler's: what was put off in an earlier one counts for nothing. */
+  #life = 0;
   /** By shard: frames of its turn; 0: it sleeps. */
   readonly #taken: Int32Array;
   readonly #hasBell: Uint8Array;
@@ -78,13 +84,11 @@ export class ShardedScheduler implements SchedulerSide {
   #besideSinceUs = NONE;
 
   constructor(setup: ShardsSetup, events: SchedulerEvents) {
-    const { world, seats, kinds, queueMax, shardCount } = setup;
+    const { world, seats, shardCount } = setup;
     const { engine } = world;
     this.#setup = setup;
     this.#events = events;
-    const limits = limitsOf(world, seats, queueMax);
-    const memory = makeMemory(limits, shardCount + 1);
-    this.#machines = Array.from({ length: shardCount + 1 }, (_, shard) => new Scheduler(limits, { memory, shard }));
+    this.#machines = this.#machinesOf(1);
     this.#inboxes = this.#machines.map(() => new FrameQueue());
     this.#taken = new Int32Array(shardCount + 1);
     this.#hasBell = new Uint8Array(shardCount + 1);
@@ -92,12 +96,30 @@ export class ShardedScheduler implements SchedulerSide {
     this.#random = world.random('policy');
     this.#frameUs = world.costs.decisionUs / FRAMES_PER_DECISION;
     this.#kinds = {
-      turned: engine.kind((shard) => this.#turn(shard)),
-      rung: engine.kind((shard) => this.#hear(shard)),
+      turned: engine.kind((shard, life) => {
+        if (life === this.#life) this.#turn(shard);
+      }),
+      rung: engine.kind((shard, life) => {
+        if (life === this.#life) this.#hear(shard);
+      }),
       mailed: engine.kind((to, version) => this.#send(to & SHARD_MASK, Frame.warmed, to >>> SHARD_BITS, version)),
       forgets: engine.kind(() => this.#forget()),
     };
-    enterCluster(world, seats, kinds, this.#machines[shardCount]!);
+    this.#enter();
+  }
+
+  #machinesOf(epoch: number): readonly Scheduler[] {
+    const { world, seats, queueMax, shardCount } = this.#setup;
+    const limits = limitsOf(world, seats, queueMax, epoch);
+    const memory = makeMemory(limits, shardCount + 1);
+    return Array.from({ length: shardCount + 1 }, (_, shard) => new Scheduler(limits, { memory, shard }));
+  }
+
+  #enter(): void {
+    const { world, seats, kinds, shardCount } = this.#setup;
+    const machine = this.#machines[shardCount]!;
+    if (world.faults === null) enterCluster(world, seats, kinds, machine);
+    else this.#membership = new Membership(world, { seats, kinds, machine });
     this.#settle(shardCount);
   }
 
@@ -109,7 +131,8 @@ export class ShardedScheduler implements SchedulerSide {
 
   request(job: number, waitedUs: number): void {
     const { world } = this.#setup;
-    if (job >= this.#machines[0]!.limits.requestCountMax) return this.#events.refused(job);
+    // The last one is nobody's.
+    if (job >= this.#machines[0]!.limits.requestCountMax - 1) return this.#events.refused(job);
     this.#keepForgetting();
     const waitedTicks = waitedUs < 0 ? NONE : Math.floor(waitedUs / US_PER_TICK);
     this.#send(this.#routeOf(world.jobs.functionOf(job)), Frame.request, job, waitedTicks);
@@ -142,6 +165,30 @@ export class ShardedScheduler implements SchedulerSide {
   /** Every shard may have hints of its own; the control tells them. */
   evicted(server: number, version: number): void {
     for (let shard = 0; shard < this.#setup.shardCount; shard++) this.#send(shard, Frame.evicted, server, version);
+  }
+
+  isHere(server: number): boolean {
+    return this.#membership?.isHere(server) ?? true;
+  }
+
+  left(server: number): void {
+    this.#membership!.leave(server);
+    for (const machine of this.#machines) forgetWorker(machine, server);
+    this.#settle(this.#setup.shardCount);
+  }
+
+  joined(server: number, announced: Announced): void {
+    this.#membership!.join(server, announced);
+    this.#settle(this.#setup.shardCount);
+  }
+
+  renew(): void {
+    this.#life++;
+    this.#machines = this.#machinesOf(this.#machines[0]!.epoch + 1);
+    this.#inboxes = this.#machines.map(() => new FrameQueue());
+    this.#taken.fill(0);
+    this.#hasBell.fill(0);
+    this.#enter();
   }
 
   counters(): Readonly<Record<string, number>> {
@@ -186,7 +233,7 @@ export class ShardedScheduler implements SchedulerSide {
     if (count === 0) return;
     // What a thread can do at once takes no event.
     if (this.#frameUs === 0) this.#turn(shard);
-    else world.engine.after(count * this.#frameUs, this.#kinds.turned, shard);
+    else world.engine.after(count * this.#frameUs, this.#kinds.turned, shard, this.#life);
   }
 
   #turn(shard: number): void {
@@ -219,10 +266,12 @@ export class ShardedScheduler implements SchedulerSide {
         machine.noMemory(seats.coreOf[a]!, b);
         return;
       case Frame.openSeat:
-        machine.giveBack(seats.coreOf[a]!);
+        if (this.#membership === null) machine.giveBack(seats.coreOf[a]!);
+        else this.#membership.setSeat(a, true);
         return;
       case Frame.closeSeat:
-        machine.withdraw(seats.coreOf[a]!);
+        if (this.#membership === null) machine.withdraw(seats.coreOf[a]!);
+        else this.#membership.setSeat(a, false);
         return;
       case Frame.roomAvailable:
         return machine.memoryAvailable(a);
@@ -240,8 +289,10 @@ export class ShardedScheduler implements SchedulerSide {
     const { world, seats, bellUs } = this.#setup;
     const machine = this.#machines[shard]!;
     const core = seats.coreOf[seat]!;
+    if (this.#membership?.endEarlier(seat, isWarm) === true) return this.#settle(this.#setup.shardCount);
     const isKnown = machine.release(core, sequence, isWarm);
-    assert(isKnown, 'a lease was released that the scheduler does not know');
+    assert(isKnown || this.#membership !== null, 'a lease was released that the scheduler does not know');
+    if (!isKnown) return;
     const asked = this.#grantedBy[seat]!;
     if (!isWarm || asked === shard) return;
     const to = (seats.serverOf[seat]! << SHARD_BITS) | asked;
@@ -265,7 +316,7 @@ export class ShardedScheduler implements SchedulerSide {
     for (let shard = 0; shard < this.#machines.length; shard++) {
       if (this.#hasBell[shard] === 1 || !this.#machines[shard]!.bells.isRung) continue;
       this.#hasBell[shard] = 1;
-      world.engine.after(bellUs, this.#kinds.rung, shard);
+      world.engine.after(bellUs, this.#kinds.rung, shard, this.#life);
     }
   }
 

@@ -80,7 +80,9 @@ export class Workers {
   readonly #setup: WorkersSetup;
   readonly #world: World;
   readonly #seats: Seats;
-  readonly #sharings: readonly ServerSharing[];
+  readonly #sharings: ServerSharing[];
+  /** By server: it is dead. */
+  readonly #isDown: Uint8Array;
   readonly #fleet: Fleet;
   readonly #kernel: Kernel;
   readonly #ticks: Ticks;
@@ -140,6 +142,7 @@ export class Workers {
     this.#beforeUs = new Float64Array(seats.totalCount);
     this.#counts = new Int32Array(seats.serverCount);
     this.#isAgentTicking = new Uint8Array(seats.serverCount);
+    this.#isDown = new Uint8Array(seats.serverCount);
     this.#agentLane = engine.lane();
     // Each lane costs every event a look: where nobody sleeps these are not used.
     const sleeps = world.workload.phaseMax > 1;
@@ -170,10 +173,33 @@ export class Workers {
 
   /** Seats may be open from now on. */
   start(): void {
-    for (let server = 0; server < this.#seats.serverCount; server++) {
-      this.#settle(server);
-      if (this.#fleet.wantsTicks && this.#fleet.tick(server)) this.#keepTicking(server);
+    for (let server = 0; server < this.#seats.serverCount; server++) this.#startOne(server);
+  }
+
+  /** Everything on the server is over; nobody is told. */
+  crash(server: number): void {
+    for (let seat = server * this.#seats.seatCount; seat < (server + 1) * this.#seats.seatCount; seat++) {
+      if (this.#kernel.isHere(seat)) this.#kernel.leave(seat);
+      this.#job[seat] = NONE;
+      this.#phase[seat]!++;
     }
+    this.#kernel.flush();
+    this.#counts[server] = 0;
+    this.#isDown[server] = 1;
+    this.#fleet.clear(server);
+    this.#sharings[server] = this.#setup.sharing();
+  }
+
+  /** It begins anew: seats may be open from now on. */
+  restart(server: number): void {
+    this.#isDown[server] = 0;
+    this.#startOne(server);
+  }
+
+  slow(server: number, factor: number): void {
+    const poolCount = this.#setup.isFair ? 1 : this.#seats.coreCount;
+    for (let pool = server * poolCount; pool < (server + 1) * poolCount; pool++) this.#kernel.slow(pool, factor);
+    this.#kernel.flush();
   }
 
   /** The invocation begins under its lease. False: the worker has no memory for it, and nothing changed. */
@@ -209,6 +235,15 @@ export class Workers {
     return this.#job[seat]!;
   }
 
+  /** Whether a lease is held there. */
+  isBusy(seat: number): boolean {
+    return this.#kernel.isHere(seat);
+  }
+
+  isDown(server: number): boolean {
+    return this.#isDown[server] === 1;
+  }
+
   /** Since when its handler has run. */
   runsSinceUs(seat: number): number {
     return this.#runsSinceUs[seat]!;
@@ -223,9 +258,9 @@ export class Workers {
 
   check(): void {
     const { jobs } = this.#world;
-    for (const sharing of this.#sharings) {
+    for (const [server, sharing] of this.#sharings.entries()) {
       sharing.checkInvariants();
-      assert(sharing.actions.count === 0, 'something was left to do');
+      assert(sharing.actions.count === 0 || this.#isDown[server] === 1, 'something was left to do');
     }
     this.#fleet.check();
     this.#kernel.check();
@@ -236,6 +271,11 @@ export class Workers {
       const runs = this.#stage[seat] !== Stage.waits && !jobs.isAsleep(job);
       assert(runs === this.#kernel.isAwake(seat), `job ${job} is awake where it sleeps, or the other way round`);
     }
+  }
+
+  #startOne(server: number): void {
+    this.#settle(server);
+    if (this.#fleet.wantsTicks && this.#fleet.tick(server)) this.#keepTicking(server);
   }
 
   /** The seat, by its server's own number. */
@@ -385,6 +425,7 @@ export class Workers {
   }
 
   #tickSharing(server: number): void {
+    if (this.#isDown[server] === 1) return;
     this.#sharings[server]!.tick(this.#world.nowUs);
     this.#settle(server);
   }
@@ -397,6 +438,7 @@ export class Workers {
 
   #tickAgent(server: number): void {
     this.#isAgentTicking[server] = 0;
+    if (this.#isDown[server] === 1) return;
     const isPending = this.#fleet.tick(server);
     this.#fleet.carryOut(server);
     if (this.#setup.wantsUsage) this.#reportUsage(server);

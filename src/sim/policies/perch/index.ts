@@ -4,6 +4,7 @@ import { REQUEST_COUNT_MAX } from '../../../scheduler/machine/leases.ts';
 import { Grant } from '../../../scheduler/machine/actions.ts';
 import { LookAhead } from '../../../scheduler/machine/look-ahead.ts';
 import { outcome, Scheduler } from '../../../scheduler/machine/scheduler.ts';
+import { makePerch } from '../../perch/make.ts';
 import type { Lane } from '../../engine/lane.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
 import type { World } from '../../world.ts';
@@ -125,5 +126,7 @@ export const perch: PolicyKind = {
   summary: 'one central scheduler gives each invocation a core of its own (the shipped machine)',
   source: 'Kaffes, Yadwadkar, Kozyrakis: Centralized Core-granular Scheduling for Serverless Functions, SoCC 2019',
   options: { queue: { help: 'requests that may wait', default: 100_000, min: 1, max: 200_000 } },
-  make: (world, options) => new PerchPolicy(world, options),
+  // What goes wrong, goes wrong at the whole platform.
+  make: (world, options) =>
+    world.faults === null ? new PerchPolicy(world, options) : makePerch({ sharing: 'dedicated' }, world, options),
 };
