@@ -311,7 +311,7 @@ export class Calendar {
     if (bucket >= this.#counts.length) return;
     const first = bucket << BUCKET_LOG2;
     const end = first + this.#counts[bucket]!;
-    for (let at = first; at < end; ) at = this.#foreseeKind(at, end);
+    for (let at = first; at < end;) at = this.#foreseeKind(at, end);
   }
 
   /** Of those that follow, as long as they are of one kind. Answers the next one. */

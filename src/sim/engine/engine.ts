@@ -55,24 +55,34 @@ export class Engine {
   /** The next event happens; false: there is none until then. */
   step(untilUs: number): boolean {
     const lanes = this.#lanes;
-    let from: Lane | Calendar = this.#queue;
-    let timeUs = from.headUs;
+    const queue = this.#queue;
+    let lane: Lane | null = null;
+    let timeUs = queue.headUs;
     for (let i = lanes.length - 1; i >= 0; i--) {
       const headUs = lanes[i]!.headUs;
       if (headUs > timeUs) continue;
       timeUs = headUs;
-      from = lanes[i]!;
+      lane = lanes[i]!;
     }
     if (timeUs > untilUs || timeUs === Infinity) return false;
-    const kind = from.headKind;
-    const a = from.headA;
-    const b = from.headB;
-    from.pop();
+    // Two ways and not one: each knows whom it asks.
+    if (lane === null) {
+      const { headKind, headA, headB } = queue;
+      queue.pop();
+      this.#happen(timeUs, headKind, headA, headB);
+    } else {
+      const { headKind, headA, headB } = lane;
+      lane.pop();
+      this.#happen(timeUs, headKind, headA, headB);
+    }
+    return true;
+  }
+
+  #happen(timeUs: number, kind: number, a: number, b: number): void {
     this.nowUs = timeUs;
     this.eventCount++;
     this.hash.add(timeUs, kind, a, b);
     this.#handlers[kind]!(a, b);
-    return true;
   }
 
   /** Until then, or until nothing is to come; time stands there afterwards, where it is finite. */
