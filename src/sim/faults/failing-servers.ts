@@ -10,7 +10,7 @@ export class FailingServers implements Servers {
   readonly #setup: ServersSetup;
   readonly #faults: Faults;
   /** By server of the policy; with `coresApart` that is a core. */
-  readonly #stranded = new Map<number, number[]>();
+  readonly #stranded = new Map<number, Set<number>>();
   readonly #perServer: number;
 
   constructor(inner: Servers, setup: ServersSetup, faults: Faults) {
@@ -41,14 +41,11 @@ export class FailingServers implements Servers {
   }
 
   take(server: number, job: number): void {
-    const stranded = this.#stranded.get(server) ?? [];
-    const at = stranded.indexOf(job);
-    if (at < 0) this.#inner.take(server, job);
-    else stranded.splice(at, 1);
+    if (this.#stranded.get(server)?.delete(job) !== true) this.#inner.take(server, job);
   }
 
   count(server: number): number {
-    return this.#inner.count(server) + (this.#stranded.get(server)?.length ?? 0);
+    return this.#inner.count(server) + (this.#stranded.get(server)?.size ?? 0);
   }
 
   waiting(server: number): number {
@@ -87,6 +84,7 @@ export class FailingServers implements Servers {
   settle(host: number): void {
     for (const server of this.#of(host)) {
       const stranded = this.#stranded.get(server) ?? [];
+      // Whoever hears of an end may send others there.
       this.#stranded.delete(server);
       for (const job of stranded) {
         this.#faults.isLost.add(job);
@@ -103,8 +101,8 @@ export class FailingServers implements Servers {
     const { jobs } = this.#setup.world;
     jobs.setServer(job, server);
     const stranded = this.#stranded.get(server);
-    if (stranded === undefined) this.#stranded.set(server, [job]);
-    else stranded.push(job);
+    if (stranded === undefined) this.#stranded.set(server, new Set([job]));
+    else stranded.add(job);
     this.#faults.stranded(this.hostOf(server));
   }
 

@@ -162,6 +162,12 @@ export class Faults {
     if (count !== undefined) this.#retryCounts.set(other, count);
   }
 
+  /** It waits at the server, which fails, or is sent there: it is lost as that is noticed. */
+  strand(server: number, job: number): void {
+    if (this.#isGone[server] === 1) this.#world.lose(job);
+    else this.#answers[server]!.push({ job, atUs: Infinity });
+  }
+
   /** Its number is free. */
   forget(job: number): void {
     this.#retryCounts.delete(job);
@@ -236,9 +242,9 @@ export class Faults {
     this.#sinceUs[server] = nowUs;
     this.#untilUs[server] = nowUs + forUs;
     if (state === State.down) {
-      this.messages.breakOff(server);
       this.#servers?.crash(server);
       this.#policy?.crash?.(server);
+      this.messages.breakOff(server);
     }
     // One that is another when it comes back says so by that.
     if (state === State.down || silenceUs < forUs)
@@ -262,6 +268,8 @@ export class Faults {
     const { nowUs } = this.#world;
     this.#unavailableUs += this.#countedUs(server, nowUs);
     const wasGone = this.#isGone[server] === 1;
+    // Who was sent there in this very moment.
+    if (wasGone) this.#servers?.settle(server);
     this.#states[server] = State.up;
     this.#isGone[server] = 0;
     for (const { job, atUs } of this.#answers[server]!.splice(0)) this.#world.finishLate(job, atUs - nowUs);

@@ -71,13 +71,13 @@ class CanaryPolicy implements Policy {
     this.#network = engine.lane();
     this.#kinds = {
       taken: engine.kind((job, front) => this.#take(job, front)),
-      reached: engine.kind((job, server) => this.#servers.begin(server, job)),
-      answered: engine.kind((server, front) => this.#hear(server, front)),
-      freed: engine.kind((server, front) => this.#free(server, front)),
+      reached: world.message((job, server) => this.#servers.begin(server, job), { to: (_job, server) => server }),
+      answered: world.message((server, front) => this.#hear(server, front), { from: (server) => server }),
+      freed: world.message((server, front) => this.#free(server, front), {}),
       due: engine.kind(() => this.#report()),
-      reported: engine.kind(() => this.#balance()),
-      told: engine.kind((from, to) => this.#give(from, to)),
-      received: engine.kind((server, front) => this.#receive(server, front)),
+      reported: world.message(() => this.#balance(), { withScheduler: true }),
+      told: world.message((from, to) => this.#give(from, to), { withScheduler: true }),
+      received: world.message((server, front) => this.#receive(server, front), {}),
     };
     for (let server = 0; server < serverCount; server++) {
       const front = server % this.#frontCount;
@@ -111,12 +111,27 @@ class CanaryPolicy implements Policy {
         free >= 0 && free + this.#servers.count(server) <= this.#world.cluster.coreCount,
         `server ${server}: ${free}`,
       );
-      assert(isListed === (owner !== NONE && free > 0), `server ${server}, ${free} free cores, and front ${owner}`);
+      assert(
+        isListed === (owner !== NONE && this.#isIdle(server)),
+        `server ${server}, ${free} free cores, and front ${owner}`,
+      );
     }
     for (let front = 0; front < this.#frontCount; front++) {
       const isKept = this.#waiting.length(front) > 0 && this.#idle.length(front) > 0;
       assert(!isKept, `somebody waits at front ${front}, which has a free core`);
     }
+  }
+
+  gone(server: number): void {
+    const front = this.#owners[server]!;
+    if (front !== NONE && this.#idle.has(front, server)) this.#idle.remove(front, server);
+  }
+
+  back(server: number): void {
+    const front = this.#owners[server]!;
+    if (front === NONE || this.#freeCounts[server] === 0) return;
+    this.#idle.push(front, server);
+    this.#startWaiting(front);
   }
 
   slow(server: number, factor: number): void {
@@ -125,6 +140,11 @@ class CanaryPolicy implements Policy {
 
   pending(): readonly string[] {
     return this.#waiting.total === 0 ? [] : [`${this.#waiting.total} invocations wait for a core of their front`];
+  }
+
+  /** Whether its front may send somebody there. */
+  #isIdle(server: number): boolean {
+    return this.#freeCounts[server]! > 0 && this.#world.faults?.isGone(server) !== true;
   }
 
   /** At the front. */
@@ -169,7 +189,8 @@ class CanaryPolicy implements Policy {
       this.#network.push(nowUs + costs.networkUs, this.#kinds.freed, server, this.#heirs[server]!);
       return;
     }
-    if (this.#freeCounts[server]!++ === 0) this.#idle.push(front, server);
+    this.#freeCounts[server]!++;
+    if (this.#isIdle(server) && !this.#idle.has(front, server)) this.#idle.push(front, server);
     this.#startWaiting(front);
   }
 
@@ -204,7 +225,7 @@ class CanaryPolicy implements Policy {
     }
     this.#moveCount++;
     this.#owned.remove(from, server);
-    if (this.#freeCounts[server]! > 0) this.#idle.remove(from, server);
+    if (this.#idle.has(from, server)) this.#idle.remove(from, server);
     this.#owners[server] = NONE;
     this.#heirs[server] = to;
     counters.messages++;
@@ -215,7 +236,7 @@ class CanaryPolicy implements Policy {
   #receive(server: number, front: number): void {
     this.#owners[server] = front;
     this.#owned.push(front, server);
-    if (this.#freeCounts[server]! > 0) this.#idle.push(front, server);
+    if (this.#isIdle(server)) this.#idle.push(front, server);
     const to = this.#owed[front]!.shift();
     if (to === undefined) this.#startWaiting(front);
     else this.#give(front, to);

@@ -16,6 +16,7 @@
  */
 import type { Lane } from '../../engine/lane.ts';
 import type { Random } from '../../engine/random.ts';
+import { isAvoided } from '../../faults/drawing.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
 import { SHARING_OPTIONS, serversFor } from '../../servers/disciplines.ts';
 import { Instances } from '../../servers/instances.ts';
@@ -72,8 +73,10 @@ class HermodPolicy implements Policy {
     this.#network = engine.lane();
     this.#kinds = {
       taken: engine.kind((job, front) => this.#take(job, front)),
-      reached: engine.kind((job, server) => this.#invokers.reach(server, job)),
-      answered: engine.kind((server, functionIndex) => this.#release(server, functionIndex)),
+      reached: world.message((job, server) => this.#invokers.reach(server, job), { to: (_job, server) => server }),
+      answered: world.message((server, functionIndex) => this.#release(server, functionIndex), {
+        from: (server) => server,
+      }),
     };
   }
 
@@ -90,6 +93,20 @@ class HermodPolicy implements Policy {
 
   check(): void {
     this.#invokers.check();
+  }
+
+  crash(server: number): void {
+    this.#invokers.fail(server);
+  }
+
+  gone(server: number): void {
+    this.#partOf(server).placement.takeOut(server);
+    this.#invokers.fail(server);
+  }
+
+  back(server: number): void {
+    this.#partOf(server).placement.putBack(server);
+    this.#assignWaiting(this.#frontOf(server));
   }
 
   slow(server: number, factor: number): void {
@@ -120,8 +137,11 @@ class HermodPolicy implements Policy {
   #choose(functionIndex: number, { first, count, placement }: Part): number {
     if (this.#isLate || this.#balance === 'hybrid') return placement.hybrid(functionIndex);
     if (this.#balance === 'least-loaded') return placement.leastLoaded();
-    if (this.#balance === 'locality') return first + ((Math.imul(functionIndex, SPREAD) >>> 0) % count);
-    return first + this.#random.below(count);
+    const isLocal = this.#balance === 'locality';
+    let place = isLocal ? (Math.imul(functionIndex, SPREAD) >>> 0) % count : this.#random.below(count);
+    // The next one that is there, of those of the part.
+    for (let tried = 1; tried < count && isAvoided(this.#world, first + place); tried++) place = (place + 1) % count;
+    return first + place;
   }
 
   #end(job: number, server: number): void {
@@ -135,9 +155,21 @@ class HermodPolicy implements Policy {
 
   /** At the front whose server it is. */
   #release(server: number, functionIndex: number): void {
-    const front = frontOf(server, this.#world.cluster.serverCount, this.#parts.length);
+    const front = this.#frontOf(server);
+    this.#parts[front]!.placement.release(server, functionIndex);
+    this.#assignWaiting(front);
+  }
+
+  #partOf(server: number): Part {
+    return this.#parts[this.#frontOf(server)]!;
+  }
+
+  #frontOf(server: number): number {
+    return frontOf(server, this.#world.cluster.serverCount, this.#parts.length);
+  }
+
+  #assignWaiting(front: number): void {
     const { placement } = this.#parts[front]!;
-    placement.release(server, functionIndex);
     while (this.#queues.length(front) > 0 && placement.hasIdleCore) this.#assign(this.#queues.shift(front), front);
   }
 }

@@ -29,6 +29,8 @@ export class Placement {
   readonly #after: Int32Array;
   readonly #before: Int32Array;
   #leastCount = 0;
+  readonly #isOut: Uint8Array;
+  #outCount = 0;
   /** By function: the servers where an instance of it was put to rest, and may be there still. */
   readonly #rested: readonly Set<number>[];
 
@@ -38,6 +40,7 @@ export class Placement {
     this.#counts = new Int32Array(count);
     this.#after = new Int32Array(count);
     this.#before = new Int32Array(count);
+    this.#isOut = new Uint8Array(count);
     this.#rested = Array.from({ length: books === null ? 0 : functionCount }, () => new Set());
     this.#heads.push(NONE);
     // So that the lowest numbers come first.
@@ -68,9 +71,7 @@ export class Placement {
   /** An invocation was sent there. */
   assign(server: number, functionIndex: number): void {
     const place = server - this.#setup.first;
-    this.#unlink(place);
-    this.#counts[place]!++;
-    this.#link(place);
+    this.#change(place, 1);
     while (this.#heads[this.#leastCount] === NONE) this.#leastCount++;
     this.#setup.books?.take(server, functionIndex);
   }
@@ -79,12 +80,37 @@ export class Placement {
   release(server: number, functionIndex: number): void {
     const place = server - this.#setup.first;
     assert(this.#counts[place]! > 0, 'an answer from a server where nobody was');
-    this.#unlink(place);
-    const count = --this.#counts[place]!;
-    this.#link(place);
-    this.#leastCount = Math.min(this.#leastCount, count);
+    this.#change(place, -1);
     this.#setup.books?.put(server, functionIndex);
     this.#rested[functionIndex]?.add(place);
+  }
+
+  /** It is chosen no more, but where all others are out too. */
+  takeOut(server: number): void {
+    const place = server - this.#setup.first;
+    if (this.#outCount === this.#setup.count - 1) return;
+    this.#unlink(place);
+    this.#isOut[place] = 1;
+    this.#outCount++;
+    while (this.#heads[this.#leastCount] === NONE) this.#leastCount++;
+  }
+
+  putBack(server: number): void {
+    const place = server - this.#setup.first;
+    if (this.#isOut[place] === 0) return;
+    this.#isOut[place] = 0;
+    this.#outCount--;
+    this.#link(place);
+    this.#leastCount = Math.min(this.#leastCount, this.#counts[place]!);
+  }
+
+  #change(place: number, change: number): void {
+    const isIn = this.#isOut[place] === 0;
+    if (isIn) this.#unlink(place);
+    this.#counts[place]! += change;
+    if (!isIn) return;
+    this.#link(place);
+    this.#leastCount = Math.min(this.#leastCount, this.#counts[place]!);
   }
 
   #packed(functionIndex: number, coreCount: number): number {
@@ -109,7 +135,8 @@ export class Placement {
     const rested = this.#rested[functionIndex]!;
     for (const place of rested) {
       if (!books.isWarm(first + place, functionIndex)) rested.delete(place);
-      else if (this.#counts[place]! >= countMin && this.#counts[place]! <= countMax) return place;
+      else if (this.#isOut[place] === 0 && this.#counts[place]! >= countMin && this.#counts[place]! <= countMax)
+        return place;
     }
     return NONE;
   }

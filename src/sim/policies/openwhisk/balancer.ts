@@ -6,6 +6,8 @@ import { assert } from '../../../base/assert.ts';
 
 /** The least that a controller has of a server, MB: what the smallest function takes. Controllers together may then have more than there is. */
 const SHARE_MB_MIN = 128;
+/** More than any server has. */
+const OUT_MB = 1 << 29;
 
 export class Balancer {
   readonly #freeMb: Int32Array;
@@ -38,6 +40,15 @@ export class Balancer {
     }
     freeMb[server]! -= memoryMb;
     return server;
+  }
+
+  /** Nothing fits there any more; what is given back is counted all the same. */
+  takeOut(server: number): void {
+    this.#freeMb[server]! -= OUT_MB;
+  }
+
+  putBack(server: number): void {
+    this.#freeMb[server]! += OUT_MB;
   }
 
   give(server: number, memoryMb: number): void {

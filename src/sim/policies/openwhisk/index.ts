@@ -9,6 +9,7 @@
  */
 import type { Lane } from '../../engine/lane.ts';
 import type { Random } from '../../engine/random.ts';
+import { drawServer } from '../../faults/drawing.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
 import { SHARING_OPTIONS, serversFor } from '../../servers/disciplines.ts';
 import { chargeEnd, type Servers } from '../../servers/servers.ts';
@@ -49,8 +50,10 @@ class OpenWhiskPolicy implements Policy {
     this.#bus = engine.lane();
     this.#kinds = {
       taken: engine.kind((job, controller) => this.#assign(job, controller)),
-      reached: engine.kind((job, server) => this.#invokers.reach(server, job)),
-      acked: engine.kind((place, functionIndex) => this.#acknowledge(place, functionIndex)),
+      reached: world.message((job, server) => this.#invokers.reach(server, job), { to: (_job, server) => server }),
+      acked: world.message((place, functionIndex) => this.#acknowledge(place, functionIndex), {
+        from: (place) => Math.floor(place / controllerCount),
+      }),
     };
   }
 
@@ -72,6 +75,19 @@ class OpenWhiskPolicy implements Policy {
     this.#invokers.check();
   }
 
+  crash(server: number): void {
+    this.#invokers.fail(server);
+  }
+
+  gone(server: number): void {
+    for (const balancer of this.#balancers) balancer.takeOut(server);
+    this.#invokers.fail(server);
+  }
+
+  back(server: number): void {
+    for (const balancer of this.#balancers) balancer.putBack(server);
+  }
+
   slow(server: number, factor: number): void {
     this.#servers.slow(server, factor);
   }
@@ -81,9 +97,9 @@ class OpenWhiskPolicy implements Policy {
   }
 
   #assign(job: number, controller: number): void {
-    const { jobs, nowUs, counters, cluster } = this.#world;
+    const { jobs, nowUs, counters } = this.#world;
     const functionIndex = jobs.functionOf(job);
-    const draw = (): number => this.#random.below(cluster.serverCount);
+    const draw = (): number => drawServer(this.#world, this.#random);
     const server = this.#balancers[controller]!.take(this.#hashes[functionIndex]!, this.#memoryOf(functionIndex), draw);
     jobs.setMark(job, controller);
     counters.messages += this.#hops;
@@ -123,14 +139,24 @@ export const openwhisk: PolicyKind = {
   source:
     'Apache OpenWhisk, core/controller/…/loadBalancer/ShardingContainerPoolBalancer.scala; early binding by locality (E/LOC/PS) in: Kaffes, Yadwadkar, Kozyrakis: Hermod, SoCC 2022',
   options: {
-    fronts: { help: 'controllers, each with an equal share of each server', default: 2, min: 1, max: 256 },
+    fronts: {
+      help: 'controllers, each with an equal share of each server',
+      default: 2,
+      min: 1,
+      max: 256,
+    },
     memory: {
       help: "MB of each core that functions may run in (OpenWhisk's user-memory); 0: all of the server",
       default: 256,
       min: 0,
       max: 1 << 20,
     },
-    hops: { help: 'hosts that a message goes by; 2: a bus lies between, as in OpenWhisk', default: 1, min: 1, max: 2 },
+    hops: {
+      help: 'hosts that a message goes by; 2: a bus lies between, as in OpenWhisk',
+      default: 1,
+      min: 1,
+      max: 2,
+    },
     ...SHARING_OPTIONS,
   },
   make: (world, options) => new OpenWhiskPolicy(world, options),

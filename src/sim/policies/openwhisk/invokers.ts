@@ -30,7 +30,9 @@ export class Invokers {
 
   /** The invocation has come to the server: it runs at once, or waits until there is memory. */
   reach(server: number, job: number): void {
-    if (this.#queues.length(server) === 0 && this.#hasRoom(server, job)) this.#begin(server, job);
+    const isFree = this.#queues.length(server) === 0 && this.#hasRoom(server, job);
+    // To one that fails nobody comes.
+    if (isFree || !this.#isServing(server)) this.#begin(server, job);
     else this.#queues.push(server, job);
   }
 
@@ -43,9 +45,14 @@ export class Invokers {
     }
   }
 
+  /** The server fails: whoever waits there fails with it. */
+  fail(server: number): void {
+    while (this.#queues.length(server) > 0) this.#begin(server, this.#queues.shift(server));
+  }
+
   check(): void {
     for (const [server, usedMb] of this.#usedMb.entries()) {
-      const isAlone = this.#servers.count(server) <= 1;
+      const isAlone = this.#servers.count(server) <= 1 || !this.#isServing(server);
       assert(usedMb >= 0 && (usedMb <= this.#memoryMb || isAlone), `server ${server}: ${usedMb} MB in use`);
       assert(usedMb > 0 || this.#queues.length(server) === 0, `server ${server} is idle, and somebody waits for it`);
     }
@@ -53,6 +60,10 @@ export class Invokers {
 
   pending(): readonly string[] {
     return this.#queues.total === 0 ? [] : [`${this.#queues.total} invocations wait for memory on their server`];
+  }
+
+  #isServing(server: number): boolean {
+    return this.#world.faults?.isServing(server) !== false;
   }
 
   #begin(server: number, job: number): void {

@@ -50,10 +50,10 @@ class PullPolicy implements Policy {
     this.#toQueue = engine.lane();
     this.#toWorker = engine.lane();
     this.#fromWorker = engine.lane();
-    this.#queued = engine.kind((job) => this.#enqueue(job));
+    this.#queued = world.message((job) => this.#enqueue(job), { withScheduler: true });
     this.#asks = engine.kind((server) => this.#ask(server));
-    this.#asked = engine.kind((server) => this.#hear(server));
-    this.#reached = engine.kind((job, server) => this.#servers.begin(server, job));
+    this.#asked = world.message((server) => this.#hear(server), { from: (server) => server, withScheduler: true });
+    this.#reached = world.message((job, server) => this.#servers.begin(server, job), { to: (_job, server) => server });
     this.#askForAll();
   }
 
@@ -80,6 +80,25 @@ class PullPolicy implements Policy {
     const { serverCount, coreCount } = this.#world.cluster;
     for (let server = 0; server < serverCount; server++) {
       assert(this.#asking[server]! <= coreCount, 'a server asks for more cores than it has');
+    }
+  }
+
+  /** Its questions are answered no more. */
+  gone(server: number): void {
+    const places = this.#parked.length;
+    const parked = Array.from({ length: this.#parkedCount }, (_, i) => this.#parked[(this.#parkedFirst + i) % places]!);
+    this.#parkedCount = 0;
+    for (const each of parked) {
+      if (each === server) this.#asking[server]!--;
+      else this.#park(each);
+    }
+  }
+
+  /** It asks for each core that is free. */
+  back(server: number): void {
+    while (this.#asking[server]! < this.#servers.idle(server)) {
+      this.#asking[server]!++;
+      this.#ask(server);
     }
   }
 
@@ -111,13 +130,21 @@ class PullPolicy implements Policy {
   }
 
   #ask(server: number): void {
-    const { costs, nowUs, counters } = this.#world;
+    const { costs, nowUs, counters, faults } = this.#world;
+    if (faults?.isServing(server) === false) {
+      this.#asking[server]!--;
+      return;
+    }
     counters.messages++;
     this.#fromWorker.push(nowUs + costs.networkUs, this.#asked, server, 0);
   }
 
   #hear(server: number): void {
-    const { costs, counters, engine } = this.#world;
+    const { costs, counters, engine, faults } = this.#world;
+    if (faults?.isGone(server) === true) {
+      this.#asking[server]!--;
+      return;
+    }
     if (this.#queue.total === 0 && this.#pollUs === 0) return this.#park(server);
     if (this.#queue.total === 0) {
       this.#vainCount++;

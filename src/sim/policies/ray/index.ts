@@ -14,6 +14,8 @@
 import { assert } from '../../../base/assert.ts';
 import type { Lane } from '../../engine/lane.ts';
 import type { Random } from '../../engine/random.ts';
+import { isAvoided } from '../../faults/drawing.ts';
+import { RESEND_US } from '../../faults/messages.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
 import { serversOf } from '../../servers/disciplines.ts';
 import { JobQueues } from '../../servers/job-queues.ts';
@@ -73,12 +75,12 @@ class RayPolicy implements Policy {
     this.#reports = engine.lane();
     this.#kinds = {
       taken: engine.kind((job, front) => this.#schedule(job, front)),
-      requested: engine.kind((job, server) => this.#request(job, server)),
-      granted: engine.kind((job, server) => this.#send(this.#kinds.reached, job, server)),
-      rejected: engine.kind((job, server) => this.#retry(job, server)),
-      reached: engine.kind((job, server) => this.#begin(job, server)),
+      requested: world.message((job, server) => this.#request(job, server), { to: (_job, server) => server }),
+      granted: world.message((job, server) => this.#launch(job, server), { from: (_job, server) => server }),
+      rejected: world.message((job, server) => this.#retry(job, server), { from: (_job, server) => server }),
+      reached: world.message((job, server) => this.#begin(job, server), { to: (_job, server) => server }),
       due: engine.kind((server) => this.#report(server)),
-      reported: engine.kind((server, freeCount) => this.#hear(server, freeCount)),
+      reported: world.message((server, freeCount) => this.#hear(server, freeCount), { from: (server) => server }),
     };
   }
 
@@ -89,7 +91,7 @@ class RayPolicy implements Policy {
   arrive(job: number): void {
     chargeEnd(this.#world, job);
     const { nowUs, costs } = this.#world;
-    this.#gateway.push(nowUs + costs.gatewayUs, this.#kinds.taken, job, this.#random.below(this.#frontCount));
+    this.#gateway.push(nowUs + costs.gatewayUs, this.#kinds.taken, job, this.#drawFront());
   }
 
   counters(): Record<string, number> {
@@ -109,6 +111,22 @@ class RayPolicy implements Policy {
     }
   }
 
+  /** Its gateway dies with it, and who waits there. */
+  crash(server: number): void {
+    const front = this.#frontOn(server);
+    while (front !== NONE && this.#queues.length(front) > 0) this.#world.faults?.strand(server, this.#takeFirst(front));
+  }
+
+  gone(server: number): void {
+    this.crash(server);
+    this.#hear(server, 0);
+  }
+
+  back(server: number): void {
+    this.#reportedCounts[server] = 0;
+    this.#plan(server);
+  }
+
   slow(server: number, factor: number): void {
     this.#servers.slow(server, factor);
   }
@@ -117,11 +135,20 @@ class RayPolicy implements Policy {
     return this.#queues.total === 0 ? [] : [`${this.#queues.total} invocations wait at the raylet that they came to`];
   }
 
+  /** A client that knows one to be gone goes to the next. */
+  #drawFront(): number {
+    let front = this.#random.below(this.#frontCount);
+    for (let tried = 1; tried < this.#frontCount && isAvoided(this.#world, this.#hostOf(front)); tried++)
+      front = (front + 1) % this.#frontCount;
+    return front;
+  }
+
   /** At the raylet that it came to. */
   #schedule(job: number, front: number): void {
-    const { jobs } = this.#world;
+    const { jobs, faults } = this.#world;
     const host = this.#hostOf(front);
     jobs.setMark(job, front);
+    if (faults?.isServing(host) === false) return faults.strand(host, job);
     const server = this.#views.choose(front, host, this.#freeCounts[host]!);
     if (server === host) this.#runHere(job, host);
     else if (server === NONE) this.#wait(job, front);
@@ -146,9 +173,26 @@ class RayPolicy implements Policy {
 
   /** At the other raylet: the core is kept for it from now on, or it is sent back. */
   #request(job: number, server: number): void {
+    const { faults, engine } = this.#world;
+    if (faults?.isServing(server) === false) {
+      // No answer: it is sent again, until the other is there or known to be gone.
+      if (!faults.isGone(server)) engine.after(RESEND_US, this.#kinds.requested, job, server);
+      else this.#schedule(job, this.#world.jobs.mark(job));
+      return;
+    }
     const isFree = this.#freeCounts[server]! > 0;
     if (isFree) this.#hold(server);
     this.#send(isFree ? this.#kinds.granted : this.#kinds.rejected, job, server);
+  }
+
+  /** The other raylet has kept a core for it. Where the first is dead by now, nobody sends it, and the core is free. */
+  #launch(job: number, server: number): void {
+    const { faults, jobs } = this.#world;
+    const host = this.#hostOf(jobs.mark(job));
+    if (faults?.isServing(host) !== false) return this.#send(this.#kinds.reached, job, server);
+    this.#leasedCounts[server]!--;
+    this.#free(server);
+    faults.strand(host, job);
   }
 
   #retry(job: number, server: number): void {
@@ -169,6 +213,11 @@ class RayPolicy implements Policy {
     const isHere = this.#hostOf(jobs.mark(job)) === server;
     if (!isHere) counters.messages++;
     this.#world.finish(job, isHere ? 0 : costs.networkUs);
+    this.#free(server);
+  }
+
+  /** A core of the server. */
+  #free(server: number): void {
     this.#freeCounts[server]!++;
     const front = this.#frontOn(server);
     if (front !== NONE && this.#queues.length(front) > 0) this.#runHere(this.#takeFirst(front), server);
@@ -203,6 +252,7 @@ class RayPolicy implements Policy {
     const { nowUs, costs, counters } = this.#world;
     const freeCount = this.#freeCounts[server]!;
     this.#willReport[server] = 0;
+    if (this.#world.faults?.isServing(server) === false) return;
     if (freeCount === this.#reportedCounts[server]) return;
     this.#reportedCounts[server] = freeCount;
     // To the store that all share, and from there to each raylet that has a gateway.
@@ -211,7 +261,8 @@ class RayPolicy implements Policy {
   }
 
   /** At all fronts. Whoever waits has found no other core: the server's are the only ones that may be new. */
-  #hear(server: number, freeCount: number): void {
+  #hear(server: number, reported: number): void {
+    const freeCount = this.#world.faults?.isGone(server) === true ? 0 : reported;
     this.#views.report(server, freeCount);
     if (freeCount === 0) return;
     for (const front of this.#waitingFronts) {

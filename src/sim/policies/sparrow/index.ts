@@ -9,6 +9,7 @@
 import { assert } from '../../../base/assert.ts';
 import type { Lane } from '../../engine/lane.ts';
 import type { Random } from '../../engine/random.ts';
+import { drawServer } from '../../faults/drawing.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
 import { serversOf } from '../../servers/disciplines.ts';
 import { FRONTS_OPTION } from '../../servers/fronts.ts';
@@ -57,13 +58,14 @@ class SparrowPolicy implements Policy {
     this.#askingCounts = new Int32Array(cluster.serverCount);
     this.#gateway = engine.lane();
     this.#network = engine.lane();
+    const serverOf = (reservation: number): number => this.#reservations.server(reservation);
     this.#kinds = {
       taken: engine.kind((job, front) => this.#gather(job, front)),
       gathered: engine.kind((front) => this.#probe(front)),
-      probed: engine.kind((reservation) => this.#reserve(reservation)),
-      asked: engine.kind((reservation) => this.#answer(reservation)),
-      answered: engine.kind((reservation, job) => this.#launch(reservation, job)),
-      cancelled: engine.kind((reservation) => this.#drop(reservation)),
+      probed: world.message((reservation) => this.#reserve(reservation), { to: serverOf }),
+      asked: world.message((reservation) => this.#answer(reservation), { from: serverOf }),
+      answered: world.message((reservation, job) => this.#launch(reservation, job), { to: serverOf }),
+      cancelled: world.message((reservation) => this.#drop(reservation), { to: serverOf }),
     };
   }
 
@@ -88,6 +90,15 @@ class SparrowPolicy implements Policy {
       const free = this.#freeCounts[server]!;
       const held = this.#askingCounts[server]! + this.#servers.count(server);
       assert(free >= 0 && free + held === coreCount, `server ${server}: ${free} free cores and ${held} held`);
+    }
+  }
+
+  /** Reservations in its queue are made anew elsewhere. */
+  gone(server: number): void {
+    while (this.#queues.length(server) > 0) {
+      const reservation = this.#queues.shift(server);
+      this.#reservations.name(reservation);
+      this.#abandon(reservation);
     }
   }
 
@@ -134,7 +145,9 @@ class SparrowPolicy implements Policy {
   /** At the worker. */
   #reserve(reservation: number): void {
     const server = this.#reservations.server(reservation);
-    if (this.#freeCounts[server]! > 0) {
+    const { faults } = this.#world;
+    if (faults?.isGone(server) === true) return this.#abandon(reservation);
+    if (this.#freeCounts[server]! > 0 && faults?.isDown(server) !== true) {
       this.#freeCounts[server]!--;
       this.#ask(reservation);
     } else {
@@ -142,6 +155,23 @@ class SparrowPolicy implements Policy {
       this.#queues.push(server, reservation);
     }
     this.#reservations.unname(reservation);
+  }
+
+  /** Its worker is gone, and a message names it. At the front, another takes its place, if a task still wants one. */
+  #abandon(reservation: number): void {
+    const batch = this.#reservations.batch(reservation);
+    const isOpen = this.#reservations.isOpen(reservation, batch);
+    if (isOpen) this.#reservations.settle(reservation);
+    this.#reservations.move(reservation, at.over);
+    this.#reservations.unname(reservation);
+    if (isOpen) this.#probeAgain(batch);
+  }
+
+  #probeAgain(batch: Batch): void {
+    if (batch.next === batch.tasks.length) return;
+    const other = this.#reservations.add(batch, drawServer(this.#world, this.#random));
+    batch.reservations.push(other);
+    this.#send(this.#kinds.probed, other);
   }
 
   #ask(reservation: number): void {
@@ -154,7 +184,9 @@ class SparrowPolicy implements Policy {
   #answer(reservation: number): void {
     const batch = this.#reservations.batch(reservation);
     this.#reservations.settle(reservation);
-    const job = batch.next < batch.tasks.length ? batch.tasks[batch.next++]! : NONE;
+    const isGone = this.#world.faults?.isGone(this.#reservations.server(reservation)) === true;
+    if (isGone) this.#probeAgain(batch);
+    const job = !isGone && batch.next < batch.tasks.length ? batch.tasks[batch.next++]! : NONE;
     this.#send(this.#kinds.answered, reservation, job);
     this.#reservations.unname(reservation);
     if (job !== NONE && batch.next === batch.tasks.length && this.#doesCancel) this.#cancel(batch);
@@ -201,7 +233,8 @@ class SparrowPolicy implements Policy {
 
   /** A core of the worker is free: for the next reservation. */
   #goOn(server: number): void {
-    if (this.#queues.length(server) > 0) this.#ask(this.#queues.shift(server));
+    const isDown = this.#world.faults?.isServing(server) === false;
+    if (this.#queues.length(server) > 0 && !isDown) this.#ask(this.#queues.shift(server));
     else this.#freeCounts[server]!++;
   }
 

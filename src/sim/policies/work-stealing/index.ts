@@ -7,6 +7,7 @@
  */
 import type { Lane } from '../../engine/lane.ts';
 import type { Random } from '../../engine/random.ts';
+import { drawServer, isAvoided } from '../../faults/drawing.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
 import { SHARING_OPTIONS, serversFor } from '../../servers/disciplines.ts';
 import { chargeEnd, type Servers } from '../../servers/servers.ts';
@@ -44,10 +45,13 @@ class WorkStealingPolicy implements Policy {
     this.#toWorker = engine.lane();
     this.#hops = engine.lane();
     this.#pauses = engine.lane();
-    this.#reached = engine.kind((job, server) => this.#servers.begin(server, job));
+    this.#reached = world.message((job, server) => this.#servers.begin(server, job), { to: (_job, server) => server });
     this.#looks = engine.kind((thief, tried) => this.#look(thief, tried));
-    this.#asked = engine.kind((thief, victim) => this.#hear(thief, Math.floor(victim / TRIES_MAX), victim % TRIES_MAX));
-    this.#stolen = engine.kind((job, thief) => this.#receive(job, thief));
+    this.#asked = world.message(
+      (thief, victim) => this.#hear(thief, Math.floor(victim / TRIES_MAX), victim % TRIES_MAX),
+      { to: (_thief, victim) => Math.floor(victim / TRIES_MAX) },
+    );
+    this.#stolen = world.message((job, thief) => this.#receive(job, thief), { to: (_job, thief) => thief });
     if (cluster.serverCount > 1) this.#begin();
   }
 
@@ -57,14 +61,18 @@ class WorkStealingPolicy implements Policy {
 
   arrive(job: number): void {
     chargeEnd(this.#world, job);
-    const { costs, cluster, counters, nowUs } = this.#world;
+    const { costs, counters, nowUs } = this.#world;
     counters.messages += 2;
-    const server = this.#random.below(cluster.serverCount);
+    const server = drawServer(this.#world, this.#random);
     this.#toWorker.push(nowUs + costs.gatewayUs + costs.networkUs, this.#reached, job, server);
   }
 
   counters(): Readonly<Record<string, number>> {
     return { steals: this.#stealCount, 'asked in vain': this.#vainCount };
+  }
+
+  back(server: number): void {
+    if (this.#world.cluster.serverCount > 1 && this.#retryUs > 0) this.#beginAt(server);
   }
 
   slow(server: number, factor: number): void {
@@ -80,6 +88,12 @@ class WorkStealingPolicy implements Policy {
       for (let i = 0; i < cluster.coreCount; i++)
         engine.at(this.#random.unit() * this.#retryUs, this.#looks, server, 0);
     }
+  }
+
+  #beginAt(server: number): void {
+    const { engine } = this.#world;
+    for (; this.#thieves[server]! < this.#idle(server); this.#thieves[server]!++)
+      engine.after(this.#random.unit() * this.#retryUs, this.#looks, server, 0);
   }
 
   #end(job: number, server: number): void {
@@ -101,8 +115,11 @@ class WorkStealingPolicy implements Policy {
       return;
     }
     if (tried === this.#tries) return this.#pause(thief);
-    const drawn = this.#random.below(cluster.serverCount - 1);
-    const victim = drawn < thief ? drawn : drawn + 1;
+    let victim: number;
+    do {
+      const drawn = this.#random.below(cluster.serverCount - 1);
+      victim = drawn < thief ? drawn : drawn + 1;
+    } while (isAvoided(this.#world, victim, 2));
     counters.messages++;
     this.#hops.push(nowUs + costs.networkUs, this.#asked, thief, victim * TRIES_MAX + tried);
   }
