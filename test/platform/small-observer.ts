@@ -19,6 +19,7 @@ export class SmallObserver implements Observer {
   readonly #clock: Clock;
   readonly #watched = new Map<number, WatchedSlot>();
   #events: ObserverEvents | null = null;
+  #asked = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -84,6 +85,12 @@ export class SmallObserver implements Observer {
     if (mayStop) return;
     watched.isHeld = false;
     if (watched.state === 'polls') watched.state = 'awake';
+  }
+
+  /** Some are, at some times. */
+  isStill(slot: number): boolean {
+    this.#asked++;
+    return this.#watched.get(slot)?.isResting === true && (slot + this.#asked) % 3 !== 0;
   }
 
   tellTraffic(slot: number, isTold: boolean): void {

@@ -65,6 +65,7 @@ export class Agent implements Provisioner {
   #ticking: (() => void) | null = null;
   #stopping = false;
   #onEmpty: (() => void) | null = null;
+  readonly #isStill = (slot: number): boolean => this.#sharing.isStill(slot);
   readonly #carryOut: ActionHandler = {
     start: (slot, core, versionIndex) => this.#start(slot, core, versionIndex),
     boot: (slot, kind) => this.#starter.boot(slot, kind),
@@ -304,7 +305,7 @@ export class Agent implements Provisioner {
   #tick(): void {
     for (const resident of this.#residents) resident?.tick();
     const nowUs = this.#doors.clock.nowUs();
-    this.#machine.tick(nowUs);
+    this.#machine.tick(nowUs, this.#isStill);
     this.#sharing.tick(nowUs);
     this.#drain();
     this.#platformCpus.update(this.#busy.count, (core) => nowUs - (this.#busy.at(core)?.grantedUs ?? nowUs));

@@ -176,6 +176,11 @@ export class CoreSharing {
     this.#lookAgain(nowUs);
   }
 
+  /** Whether it is known of an idle instance that nothing runs in it. */
+  isStill(slot: number): boolean {
+    return this.#isShared && this.#sleepers.isStill(slot);
+  }
+
   close(): void {
     this.#stopTicking?.();
     this.#stopTicking = null;

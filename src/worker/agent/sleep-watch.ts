@@ -95,6 +95,11 @@ export class SleepWatch {
     return this.#observer?.hold(slot) ?? false;
   }
 
+  /** Whether it is known of an idle instance that nothing runs in it. */
+  isStill(slot: number): boolean {
+    return this.#isResting[slot] === 1 && this.#observer!.isStill(slot);
+  }
+
   letGo(slot: number): void {
     this.#observer?.letGo(slot);
   }

@@ -190,6 +190,11 @@ export class Sleepers {
     return this.#doubtCount > 0 ? 0 : Math.min(this.#doze.nextTickUs, this.#directed.nextTickUs);
   }
 
+  /** See SleepWatch. */
+  isStill(slot: number): boolean {
+    return this.#watch.isStill(slot);
+  }
+
   close(): void {
     this.#watch.close();
   }

@@ -24,8 +24,13 @@ import type { Versions } from './versions.ts';
 
 const NONE = -1;
 
-/** How a slot rests: since the last tick, longer, or frozen. */
-export const Rest = { new: 0, seen: 1, frozen: 2 } as const;
+/** How a slot rests: since the last tick, for how many ticks, or frozen. */
+export const Rest = { new: 0, seen: 1, frozen: 255 } as const;
+/** Ticks for which one is left awake that does nothing: it may be used again soon, and freezing wakes all its threads, twice. */
+const STILL_TICKS = 20;
+
+export type IsStill = (slot: number) => boolean;
+export const neverStill: IsStill = () => false;
 
 /** Whether an instance is used again after its answer. `dropped`: its version was dropped, or its zygote ended. */
 export const After = { kept: 0, spent: 1, dropped: 2 } as const;
@@ -202,20 +207,26 @@ export class Slots {
     this.beginRest(slot);
   }
 
-  /** Looks at those that are awake alone. */
-  freezeResting(): void {
+  /** Looks at those that are awake alone. With one that is frozen all older ones are: they are less likely to be used again. */
+  freezeResting(isStill: IsStill): void {
     let next = NONE;
+    let isFreezing = false;
     for (let slot = this.resting.head(0); slot !== NONE; slot = next) {
       next = this.resting.after(slot);
       const rest = this.rest[slot]!;
       if (rest === Rest.frozen) return;
-      if (rest === Rest.new) this.rest[slot] = Rest.seen;
-      else if (this.#isForking(slot)) this.stir(slot, NONE);
-      else {
-        this.rest[slot] = Rest.frozen;
-        this.frozenCount++;
-        this.#actions.freeze(slot);
+      if (rest !== Rest.new && this.#isForking(slot)) {
+        this.stir(slot, NONE);
+        continue;
       }
+      isFreezing ||= rest >= STILL_TICKS || (rest !== Rest.new && !isStill(slot));
+      if (!isFreezing) {
+        this.rest[slot] = rest + 1;
+        continue;
+      }
+      this.rest[slot] = Rest.frozen;
+      this.frozenCount++;
+      this.#actions.freeze(slot);
     }
   }
 

@@ -13,7 +13,7 @@
  * - memory is bounded: what all slots may use together stays within the budget, but for those being killed;
  * - a refused lease hears of it when it may fit: the action `roomAvailable`;
  * - what rests (idle instances, cells, zygotes) for two ticks is frozen, and thawed before it is used: what it left
- *   behind (children, native threads) uses a core that others hold for that long at most.
+ *   behind (children, native threads) uses a core that others hold for that long at most; who is known to do nothing stays awake for longer.
  *
  * Idle instances are taken last-in-first-out per version (the most recent has the warmest caches). What goes when memory or
  * slots are needed is for keep-alive.ts to say.
@@ -26,7 +26,7 @@ import { Actions, Ending, Kill, SlotState } from './actions.ts';
 import { checkFleet } from './invariants.ts';
 import { type CoreLease, Leases } from './leases.ts';
 import { Fit, Room } from './room.ts';
-import { After, Rest, Slots } from './slots.ts';
+import { After, type IsStill, neverStill, Rest, Slots } from './slots.ts';
 import { type VersionProperties, Versions } from './versions.ts';
 import { Zygotes } from './zygotes.ts';
 
@@ -290,13 +290,13 @@ export class WorkerMachine {
   }
 
   /**
-   * Kills what has passed its deadline, freezes what has rested since the tick before the last one, and makes ahead what
-   * is missing: call it once at the beginning, for the first cells. Returns the next deadline, microseconds; Infinity if
-   * there is none.
+   * Kills what has passed its deadline, freezes what has rested since the tick before the last one, and makes ahead what is missing: call it
+   * once at the beginning, for the first cells. `isStill`: no thread of one that rests has run since this was asked last. Returns the next
+   * deadline, microseconds; Infinity if there is none.
    */
-  tick(nowUs: number): number {
+  tick(nowUs: number, isStill: IsStill = neverStill): number {
     const { deadlineUs, count } = this.#slots;
-    this.#slots.freezeResting();
+    this.#slots.freezeResting(isStill);
     for (let slot = 0; slot < count; slot++) {
       if (deadlineUs[slot]! > nowUs) continue;
       const ending = this.#slots.state[slot] === SlotState.busy ? Ending.timedOut : Ending.initTimedOut;

@@ -68,6 +68,8 @@ export interface Observer {
    * otherwise, or `rest`, or `unwatch`. Nothing happens where it is not watched, nor with an observer that cannot see it.
    */
   tellTraffic(slot: number, isTold: boolean): void;
+  /** Of one that rests: none of its threads can run, nor could since this was asked last. False where that is not known. */
+  isStill(slot: number): boolean;
   /** Nothing happens where it is not watched. */
   unwatch(slot: number): void;
   /** CPU time that it has used so far, µs; 0 where it is not watched or gone. */

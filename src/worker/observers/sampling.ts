@@ -65,6 +65,10 @@ export class SamplingObserver implements Observer {
   /** What counts it in /proc is open to nobody but its network namespace, and says when only at the next look. */
   tellTraffic(): void {}
 
+  isStill(): boolean {
+    return false;
+  }
+
   unwatch(slot: number): void {
     this.#subjects.get(slot)?.close();
     this.#subjects.delete(slot);

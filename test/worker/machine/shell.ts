@@ -54,6 +54,7 @@ export class Shell implements ActionHandler {
   readonly parentOfSlot = new Map<number, number>();
   readonly killed = new Map<number, Kill>();
   readonly frozen = new Set<number>();
+  isStill = (_slot: number): boolean => false;
   /** Slots whose instance has had an invocation. */
   readonly used = new Set<number>();
   /** Versions that the scheduler believes warm here. */
@@ -286,7 +287,7 @@ export class Shell implements ActionHandler {
 
   tick(times = 1): void {
     for (let tick = 0; tick < times; tick++) {
-      this.machine.tick(this.nowUs);
+      this.machine.tick(this.nowUs, this.isStill);
       this.drain();
     }
   }

@@ -68,6 +68,7 @@ function apply(shell: Shell, { kind, a, b, mask }: Event): void {
       shell.nowUs += a * 100;
       return shell.tick();
     case 'tick':
+      shell.isStill = (slot) => (slot + a) % 3 === 0;
       return shell.tick(b);
     case 'provision':
       return void machine.provision(a % VERSIONS.length, b % 4);

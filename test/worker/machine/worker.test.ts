@@ -51,23 +51,6 @@ describe('a process of its own', () => {
     ]);
   });
 
-  test('an instance that is used again before the second tick is never frozen', () => {
-    const shell = new Shell({ cellTargets: [0] });
-    shell.assign(0, PLAIN);
-    shell.ready(0);
-    for (let round = 0; round < 3; round++) {
-      shell.answer(0);
-      shell.tick();
-      assert.deepEqual([shell.frozen.size, shell.machine.awakeCount], [0, 1]);
-      assert.ok(shell.assign(0, PLAIN));
-    }
-    shell.answer(0);
-    shell.tick(3);
-    assert.deepEqual([shell.frozen.size, shell.machine.awakeCount], [1, 0]);
-    assert.ok(shell.assign(2, PLAIN));
-    assert.equal(shell.frozen.size, 0);
-  });
-
   test('an idle instance whose channel ended gets no invocation, and keeps its slot until it is gone', () => {
     const shell = warmed(PLAIN, { cellTargets: [0] });
     shell.machine.lost(0);

@@ -31,7 +31,7 @@ import { openProc, type Proc } from '../proc.ts';
 import { hasEnded, runnableThreads } from '../threads.ts';
 import { cgroupKey, words } from './keys.ts';
 import { PLACE_BYTES, Places, Word } from './places.ts';
-import type { Subject } from './subject.ts';
+import { isStill, type Subject } from './subject.ts';
 import { Traffic } from './traffic.ts';
 import { BpfObject, libbpfMissing, type OptionalProgram } from './libbpf.ts';
 
@@ -182,9 +182,15 @@ class EbpfObserver implements Observer {
     const subject = this.#subjects.get(slot);
     if (subject === undefined || subject.isResting) return;
     subject.isResting = true;
+    subject.stillChanges = -1;
     this.#setTraffic(subject, false);
     this.#letBe(subject);
     this.#activeCount--;
+  }
+
+  isStill(slot: number): boolean {
+    const subject = this.#subjects.get(slot);
+    return subject !== undefined && isStill(subject, this.#places);
   }
 
   tellTraffic(slot: number, isTold: boolean): void {
@@ -247,6 +253,7 @@ class EbpfObserver implements Observer {
       changes: -1,
       isOdd: false,
       isResting: false,
+      stillChanges: -1,
     } as const;
     this.#places.set(place, Word.stopAfterNs, mayStop ? POLLED_US * 1000 : 0);
     const polling = {
