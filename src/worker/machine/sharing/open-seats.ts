@@ -61,6 +61,8 @@ export class OpenSeats {
   #spareCount = 0;
   #spareExtraCount = 0;
   #freeOpenCount = 0;
+  /** No seat from this one on is open. */
+  #openEnd = 0;
 
   constructor(limits: SharingLimits, residents: Residents, placed: Placed, actions: SharingActions) {
     this.#limits = limits;
@@ -144,7 +146,8 @@ export class OpenSeats {
     const stays = followedUs === NONE ? NONE : endedSeat;
     this.#followedUs = stays === NONE ? Infinity : followedUs;
     if (endedSeat !== stays) this.#closeBeyond(count, endedSeat, endedSeat);
-    this.#closeBeyond(count, coreCount, seatCount - 1, stays);
+    while (this.#openEnd > coreCount && this.isOpen[this.#openEnd - 1] === 0) this.#openEnd--;
+    this.#closeBeyond(count, coreCount, this.#openEnd - 1, stays);
     for (let seat = coreCount; this.#freeOpenCount < count && seat < seatCount; seat++) {
       if (this.#isFree(seat) && this.isOpen[seat] === 0) this.#open(seat);
     }
@@ -218,6 +221,7 @@ export class OpenSeats {
 
   #open(seat: number): void {
     this.isOpen[seat] = 1;
+    this.#openEnd = Math.max(this.#openEnd, seat + 1);
     this.#freeOpenCount++;
     this.#actions.openSeat(seat);
   }
