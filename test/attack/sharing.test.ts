@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, test, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Functions, until } from '../lib/functions.ts';
 import { startTestPlatform } from '../lib/platform.ts';
 import { cpuUsOf, type Task, tasksOf } from '../lib/tasks.ts';
@@ -12,7 +13,9 @@ import { GREEDY, POLLING_LIAR, SHARING_ROWS, twin } from './sharing.ts';
 import { skip } from './world.ts';
 
 const [BORROWS, NEVER_SLEEPS, FLOODS, LENDS, POLLS] = SHARING_ROWS.map(({ tried }) => tried);
-const GREEDY_SECONDS = 4;
+/** Unless it is told that it was enough: longer than whoever is beside it takes, on a busy machine too, and less than its timeout. */
+const GREEDY_SECONDS = 50;
+const LOOK_MS = 10;
 const LIAR_TIMEOUT_SECONDS = 4;
 
 const WORKER = {
@@ -70,12 +73,25 @@ async function watch(on: Stage, done: Promise<unknown>): Promise<number> {
     if (now.isRunning && before?.isRunning === true) {
       seen++;
       const both = now.foreground.filter((id) => before!.foreground.includes(id));
-      assert.deepEqual(both, [], 'tasks of the attacker in the foreground, beside the worker');
+      // Just over, it may run still when the attacker goes on: then its answer is on the way.
+      if (both.length > 0) await sleep(LOOK_MS);
+      if (!isDone) assert.deepEqual(both, [], 'tasks of the attacker in the foreground, beside the worker');
     }
     before = now;
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await sleep(LOOK_MS);
   }
   return seen;
+}
+
+/** The greedy one ends when it is told, and not by a clock: nobody can say how long the others take. */
+function tellEnough(on: Stage): void {
+  for (const { id } of on.tasks('the greedy one')) {
+    try {
+      process.kill(id, 'SIGUSR1');
+    } catch {
+      // Its parent was told before it, and has ended it.
+    }
+  }
 }
 
 function endOf<T>(work: Promise<T>): { readonly isOver: () => boolean; readonly work: Promise<T> } {
@@ -106,6 +122,7 @@ describe('sharing', { skip }, () => {
     assert.equal(await holder, 600);
     assert.ok(seen > 0, 'the holder was never seen to run');
     assert.ok(!greedy.isOver(), 'the borrower was there to the end of the holder');
+    tellEnough(on);
     assert.deepEqual(await greedy.work, [], 'what the kernel granted it');
   });
 
@@ -117,6 +134,7 @@ describe('sharing', { skip }, () => {
     for (let count = 0; count < 3; count++) seen += await watch(on, on.functions.call('worker', { burnMs: 200 }));
     assert.ok(seen > 0, 'the worker was never seen to run');
     assert.ok(!greedy.isOver(), 'all three were answered before it ended');
+    tellEnough(on);
     assert.deepEqual(await greedy.work, []);
   });
 

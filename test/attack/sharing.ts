@@ -2,7 +2,7 @@
 
 /**
  * Forks, leaves its session, and asks the kernel for a better place over and over, in each of its processes, while all of
- * them compute. Answers what the kernel granted.
+ * them compute; for so many seconds, or until a signal says that it was enough. Answers what the kernel granted.
  */
 export const GREEDY = {
   'index.py': `# the greedy one
@@ -30,6 +30,9 @@ TRIES = {
     'affinity': lambda: os.sched_setaffinity(0, range(os.cpu_count())),
 }
 
+enough = []
+signal.signal(signal.SIGUSR1, lambda number, frame: enough.append(number))
+
 def attempt():
     granted = []
     for name, ask in TRIES.items():
@@ -42,7 +45,7 @@ def attempt():
 
 def compute(until):
     granted = set()
-    while time.monotonic() < until:
+    while time.monotonic() < until and not enough:
         granted.update(attempt())
         for _ in range(20000):
             pass
