@@ -36,7 +36,8 @@ export class CalibratedPlatform {
     const functionCores = cores.slice(0, CORES_MAX);
     if (own === undefined || functionCores.length === 0)
       throw new Error('two CPUs are needed: one for functions, one for the platform and the load');
-    const perch = await perchServer(['--cores', functionCores.flat().join(',')]);
+    // As the policy that is set beside it: nobody shares.
+    const perch = await perchServer(['--sharing', 'dedicated', '--cores', functionCores.flat().join(',')]);
     try {
       const url = await perch.deploy('burn', BURN_SOURCE, { Timeout: 60 });
       return new CalibratedPlatform(perch, url, { load: own[0]!, coreCount: functionCores.length });
