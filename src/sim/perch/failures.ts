@@ -121,10 +121,20 @@ export class Failures {
     this.#isAsked[job] = 0;
   }
 
-  /** Its worker has no memory for it, and says so to the scheduler. */
-  refusedAt(seat: number, job: number): void {
+  /** Whether the worker can say anything to the scheduler. */
+  isConnected(server: number): boolean {
+    return this.#of.scheduler.isHere(server);
+  }
+
+  /** Its worker has no memory for it, and says so to the scheduler; false: it cannot, and the gateway asks again. */
+  isRefused(seat: number, job: number): boolean {
+    if (!this.isConnected(this.#of.seats.serverOf[seat]!)) {
+      this.#of.ask(job);
+      return false;
+    }
     this.#refused[seat] = job;
     this.#isAsked[job] = 1;
+    return true;
   }
 
   noMemoryHeard(seat: number): void {

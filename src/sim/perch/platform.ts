@@ -287,7 +287,7 @@ export class PerchPlatform implements Policy {
   #reach(job: number, seat: number): void {
     if (!this.#isExpected(job, seat) || this.#begin(job, seat)) return;
     this.#askingCount++;
-    this.#failures?.refusedAt(seat, job);
+    if (this.#failures?.isRefused(seat, job) === false) return;
     this.#tell(this.#kinds.noMemory, seat, this.#sequence[seat]!);
   }
 
@@ -340,6 +340,12 @@ export class PerchPlatform implements Policy {
     if (this.#coming[seat] === NONE) this.#letGo(seat);
   }
 
+  /** The server that a frame to the scheduler is from. */
+  #serverOf(kind: number, a: number): number {
+    const { roomAvailable, warmed, evicted } = this.#kinds;
+    return kind === roomAvailable || kind === warmed || kind === evicted ? a : this.#seats.serverOf[a]!;
+  }
+
   #tellSeat(seat: number, isOpen: boolean): void {
     this.#failures?.opened(seat, isOpen);
     this.#tell(isOpen ? this.#kinds.opened : this.#kinds.closed, seat, 0);
@@ -348,6 +354,8 @@ export class PerchPlatform implements Policy {
   #tell(kind: number, a: number, b: number): void {
     const { costs, nowUs, counters } = this.#world;
     counters.messages++;
+    // Where there is no connection nothing is said: the worker says all when it joins.
+    if (this.#failures?.isConnected(this.#serverOf(kind, a)) === false) return;
     this.#fromWorker.push(nowUs + costs.networkUs, kind, a, b);
   }
 
