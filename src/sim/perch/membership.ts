@@ -55,7 +55,7 @@ export class Membership {
   join(server: number, { running, isOpen }: Announced): void {
     const { name, coreCount, extraSeatCount, memoryMb } = this.#places[server]!;
     const placed = this.#members.place({ name, coreCount, extraSeatCount, memoryMb });
-    assert(typeof placed !== 'string', `server ${server} joins: ${String(placed)}`);
+    assert(typeof placed !== 'string', `server ${server} joins, and has no place`);
     const withdrawn = this.#wordsOf(server, isOpen);
     const view = { name, coreCount, extraSeatCount, memoryMb, host: '', port: 0, life: 0, running: [] };
     const member = this.#members.join(server, { ...view, withdrawn });
