@@ -1,11 +1,9 @@
 /** `--sharing`: who may have a core while its holder sleeps, and how many are admitted for each. */
 import { InvalidArgumentError, Option } from 'commander';
-import { SOURCE_NAMES, type SharingSetting, type SourceName } from '../worker/agent/sharing-setting.ts';
+import { isSharingPolicy, PER_CORE_MAX, type SharingChoice } from '../worker/agent/default-sharing.ts';
+import { SOURCE_NAMES, type SourceName } from '../worker/agent/sharing-setting.ts';
 import { OBSERVERS } from '../worker/observers/contract.ts';
 
-const PER_CORE_MAX = 64;
-/** Where nothing is said. `lend`: at most, as long as those who are there sleep; `preempt`: what memory allows, as a rule, is less. */
-const PER_CORE = { dedicated: 1, lend: 8, packed: 3, preempt: 4, fair: 3 } as const;
 const FORM = `It has to be dedicated, lend:N, packed:N, preempt:N or fair:N, where N invocations are admitted for each core (2 to ${PER_CORE_MAX}).`;
 
 export function knowledgeOption(): Option {
@@ -38,16 +36,11 @@ export function sharingOption(): Option {
   ).argParser(parseSharing);
 }
 
-export function parseSharing(text: string): SharingSetting {
+export function parseSharing(text: string): SharingChoice {
   const [, name = '', count] = /^([a-z]+)(?::(\d{1,2}))?$/.exec(text) ?? [];
-  if (!isPolicy(name)) throw new InvalidArgumentError(FORM);
-  const perCore = count === undefined ? PER_CORE[name] : Number(count);
-  const isCounted = name !== 'dedicated';
-  if (count !== undefined && (!isCounted || perCore < 2 || perCore > PER_CORE_MAX))
-    throw new InvalidArgumentError(FORM);
+  if (!isSharingPolicy(name)) throw new InvalidArgumentError(FORM);
+  if (count === undefined) return { policy: name, perCore: null };
+  const perCore = Number(count);
+  if (name === 'dedicated' || perCore < 2 || perCore > PER_CORE_MAX) throw new InvalidArgumentError(FORM);
   return { policy: name, perCore };
-}
-
-function isPolicy(name: string): name is keyof typeof PER_CORE {
-  return Object.hasOwn(PER_CORE, name);
 }

@@ -4,6 +4,7 @@ import { LIMITS } from '../base/limits.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { ObserverKind } from '../worker/observers/contract.ts';
 import { parseCpuList } from '../worker/agent/topology.ts';
+import { perCoreOf, type SharingChoice } from '../worker/agent/default-sharing.ts';
 import {
   extraSeatCountOf,
   perCoreMaxOf,
@@ -22,7 +23,7 @@ export interface WorkerCommandOptions {
   readonly memory?: number;
   readonly codeCacheMb: number;
   /** Absent: as the machine can. */
-  readonly sharing?: SharingSetting;
+  readonly sharing?: SharingChoice;
   readonly observer?: ObserverKind;
   /** Whose word counts on who sleeps. */
   readonly knowledge?: readonly SourceName[];
@@ -68,7 +69,7 @@ export async function workerOptionsOf(options: WorkerCommandOptions, log: Log): 
   ]);
   const topology = readTopology(options.cores ?? null);
   if (topology instanceof Error) throw new CliError(EXIT.usage, `${topology.message}.`);
-  const sharing = options.sharing ?? (await sharingOf(topology, log));
+  const sharing = options.sharing === undefined ? await sharingOf(topology, log) : settingOf(options.sharing, topology);
   const seatCount = topology.cores.length + extraSeatCountOf(sharing, topology.cores.length);
   if (seatCount > LIMITS.instanceCountMax) {
     const perCoreMax = perCoreMaxOf(sharing, topology.cores.length, LIMITS.instanceCountMax);
@@ -87,6 +88,10 @@ export async function workerOptionsOf(options: WorkerCommandOptions, log: Log): 
     observer: options.observer ?? 'none',
     log,
   };
+}
+
+function settingOf({ policy, perCore }: SharingChoice, { cores }: Topology): SharingSetting {
+  return { policy, perCore: perCore ?? perCoreOf(policy, cores.length, LIMITS.instanceCountMax) };
 }
 
 /** Where the operator has not said. */

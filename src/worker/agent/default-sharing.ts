@@ -1,5 +1,5 @@
-/** How cores are shared where the operator has not said: they are lent, as far as the machine can. */
-import { NO_SHARING, perCoreMaxOf, type SharingSetting } from './sharing-setting.ts';
+/** How cores are shared where the operator has not said: they are lent, as far as the machine can; and among how many, where only that was not said. */
+import { NO_SHARING, perCoreMaxOf, type SharingPolicy, type SharingSetting } from './sharing-setting.ts';
 import type { Topology } from './topology.ts';
 
 export interface DefaultSharing {
@@ -15,7 +15,23 @@ export interface SharingMachine {
   readonly backgroundLack: string;
 }
 
-const LEND: SharingSetting = { policy: 'lend', perCore: 8 };
+/** As an operator says it; `perCore` null: as many as are good on this machine. */
+export interface SharingChoice {
+  readonly policy: SharingPolicy;
+  readonly perCore: number | null;
+}
+
+export const PER_CORE_MAX = 64;
+/** Where nothing is said. `lend`: at most, as long as those who are there sleep. */
+const PER_CORE = { dedicated: 1, lend: 8, packed: 3, preempt: 8, fair: 3 } as const satisfies Record<
+  SharingPolicy,
+  number
+>;
+/**
+ * `preempt`: so many on a server, or 8 for each core where that is more. Who comes when all seats are taken waits for somebody to end, and with few
+ * seats all of them have long ones now and then (docs/EVALUATION.md, 5).
+ */
+const POOL = 128;
 /** Of the instances; the others are for what is kept warm. */
 const SEATS_SHARE = 0.75;
 
@@ -27,7 +43,18 @@ export function defaultSharing({ topology, instanceCountMax, backgroundLack }: S
   const dedicated = (reason: string): DefaultSharing => ({ sharing: NO_SHARING, reason });
   if (!topology.known) return dedicated('this system does not tell which CPUs belong to one core');
   if (backgroundLack !== '') return dedicated(backgroundLack);
-  const perCore = Math.min(LEND.perCore, perCoreMaxOf(LEND, topology.cores.length, instanceCountMax * SEATS_SHARE));
+  const perCore = perCoreOf('lend', topology.cores.length, instanceCountMax);
   if (perCore < 2) return dedicated(`${topology.cores.length} cores leave no instances for borrowers`);
-  return { sharing: { ...LEND, perCore }, reason: '' };
+  return { sharing: { policy: 'lend', perCore }, reason: '' };
+}
+
+/** How many are admitted for each core where nobody says. */
+export function perCoreOf(policy: SharingPolicy, coreCount: number, instanceCountMax: number): number {
+  const pool = policy === 'preempt' ? Math.min(PER_CORE_MAX, Math.ceil(POOL / coreCount)) : 0;
+  const most = perCoreMaxOf({ policy, perCore: 1 }, coreCount, instanceCountMax * SEATS_SHARE);
+  return Math.max(1, Math.min(most, Math.max(PER_CORE[policy], pool)));
+}
+
+export function isSharingPolicy(name: string): name is SharingPolicy {
+  return Object.hasOwn(PER_CORE, name);
 }

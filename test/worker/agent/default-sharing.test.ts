@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LIMITS } from '../../../src/base/limits.ts';
-import { defaultSharing } from '../../../src/worker/agent/default-sharing.ts';
+import { defaultSharing, perCoreOf } from '../../../src/worker/agent/default-sharing.ts';
 import { extraSeatCountOf, NO_SHARING, perCoreMaxOf } from '../../../src/worker/agent/sharing-setting.ts';
 
 function machine(coreCount: number, known = true, backgroundLack = ''): Parameters<typeof defaultSharing>[0] {
@@ -39,4 +39,13 @@ test('as many seats as instances, and no more', () => {
       const seats = (count: number): number => coreCount + extraSeatCountOf({ policy, perCore: count }, coreCount);
       assert.ok(seats(perCore) <= LIMITS.instanceCountMax && seats(perCore + 1) > LIMITS.instanceCountMax, policy);
     }
+});
+
+test('without a number, preempt has seats for 128 on a server, or 8 for each core; all have what the instances allow', () => {
+  const counts = [1, 2, 4, 12, 16, 64, 128, 1024].map((cores) => perCoreOf('preempt', cores, 1024));
+  assert.deepEqual(counts, [64, 64, 32, 11, 8, 8, 5, 1]);
+  assert.deepEqual(
+    (['dedicated', 'lend', 'packed', 'fair'] as const).map((policy) => perCoreOf(policy, 2, 1024)),
+    [1, 8, 3, 3],
+  );
 });
