@@ -16,7 +16,8 @@
  *   core of the server is so, who has none is in the background on one of them.
  *
  * Hot path: with `lend` or `dedicated` and all extra seats empty, `began`, `slept`, `woke` and `ended` of a core's own
- * seat are constant work and no `place`. Otherwise O(cores + residents). Nothing is allocated.
+ * seat are constant work and no `place`. Otherwise an event looks at the few cores that it changes (sharing/changes.ts), and reads through cores or residents
+ * only to find one; with a new order of `preempt`, spare residents, or other cores to share, it looks at all of them. Nothing is allocated.
  */
 import { assert } from '../../base/assert.ts';
 import { isLedBy, isSeveral, lowestCore, withoutLowest } from '../../base/core-mask.ts';
