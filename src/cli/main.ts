@@ -77,9 +77,11 @@ function report(error: unknown): number {
 
 async function main(args: readonly string[]): Promise<void> {
   // `perch list | head -1`: a reader that has seen enough is no error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) =>
-    process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.internal),
-  );
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(EXIT.ok);
+    process.stderr.write(`perch: stdout cannot be written: ${error.message}\n`);
+    process.exit(EXIT.usage);
+  });
   const [first] = args;
   if (first === '--version' || first === '-V') {
     process.stdout.write(version() + '\n');

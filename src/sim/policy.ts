@@ -42,6 +42,8 @@ export interface OptionSpec {
   /** Of a number: at least, at most. */
   readonly min?: number;
   readonly max?: number;
+  /** Of a number: a count, or a number of something. */
+  readonly isWhole?: boolean;
   /** Of a text. */
   readonly choices?: readonly string[];
 }

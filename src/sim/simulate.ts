@@ -5,6 +5,7 @@ import type { FaultSetup } from './faults/fault-spec.ts';
 import { Recorder } from './measure/recorder.ts';
 import { type Result, resultOf } from './measure/result.ts';
 import type { OptionValues, Policy, PolicyKind } from './policy.ts';
+import { SpecError } from './spec-error.ts';
 import type { Workload } from './workload.ts';
 import { type Cluster, World } from './world.ts';
 
@@ -51,8 +52,26 @@ export function openWorld(setup: Setup): { world: World; policy: Policy } {
   assert(warmUpUs < endUs && endUs <= setup.drainedUs, 'warm-up, end and drained are not in this order');
   const coreCount = cluster.serverCount * cluster.coreCount;
   const recorder = new Recorder({ warmUpUs, endUs, coreCount, sampleUs: endUs / SAMPLE_COUNT });
-  const ratePerUs = setup.load === null ? workload.ownRate : (setup.load * coreCount) / workload.meanDemandUs;
+  const world = new World({ cluster, costs, workload, ratePerUs: rateOf(setup), seed, recorder, faults });
+  return { world, policy: policyOf(setup, world) };
+}
+
+/** At which invocations arrive, for each microsecond. */
+export function rateOf({ cluster, workload, load }: Setup): number {
+  const coreCount = cluster.serverCount * cluster.coreCount;
+  const ratePerUs = load === null ? workload.ownRate : (load * coreCount) / workload.meanDemandUs;
   assert(ratePerUs !== null, `the workload ${workload.name} has no rate of its own, so a load has to be given`);
-  const world = new World({ cluster, costs, workload, ratePerUs, seed, recorder, faults });
-  return { world, policy: setup.policy.make(world, setup.options) };
+  return ratePerUs;
+}
+
+/** Others write policies too, in files that nobody has checked. */
+function policyOf({ policy: kind, options }: Setup, world: World): Policy {
+  const made: unknown = kind.make(world, options);
+  const { arrive, waitingCount } = (made ?? {}) as Partial<Record<keyof Policy, unknown>>;
+  if (typeof arrive === 'function' && typeof waitingCount === 'number') return made as Policy;
+  const lacks = typeof arrive === 'function' ? 'a number waitingCount' : 'a method arrive(job)';
+  const shown = typeof made === 'object' && made !== null ? `an object without ${lacks}` : String(made);
+  throw new SpecError(
+    `policy ${kind.name}: make(world, options) returned ${shown}: it has to return an object with arrive(job) and waitingCount`,
+  );
 }

@@ -40,7 +40,9 @@ function valueOf(what: string, spec: OptionSpec, text: string): number | string 
     throw new SpecError(`${what} is '${text}': it may be ${spec.choices.join(', ')}`);
   }
   const value = Number(text);
-  const { min = -Infinity, max = Infinity } = spec;
-  if (text.trim() !== '' && value >= min && value <= max) return value;
-  throw new SpecError(`${what} is '${text}': it has to be a number from ${min} to ${max}`);
+  const { min = -Infinity, max = Infinity, isWhole = false } = spec;
+  const isRight = text.trim() !== '' && value >= min && value <= max;
+  if (isRight && (!isWhole || Number.isInteger(value))) return value;
+  const range = min === -Infinity && max === Infinity ? '' : ` from ${min} to ${max}`;
+  throw new SpecError(`${what} is '${text}': it has to be a ${isWhole ? 'whole ' : ''}number${range}`);
 }

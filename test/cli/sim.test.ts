@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { COST_NAMES, FREE } from '../../src/sim/costs.ts';
@@ -12,6 +12,10 @@ import { folderWith, perch, PERCH, REPOSITORY, type RunOptions } from './perch.t
 import { assertSelfContained, assertWellFormed } from '../sim/well-formed.ts';
 
 const SMALL = ['--servers', '2', '--cores', '2', '--seconds', '0.2', '--workload', 'exponential:mean=1'];
+
+function ownPolicy(make: string): string {
+  return `export const own = { name: 'own', summary: 's', source: 's', options: {}, make() { ${make} } };`;
+}
 
 async function ok(args: readonly string[], options?: RunOptions): Promise<string> {
   const { code, stdout, stderr } = await perch(['sim', ...args], options);
@@ -107,7 +111,16 @@ test('bad input is refused before anything runs, with what would be right', asyn
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [['run', 'no-such'], /no policy no-such: there are perch, /],
     [['run', 'perch:size=3'], /policy perch has no option size: /],
-    [['run', 'perch:queue=0'], /policy perch, option queue is '0': it has to be a number from 1 to /],
+    [['run', 'perch:queue=0'], /policy perch, option queue is '0': it has to be a whole number from 1 to /],
+    [
+      ['run', 'perch-packed:k=1.5'],
+      /policy perch-packed, option k is '1\.5': it has to be a whole number from 1 to 64/,
+    ],
+    [['run', 'perch-lend:spare=g'], /option spare names a function 'g': the workload has f\n/],
+    [
+      ['run', 'perch', '--workload', 'sleepy:sleeps=1.5'],
+      /workload sleepy, option sleeps is '1\.5': it has to be a whole number/,
+    ],
     [['run', 'random:discipline=lifo'], /option discipline is 'lifo': it may be ps, fcfs/],
     [['run', 'random:discipline'], /'discipline' in 'random:discipline': options are written NAME:option=value/],
     [['compare', 'perch', 'perch'], /the policy perch is given twice/],
@@ -245,16 +258,59 @@ test('an answer that takes no time that there is, is a fault of the policy', asy
   }
 });
 
-test('what only a simulation can find wrong with a set-up is bad input, too', async () => {
+test('what is wrong with a set-up only at one of its loads is refused before anything runs', async () => {
   const args = ['perch', '--servers', '1', '--cores', '1', '--load', '0.1', '--seconds', '1', '--workload', 'bursts'];
   assert.match(
     await refused(['run', ...args, '--events', '3']),
     /at once every 10 s are more than the load that was asked for/,
   );
+  assert.match(await refused(['run', ...args]), /^perch: 1000 invocations at once every 10 s are more than the load/);
+  const sweep = [
+    'perch',
+    '--load',
+    '0.8',
+    '--cores',
+    '2',
+    '--servers',
+    '20,1',
+    '--seconds',
+    '1',
+    '--workload',
+    'bursts',
+  ];
   assert.match(
-    await refused(['run', ...args]),
-    /^perch: 1 of 1 simulations failed: perch, bursts, 1 servers, load 0\.1, seed 1: 1000 /,
+    await refused(['sweep', ...sweep]),
+    /^perch: 1000 invocations at once every 10 s are more than the load/,
   );
+  await ok(['run', 'perch', '--load', '0.8', '--seconds', '1', '--workload', 'bursts:n=100']);
+});
+
+test('what make answers has to be a policy, and is looked at before anything runs', async () => {
+  const folder = folderWith({
+    'null.mjs': ownPolicy('return null;'),
+    'empty.mjs': ownPolicy('return { waitingCount: 0 };'),
+    'later.mjs': ownPolicy('return { arrive() {} };'),
+    'thrown.mjs': ownPolicy("throw new Error('no such place');"),
+  });
+  const said = (name: string): Promise<string> =>
+    refused(['run', 'own', ...SMALL, '--policy-file', path.join(folder, name)]);
+  assert.match(await said('null.mjs'), /^perch: policy own: make\(world, options\) returned null: it has to return /);
+  assert.match(await said('empty.mjs'), /returned an object without a method arrive\(job\)/);
+  assert.match(await said('later.mjs'), /returned an object without a number waitingCount/);
+  assert.match(
+    await said('thrown.mjs'),
+    /^perch: policy own: make\(world, options\) failed: no such place\n.*thrown\.mjs/s,
+  );
+});
+
+test('a table that cannot be written is said', async () => {
+  const full = openSync('/dev/full', 'w');
+  const child = spawn(PERCH, ['sim', 'run', 'perch', ...SMALL], { stdio: ['ignore', full, 'pipe'] });
+  closeSync(full);
+  let stderr = '';
+  child.stderr!.on('data', (part: Buffer) => (stderr += part.toString()));
+  const [code] = (await once(child, 'close')) as [number];
+  assert.deepEqual([code, stderr.startsWith('perch: stdout cannot be written: ENOSPC')], [2, true], stderr);
 });
 
 test('the first things that happen, and no more of them', async () => {

@@ -115,6 +115,8 @@ const HEADER = 'time_s,function,duration_ms,sleep_ms';
 const WRONG: [lines: string[], what: RegExp][] = [
   [[], /it is empty/],
   [[HEADER], /no invocation/],
+  [['time_s,function,duration_ms,time_s', '0,f,1,2'], /:1: column time_s is there twice/],
+  [['time_s,function,duration_ms,sleep_ms,sleep_ms', '0,f,1,0,0'], /:1: column sleep_ms is there twice/],
   [['time,function,duration_ms', '0,f,1'], /:1: no column time_s in 'time,function,duration_ms'/],
   [[HEADER, '0,f,1,0', '1,f,fast,0'], /:3: column duration_ms is 'fast': it has to be a number from 0 on/],
   [[HEADER, '0,f,-1,0'], /:2: column duration_ms is '-1'/],

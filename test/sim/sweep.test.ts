@@ -152,6 +152,25 @@ test('what is no policy is refused, with what would be one', async () => {
   assert.match(await refused('broken.mjs'), /cannot be loaded: /);
   assert.match(await refused('thrown.mjs'), /cannot be loaded: not here/);
   assert.match(await refused('none.mjs'), /cannot be loaded: /);
+  const options: readonly (readonly [string, RegExp])[] = [
+    ['{ k: 3 }', /policy failing, option 'k': it has to be an object: \{ help, default \}/],
+    ['{ k: { default: 3 } }', /its help has to be a text/],
+    ["{ k: { help: 'h' } }", /its default has to be a number or a text/],
+    ["{ k: { help: 'h', default: NaN } }", /its default has to be a number or a text/],
+    ["{ k: { help: 'h', default: 'a', choices: ['b'] } }", /its default 'a' is none of its choices/],
+    ["{ k: { help: 'h', default: 'a', choices: 'ab' } }", /its choices have to be a list of texts/],
+    ["{ k: { help: 'h', default: 'a', min: 1 } }", /min is for an option whose default is a number/],
+    ["{ k: { help: 'h', default: 1, choices: ['1'] } }", /choices are for an option whose default is a text/],
+    ["{ k: { help: 'h', default: 1, min: '0' } }", /its min and max have to be numbers/],
+    ["{ k: { help: 'h', default: 1.5, isWhole: true } }", /its default 1\.5 is none of the values/],
+    ["{ k: { help: 'h', default: 5, max: 3 } }", /its default 5 is none of the values/],
+    ["{ 'k=': { help: 'h', default: 5 } }", /option 'k=': a name has letters, digits/],
+  ];
+  for (const [at, [text, message]] of options.entries()) {
+    const name = `options-${at}.mjs`;
+    writeFileSync(path.join(folder, name), OWN.replace("{ after: { help: 'ms', default: 1 } }", text));
+    assert.match(await refused(name), message);
+  }
   writeFileSync(
     path.join(folder, 'twice.mjs'),
     "export * from './empty.mjs'; export { failing as a, failing as b } from './own.mjs';",

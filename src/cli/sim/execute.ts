@@ -1,7 +1,7 @@
 /** Carries a plan out: on all cores, with a bar on the terminal; ^C ends it, and what had ended until then is reported. */
 import { setFlagsFromString } from 'node:v8';
 import { realClock } from '../../base/clock.ts';
-import { parsePolicy } from '../../sim/spec.ts';
+import { parsePolicy, type SimulationSpec } from '../../sim/spec.ts';
 import { SCHEDULER_COMPILER_FLAGS } from '../../scheduler/server/compiler-flags.ts';
 import { type Run, runBatch, sharesFor } from '../../sim/batch/batch.ts';
 import type { Report } from '../../sim/report/report.ts';
@@ -10,6 +10,7 @@ import { CliError, EXIT } from '../exit-codes.ts';
 import { formatUs, printNote, Progress } from '../terminal.ts';
 import { checkOutputs, type OutputOptions, writeOutputs } from './outputs.ts';
 import { type Plan, planOf, type SetupOptions } from './setup-options.ts';
+import { STILL_US, Watch } from './watch.ts';
 
 const BAR_WIDTH = 30;
 const BAR_MS = 250;
@@ -54,10 +55,11 @@ async function runWithBar(plan: Plan, threadCount: number, signal: AbortSignal):
   const { specs, policyFiles } = plan;
   const progress = new Progress();
   const shares = sharesFor(threadCount);
+  const watch = new Watch(shares);
   const beginUs = realClock.nowUs();
   let endedCount = 0;
   const show = (): void => {
-    const done = shares.reduce((sum, share) => sum + share, endedCount);
+    const done = shares.reduce((sum, share) => sum + Math.min(1, share), endedCount);
     progress.say(
       barOf(done / specs.length, `${endedCount} of ${specs.length} simulations`, realClock.nowUs() - beginUs),
     );
@@ -66,10 +68,18 @@ async function runWithBar(plan: Plan, threadCount: number, signal: AbortSignal):
     endedCount = count;
     show();
   };
-  const stop = realClock.every(BAR_MS, show);
+  const running = (threadIndex: number, spec: SimulationSpec | null): void =>
+    watch.running(threadIndex, spec, realClock.nowUs());
+  const stop = realClock.every(BAR_MS, () => {
+    for (const spec of watch.look(realClock.nowUs())) {
+      progress.clear();
+      printNote(`no progress for ${formatUs(STILL_US)}: ${nameOf(spec)}: its policy may go round in circles; ^C stops`);
+    }
+    show();
+  });
   show();
   try {
-    return await runBatch(specs, { threadCount, policyFiles, progressed, shares, signal });
+    return await runBatch(specs, { threadCount, policyFiles, progressed, running, shares, signal });
   } finally {
     stop();
     progress.clear();
@@ -85,11 +95,12 @@ function reportOf({ specs, costsName, command }: Plan, runs: readonly Run[]): Re
   return { command, costsName, costs: specs[0]!.costs, summaries: summariesOf(runs) };
 }
 
+function nameOf({ policy, workload, servers, load, seed }: SimulationSpec): string {
+  return `${policy}, ${workload}, ${servers} servers, load ${load ?? 'as recorded'}, seed ${seed}`;
+}
+
 function failureOf(failed: readonly Run[], count: number, { policyFiles }: Plan): CliError {
-  const lines = failed.map(({ spec, error }) => {
-    const { policy, workload, servers, load, seed } = spec;
-    return `${policy}, ${workload}, ${servers} servers, load ${load ?? 'as recorded'}, seed ${seed}: ${error?.message ?? ''}`;
-  });
+  const lines = failed.map(({ spec, error }) => `${nameOf(spec)}: ${error?.message ?? ''}`);
   const details = [...lines.slice(1), failed[0]?.error?.details ?? ''].filter((line) => line !== '');
   // What others have written fails by their own fault, or so it has to be taken.
   const isUsers = policyFiles.length > 0 || failed.every(({ error }) => error?.isSpec === true);

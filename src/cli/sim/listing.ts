@@ -16,10 +16,10 @@ export function optionsOf({ options }: Kind): readonly string[] {
   return Object.entries(options).map(([name, spec]) => `${name}=${boundsOf(spec)}  ${spec.help} (${spec.default})`);
 }
 
-function boundsOf({ default: usual, min, max, choices }: OptionSpec): string {
+function boundsOf({ default: usual, min, max, isWhole = false, choices }: OptionSpec): string {
   if (choices !== undefined) return choices.join('|');
   if (typeof usual === 'string') return 'TEXT';
-  if (min === undefined && max === undefined) return 'NUMBER';
+  if (min === undefined && max === undefined) return isWhole ? 'COUNT' : 'NUMBER';
   if (max === undefined || max === Infinity) return `${min} or more`;
   return min === undefined ? `up to ${max}` : `${min}…${max}`;
 }

@@ -26,8 +26,10 @@ export interface BatchOptions {
   readonly policyFiles?: readonly string[];
   /** Called after each run that has ended. */
   readonly progressed?: (endedCount: number) => void;
-  /** Of each thread: how much of its run is over, from 0 to 1. Shared memory, to be read at any time; `sharesFor` makes it. */
+  /** Of each thread: how much of its run is over, from 0 to 1; more: it waits for the last ones. Shared memory, to be read at any time; `sharesFor` makes it. */
   readonly shares?: Float64Array;
+  /** Called as the thread begins with a run, and with null as that has ended. */
+  readonly running?: (threadIndex: number, spec: SimulationSpec | null) => void;
   /** Runs that have not ended by then are left out. */
   readonly signal?: AbortSignal;
 }
@@ -76,7 +78,10 @@ class Batch {
       const index = this.#options.signal?.aborted === true ? undefined : this.#waiting.pop();
       if (index === undefined) break;
       thread ??= new RunThread(this.#options, { policyFiles, shares: this.#shares, index: threadIndex });
-      const answer = await thread.run(this.runs[index]!.spec);
+      const { spec } = this.runs[index]!;
+      this.#options.running?.(threadIndex, spec);
+      const answer = await thread.run(spec);
+      this.#options.running?.(threadIndex, null);
       if (answer === null) break;
       if (thread.isGone) thread = null;
       this.#put(index, answer);

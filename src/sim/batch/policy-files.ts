@@ -5,11 +5,13 @@
 import { registerHooks } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { POLICIES } from '../policies/index.ts';
-import type { PolicyKind } from '../policy.ts';
+import type { OptionSpec, PolicyKind } from '../policy.ts';
 import { SpecError } from '../spec.ts';
 
 const OWN_NAME = 'perch/sim';
 const NAME = /^[a-z][a-z0-9-]*$/;
+/** What can stand before a = on the command line. */
+const OPTION_NAME = /^[A-Za-z][A-Za-z0-9-]*$/;
 
 let isHooked = false;
 
@@ -40,7 +42,44 @@ async function kindsIn(file: string): Promise<readonly PolicyKind[]> {
   if (unnamed !== undefined) {
     throw new SpecError(`${file}: a policy is named '${unnamed.name}'; a name has small letters, digits and '-'`);
   }
+  for (const kind of kinds) {
+    for (const [name, option] of Object.entries<unknown>(kind.options)) {
+      const wrong = OPTION_NAME.test(name) ? wrongWith(option) : "a name has letters, digits and '-'";
+      if (wrong !== null) throw new SpecError(`${file}: policy ${kind.name}, option '${name}': ${wrong}`);
+    }
+  }
   return kinds;
+}
+
+/** What an option says of itself is what its values are checked against; null: it is as `OptionSpec` has it. */
+function wrongWith(option: unknown): string | null {
+  if (typeof option !== 'object' || option === null) return 'it has to be an object: { help, default }';
+  const { help, default: usual, ...limits } = option as Partial<Record<keyof OptionSpec, unknown>>;
+  if (typeof help !== 'string') return 'its help has to be a text';
+  if (typeof usual === 'string') return wrongText(usual, limits);
+  if (typeof usual === 'number' && Number.isFinite(usual)) return wrongNumber(usual, limits);
+  return 'its default has to be a number or a text';
+}
+
+type Limits = Partial<Record<'min' | 'max' | 'isWhole' | 'choices', unknown>>;
+
+function wrongText(usual: string, { choices, ...others }: Limits): string | null {
+  if (Object.keys(others).length > 0) return `${Object.keys(others)[0]} is for an option whose default is a number`;
+  if (choices === undefined) return null;
+  const isList = Array.isArray(choices) && choices.every((each) => typeof each === 'string');
+  if (!isList) return 'its choices have to be a list of texts';
+  return choices.includes(usual) ? null : `its default '${usual}' is none of its choices`;
+}
+
+function wrongNumber(
+  usual: number,
+  { min = -Infinity, max = Infinity, isWhole = false, choices }: Limits,
+): string | null {
+  if (choices !== undefined) return 'choices are for an option whose default is a text';
+  if (typeof isWhole !== 'boolean') return 'its isWhole has to be true or false';
+  if (typeof min !== 'number' || typeof max !== 'number') return 'its min and max have to be numbers';
+  const isIn = usual >= min && usual <= max && (!isWhole || Number.isInteger(usual));
+  return isIn ? null : `its default ${usual} is none of the values that it may have`;
 }
 
 async function load(file: string): Promise<Record<string, unknown>> {

@@ -17,7 +17,7 @@ function workloadOf(text: string): Workload {
 }
 
 function sampled(share: number): void {
-  shares[index] = Math.min(1, share);
+  shares[index] = share;
 }
 
 function answerTo(spec: SimulationSpec): Answer {

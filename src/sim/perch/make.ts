@@ -3,7 +3,7 @@ import { Sharing, type SharingPolicy } from '../../worker/machine/sharing.ts';
 import type { OptionValues } from '../policy.ts';
 import type { World } from '../world.ts';
 import { type Fleet, type FleetEvents, WarmFleet } from './fleet.ts';
-import { LEND_AFTER_US, numberOf, QUANTUM_US, wholeOf } from './options.ts';
+import { LEND_AFTER_US, numberOf, QUANTUM_US } from './options.ts';
 import { PerchPlatform } from './platform.ts';
 import { ResidentKinds } from './resident-kinds.ts';
 import { type Isolation, RealFleet } from './real-fleet.ts';
@@ -24,7 +24,7 @@ export function makePerch(
   options: OptionValues,
 ): PerchPlatform {
   const { serverCount, coreCount } = world.cluster;
-  const perCore = wholeOf(options, 'k', 1);
+  const perCore = numberOf(options, 'k', 1);
   const kinds = new ResidentKinds(world.workload, options);
   // For what spare ones have of the cores' own seats there are as many more (worker/agent/sharing-setting.ts).
   const spareSeatCount = kinds.hasSpare ? coreCount : 0;
@@ -39,7 +39,7 @@ export function makePerch(
     lendAfterUs: numberOf(options, 'lendAfter', LEND_AFTER_US),
     quantumUs: numberOf(options, 'quantum', QUANTUM_US),
   };
-  const schedulerSetup = { world, seats, kinds, queueMax: wholeOf(options, 'queue') };
+  const schedulerSetup = { world, seats, kinds, queueMax: numberOf(options, 'queue') };
   return new PerchPlatform({
     world,
     seats,

@@ -1,12 +1,17 @@
 /** Options that several of Perch's own policies have. */
 import type { OptionSpec, OptionSpecs, OptionValues } from '../policy.ts';
-import { SpecError } from '../spec-error.ts';
 
 /** As the agent's (worker/agent/core-sharing.ts). */
 export const LEND_AFTER_US = 1000;
 export const QUANTUM_US = 2000;
 
-export const QUEUE: OptionSpec = { help: 'requests that may wait', default: 100_000, min: 1, max: 200_000 };
+export const QUEUE: OptionSpec = {
+  help: 'requests that may wait',
+  default: 100_000,
+  min: 1,
+  max: 200_000,
+  isWhole: true,
+};
 
 export const LEND_AFTER: OptionSpec = {
   help: 'how long a holder sleeps before its core is lent, µs',
@@ -23,17 +28,11 @@ export const QUANTUM: OptionSpec = {
 };
 
 export function perCore(help: string, count: number): OptionSpec {
-  return { help, default: count, min: 1, max: 64 };
+  return { help, default: count, min: 1, max: 64, isWhole: true };
 }
 
 export function numberOf(options: OptionValues, name: string, otherwise = 0): number {
   return (options[name] as number | undefined) ?? otherwise;
-}
-
-export function wholeOf(options: OptionValues, name: string, otherwise = 0): number {
-  const value = numberOf(options, name, otherwise);
-  if (Number.isInteger(value)) return value;
-  throw new SpecError(`option ${name} is ${value}: it has to be a whole number`);
 }
 
 /** Where the instances of a policy come from. */

@@ -9,6 +9,8 @@ export const KIND_OPTIONS: OptionSpecs = {
   dedicated: { help: 'functions, NAME+NAME, whose cores are never lent', default: '' },
 };
 
+const SHOWN_MAX = 10;
+
 export class ResidentKinds {
   /** By function. */
   readonly sharing: readonly ResidentSharing[];
@@ -18,9 +20,10 @@ export class ResidentKinds {
   constructor({ functions }: Workload, options: OptionValues) {
     const spare = namesOf(options, 'spare');
     const dedicated = namesOf(options, 'dedicated');
-    for (const name of [...spare, ...dedicated]) {
-      if (functions.some((each) => each.name === name)) continue;
-      throw new SpecError(`no function ${name}: the workload has ${functions.map((each) => each.name).join(', ')}`);
+    for (const [option, names] of Object.entries({ spare, dedicated })) {
+      const unknown = names.find((name) => !functions.some((each) => each.name === name));
+      if (unknown === undefined) continue;
+      throw new SpecError(`option ${option} names a function '${unknown}': the workload has ${shownOf(functions)}`);
     }
     this.sharing = functions.map(({ name }) =>
       dedicated.includes(name) ? 'dedicated' : spare.includes(name) ? 'spare' : 'shared',
@@ -33,6 +36,11 @@ export class ResidentKinds {
   hasOwnSeat(functionIndex: number): boolean {
     return this.#hasOwnSeat[functionIndex]!;
   }
+}
+
+function shownOf(functions: Workload['functions']): string {
+  const names = functions.slice(0, SHOWN_MAX).map(({ name }) => name);
+  return `${names.join(', ')}${functions.length > SHOWN_MAX ? ', …' : ''}`;
 }
 
 function namesOf(options: OptionValues, name: string): readonly string[] {

@@ -6,4 +6,5 @@ export const FRONTS_OPTION: OptionSpec = {
   default: 16,
   min: 1,
   max: 1024,
+  isWhole: true,
 };

@@ -24,7 +24,7 @@ import {
   TIMER_SHARE,
 } from './azure-2019-statistics.ts';
 import { type Distribution, logNormal, quantileAt } from './distributions.ts';
-import { FUNCTION_COUNT_MAX, number, text, whole, type WorkloadKind } from './kind.ts';
+import { FUNCTION_COUNT_MAX, number, text, type WorkloadKind } from './kind.ts';
 import { chained } from './members.ts';
 import { normalQuantile } from './normal.ts';
 import { poisson } from './poisson.ts';
@@ -46,7 +46,13 @@ export const azure2019: WorkloadKind = {
   summary:
     'many functions with the published statistics of Azure Functions in July 2019 (Shahrad and others, ATC 2020)',
   options: {
-    functions: { help: 'functions; with chains, applications', default: 1000, min: 1, max: FUNCTION_COUNT_MAX },
+    functions: {
+      help: 'functions; with chains, applications',
+      default: 1000,
+      min: 1,
+      max: FUNCTION_COUNT_MAX,
+      isWhole: true,
+    },
     cut: { help: 'the longest that one may take, s: a time limit', default: DURATION_CUT_S, min: 1e-3, max: 1e9 },
     within: { help: 'share of the variance of run times that is within a function', default: 1, min: 0, max: 1 },
     gaps: {
@@ -55,20 +61,20 @@ export const azure2019: WorkloadKind = {
       choices: ['published', 'poisson'],
     },
     chains: { help: 'functions of an application are a chain', default: 'no', choices: ['no', 'yes'] },
-    draw: { help: 'who has which of the published values', default: 1, min: 0, max: 0xffff_ffff },
+    draw: { help: 'who has which of the published values', default: 1, min: 0, max: 0xffff_ffff, isWhole: true },
   },
   make: azureWorkload,
 };
 
 function azureWorkload(options: OptionValues): Workload {
-  const apps = appsOf(options, whole(options, 'functions'));
+  const apps = appsOf(options, number(options, 'functions'));
   const functionCount = apps.reduce((sum, { steps }) => sum + steps, 0);
   if (functionCount > FUNCTION_COUNT_MAX) {
     throw new SpecError(
       `${apps.length} applications have ${functionCount} functions: ${FUNCTION_COUNT_MAX} are the most`,
     );
   }
-  const durations = shares(functionCount, new Random(whole(options, 'draw'), 4));
+  const durations = shares(functionCount, new Random(number(options, 'draw'), 4));
   const members: RenewalMember[] = [];
   for (const app of apps) {
     const first = members.length;
@@ -92,7 +98,7 @@ function durationOf(options: OptionValues, share: number): Distribution {
 }
 
 function appsOf(options: OptionValues, count: number): App[] {
-  const draw = whole(options, 'draw');
+  const draw = number(options, 'draw');
   const rates = shares(count, new Random(draw, 0));
   const gaps = shares(count, new Random(draw, 1));
   const memory = shares(count, new Random(draw, 2));

@@ -43,7 +43,7 @@ export function bursts(name: string, setup: BurstSetup): Workload {
 }
 
 function seconds(us: number): string {
-  return (us / 1e6).toPrecision(3);
+  return String(Number((us / 1e6).toPrecision(3)));
 }
 
 class BurstArrivals implements Arrivals {

@@ -1,6 +1,5 @@
 /** What a workload is on the command line. index.ts lists all of them. */
 import type { OptionSpec, OptionSpecs, OptionValues } from '../policy.ts';
-import { SpecError } from '../spec-error.ts';
 import type { Workload } from '../workload.ts';
 
 export interface WorkloadKind {
@@ -19,20 +18,13 @@ export const FUNCTION_COUNT_MAX = 200_000;
 
 /** Of the workloads that are one law: so many functions that all follow it. */
 export const FUNCTIONS: OptionSpecs = {
-  functions: { help: 'functions, all alike', default: 1, min: 1, max: FUNCTION_COUNT_MAX },
+  functions: { help: 'functions, all alike', default: 1, min: 1, max: FUNCTION_COUNT_MAX, isWhole: true },
   skew: { help: 'the k-th function is invoked in proportion to 1 / k^skew: Zipf', default: 0, min: 0, max: 4 },
   memory: { help: 'memory of an invocation, MB', default: 128, min: 1, max: 1 << 20 },
 };
 
 export function number(options: OptionValues, name: string): number {
   return options[name] as number;
-}
-
-/** A count. */
-export function whole(options: OptionValues, name: string): number {
-  const value = number(options, name);
-  if (Number.isInteger(value)) return value;
-  throw new SpecError(`option ${name} is ${value}: it has to be a whole number`);
 }
 
 export function text(options: OptionValues, name: string): string {

@@ -5,7 +5,7 @@ import { PLAIN_FUNCTION, type Workload } from '../workload.ts';
 import { DURATION_CUT_S, DURATION_MU, DURATION_SIGMA, LN_US } from './azure-2019-statistics.ts';
 import { bursts } from './bursts.ts';
 import { bimodal, boundedPareto, deterministic, type Distribution, exponential, logNormal } from './distributions.ts';
-import { FUNCTION_COUNT_MAX, FUNCTIONS, MEAN, number, text, whole, type WorkloadKind } from './kind.ts';
+import { FUNCTION_COUNT_MAX, FUNCTIONS, MEAN, number, text, type WorkloadKind } from './kind.ts';
 import { alike, chained, type Member, skewed } from './members.ts';
 import { poisson } from './poisson.ts';
 import { type Program, runs, runsAndSleeps } from './programs.ts';
@@ -39,7 +39,7 @@ function ofOneLaw(
 
 function membersOf(values: OptionValues, program: Program): Member[] {
   const shape = { ...PLAIN_FUNCTION, memoryMb: number(values, 'memory') };
-  return skewed(alike(whole(values, 'functions'), shape, program), number(values, 'skew'));
+  return skewed(alike(number(values, 'functions'), shape, program), number(values, 'skew'));
 }
 
 function lawOf(values: OptionValues): (mean: number) => Distribution {
@@ -52,14 +52,14 @@ const sleepy: WorkloadKind = {
   options: {
     mean: MEAN,
     share: { help: 'sleep, of the time that an invocation takes alone, %', default: 50, min: 0.1, max: 99.9 },
-    sleeps: { help: 'how often an invocation sleeps', default: 4, min: 1, max: SLEEPS_MAX },
+    sleeps: { help: 'how often an invocation sleeps', default: 4, min: 1, max: SLEEPS_MAX, isWhole: true },
     law: LAW,
     ...FUNCTIONS,
   },
   make: (values) => {
     const meanUs = number(values, 'mean') * 1e3;
     const share = number(values, 'share') / 100;
-    const sleepCount = whole(values, 'sleeps');
+    const sleepCount = number(values, 'sleeps');
     const law = lawOf(values);
     const sleepUs = (meanUs * share) / (1 - share);
     const program = runsAndSleeps(law(meanUs / (sleepCount + 1)), law(sleepUs / sleepCount), sleepCount);
@@ -71,20 +71,26 @@ const chains: WorkloadKind = {
   name: 'chains',
   summary: 'chains of functions, each fed the output of the one before',
   options: {
-    length: { help: 'steps of a chain', default: 5, min: 1, max: STEPS_MAX },
+    length: { help: 'steps of a chain', default: 5, min: 1, max: STEPS_MAX, isWhole: true },
     mean: { ...MEAN, help: 'mean CPU time of a step, ms', default: 20 },
     sleep: { help: 'mean sleep in the middle of a step, ms', default: 0, min: 0, max: 1e9 },
-    chains: { help: 'chains, all alike, each with functions of its own', default: 1, min: 1, max: FUNCTION_COUNT_MAX },
+    chains: {
+      help: 'chains, all alike, each with functions of its own',
+      default: 1,
+      min: 1,
+      max: FUNCTION_COUNT_MAX,
+      isWhole: true,
+    },
     law: LAW,
     memory: FUNCTIONS['memory']!,
   },
   make: (values) => {
-    const length = whole(values, 'length');
+    const length = number(values, 'length');
     const meanUs = number(values, 'mean') * 1e3;
     const sleepUs = number(values, 'sleep') * 1e3;
     const law = lawOf(values);
     const program = sleepUs === 0 ? runs(law(meanUs)) : runsAndSleeps(law(meanUs / 2), law(sleepUs), 1);
-    const chainCount = whole(values, 'chains');
+    const chainCount = number(values, 'chains');
     if (length * chainCount > FUNCTION_COUNT_MAX) {
       throw new SpecError(`${chainCount} chains of ${length} steps: ${FUNCTION_COUNT_MAX} functions are the most`);
     }
@@ -104,7 +110,7 @@ const multicore: WorkloadKind = {
   summary: 'some functions want several cores of one server',
   options: {
     mean: { ...MEAN, help: 'mean run time of an invocation, ms' },
-    cores: { help: 'cores that some want', default: 2, min: 2, max: CORES_MAX },
+    cores: { help: 'cores that some want', default: 2, min: 2, max: CORES_MAX, isWhole: true },
     share: { help: 'of them among all invocations', default: 0.1, ...SHARE },
     law: LAW,
     memory: FUNCTIONS['memory']!,
@@ -113,7 +119,7 @@ const multicore: WorkloadKind = {
     const share = number(values, 'share');
     const program = runs(lawOf(values)(number(values, 'mean') * 1e3));
     const shape = { ...PLAIN_FUNCTION, memoryMb: number(values, 'memory') };
-    const cores = whole(values, 'cores');
+    const cores = number(values, 'cores');
     return poisson('multicore', [
       { shape: { ...shape, name: 'one core' }, program, weight: 1 - share },
       { shape: { ...shape, name: `${cores} cores`, coreCount: cores }, program, weight: share },
@@ -125,7 +131,7 @@ const burstsKind: WorkloadKind = {
   name: 'bursts',
   summary: 'many invocations at once, every so often, over a load that arrives at random',
   options: {
-    n: { help: 'invocations at once', default: 1000, min: 1, max: 1e6 },
+    n: { help: 'invocations at once', default: 1000, min: 1, max: 1e6, isWhole: true },
     every: { help: 'from one burst to the next, s; the first one comes after it', default: 10, min: 1e-3, max: 1e6 },
     mean: MEAN,
     law: LAW,
@@ -134,7 +140,7 @@ const burstsKind: WorkloadKind = {
   make: (values): Workload =>
     bursts('bursts', {
       demand: lawOf(values)(number(values, 'mean') * 1e3),
-      count: whole(values, 'n'),
+      count: number(values, 'n'),
       everyUs: number(values, 'every') * 1e6,
       memoryMb: number(values, 'memory'),
     }),

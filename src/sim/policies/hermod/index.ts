@@ -195,7 +195,7 @@ export const hermod: PolicyKind = {
       default: 'hybrid',
       choices: ['hybrid', 'least-loaded', 'locality', 'random'],
     },
-    fronts: { help: 'each with a part of the servers for itself', default: 1, min: 1, max: 4096 },
+    fronts: { help: 'each with a part of the servers for itself', default: 1, min: 1, max: 4096, isWhole: true },
     ...SHARING_OPTIONS,
   },
   make: (world, options) => new HermodPolicy(world, options),

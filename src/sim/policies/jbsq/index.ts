@@ -132,7 +132,13 @@ export const jbsq: PolicyKind = {
     'Kogias, Prekas, Ghosn, Fietz, Bugnion: R2P2: Making RPCs First-class Datacenter Citizens, USENIX ATC 2019 (per=server); ' +
     'for each core: Ibanez et al.: The nanoPU, OSDI 2021',
   options: {
-    n: { help: 'invocations at each core at most, the one that runs included', default: 2, min: 1, max: 1024 },
+    n: {
+      help: 'invocations at each core at most, the one that runs included',
+      default: 2,
+      min: 1,
+      max: 1024,
+      isWhole: true,
+    },
     per: {
       help: 'each core has a queue of its own; or a server has one for all, of n for each of its cores',
       default: 'core',

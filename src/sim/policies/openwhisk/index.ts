@@ -144,6 +144,7 @@ export const openwhisk: PolicyKind = {
       default: 2,
       min: 1,
       max: 256,
+      isWhole: true,
     },
     memory: {
       help: "MB of each core that functions may run in (OpenWhisk's user-memory); 0: all of the server",
@@ -156,6 +157,7 @@ export const openwhisk: PolicyKind = {
       default: 1,
       min: 1,
       max: 2,
+      isWhole: true,
     },
     ...SHARING_OPTIONS,
   },

@@ -2,7 +2,7 @@
 import type { SharingPolicy } from '../../../worker/machine/sharing.ts';
 import { SHARD_COUNT_MAX } from '../../../scheduler/machine/memory.ts';
 import { makePerch } from '../../perch/make.ts';
-import { FLEET, LEND_AFTER, numberOf, perCore, QUANTUM, QUEUE, wholeOf } from '../../perch/options.ts';
+import { FLEET, LEND_AFTER, numberOf, perCore, QUANTUM, QUEUE } from '../../perch/options.ts';
 import { KIND_OPTIONS } from '../../perch/resident-kinds.ts';
 import { ShardedScheduler, type ShardsSetup } from '../../perch/shards.ts';
 import type { PolicyKind } from '../../policy.ts';
@@ -18,6 +18,7 @@ export const perchShards: PolicyKind = {
       default: 4,
       min: 1,
       max: SHARD_COUNT_MAX - 1,
+      isWhole: true,
     },
     route: {
       help: 'how a request finds its shard: at random, or by its function',
@@ -25,7 +26,7 @@ export const perchShards: PolicyKind = {
       choices: ['random', 'function'],
     },
     bell: { help: 'until a shard that sleeps hears another one, µs', default: 50, min: 0, max: 1e9 },
-    batch: { help: 'frames that a shard decides in one turn at most', default: 128, min: 1, max: 1e6 },
+    batch: { help: 'frames that a shard decides in one turn at most', default: 128, min: 1, max: 1e6, isWhole: true },
     queue: QUEUE,
     sharing: {
       help: 'how the cores of a worker are shared',
@@ -40,10 +41,10 @@ export const perchShards: PolicyKind = {
   },
   make: (world, options) => {
     const shards = {
-      shardCount: wholeOf(options, 'shards'),
+      shardCount: numberOf(options, 'shards'),
       route: options['route'] as ShardsSetup['route'],
       bellUs: numberOf(options, 'bell'),
-      batchMax: wholeOf(options, 'batch'),
+      batchMax: numberOf(options, 'batch'),
     };
     return makePerch(
       {

@@ -125,7 +125,7 @@ export const perch: PolicyKind = {
   name: 'perch',
   summary: 'one central scheduler gives each invocation a core of its own (the shipped machine)',
   source: 'Kaffes, Yadwadkar, Kozyrakis: Centralized Core-granular Scheduling for Serverless Functions, SoCC 2019',
-  options: { queue: { help: 'requests that may wait', default: 100_000, min: 1, max: 200_000 } },
+  options: { queue: { help: 'requests that may wait', default: 100_000, min: 1, max: 200_000, isWhole: true } },
   // What goes wrong, goes wrong at the whole platform.
   make: (world, options) =>
     world.faults === null ? new PerchPolicy(world, options) : makePerch({ sharing: 'dedicated' }, world, options),

@@ -136,7 +136,7 @@ export const powerOfTwo: PolicyKind = {
     'Mitzenmacher: The Power of Two Choices in Randomized Load Balancing, IEEE TPDS 12(10), 2001; ' +
     'Vvedenskaya, Dobrushin, Karpelevich, Problems of Information Transmission 32(1), 1996',
   options: {
-    d: { help: 'servers that are asked', default: 2, min: 1, max: 64 },
+    d: { help: 'servers that are asked', default: 2, min: 1, max: 64, isWhole: true },
     fronts: FRONTS_OPTION,
     ...SHARING_OPTIONS,
   },

@@ -182,7 +182,7 @@ export const pull: PolicyKind = {
   summary: 'workers with a free core ask a central queue for the next invocation',
   source: 'Akbari, Hauswirth: Hiku: Pull-Based Scheduling for Serverless Computing, IEEE CCGrid 2025',
   options: {
-    batch: { help: 'invocations that a worker is given at once at most', default: 1, min: 1, max: 1024 },
+    batch: { help: 'invocations that a worker is given at once at most', default: 1, min: 1, max: 1024, isWhole: true },
     poll: {
       help: 'time until a worker asks again, ms; 0: its question waits at the queue',
       default: 0,

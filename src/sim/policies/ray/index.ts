@@ -314,7 +314,7 @@ export const ray: PolicyKind = {
       min: 0,
       max: 1e6,
     },
-    fronts: { help: 'servers that have a gateway; 0: all', default: 0, min: 0, max: 100_000 },
+    fronts: { help: 'servers that have a gateway; 0: all', default: 0, min: 0, max: 100_000, isWhole: true },
   },
   make: (world, options) => new RayPolicy(world, options),
 };

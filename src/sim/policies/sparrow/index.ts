@@ -251,7 +251,7 @@ export const sparrow: PolicyKind = {
   summary: 'fronts put reservations into the queues of d workers for each task; a worker with a free core asks for it',
   source: 'Ousterhout, Wendell, Zaharia, Stoica: Sparrow: Distributed, Low Latency Scheduling, SOSP 2013',
   options: {
-    d: { help: 'reservations for each task', default: 2, min: 1, max: 100_000 },
+    d: { help: 'reservations for each task; 1.3: of ten tasks thirteen', default: 2, min: 1, max: 100_000 },
     fronts: FRONTS_OPTION,
     gather: {
       help: 'µs that a front gathers tasks for a batch; 0: those of the same moment',

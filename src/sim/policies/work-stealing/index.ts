@@ -157,7 +157,7 @@ export const workStealing: PolicyKind = {
     'Blumofe, Leiserson: Scheduling Multithreaded Computations by Work Stealing, Journal of the ACM 46(5), 1999; ' +
     'Prekas, Kogias, Bugnion: ZygOS, SOSP 2017',
   options: {
-    tries: { help: 'servers that an idle core asks in a row', default: 2, min: 1, max: TRIES_MAX - 2 },
+    tries: { help: 'servers that an idle core asks in a row', default: 2, min: 1, max: TRIES_MAX - 2, isWhole: true },
     retry: { help: 'time until it asks again, ms; 0: not before its next end', default: 10, min: 0, max: 1e6 },
     ...SHARING_OPTIONS,
     discipline: { ...SHARING_OPTIONS['discipline']!, default: 'fcfs' },

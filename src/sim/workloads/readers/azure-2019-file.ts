@@ -20,7 +20,7 @@ import type { OptionValues } from '../../policy.ts';
 import { SpecError } from '../../spec-error.ts';
 import { PLAIN_FUNCTION, type Workload } from '../../workload.ts';
 import { type Distribution, quantiles } from '../distributions.ts';
-import { FUNCTION_COUNT_MAX, number, text, whole, type WorkloadKind } from '../kind.ts';
+import { FUNCTION_COUNT_MAX, number, text, type WorkloadKind } from '../kind.ts';
 import { eachLine } from './lines.ts';
 import { MinuteArrivals, MinuteCounts, MINUTE_US, SPREADS, type Spread } from './minutes.ts';
 import { ASLEEP, givenPath, pathOption, REPEAT } from './options.ts';
@@ -40,8 +40,14 @@ export const azure2019File: WorkloadKind = {
     durations: pathOption('function_durations_percentiles.anon.dNN.csv'),
     memory: pathOption('app_memory_percentiles.anon.dNN.csv', '; without it, each has 128 MB'),
     spread: { help: 'of the invocations of a minute over it', default: 'uniform', choices: SPREADS },
-    functions: { help: 'so many of the functions, drawn; 0: all', default: 0, min: 0, max: FUNCTION_COUNT_MAX },
-    draw: { help: 'which ones', default: 1, min: 0, max: 0xffff_ffff },
+    functions: {
+      help: 'so many of the functions, drawn; 0: all',
+      default: 0,
+      min: 0,
+      max: FUNCTION_COUNT_MAX,
+      isWhole: true,
+    },
+    draw: { help: 'which ones', default: 1, min: 0, max: 0xffff_ffff, isWhole: true },
     asleep: ASLEEP,
     repeat: REPEAT,
   },
@@ -79,7 +85,7 @@ function readAzure2019(options: OptionValues): Workload {
     start: (ratePerUs, random) => {
       const spread = text(options, 'spread') as Spread;
       const stretch = ownRate / ratePerUs;
-      return new MinuteArrivals({ counts, laws, asleep, spread, stretch, repeat: whole(options, 'repeat') }, random);
+      return new MinuteArrivals({ counts, laws, asleep, spread, stretch, repeat: number(options, 'repeat') }, random);
     },
   };
 }
@@ -104,12 +110,12 @@ function readDurations(file: string): Map<string, Distribution> {
 }
 
 function sampled(all: Map<string, Distribution>, options: OptionValues): Map<string, Distribution> {
-  const wanted = whole(options, 'functions');
+  const wanted = number(options, 'functions');
   if (wanted === 0 && all.size > FUNCTION_COUNT_MAX) {
     throw new SpecError(`${all.size} functions: ${FUNCTION_COUNT_MAX} are the most, option functions draws some`);
   }
   if (wanted === 0 || wanted >= all.size) return all;
-  const random = new Random(whole(options, 'draw'), 0);
+  const random = new Random(number(options, 'draw'), 0);
   // As many of the rest as are still wanted: each set of so many is as likely.
   let left = all.size;
   let missing = wanted;
@@ -129,7 +135,7 @@ function readCounts(file: string, indexes: ReadonlyMap<string, number>): MinuteC
   let at: readonly number[] = [];
   eachLine(file, (line, lineNumber) => {
     if (counts === null) {
-      const header = headerOf(file, line, [...ID_COLUMNS, FIRST_MINUTE]);
+      const header = headerOf(file, line, { required: [...ID_COLUMNS, FIRST_MINUTE] });
       first = header.indexOf(FIRST_MINUTE);
       at = ID_COLUMNS.map((column) => header.indexOf(column));
       counts = new MinuteCounts(minuteCountOf(file, header.slice(first)));

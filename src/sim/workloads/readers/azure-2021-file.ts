@@ -9,7 +9,7 @@
 import type { OptionValues } from '../../policy.ts';
 import { SpecError } from '../../spec-error.ts';
 import type { Workload } from '../../workload.ts';
-import { number, whole, type WorkloadKind } from '../kind.ts';
+import { number, type WorkloadKind } from '../kind.ts';
 import { ASLEEP, givenPath, pathOption, REPEAT } from './options.ts';
 import { Recording } from './recording.ts';
 import { eachRow } from './table.ts';
@@ -32,5 +32,5 @@ function readAzure2021(options: OptionValues): Workload {
     recording.add(startUs, functionIndex, durationS * (1 - asleep) * 1e6, durationS * asleep * 1e6);
   });
   if (recording.count === 0) throw new SpecError(`${file}: no invocation in it`);
-  return recording.workload('azure2021-file', whole(options, 'repeat'));
+  return recording.workload('azure2021-file', number(options, 'repeat'));
 }

@@ -8,7 +8,7 @@
 import type { OptionValues } from '../../policy.ts';
 import { SpecError } from '../../spec-error.ts';
 import type { Workload } from '../../workload.ts';
-import { whole, type WorkloadKind } from '../kind.ts';
+import { type WorkloadKind, number } from '../kind.ts';
 import { givenPath, pathOption, REPEAT } from './options.ts';
 import { Recording } from './recording.ts';
 import { eachRow } from './table.ts';
@@ -34,5 +34,5 @@ function readCsv(options: OptionValues): Workload {
     recording.add(row.number('time_s') * 1e6, functionIndex, (durationMs - sleepMs) * 1e3, sleepMs * 1e3);
   });
   if (recording.count === 0) throw new SpecError(`${file}: no invocation in it`);
-  return recording.workload('csv', whole(options, 'repeat'));
+  return recording.workload('csv', number(options, 'repeat'));
 }

@@ -8,6 +8,7 @@ export const REPEAT: OptionSpec = {
   default: 1,
   min: 1,
   max: 1e6,
+  isWhole: true,
 };
 
 export const ASLEEP: OptionSpec = {

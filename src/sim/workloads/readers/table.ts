@@ -47,7 +47,7 @@ export function eachRow(file: string, columns: Columns, use: (row: Row) => void)
   let width = 0;
   eachLine(file, (line, lineNumber) => {
     if (row === null) {
-      const header = headerOf(file, line, columns.required);
+      const header = headerOf(file, line, columns);
       width = header.length;
       row = new Row(file, namedIn(header, [...columns.required, ...(columns.optional ?? [])]));
       return;
@@ -64,13 +64,15 @@ export function eachRow(file: string, columns: Columns, use: (row: Row) => void)
 }
 
 /** The names in the first line. */
-export function headerOf(file: string, line: string, required: readonly string[]): string[] {
+export function headerOf(file: string, line: string, { required, optional = [] }: Columns): string[] {
   // Some programs begin a text file with a mark of its encoding.
   const names = line
     .replace(/^\uFEFF/, '')
     .split(',')
     .map((name) => name.trim());
   const missing = required.filter((name) => !names.includes(name));
+  const twice = [...required, ...optional].find((name) => names.indexOf(name) !== names.lastIndexOf(name));
+  if (twice !== undefined) throw new SpecError(`${file}:1: column ${twice} is there twice: it has to be there once`);
   if (missing.length === 0) return names;
   const seen = names.length > 8 ? `${names.slice(0, 8).join(',')},…` : names.join(',');
   throw new SpecError(
