@@ -98,8 +98,6 @@ export class FailingServers implements Servers {
   }
 
   #strand(server: number, job: number): void {
-    const { jobs } = this.#setup.world;
-    jobs.setServer(job, server);
     const stranded = this.#stranded.get(server);
     if (stranded === undefined) this.#stranded.set(server, new Set([job]));
     else stranded.add(job);

@@ -18,6 +18,9 @@ const NONE = -1;
 const State = { up: 0, down: 1, apart: 2 } as const;
 /** As the shipped connections have it (`linkSilenceMs`). */
 const SILENCE_US = 3_000_000;
+/** Until what was lost is run again; it doubles each time, so that where nobody is there it is not all over in a moment. */
+const RETRY_US = 100_000;
+const RETRY_DOUBLINGS = 6;
 
 export class Faults {
   readonly messages: Messages;
@@ -150,8 +153,7 @@ export class Faults {
     this.#retryCounts.set(job, count);
     jobs.restart(job);
     jobs.setServer(job, NONE);
-    // Whoever loses it is in the middle of something.
-    engine.after(0, this.#kinds.retried, job);
+    engine.after(RETRY_US * 2 ** Math.min(count - 1, RETRY_DOUBLINGS), this.#kinds.retried, job);
     return true;
   }
 
