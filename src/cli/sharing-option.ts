@@ -4,7 +4,7 @@ import { isSharingPolicy, PER_CORE_MAX, type SharingChoice } from '../worker/age
 import { SOURCE_NAMES, type SourceName } from '../worker/agent/sharing-setting.ts';
 import { OBSERVERS } from '../worker/observers/contract.ts';
 
-const FORM = `It has to be dedicated, lend:N, packed:N, preempt:N or fair:N, where N invocations are admitted for each core (2 to ${PER_CORE_MAX}).`;
+const FORM = `It has to be dedicated, lend:N, packed:N, preempt:N or fair:N, where N invocations are admitted for each core: 2 to ${PER_CORE_MAX}, or nothing, as in 'lend', for what suits the machine.`;
 
 export function knowledgeOption(): Option {
   return new Option(

@@ -4,7 +4,7 @@ import { realClock } from '../../base/clock.ts';
 import { EXIT } from '../exit-codes.ts';
 import { listenOption, wholeNumber } from '../options.ts';
 import { startError } from '../start-error.ts';
-import { stopSignal } from '../stop-signal.ts';
+import { endAtNextSignal, stopSignal } from '../stop-signal.ts';
 import { type NodeOptions, openNode, startOn, withNode } from '../node-options.ts';
 
 interface SchedulerCommandOptions extends NodeOptions {
@@ -61,6 +61,7 @@ async function run(options: SchedulerCommandOptions): Promise<void> {
   const text = `The scheduler of ${node.identity.cluster} listens on ${host}:${running.port}`;
   process.stdout.write((options.json === true ? JSON.stringify(ready) : text) + '\n');
   await stopSignal();
+  endAtNextSignal();
   node.stop();
   await running.close();
   process.exit(EXIT.ok);

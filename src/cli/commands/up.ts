@@ -19,9 +19,10 @@ const HELP = `
 Functions run on every core of the machine; where it has 4 or more, the first is left to Perch itself.
 --cores takes the kernel's CPU numbers; hardware threads of one physical core make one core.
 
---sharing lend:N, the default: while an invocation sleeps another one may have its core, and it has it back at once when it wakes, up to N for
-each core (lend: 8). Where the machine cannot, and the log says why, it is dedicated: every invocation has a core of its own until it ends. packed:N admits N invocations for each core, and who came first goes first; preempt:N lets go first who has used least;
-fair:N leaves it all to the kernel, as a comparison. See docs/SHARING.md.
+--sharing lend:N, the default: while an invocation sleeps another one may have its core, and it has it back at once when it wakes,
+up to N for each core (lend: 8). Where the machine cannot, and the log says why, it is dedicated: every invocation has a core of its
+own until it ends. packed:N admits N invocations for each core, and who came first goes first (packed: 3); preempt:N lets go first who
+has used least (preempt: 128 on the machine); fair:N leaves it all to the kernel, as a comparison (fair: 3). See docs/SHARING.md.
 ${KEYS_HELP}`;
 
 export function register(program: Command): void {
