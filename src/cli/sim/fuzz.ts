@@ -49,7 +49,10 @@ export function register(command: Command): void {
 async function run(options: FuzzOptions): Promise<void> {
   const fuzzed = options.plant === undefined ? fuzzHere(options) : await fuzzWith(options.plant, options);
   if (options.json === true) printJson(fuzzed);
-  else printLine(reportOf(fuzzed, { plant: options.plant ?? '', eventCountMax: EVENT_COUNT_MAX }));
+  else {
+    const asked = options.change === undefined ? {} : { change: options.change };
+    printLine(reportOf(fuzzed, { plant: options.plant ?? '', ...asked, eventCountMax: EVENT_COUNT_MAX }));
+  }
   if (fuzzed.found !== null) throw new CliError(EXIT.internal, `an invariant does not hold, seed ${fuzzed.found.seed}`);
 }
 

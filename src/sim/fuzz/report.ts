@@ -1,5 +1,5 @@
 /** What the fuzzer has to say, as text. The same run gives the same text. */
-import { textOf } from './change.ts';
+import { type Change, textOf } from './change.ts';
 import type { Fuzzed } from './fuzz.ts';
 import type { Failure } from './play.ts';
 
@@ -8,6 +8,8 @@ const US_PER_S = 1e6;
 export interface ReportSetting {
   /** A bug that was planted; '': none. */
   readonly plant: string;
+  /** What was asked for in place of the whole case. */
+  readonly change?: Change;
   /** Of the last events, so many. */
   readonly eventCountMax: number;
 }
@@ -24,7 +26,7 @@ export function reportOf(fuzzed: Fuzzed, setting: ReportSetting): string {
     `FAILED  seed ${found.seed}`,
     ...linesOf(failure!, setting),
     '',
-    repeat(found.seed, '', setting),
+    repeat(found.seed, setting.change === undefined ? '' : textOf(setting.change), setting),
   ];
   if (found.shrunk === null) return lines.join('\n');
   const { change, failure: smallest, stepCount: tried } = found.shrunk;

@@ -125,7 +125,7 @@ function unfinishedOf(runs: readonly Done[]): string | null {
 
 function emptyOf(runs: readonly Done[]): string | null {
   if (runs.every(({ result }) => result.arrived > 0)) return null;
-  return 'NOTHING ARRIVED in the time that is counted: it wants more --seconds';
+  return 'NOTHING ARRIVED in the time that is counted: it wants more --seconds, or less --warm-up';
 }
 
 function leftIn(runs: readonly Done[]): string {
