@@ -70,7 +70,7 @@ function loadOf({ load }: Summary): string {
 function headOf({ summaries, costsName }: Report): readonly string[] {
   const first = summaries[0];
   if (first === undefined) return ['<h1>perch sim</h1><p>No simulation ended.</p>'];
-  const { workload, cores, memoryMb, seconds, warmUpSeconds } = first.runs[0]!.spec;
+  const { workload, cores, memoryMb, seconds, warmUpSeconds, faults = [] } = first.runs[0]!.spec;
   const seeds = first.runs.length === 1 ? '1 seed' : `${first.runs.length} seeds`;
   const sizes = [...new Set(summaries.map(({ servers }) => servers))].join(', ');
   const loads = [...new Set(summaries.map(({ load }) => load ?? 'as recorded'))].join(', ');
@@ -81,6 +81,7 @@ function headOf({ summaries, costsName }: Report): readonly string[] {
   return [
     `<h1>${escapeText(workload)}</h1>`,
     `<p>A cluster in virtual time: ${sizes} servers of ${cores} cores and ${memoryMb} MB, load ${loads}, costs ${escapeText(costsName)}, ${seeds}, ${digits(seconds)} s counted after ${digits(warmUpSeconds)} s of warm-up.</p>`,
+    ...(faults.length === 0 ? [] : [`<p>What goes wrong: ${escapeText(faults.join('; '))}.</p>`]),
     `<p class="dim">${intervals}</p>`,
   ];
 }
