@@ -108,8 +108,10 @@ class Naive {
   readonly counts: number[];
   readonly coreCount: number;
   readonly books: Instances;
+  readonly coresOf: readonly number[];
 
-  constructor(count: number, coreCount: number, books: Instances) {
+  constructor(count: number, coreCount: number, books: Instances, coresOf: readonly number[]) {
+    this.coresOf = coresOf;
     this.counts = Array.from({ length: count }, () => 0);
     this.coreCount = coreCount;
     this.books = books;
@@ -117,12 +119,16 @@ class Naive {
 
   /** Where hybrid may go: any of these. */
   hybrid(functionIndex: number): number[] {
-    const inUse = this.servers((count) => count > 0 && count < this.coreCount);
+    const inUse = this.servers((count) => count > 0 && this.fits(count, functionIndex));
     if (inUse.length === 0) return this.warmBefore(functionIndex, this.leastLoaded());
     const warm = this.warmOf(functionIndex, inUse);
     if (warm.length > 0) return warm;
     const fullest = Math.max(...inUse.map((server) => this.counts[server]!));
     return inUse.filter((server) => this.counts[server] === fullest);
+  }
+
+  fits(count: number, functionIndex: number): boolean {
+    return count + this.coresOf[functionIndex]! <= this.coreCount;
   }
 
   leastLoaded(): number[] {
@@ -131,12 +137,12 @@ class Naive {
   }
 
   assign(server: number, functionIndex: number): void {
-    this.counts[server]!++;
+    this.counts[server]! += this.coresOf[functionIndex]!;
     this.books.take(server, functionIndex);
   }
 
   release(server: number, functionIndex: number): void {
-    this.counts[server]!--;
+    this.counts[server]! -= this.coresOf[functionIndex]!;
     this.books.put(server, functionIndex);
   }
 
@@ -164,12 +170,14 @@ test('hermod: the choice of a server is the one that looking at all servers give
     coreCount: fc.integer({ min: 1, max: 4 }),
     first: fc.nat(10),
     isHybrid: fc.boolean(),
+    several: fc.integer({ min: 1, max: 3 }),
   });
   fc.assert(
-    fc.property(shapes, steps, ({ count, coreCount, first, isHybrid }, given) => {
+    fc.property(shapes, steps, ({ count, coreCount, first, isHybrid, several }, given) => {
       const world = emptyWorld(first + count);
-      const placement = new Placement({ first, count, coreCount, functionCount: 3, books: new Instances(world) });
-      const naive = new Naive(count, coreCount, new Instances(world));
+      const coresOf = [1, Math.min(coreCount, several), 1];
+      const placement = new Placement({ first, count, coreCount, coresOf, books: new Instances(world) });
+      const naive = new Naive(count, coreCount, new Instances(world), coresOf);
       const running: { server: number; functionIndex: number }[] = [];
       for (const { functionIndex, end } of given) {
         if (end !== null && running.length > 0) {
@@ -184,7 +192,7 @@ test('hermod: the choice of a server is the one that looking at all servers give
           naive.assign(server - first, functionIndex);
           running.push({ server: server - first, functionIndex });
         }
-        assert.equal(placement.hasIdleCore, Math.min(...naive.counts) < coreCount);
+        assert.equal(placement.hasRoom(1), naive.fits(Math.min(...naive.counts), 1));
       }
     }),
     { numRuns: 300 },

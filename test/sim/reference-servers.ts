@@ -15,6 +15,8 @@ export interface Task {
   core: number;
   place: number;
   server: number;
+  /** Cores that it wants. */
+  readonly coreCount: number;
 }
 
 export interface ReferenceCosts {
@@ -41,7 +43,7 @@ export class ReferenceServers {
     this.#costs = costs;
   }
 
-  begin(server: number, id: number, phasesUs: readonly number[]): void {
+  begin(server: number, id: number, phasesUs: readonly number[], coreCount = 1): void {
     const task: Task = {
       id,
       phasesUs: [...phasesUs],
@@ -52,6 +54,7 @@ export class ReferenceServers {
       core: NONE,
       place: 0,
       server,
+      coreCount,
     };
     this.#enter(task, this.#costs.startUs);
   }
@@ -87,16 +90,24 @@ export class ReferenceServers {
 
   busy(server: number): number {
     const tasks = this.#of(server);
-    if (this.#discipline === 'fcfs') return tasks.filter(({ core }) => core !== NONE).length;
+    if (this.#discipline === 'fcfs') return coresOf(tasks.filter(({ core }) => core !== NONE));
     if (this.#discipline === 'stack')
       return new Set(tasks.filter((each) => !each.isAsleep).map(({ core }) => core)).size;
-    return Math.min(this.#coreCount, tasks.filter((each) => !each.isAsleep).length);
+    return Math.min(this.#coreCount, coresOf(tasks.filter((each) => !each.isAsleep)));
   }
 
+  /** Cores that are lacking. */
   waiting(server: number): number {
-    const tasks = this.#of(server);
-    if (this.#discipline === 'fcfs') return tasks.filter(({ core }) => core === NONE).length;
-    return tasks.filter((each) => !each.isAsleep).length - this.busy(server);
+    if (this.#discipline === 'fcfs') return coresOf(this.#queue(server));
+    return coresOf(this.#of(server).filter((each) => !each.isAsleep)) - this.busy(server);
+  }
+
+  waitingCount(server: number): number {
+    return this.#discipline === 'fcfs' ? this.#queue(server).length : this.waiting(server);
+  }
+
+  #queue(server: number): Task[] {
+    return this.#of(server).filter(({ core }) => core === NONE);
   }
 
   run(untilUs: number): void {
@@ -138,10 +149,12 @@ export class ReferenceServers {
 
   #seat(): void {
     if (this.#discipline !== 'fcfs') return;
-    for (const task of this.#tasks) {
-      if (task.core !== NONE || this.busy(task.server) >= this.#coreCount) continue;
-      task.core = 0;
-      charge(task);
+    for (const server of new Set(this.#tasks.map((task) => task.server))) {
+      for (const task of this.#queue(server)) {
+        if (this.busy(server) + task.coreCount > this.#coreCount) break;
+        task.core = 0;
+        charge(task);
+      }
     }
   }
 
@@ -174,12 +187,12 @@ export class ReferenceServers {
 
   #rate(task: Task, awake: readonly Task[]): number {
     if (this.#discipline === 'fcfs') return task.core === NONE ? 0 : 1;
-    if (this.#discipline === 'ps') return Math.min(1, this.#coreCount / awake.length);
+    if (this.#discipline === 'ps') return Math.min(1, this.#coreCount / coresOf(awake));
     if (this.#discipline === 'stack') {
       return awake.some((each) => each.core === task.core && each.place > task.place) ? 0 : 1;
     }
-    const less = awake.filter((each) => each.attainedUs < task.attainedUs - CLOSE_US).length;
-    const same = awake.filter((each) => Math.abs(each.attainedUs - task.attainedUs) <= CLOSE_US).length;
+    const less = coresOf(awake.filter((each) => each.attainedUs < task.attainedUs - CLOSE_US));
+    const same = coresOf(awake.filter((each) => Math.abs(each.attainedUs - task.attainedUs) <= CLOSE_US));
     return Math.min(1, Math.max(0, this.#coreCount - less) / same);
   }
 
@@ -198,6 +211,10 @@ export class ReferenceServers {
   #of(server: number): Task[] {
     return this.#tasks.filter((each) => each.server === server);
   }
+}
+
+function coresOf(tasks: readonly Task[]): number {
+  return tasks.reduce((sum, { coreCount }) => sum + coreCount, 0);
 }
 
 function charge(task: Task): void {

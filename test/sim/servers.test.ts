@@ -12,32 +12,33 @@ import { ReferenceServers, type Task } from './reference-servers.ts';
 const SERVER_COUNT = 2;
 const COSTS = { ...FREE, startUs: 3.25, migrateUs: 7.125 };
 
-/** Nobody comes by himself. */
-const QUIET: Workload = {
+/** Nobody comes by himself. Functions of one core, of two, …. */
+const quiet = (coreCountMax: number): Workload => ({
   name: 'quiet',
-  functions: [PLAIN_FUNCTION],
+  functions: Array.from({ length: coreCountMax }, (_, i) => ({ ...PLAIN_FUNCTION, coreCount: i + 1 })),
   phaseMax: 5,
   meanDemandUs: 1,
   ownRate: 0,
   start: () => ({ next: () => false, step: () => undefined }),
-};
+});
 
 interface Bench {
   readonly world: World;
   readonly servers: Servers;
   readonly ended: { id: number; atUs: number }[];
-  readonly add: (server: number, phasesUs: readonly number[]) => number;
+  readonly add: (server: number, phasesUs: readonly number[], coreCount?: number) => number;
 }
 
 function openBench(
   discipline: Discipline,
   coreCount: number,
   costs: Costs = FREE,
-  sharing: Sharing = { quantumUs: 0 },
+  sharing: Sharing & { readonly coreCountMax?: number } = { quantumUs: 0 },
 ): Bench {
   const recorder = new Recorder({ warmUpUs: 0, endUs: 1e9, coreCount: coreCount * SERVER_COUNT, sampleUs: 1e9 });
   const cluster = { serverCount: SERVER_COUNT, coreCount, memoryMb: 1024 };
-  const world = new World({ cluster, costs, workload: QUIET, ratePerUs: 0, seed: 1, recorder });
+  const workload = quiet(sharing.coreCountMax ?? 1);
+  const world = new World({ cluster, costs, workload, ratePerUs: 0, seed: 1, recorder });
   const ended: { id: number; atUs: number }[] = [];
   const servers = serversOf(
     discipline,
@@ -48,8 +49,8 @@ function openBench(
     },
     sharing,
   );
-  const add = (server: number, phasesUs: readonly number[]): number => {
-    const job = world.jobs.add(0, world.nowUs, Float64Array.from(phasesUs), phasesUs.length);
+  const add = (server: number, phasesUs: readonly number[], cores = 1): number => {
+    const job = world.jobs.add(cores - 1, world.nowUs, Float64Array.from(phasesUs), phasesUs.length);
     servers.begin(server, job);
     return job;
   };
@@ -62,7 +63,12 @@ function busyCores({ world }: Bench): number {
 }
 
 type Step =
-  | { readonly kind: 'begin'; readonly server: number; readonly phasesUs: readonly number[] }
+  | {
+      readonly kind: 'begin';
+      readonly server: number;
+      readonly phasesUs: readonly number[];
+      readonly coreCount: number;
+    }
   | { readonly kind: 'take' | 'move'; readonly which: number }
   | { readonly kind: 'slow'; readonly server: number; readonly factor: number }
   | { readonly kind: 'clear'; readonly server: number };
@@ -75,7 +81,15 @@ const phasesUs = fc.oneof(
   fc.array(lengthUs, { minLength: 5, maxLength: 5 }),
 );
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 12, arbitrary: fc.record({ kind: fc.constant('begin' as const), server, phasesUs }) },
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      kind: fc.constant('begin' as const),
+      server,
+      phasesUs,
+      coreCount: fc.constantFrom(1, 1, 1, 2, 3, 4),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('take' as const, 'move' as const), which: fc.nat(99) }) },
   {
     weight: 1,
@@ -90,8 +104,10 @@ function uneven(i: number, j: number): number {
   return 1 + ((Math.abs(Math.sin(i * 12.9898 + j * 78.233)) * 43_758.5453) % 0.01);
 }
 
-function unevenStep(each: Step, i: number): Step {
-  return each.kind === 'begin' ? { ...each, phasesUs: each.phasesUs.map((us, j) => us * uneven(i, j)) } : each;
+function unevenStep(each: Step, i: number, coreCountMax: number): Step {
+  if (each.kind !== 'begin') return each;
+  const phasesUs = each.phasesUs.map((us, j) => us * uneven(i, j));
+  return { ...each, phasesUs, coreCount: Math.min(each.coreCount, coreCountMax) };
 }
 
 for (const discipline of DISCIPLINE_NAMES) {
@@ -102,14 +118,16 @@ for (const discipline of DISCIPLINE_NAMES) {
         fc.integer({ min: 1, max: 40 }),
         steps,
         (coreCount, hurry, events) => {
-          const bench = openBench(discipline, coreCount, COSTS);
+          // A stack has one core.
+          const coreCountMax = discipline === 'stack' ? 1 : coreCount;
+          const bench = openBench(discipline, coreCount, COSTS, { quantumUs: 0, coreCountMax });
           const reference = new ReferenceServers(discipline, coreCount, COSTS);
           let timeUs = 0;
           for (const [i, { gapUs, step: each }] of events.entries()) {
             timeUs += (gapUs * uneven(i, 9)) / hurry;
             bench.world.engine.run(timeUs);
             reference.run(timeUs);
-            carryOut(unevenStep(each, i), bench, reference);
+            carryOut(unevenStep(each, i, coreCountMax), bench, reference);
             assertSame(bench, reference);
           }
           bench.world.engine.run(Infinity);
@@ -127,7 +145,7 @@ for (const discipline of DISCIPLINE_NAMES) {
 function carryOut(each: Step, { world, servers, add }: Bench, reference: ReferenceServers): void {
   switch (each.kind) {
     case 'begin':
-      reference.begin(each.server, add(each.server, each.phasesUs), each.phasesUs);
+      reference.begin(each.server, add(each.server, each.phasesUs, each.coreCount), each.phasesUs, each.coreCount);
       return;
     case 'slow':
       servers.slow(each.server, each.factor);
@@ -171,7 +189,7 @@ function assertSame(bench: Bench, reference: ReferenceServers): void {
     assert.equal(bench.servers.count(each), reference.count(each), 'who is there');
     assert.equal(bench.servers.waiting(each), reference.waiting(each), 'who waits');
     assert.equal(bench.servers.spare(each) >= 0, reference.waiting(each) > 0, 'who may be given away');
-    waiting += reference.waiting(each);
+    waiting += reference.waitingCount(each);
     busy += reference.busy(each);
   }
   assert.equal(bench.servers.waitingCount, waiting);
@@ -283,7 +301,7 @@ for (const discipline of DISCIPLINE_NAMES) {
             timeUs += (gapUs * uneven(i, 9)) / 8;
             while (bench.world.engine.step(timeUs)) check();
             bench.world.engine.run(timeUs);
-            goneCount += carryOutAlone(unevenStep(each, i), bench);
+            goneCount += carryOutAlone(unevenStep(each, i, 1), bench);
             check();
           }
           while (bench.world.engine.step(Infinity)) check();

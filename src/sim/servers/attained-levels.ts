@@ -2,22 +2,26 @@
  * Foreground–background in the limit of short time slices, on the cores of one server: those that have had least go first, and where the
  * cores do not suffice for all that have had equally much, these share what is left of them.
  *
+ * A job of several cores has a thread for each, all of which have had as much: it counts as many times, and is full where each has a core.
+ *
  * So jobs lie in three bands, by what they have attained:
  *
- *   full      each has a core of its own; in the order of what they have attained, coreCount of them at most
- *   shared    more jobs than cores are left over: all have attained the same, and share these cores
+ *   full      each thread has a core of its own; in the order of what they have attained, coreCount threads at most
+ *   shared    more threads than cores are left over: all have attained the same, and share these cores
  *   waiting   levels that get nothing; those of one level have attained the same. The last one is next
  *
  * Everything changes only when a job ends, or when a level below reaches the one above it, and then both are one. Time here is the
- * server's own (`clockUs`), in which a job with a core of its own attains 1 in 1.
+ * server's own (`clockUs`), in which a job with cores of its own attains 1 in 1.
  */
 import { assert } from '../../base/assert.ts';
+import type { CoresWanted } from './cores-wanted.ts';
 import { JobHeap } from './job-heap.ts';
 
 /** Jobs that have attained the same, by how much they will have attained at the end of their phase. */
 class Level {
   attainedUs: number;
   readonly jobs = new JobHeap();
+  threadCount = 0;
 
   constructor(attainedUs: number) {
     this.attainedUs = attainedUs;
@@ -26,11 +30,14 @@ class Level {
 
 export class AttainedLevels {
   readonly #coreCount: number;
+  readonly #cores: CoresWanted;
   #clockUs = 0;
   /** Times that lie closer together than this are one. */
   #closeUs = 1e-6;
-  #size = 0;
+  #threadCount = 0;
+  /** Jobs that are full, and their threads. */
   #fullCount = 0;
+  #fullThreads = 0;
   /** What it had attained when the clock was 0, were it always full. One place more than there are cores, for a moment. */
   readonly #offsetsUs: Float64Array;
   /** When its phase ends, if it stays full. */
@@ -42,15 +49,17 @@ export class AttainedLevels {
   lastAttainedUs = 0;
   lastLeftUs = 0;
 
-  constructor(coreCount: number) {
+  constructor(coreCount: number, cores: CoresWanted) {
     this.#coreCount = coreCount;
+    this.#cores = cores;
     this.#offsetsUs = new Float64Array(coreCount + 1);
     this.#endsUs = new Float64Array(coreCount + 1);
     this.#jobs = new Int32Array(coreCount + 1);
   }
 
-  get size(): number {
-    return this.#size;
+  /** Of all jobs. */
+  get threadCount(): number {
+    return this.#threadCount;
   }
 
   /** One that has no core, or no whole one; of those the one that has had least. -1: there is none. */
@@ -59,7 +68,8 @@ export class AttainedLevels {
   }
 
   add(job: number, attainedUs: number, leftUs: number): void {
-    if (this.#size++ === 0) this.#clockUs = 0;
+    if (this.#threadCount === 0) this.#clockUs = 0;
+    this.#threadCount += this.#cores.of(job);
     const next = this.#shared ?? this.#waiting.at(-1);
     if (next === undefined || attainedUs < next.attainedUs - this.#closeUs) {
       this.#addFull(job, attainedUs - this.#clockUs, this.#clockUs + leftUs);
@@ -67,7 +77,7 @@ export class AttainedLevels {
       return;
     }
     // The levels that wait lie behind the shared one.
-    if (Math.abs(attainedUs - next.attainedUs) <= this.#closeUs) next.jobs.push(next.attainedUs + leftUs, job);
+    if (Math.abs(attainedUs - next.attainedUs) <= this.#closeUs) this.#push(next, next.attainedUs + leftUs, job);
     else this.#addWaiting(job, attainedUs, leftUs);
     this.#arrange();
   }
@@ -109,8 +119,8 @@ export class AttainedLevels {
     if (shared === null || shared.jobs.leastUs > shared.attainedUs + this.#closeUs) return -1;
     this.lastAttainedUs = shared.jobs.leastUs;
     this.lastLeftUs = 0;
-    this.#size--;
-    const job = shared.jobs.pop();
+    const job = this.#pop(shared);
+    this.#threadCount -= this.#cores.of(job);
     this.#arrange();
     return job;
   }
@@ -125,15 +135,17 @@ export class AttainedLevels {
     assert(level !== undefined, 'a job is taken from a server where it is not');
     this.lastAttainedUs = level.attainedUs;
     this.lastLeftUs = Math.max(0, level.jobs.remove(job)! - level.attainedUs);
-    this.#size--;
+    level.threadCount -= this.#cores.of(job);
+    this.#threadCount -= this.#cores.of(job);
     const waitsAt = this.#waiting.indexOf(level);
     if (waitsAt >= 0 && level.jobs.size === 0) this.#waiting.splice(waitsAt, 1);
     this.#arrange();
   }
 
   clear(): void {
-    this.#size = 0;
+    this.#threadCount = 0;
     this.#fullCount = 0;
+    this.#fullThreads = 0;
     this.#shared = null;
     this.#waiting.length = 0;
   }
@@ -144,11 +156,12 @@ export class AttainedLevels {
   }
 
   #sharedSpeed(shared: Level): number {
-    return (this.#coreCount - this.#fullCount) / shared.jobs.size;
+    return (this.#coreCount - this.#fullThreads) / shared.threadCount;
   }
 
   #addFull(job: number, offsetUs: number, endUs: number): void {
     let at = this.#fullCount++;
+    this.#fullThreads += this.#cores.of(job);
     for (; at > 0 && this.#offsetsUs[at - 1]! > offsetUs; at--) this.#moveFull(at - 1, at);
     this.#offsetsUs[at] = offsetUs;
     this.#endsUs[at] = endUs;
@@ -167,8 +180,9 @@ export class AttainedLevels {
     this.lastLeftUs = leftUs;
     this.lastAttainedUs = this.#offsetsUs[at]! + this.#clockUs;
     this.#fullCount--;
+    this.#fullThreads -= this.#cores.of(job);
     for (let i = at; i < this.#fullCount; i++) this.#moveFull(i + 1, i);
-    this.#size--;
+    this.#threadCount -= this.#cores.of(job);
     this.#arrange();
     return job;
   }
@@ -178,23 +192,23 @@ export class AttainedLevels {
     while (at > 0 && this.#waiting[at - 1]!.attainedUs < attainedUs - this.#closeUs) at--;
     const behind = this.#waiting[at - 1];
     if (behind !== undefined && Math.abs(behind.attainedUs - attainedUs) <= this.#closeUs) {
-      behind.jobs.push(behind.attainedUs + leftUs, job);
+      this.#push(behind, behind.attainedUs + leftUs, job);
       return;
     }
     const level = new Level(attainedUs);
-    level.jobs.push(attainedUs + leftUs, job);
+    this.#push(level, attainedUs + leftUs, job);
     this.#waiting.splice(at, 0, level);
   }
 
   /** After each change of who is there. */
   #arrange(): void {
-    if (this.#fullCount > this.#coreCount) {
+    while (this.#fullThreads > this.#coreCount) {
       if (this.#shared !== null) this.#waiting.push(this.#shared);
       this.#shared = new Level(this.#highestFullUs);
       this.#lowerHighest(this.#shared);
     }
     const shared = this.#shared;
-    if (shared !== null && this.#fullCount === this.#coreCount) {
+    if (shared !== null && this.#fullThreads === this.#coreCount) {
       if (shared.jobs.size > 0) this.#waiting.push(shared);
       this.#shared = null;
     }
@@ -204,12 +218,12 @@ export class AttainedLevels {
   /** Gives the cores that are left over to those that are next. */
   #raise(): void {
     for (;;) {
-      this.#shared ??= this.#fullCount < this.#coreCount ? (this.#waiting.pop() ?? null) : null;
+      this.#shared ??= this.#fullThreads < this.#coreCount ? (this.#waiting.pop() ?? null) : null;
       const shared = this.#shared;
-      if (shared === null || shared.jobs.size > this.#coreCount - this.#fullCount) return;
+      if (shared === null || shared.threadCount > this.#coreCount - this.#fullThreads) return;
       while (shared.jobs.size > 0) {
         const leftUs = shared.jobs.leastUs - shared.attainedUs;
-        this.#addFull(shared.jobs.pop(), shared.attainedUs - this.#clockUs, this.#clockUs + leftUs);
+        this.#addFull(this.#pop(shared), shared.attainedUs - this.#clockUs, this.#clockUs + leftUs);
       }
       this.#shared = null;
     }
@@ -220,7 +234,8 @@ export class AttainedLevels {
     const offsetUs = this.#offsetsUs[this.#fullCount - 1]!;
     while (this.#fullCount > 0 && this.#offsetsUs[this.#fullCount - 1]! >= offsetUs - this.#closeUs) {
       const last = --this.#fullCount;
-      into.jobs.push(into.attainedUs + this.#endsUs[last]! - this.#clockUs, this.#jobs[last]!);
+      this.#fullThreads -= this.#cores.of(this.#jobs[last]!);
+      this.#push(into, into.attainedUs + this.#endsUs[last]! - this.#clockUs, this.#jobs[last]!);
     }
   }
 
@@ -239,15 +254,26 @@ export class AttainedLevels {
       const waiting = this.#waiting.at(-1);
       if (waiting === undefined || waiting.attainedUs - shared.attainedUs > this.#closeUs) break;
       this.#waiting.pop();
-      pour(waiting, shared);
+      this.#pour(waiting, shared);
     }
     this.#arrange();
   }
-}
 
-function pour(from: Level, into: Level): void {
-  while (from.jobs.size > 0) {
-    const leftUs = from.jobs.leastUs - from.attainedUs;
-    into.jobs.push(into.attainedUs + leftUs, from.jobs.pop());
+  #pour(from: Level, into: Level): void {
+    while (from.jobs.size > 0) {
+      const leftUs = from.jobs.leastUs - from.attainedUs;
+      this.#push(into, into.attainedUs + leftUs, this.#pop(from));
+    }
+  }
+
+  #push(level: Level, endUs: number, job: number): void {
+    level.jobs.push(endUs, job);
+    level.threadCount += this.#cores.of(job);
+  }
+
+  #pop(level: Level): number {
+    const job = level.jobs.pop();
+    level.threadCount -= this.#cores.of(job);
+    return job;
   }
 }

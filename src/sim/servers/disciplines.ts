@@ -7,6 +7,7 @@ import { CoreStacks } from './core-stacks.ts';
 import { FirstCome } from './first-come.ts';
 import { ForegroundBackground } from './foreground-background.ts';
 import { ForegroundBackgroundQuantum } from './foreground-background-quantum.ts';
+import { refuseSeveral, refuseTooLarge } from './cores-wanted.ts';
 import { Instances } from './instances.ts';
 import { ProcessorSharing } from './processor-sharing.ts';
 import type { Servers, ServersSetup } from './servers.ts';
@@ -14,9 +15,15 @@ import type { Servers, ServersSetup } from './servers.ts';
 const DISCIPLINES = {
   ps: (setup: ServersSetup): Servers => new ProcessorSharing(setup),
   fcfs: (setup: ServersSetup): Servers => new FirstCome(setup),
-  fb: (setup: ServersSetup): Servers =>
-    setup.quantumUs === 0 ? new ForegroundBackground(setup) : new ForegroundBackgroundQuantum(setup),
-  stack: (setup: ServersSetup): Servers => new CoreStacks(setup),
+  fb: (setup: ServersSetup): Servers => {
+    if (setup.quantumUs === 0) return new ForegroundBackground(setup);
+    refuseSeveral(setup.world, 'Foreground–background with a quantum');
+    return new ForegroundBackgroundQuantum(setup);
+  },
+  stack: (setup: ServersSetup): Servers => {
+    refuseSeveral(setup.world, 'A stack for each core');
+    return new CoreStacks(setup);
+  },
 };
 
 export type Discipline = keyof typeof DISCIPLINES;
@@ -56,6 +63,8 @@ export function serversOf(
 ): Servers {
   const make: ((setup: ServersSetup) => Servers) | undefined = DISCIPLINES[discipline];
   assert(make !== undefined, `${discipline}: no such discipline`);
+  if (coresApart) refuseSeveral(world, 'A queue for each core');
+  refuseTooLarge(world);
   const { serverCount, coreCount } = world.cluster;
   const setup = {
     world,

@@ -1,8 +1,9 @@
 /**
  * First come, first served: each core runs one job from its start to its end, and holds still for it while it sleeps; who finds all cores of
- * its server taken waits in the server's queue.
+ * its server taken waits in the server's queue. Who wants several cores waits until as many are free, and so do all behind him.
  */
 import { doubleColumn } from './columns.ts';
+import { CoresWanted } from './cores-wanted.ts';
 import { JobQueues } from './job-queues.ts';
 import { Residents } from './residents.ts';
 import type { Servers, ServersSetup } from './servers.ts';
@@ -12,7 +13,10 @@ const NONE = -1;
 export class FirstCome implements Servers {
   readonly #setup: ServersSetup;
   readonly #residents: Residents;
-  readonly #running: Int32Array;
+  readonly #cores: CoresWanted;
+  /** By server: cores that are taken, and those that the jobs in its queue want. */
+  readonly #taken: Int32Array;
+  readonly #wanted: Int32Array;
   readonly #queues: JobQueues;
   readonly #ends: number;
   /** By job: when its phase ends; -1: it has no core, or sleeps. An event at another time counts for nothing. */
@@ -21,7 +25,9 @@ export class FirstCome implements Servers {
   constructor(setup: ServersSetup) {
     this.#setup = setup;
     this.#residents = new Residents(setup, (server, job) => this.#run(server, job));
-    this.#running = new Int32Array(setup.serverCount);
+    this.#cores = new CoresWanted(setup.world);
+    this.#taken = new Int32Array(setup.serverCount);
+    this.#wanted = new Int32Array(setup.serverCount);
     this.#queues = new JobQueues(setup.serverCount);
     this.#ends = setup.world.engine.kind((job) => this.#endPhase(job));
   }
@@ -35,11 +41,11 @@ export class FirstCome implements Servers {
   }
 
   waiting(server: number): number {
-    return this.#queues.length(server);
+    return this.#wanted[server]!;
   }
 
   idle(server: number): number {
-    return this.#setup.coreCount - this.#running[server]!;
+    return this.#setup.coreCount - this.#taken[server]!;
   }
 
   spare(server: number): number {
@@ -63,7 +69,10 @@ export class FirstCome implements Servers {
   take(server: number, job: number): void {
     if (this.#queues.has(server, job)) {
       this.#queues.remove(server, job);
+      this.#wanted[server]! -= this.#cores.of(job);
       this.#residents.leave(server, job);
+      // Who was first may have been the only one who does not fit.
+      this.#startNext(server);
       return;
     }
     const { jobs, nowUs } = this.#setup.world;
@@ -72,7 +81,7 @@ export class FirstCome implements Servers {
       this.#endsUs[job] = NONE;
     }
     this.#residents.leave(server, job);
-    this.#free(server);
+    this.#free(server, job);
     this.#startNext(server);
   }
 
@@ -91,27 +100,30 @@ export class FirstCome implements Servers {
   clear(server: number, lost: (job: number) => void): void {
     const { world } = this.#setup;
     while (this.#queues.length(server) > 0) this.#queues.shift(server);
+    this.#wanted[server] = 0;
     for (let job = 0; job < this.#endsUs.length; job++) {
       if (world.jobs.server(job) === server) this.#endsUs[job] = NONE;
     }
-    world.recorder.coresBusy(-this.#running[server]!, world.nowUs);
-    this.#running[server] = 0;
+    world.recorder.coresBusy(-this.#taken[server]!, world.nowUs);
+    this.#taken[server] = 0;
     this.#residents.clear(server, lost);
   }
 
   #admit(server: number, job: number): void {
     if (job >= this.#endsUs.length) this.#endsUs = doubleColumn(this.#endsUs, job);
     this.#endsUs[job] = NONE;
-    if (this.#running[server]! < this.#setup.coreCount) this.#start(server, job);
-    else this.#queues.push(server, job);
+    if (this.#queues.length(server) === 0 && this.#fits(server, job)) return this.#start(server, job);
+    this.#queues.push(server, job);
+    this.#wanted[server]! += this.#cores.of(job);
   }
 
   #start(server: number, job: number): void {
     const { world } = this.#setup;
     this.#residents.charge(server, job);
-    this.#running[server]!++;
+    const coreCount = this.#cores.of(job);
+    this.#taken[server]! += coreCount;
     world.started(job);
-    world.recorder.coresBusy(1, world.nowUs);
+    world.recorder.coresBusy(coreCount, world.nowUs);
     if (world.jobs.isAsleep(job)) this.#residents.sleep(job);
     else this.#run(server, job);
   }
@@ -131,19 +143,27 @@ export class FirstCome implements Servers {
       this.#residents.sleep(job);
       return;
     }
-    this.#free(server);
+    this.#free(server, job);
     this.#residents.end(server, job);
     this.#startNext(server);
   }
 
-  #free(server: number): void {
+  #free(server: number, job: number): void {
     const { world } = this.#setup;
-    this.#running[server]!--;
-    world.recorder.coresBusy(-1, world.nowUs);
+    const coreCount = this.#cores.of(job);
+    this.#taken[server]! -= coreCount;
+    world.recorder.coresBusy(-coreCount, world.nowUs);
+  }
+
+  #fits(server: number, job: number): boolean {
+    return this.#taken[server]! + this.#cores.of(job) <= this.#setup.coreCount;
   }
 
   #startNext(server: number): void {
-    if (this.#queues.length(server) === 0 || this.#running[server]! >= this.#setup.coreCount) return;
-    this.#start(server, this.#queues.shift(server));
+    while (this.#queues.length(server) > 0 && this.#fits(server, this.#queues.first(server))) {
+      const job = this.#queues.shift(server);
+      this.#wanted[server]! -= this.#cores.of(job);
+      this.#start(server, job);
+    }
   }
 }

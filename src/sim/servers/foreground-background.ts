@@ -1,9 +1,10 @@
 /**
  * Foreground–background (least attained service first; Kleinrock: Queueing Systems II, 1976, 4.6) with time slices as short as can be, and
- * free switching: attained-levels.ts. With a quantum: foreground-background-quantum.ts.
+ * free switching: attained-levels.ts. A job of several cores has attained what each of its threads has. With a quantum: foreground-background-quantum.ts.
  */
 import { AttainedLevels } from './attained-levels.ts';
 import { doubleColumn } from './columns.ts';
+import { CoresWanted } from './cores-wanted.ts';
 import { PreemptiveServers } from './preemptive.ts';
 import { closeUs } from './residents.ts';
 import type { ServersSetup } from './servers.ts';
@@ -16,16 +17,17 @@ export class ForegroundBackground extends PreemptiveServers {
 
   constructor(setup: ServersSetup) {
     super(setup, 1);
-    this.#levels = Array.from({ length: setup.serverCount }, () => new AttainedLevels(setup.coreCount));
+    const cores = new CoresWanted(setup.world);
+    this.#levels = Array.from({ length: setup.serverCount }, () => new AttainedLevels(setup.coreCount, cores));
     this.#settledUs = new Float64Array(setup.serverCount);
   }
 
   waiting(server: number): number {
-    return Math.max(0, this.#levels[server]!.size - this.setup.coreCount);
+    return Math.max(0, this.#levels[server]!.threadCount - this.setup.coreCount);
   }
 
   idle(server: number): number {
-    return Math.max(0, this.setup.coreCount - this.#levels[server]!.size);
+    return Math.max(0, this.setup.coreCount - this.#levels[server]!.threadCount);
   }
 
   spare(server: number): number {
@@ -36,10 +38,11 @@ export class ForegroundBackground extends PreemptiveServers {
     this.settle(server);
     if (!this.residents.isAsleep(job)) {
       const levels = this.#levels[server]!;
+      const before = levels.threadCount;
       levels.take(job);
       this.setup.world.jobs.setLeftUs(job, levels.lastLeftUs);
       this.#attainedUs[job] = levels.lastAttainedUs;
-      this.#recount(server, levels.size + 1);
+      this.#recount(server, before);
     }
     this.residents.leave(server, job);
     this.await(server);
@@ -52,7 +55,7 @@ export class ForegroundBackground extends PreemptiveServers {
 
   protected empty(server: number): void {
     this.settle(server);
-    const before = this.#levels[server]!.size;
+    const before = this.#levels[server]!.threadCount;
     this.#levels[server]!.clear();
     this.#recount(server, before);
   }
@@ -60,26 +63,28 @@ export class ForegroundBackground extends PreemptiveServers {
   protected run(server: number, job: number): void {
     this.settle(server);
     const levels = this.#levels[server]!;
+    const before = levels.threadCount;
     levels.add(job, this.#attainedUs[job]!, this.setup.world.jobs.leftUs(job));
-    this.#recount(server, levels.size - 1);
+    this.#recount(server, before);
     this.await(server);
   }
 
   protected happen(server: number): void {
     this.settle(server);
     const levels = this.#levels[server]!;
-    for (let job = levels.takeEnded(); job >= 0; job = levels.takeEnded()) {
+    for (let before = levels.threadCount, job = levels.takeEnded(); job >= 0; job = levels.takeEnded()) {
       this.#attainedUs[job] = levels.lastAttainedUs;
-      this.#recount(server, levels.size + 1);
+      this.#recount(server, before);
+      before = levels.threadCount;
       this.residents.endPhase(server, job);
     }
     this.await(server);
   }
 
-  /** After a change of how many are awake. */
+  /** After a change of how many threads are awake. */
   #recount(server: number, before: number): void {
     const { world, coreCount } = this.setup;
-    const after = this.#levels[server]!.size;
+    const after = this.#levels[server]!.threadCount;
     const busy = Math.min(after, coreCount) - Math.min(before, coreCount);
     if (busy !== 0) world.recorder.coresBusy(busy, world.nowUs);
     this.countWaiting(after - before - busy);

@@ -12,7 +12,7 @@ export interface Servers {
   take(server: number, job: number): void;
   /** Jobs that are there: they run, sleep or wait. */
   count(server: number): number;
-  /** Jobs of the server that want a core beyond those that its cores suffice for: they wait, or share. */
+  /** Cores that jobs of the server want beyond those that it has: these jobs wait, or share. */
   waiting(server: number): number;
   /** Cores of the server for which nobody is there. */
   idle(server: number): number;
@@ -20,7 +20,7 @@ export interface Servers {
   spare(server: number): number;
   /** Whether it has had a core; of one that is there, or was taken last. */
   hasBegun(job: number): boolean;
-  /** Jobs of all servers that want a core and share none. */
+  /** Jobs of all servers that want a core and have none; where they share, cores that are wanted and lacking. */
   readonly waitingCount: number;
   /** From now on all that runs on the server takes so many times as long; 1: as usual. Sleep does not. */
   slow(server: number, factor: number): void;

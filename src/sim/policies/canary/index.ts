@@ -12,6 +12,7 @@ import { assert } from '../../../base/assert.ts';
 import type { Lane } from '../../engine/lane.ts';
 import type { Random } from '../../engine/random.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
+import { refuseSeveral } from '../../servers/cores-wanted.ts';
 import { serversOf } from '../../servers/disciplines.ts';
 import { FRONTS_OPTION } from '../../servers/fronts.ts';
 import { JobQueues } from '../../servers/job-queues.ts';
@@ -54,6 +55,7 @@ class CanaryPolicy implements Policy {
     const { serverCount, coreCount } = cluster;
     this.#world = world;
     this.#random = world.random('policy');
+    refuseSeveral(world, 'Canary');
     this.#servers = serversOf('fcfs', world, (job, server) => this.#end(job, server));
     this.#frontCount = Math.min(options['fronts'] as number, serverCount);
     this.#periodUs = (options['period'] as number) * 1e3;

@@ -60,11 +60,12 @@ class HermodPolicy implements Policy {
     this.#invokers = new Invokers(world, this.#servers, cluster.memoryMb);
     // One for all fronts: each reads and writes of its own servers.
     const books = world.hasColdStarts ? new Instances(world) : null;
+    const coresOf = world.workload.functions.map((each) => each.coreCount);
     this.#parts = Array.from({ length: frontCount }, (_, front) => {
       const first = Math.ceil((front * cluster.serverCount) / frontCount);
       const count = Math.ceil(((front + 1) * cluster.serverCount) / frontCount) - first;
-      const [coreCount, functionCount] = [cluster.coreCount, world.workload.functions.length];
-      return { first, count, placement: new Placement({ first, count, coreCount, functionCount, books }) };
+      const { coreCount } = cluster;
+      return { first, count, placement: new Placement({ first, count, coreCount, coresOf, books }) };
     });
     this.#balance = options['balance'] as Balance;
     this.#isLate = options['binding'] === 'late';
@@ -119,7 +120,7 @@ class HermodPolicy implements Policy {
   }
 
   #take(job: number, front: number): void {
-    const isReady = !this.#isLate || (this.#queues.length(front) === 0 && this.#parts[front]!.placement.hasIdleCore);
+    const isReady = !this.#isLate || (this.#queues.length(front) === 0 && this.#hasRoom(job, front));
     if (isReady) this.#assign(job, front);
     else this.#queues.push(front, job);
   }
@@ -169,8 +170,12 @@ class HermodPolicy implements Policy {
   }
 
   #assignWaiting(front: number): void {
-    const { placement } = this.#parts[front]!;
-    while (this.#queues.length(front) > 0 && placement.hasIdleCore) this.#assign(this.#queues.shift(front), front);
+    while (this.#queues.length(front) > 0 && this.#hasRoom(this.#queues.first(front), front))
+      this.#assign(this.#queues.shift(front), front);
+  }
+
+  #hasRoom(job: number, front: number): boolean {
+    return this.#parts[front]!.placement.hasRoom(this.#world.jobs.functionOf(job));
   }
 }
 

@@ -1,6 +1,7 @@
 /**
- * What a front of Hermod knows of its servers, and the choice of one. Servers are kept in lists by how many invocations the front has there,
- * so that the fullest one that has a core left is found in as many steps as a server has cores, and the least loaded one in one.
+ * What a front of Hermod knows of its servers, and the choice of one. Servers are kept in lists by how many cores the front's invocations want there,
+ * so that the fullest one that has a core left is found in as many steps as a server has cores, and the least loaded one in one. The source has invocations of one core;
+ * one of several cores counts as many here, and is packed where all of them are left.
  *
  * Which functions are warm where the front reckons from what it has sent and what came back: it knows the memory of each server, and so what a
  * server must have given up by now. The source keeps such a record too, and does not say how it hears of what is given up.
@@ -16,7 +17,8 @@ export interface PlacementSetup {
   readonly count: number;
   /** Of each server. */
   readonly coreCount: number;
-  readonly functionCount: number;
+  /** Cores that an invocation of each function has. */
+  readonly coresOf: readonly number[];
   /** What rests on the servers, by the fronts' reckoning; null: it does not matter. */
   readonly books: Instances | null;
 }
@@ -24,7 +26,7 @@ export interface PlacementSetup {
 export class Placement {
   readonly #setup: PlacementSetup;
   readonly #counts: Int32Array;
-  /** By number of invocations: the first server of that list. */
+  /** By number of cores: the first server of that list. */
   readonly #heads: number[] = [];
   readonly #after: Int32Array;
   readonly #before: Int32Array;
@@ -35,13 +37,13 @@ export class Placement {
   readonly #rested: readonly Set<number>[];
 
   constructor(setup: PlacementSetup) {
-    const { count, books, functionCount } = setup;
+    const { count, books, coresOf } = setup;
     this.#setup = setup;
     this.#counts = new Int32Array(count);
     this.#after = new Int32Array(count);
     this.#before = new Int32Array(count);
     this.#isOut = new Uint8Array(count);
-    this.#rested = Array.from({ length: books === null ? 0 : functionCount }, () => new Set());
+    this.#rested = Array.from({ length: books === null ? 0 : coresOf.length }, () => new Set());
     this.#heads.push(NONE);
     // So that the lowest numbers come first.
     for (let place = count - 1; place >= 0; place--) this.#link(place);
@@ -51,15 +53,17 @@ export class Placement {
     return this.#counts[server - this.#setup.first]!;
   }
 
-  /** Whether some server has a core that nobody was sent to. */
-  get hasIdleCore(): boolean {
-    return this.#leastCount < this.#setup.coreCount;
+  /** Whether some server has as many cores as the function wants that nobody was sent to. */
+  hasRoom(functionIndex: number): boolean {
+    const { coreCount, coresOf } = this.#setup;
+    return this.#leastCount + coresOf[functionIndex]! <= coreCount;
   }
 
-  /** A server in use that has a core left, warm ones first; else an idle one; where all cores are taken, the least loaded. */
+  /** A server in use that has its cores left, warm ones first; else an idle one; where none has, the least loaded. */
   hybrid(functionIndex: number): number {
-    const { coreCount, first } = this.#setup;
-    const place = this.hasIdleCore ? this.#packed(functionIndex, coreCount) : this.#least(functionIndex);
+    const { coreCount, coresOf, first } = this.#setup;
+    const countMax = coreCount - coresOf[functionIndex]!;
+    const place = this.#leastCount <= countMax ? this.#packed(functionIndex, countMax) : this.#least(functionIndex);
     return first + place;
   }
 
@@ -71,7 +75,7 @@ export class Placement {
   /** An invocation was sent there. */
   assign(server: number, functionIndex: number): void {
     const place = server - this.#setup.first;
-    this.#change(place, 1);
+    this.#change(place, this.#setup.coresOf[functionIndex]!);
     while (this.#heads[this.#leastCount] === NONE) this.#leastCount++;
     this.#setup.books?.take(server, functionIndex);
   }
@@ -79,8 +83,9 @@ export class Placement {
   /** Its answer came back. */
   release(server: number, functionIndex: number): void {
     const place = server - this.#setup.first;
-    assert(this.#counts[place]! > 0, 'an answer from a server where nobody was');
-    this.#change(place, -1);
+    const coreCount = this.#setup.coresOf[functionIndex]!;
+    assert(this.#counts[place]! >= coreCount, 'an answer from a server where nobody was');
+    this.#change(place, -coreCount);
     this.#setup.books?.put(server, functionIndex);
     this.#rested[functionIndex]?.add(place);
   }
@@ -113,10 +118,10 @@ export class Placement {
     this.#leastCount = Math.min(this.#leastCount, this.#counts[place]!);
   }
 
-  #packed(functionIndex: number, coreCount: number): number {
-    const warm = this.#warm(functionIndex, 1, coreCount - 1);
+  #packed(functionIndex: number, countMax: number): number {
+    const warm = this.#warm(functionIndex, 1, countMax);
     if (warm !== NONE) return warm;
-    for (let count = coreCount - 1; count > 0; count--) {
+    for (let count = countMax; count > 0; count--) {
       const place = this.#heads[count] ?? NONE;
       if (place !== NONE) return place;
     }
@@ -128,7 +133,7 @@ export class Placement {
     return warm === NONE ? this.#heads[this.#leastCount]! : warm;
   }
 
-  /** The first server where the function is warm that has so many invocations. Looks at those where it was warm. */
+  /** The first server where the function is warm of which so many cores are wanted. Looks at those where it was warm. */
   #warm(functionIndex: number, countMin: number, countMax: number): number {
     const { books, first } = this.#setup;
     if (books === null) return NONE;
@@ -143,7 +148,7 @@ export class Placement {
 
   #link(place: number): void {
     const count = this.#counts[place]!;
-    if (count === this.#heads.length) this.#heads.push(NONE);
+    while (count >= this.#heads.length) this.#heads.push(NONE);
     const head = this.#heads[count]!;
     this.#after[place] = head;
     this.#before[place] = NONE;

@@ -7,6 +7,7 @@ import { outcome, Scheduler } from '../../../scheduler/machine/scheduler.ts';
 import { makePerch } from '../../perch/make.ts';
 import type { Lane } from '../../engine/lane.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
+import { refuseSeveral } from '../../servers/cores-wanted.ts';
 import type { World } from '../../world.ts';
 
 const WARM_HINT_MAX = 30;
@@ -28,6 +29,7 @@ class PerchPolicy implements Policy {
   constructor(world: World, options: OptionValues) {
     const { engine } = world;
     this.#world = world;
+    refuseSeveral(world, 'perch, unlike perch-dedicated,');
     this.#scheduler = openScheduler(world, options);
     this.#lookAhead = new LookAhead(this.#scheduler);
     this.#toScheduler = engine.lane();

@@ -9,6 +9,7 @@ import { assert } from '../../../base/assert.ts';
 import type { Lane } from '../../engine/lane.ts';
 import type { Random } from '../../engine/random.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
+import { CoresWanted } from '../../servers/cores-wanted.ts';
 import { serversOf } from '../../servers/disciplines.ts';
 import { JobQueues } from '../../servers/job-queues.ts';
 import { chargeEnd, type Servers } from '../../servers/servers.ts';
@@ -20,6 +21,7 @@ class PullPolicy implements Policy {
   readonly #world: World;
   readonly #random: Random;
   readonly #servers: Servers;
+  readonly #cores: CoresWanted;
   readonly #batch: number;
   readonly #pollUs: number;
   readonly #queue = new JobQueues(1);
@@ -43,6 +45,7 @@ class PullPolicy implements Policy {
     this.#world = world;
     this.#random = world.random('policy');
     this.#servers = serversOf('fcfs', world, (job, server) => this.#end(job, server));
+    this.#cores = new CoresWanted(world);
     this.#batch = options['batch'] as number;
     this.#pollUs = (options['poll'] as number) * 1e3;
     this.#parked = new Int32Array(cluster.serverCount * cluster.coreCount);
@@ -169,11 +172,14 @@ class PullPolicy implements Policy {
   }
 
   #end(job: number, server: number): void {
+    const coreCount = this.#cores.of(job);
     this.#world.finish(job, this.#world.costs.networkUs);
     // Of its batch somebody may wait at the worker, and has the core.
-    if (this.#servers.waiting(server) > 0 || this.#asking[server]! >= this.#servers.idle(server)) return;
-    this.#asking[server]!++;
-    this.#ask(server);
+    const free = this.#servers.idle(server) - this.#servers.waiting(server);
+    for (let core = 0; core < coreCount && this.#asking[server]! < free; core++) {
+      this.#asking[server]!++;
+      this.#ask(server);
+    }
   }
 }
 

@@ -17,6 +17,7 @@ import type { Random } from '../../engine/random.ts';
 import { isAvoided } from '../../faults/drawing.ts';
 import { RESEND_US } from '../../faults/messages.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
+import { refuseSeveral } from '../../servers/cores-wanted.ts';
 import { serversOf } from '../../servers/disciplines.ts';
 import { JobQueues } from '../../servers/job-queues.ts';
 import { chargeEnd, type Servers } from '../../servers/servers.ts';
@@ -56,6 +57,7 @@ class RayPolicy implements Policy {
     const fronts = options['fronts'] as number;
     this.#world = world;
     this.#random = world.random('policy');
+    refuseSeveral(world, 'Ray');
     this.#servers = serversOf('fcfs', world, (job, server) => this.#end(job, server));
     this.#frontCount = fronts === 0 ? serverCount : Math.min(fronts, serverCount);
     const [threshold, topShare] = [options['threshold'] as number, options['top'] as number];

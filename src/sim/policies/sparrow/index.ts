@@ -11,6 +11,7 @@ import type { Lane } from '../../engine/lane.ts';
 import type { Random } from '../../engine/random.ts';
 import { drawServer } from '../../faults/drawing.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
+import { refuseSeveral } from '../../servers/cores-wanted.ts';
 import { serversOf } from '../../servers/disciplines.ts';
 import { FRONTS_OPTION } from '../../servers/fronts.ts';
 import { JobQueues } from '../../servers/job-queues.ts';
@@ -50,6 +51,7 @@ class SparrowPolicy implements Policy {
     this.#probesPerTask = options['d'] as number;
     this.#gatherUs = options['gather'] as number;
     this.#doesCancel = options['cancel'] === 'yes';
+    refuseSeveral(world, 'Sparrow');
     this.#servers = serversOf('fcfs', world, (job, server) => this.#end(job, server));
     this.#open = Array.from({ length: options['fronts'] as number }, () => null);
     this.#drawn = Int32Array.from({ length: cluster.serverCount }, (_, server) => server);

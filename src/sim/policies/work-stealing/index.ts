@@ -9,6 +9,7 @@ import type { Lane } from '../../engine/lane.ts';
 import type { Random } from '../../engine/random.ts';
 import { drawServer, isAvoided } from '../../faults/drawing.ts';
 import type { OptionValues, Policy, PolicyKind } from '../../policy.ts';
+import { CoresWanted } from '../../servers/cores-wanted.ts';
 import { SHARING_OPTIONS, serversFor } from '../../servers/disciplines.ts';
 import { chargeEnd, type Servers } from '../../servers/servers.ts';
 import type { World } from '../../world.ts';
@@ -20,6 +21,7 @@ class WorkStealingPolicy implements Policy {
   readonly #world: World;
   readonly #random: Random;
   readonly #servers: Servers;
+  readonly #cores: CoresWanted;
   readonly #tries: number;
   readonly #retryUs: number;
   /** By server: idle cores that look for work, or will again. */
@@ -39,6 +41,7 @@ class WorkStealingPolicy implements Policy {
     this.#world = world;
     this.#random = world.random('policy');
     this.#servers = serversFor(options, world, (job, server) => this.#end(job, server));
+    this.#cores = new CoresWanted(world);
     this.#tries = options['tries'] as number;
     this.#retryUs = (options['retry'] as number) * 1e3;
     this.#thieves = new Int32Array(cluster.serverCount);
@@ -97,10 +100,13 @@ class WorkStealingPolicy implements Policy {
   }
 
   #end(job: number, server: number): void {
+    const coreCount = this.#cores.of(job);
     this.#world.finish(job, this.#world.costs.networkUs);
-    if (this.#world.cluster.serverCount === 1 || this.#thieves[server]! >= this.#idle(server)) return;
-    this.#thieves[server]!++;
-    this.#look(server, 0);
+    if (this.#world.cluster.serverCount === 1) return;
+    for (let core = 0; core < coreCount && this.#thieves[server]! < this.#idle(server); core++) {
+      this.#thieves[server]!++;
+      this.#look(server, 0);
+    }
   }
 
   /** Cores that nobody waits for there. */
