@@ -71,7 +71,7 @@ test('two policies are given the same arrivals, whatever they do with them, and 
       // Steps of chains arrive when the one before has ended.
       return lines.filter((line) => !/-[1-9]/.test(line)).map((line) => line.replace(/job \d+ */, ''));
     };
-    const [one, other] = [arrivalsOf('perch'), arrivalsOf('random:discipline=fcfs')];
+    const [one, other] = [arrivalsOf('perch-dedicated'), arrivalsOf('random:discipline=fcfs')];
     const count = Math.min(one!.length, other!.length);
     assert.ok(count > 200, `${count} of ${workload}`);
     assert.deepEqual(one!.slice(0, count), other!.slice(0, count), workload);
