@@ -20,6 +20,11 @@ import { readTopology } from '../src/worker/agent/topology.ts';
 const RATE = 200;
 const WARM_UP_SECONDS = 3;
 
+interface Times {
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
+}
+
 /** About 200 µs of work. */
 const SHORT_WORK = 'let x = 1; for (let i = 0; i < 100_000; i++) x = (x * 1103515245 + 12345) & 0x7fffffff;';
 const SHORT = `export const handler = async () => { ${SHORT_WORK} return x };`;
@@ -36,27 +41,30 @@ function openLoop(url: string, seconds: number, cpu: number | null): Promise<Ope
 }
 
 /** Compilers and caches settle before anything is measured. */
-async function warmUp(url: string): Promise<void> {
-  await wrk(url, { connections: 1, seconds: WARM_UP_SECONDS, body: '{}' });
+async function warmUp(url: string, seconds: number): Promise<void> {
+  await wrk(url, { connections: 1, seconds, body: '{}' });
 }
 
-async function alone(cpu: number, seconds: number): Promise<OpenLoopResult> {
+async function alone(cpu: number, { seconds, warmUpSeconds }: Times): Promise<OpenLoopResult> {
   const perch = await perchServer(['--cores', String(cpu)], ['taskset', '-c', String(cpu)]);
   try {
     const short = await perch.deploy('short', SHORT);
-    await warmUp(short);
+    await warmUp(short, warmUpSeconds);
     return await openLoop(short, seconds, cpu);
   } finally {
     await perch.stop();
   }
 }
 
-async function besideBurner(cpus: readonly [number, number], seconds: number): Promise<OpenLoopResult> {
+async function besideBurner(
+  cpus: readonly [number, number],
+  { seconds, warmUpSeconds }: Times,
+): Promise<OpenLoopResult> {
   const perch = await perchServer(['--cores', cpus.join(',')]);
   try {
     const burner = await perch.deploy('burner', BURNER, { Timeout: 900 });
     const short = await perch.deploy('short', SHORT);
-    await warmUp(short);
+    await warmUp(short, warmUpSeconds);
     fetch(burner, { method: 'POST', body: '{}' }).catch(() => {});
     const held = await heldCpu(perch.url);
     return await openLoop(
@@ -81,14 +89,14 @@ async function heldCpu(url: string): Promise<number> {
   throw new Error('the burner never held a core');
 }
 
-async function plain(seconds: number, burnerCount: number): Promise<OpenLoopResult> {
+async function plain({ seconds, warmUpSeconds }: Times, burnerCount: number): Promise<OpenLoopResult> {
   const server = spawn(process.execPath, ['-e', PLAIN_SHORT], { stdio: ['ignore', 'pipe', 'inherit'] });
   const burners: ChildProcess[] = Array.from({ length: burnerCount }, () =>
     spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }),
   );
   try {
     const url = `http://127.0.0.1:${await firstLine(server)}/`;
-    await warmUp(url);
+    await warmUp(url, warmUpSeconds);
     return await openLoop(url, seconds, null);
   } finally {
     for (const child of [server, ...burners]) child.kill('SIGKILL');
@@ -99,12 +107,13 @@ async function run({ smoke }: BenchOptions): Promise<Report> {
   const cpus = allowedPair();
   const rounds = smoke ? 1 : 5;
   const seconds = smoke ? 1 : 8;
+  const times = { seconds, warmUpSeconds: smoke ? 1 : WARM_UP_SECONDS };
   const results = new Map<Setting, OpenLoopResult[]>(SETTINGS.map((setting) => [setting, []]));
   for (let round = 0; round < rounds; round++) {
-    results.get('alone')!.push(await alone(cpus[1], seconds));
-    results.get('beside a burner')!.push(await besideBurner(cpus, seconds));
-    results.get('plain, alone')!.push(await plain(seconds, 0));
-    results.get('plain, shared out by the kernel')!.push(await plain(seconds, 1));
+    results.get('alone')!.push(await alone(cpus[1], times));
+    results.get('beside a burner')!.push(await besideBurner(cpus, times));
+    results.get('plain, alone')!.push(await plain(times, 0));
+    results.get('plain, shared out by the kernel')!.push(await plain(times, 1));
   }
   const of = (setting: Setting, what: 'p50Us' | 'p99Us'): Figure =>
     figureOf(

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { startTestPlatform, type TestPlatform, type TestPlatformOptions } from '../lib/platform.ts';
 import { makeZip } from '../lib/zip.ts';
 
@@ -198,58 +198,62 @@ test('asked to stop, it finishes what runs and what waits, and exits with 0', as
   assert.equal(await stopped, 0, stopping.stderr());
 });
 
-test('a full queue refuses, and at a stop every caller has an answer although a function does not end', async () => {
-  // Without the sandbox, since the owner of each of a thousand connections is looked up with it, which takes its time.
-  const { platform: stopping, client: caller } = await startSmall({
-    args: ['--sandbox', 'none', '--cores', '0', '--sharing', 'dedicated'],
+// Each has a platform of its own, and most of their time is a platform's patience with a function that does not end.
+describe('at a stop', { concurrency: true }, () => {
+  test('a full queue refuses, and at a stop every caller has an answer although a function does not end', async () => {
+    // Without the sandbox, since the owner of each of a thousand connections is looked up with it, which takes its time.
+    const { platform: stopping, client: caller } = await startSmall({
+      args: ['--sandbox', 'none', '--cores', '0', '--sharing', 'dedicated'],
+    });
+    await caller.deploy('sleeper', SLEEPER('slept'));
+    const running = caller.invoke('sleeper', { ms: 60_000 });
+    await until('it runs', async () => (await caller.metric(LEASED)) === 1);
+    const surplus = 20;
+    const others = Array.from({ length: REQUEST_QUEUE_MAX + surplus }, () => caller.invoke('sleeper'));
+    const counts = async (): Promise<number[]> => [
+      await caller.metric(WAITING),
+      await caller.metric('perch_invocations_refused_total{reason="queue-full"}'),
+    ];
+    await until('all are there', async () => (await counts()).join() === `${REQUEST_QUEUE_MAX},${surplus}`);
+    const stopped = stopping.stop();
+    const cut = await running;
+    assert.equal(cut.functionError, 'Unhandled');
+    assert.equal(cut.value.errorType, 'Runtime.ExitError');
+    const answers = await Promise.all(others);
+    const refused = answers.filter((answer) => answer.status === 429);
+    assert.equal(refused.length, surplus);
+    assert.ok(refused.every((answer) => answer.value.Reason === 'ConcurrentInvocationLimitExceeded'));
+    assert.equal(answers.filter((answer) => answer.status === 503).length, REQUEST_QUEUE_MAX);
+    assert.equal(await stopped, 0, stopping.stderr());
   });
-  await caller.deploy('sleeper', SLEEPER('slept'));
-  const running = caller.invoke('sleeper', { ms: 60_000 });
-  await until('it runs', async () => (await caller.metric(LEASED)) === 1);
-  const surplus = 20;
-  const others = Array.from({ length: REQUEST_QUEUE_MAX + surplus }, () => caller.invoke('sleeper'));
-  const counts = async (): Promise<number[]> => [
-    await caller.metric(WAITING),
-    await caller.metric('perch_invocations_refused_total{reason="queue-full"}'),
-  ];
-  await until('all are there', async () => (await counts()).join() === `${REQUEST_QUEUE_MAX},${surplus}`);
-  const stopped = stopping.stop();
-  const cut = await running;
-  assert.equal(cut.functionError, 'Unhandled');
-  assert.equal(cut.value.errorType, 'Runtime.ExitError');
-  const answers = await Promise.all(others);
-  const refused = answers.filter((answer) => answer.status === 429);
-  assert.equal(refused.length, surplus);
-  assert.ok(refused.every((answer) => answer.value.Reason === 'ConcurrentInvocationLimitExceeded'));
-  assert.equal(answers.filter((answer) => answer.status === 503).length, REQUEST_QUEUE_MAX);
-  assert.equal(await stopped, 0, stopping.stderr());
-});
 
-for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
-  test(`asynchronous invocations accepted before a ${signal} run after the next start`, async () => {
-    const dataDir = mkdtempSync(path.join(tmpdir(), 'perch-test-'));
-    try {
-      const { platform: first, client: caller } = await startSmall({ dataDir });
-      const source = `export const handler = async ({ n }) => { await new Promise((r) => setTimeout(r, 400)); console.log('done ' + n + '.'); }`;
-      await caller.deploy('worker', source);
-      await caller.deploy('sleeper', SLEEPER('slept'));
-      // The one core is busy for longer than the platform waits at its end.
-      const busy = caller.invoke('sleeper', { ms: 30_000 }).catch(() => null);
-      await until('it runs', async () => (await caller.metric(LEASED)) === 1);
-      const numbers = Array.from({ length: 8 }, (_, index) => index);
-      await Promise.all(numbers.map((n) => caller.event('worker', { n })));
-      await first.stop(signal);
-      await busy;
-      const { platform: second, client: again } = await startSmall({ dataDir });
-      const logs = async (): Promise<string> => (await again.request('GET', '/perch/v1/logs/worker?lines=1000')).text();
-      await until('all have run', async () => {
-        const text = await logs();
-        return numbers.every((n) => text.includes(`done ${n}.`));
-      });
-      await until('the queue is empty', async () => (await again.metric('perch_async_queue_length')) === 0);
-      assert.equal(await second.stop(), 0, second.stderr());
-    } finally {
-      rmSync(dataDir, { recursive: true, force: true });
-    }
-  });
-}
+  for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+    test(`asynchronous invocations accepted before a ${signal} run after the next start`, async () => {
+      const dataDir = mkdtempSync(path.join(tmpdir(), 'perch-test-'));
+      try {
+        const { platform: first, client: caller } = await startSmall({ dataDir });
+        const source = `export const handler = async ({ n }) => { await new Promise((r) => setTimeout(r, 400)); console.log('done ' + n + '.'); }`;
+        await caller.deploy('worker', source);
+        await caller.deploy('sleeper', SLEEPER('slept'));
+        // The one core is busy for longer than the platform waits at its end.
+        const busy = caller.invoke('sleeper', { ms: 30_000 }).catch(() => null);
+        await until('it runs', async () => (await caller.metric(LEASED)) === 1);
+        const numbers = Array.from({ length: 8 }, (_, index) => index);
+        await Promise.all(numbers.map((n) => caller.event('worker', { n })));
+        await first.stop(signal);
+        await busy;
+        const { platform: second, client: again } = await startSmall({ dataDir });
+        const logs = async (): Promise<string> =>
+          (await again.request('GET', '/perch/v1/logs/worker?lines=1000')).text();
+        await until('all have run', async () => {
+          const text = await logs();
+          return numbers.every((n) => text.includes(`done ${n}.`));
+        });
+        await until('the queue is empty', async () => (await again.metric('perch_async_queue_length')) === 0);
+        assert.equal(await second.stop(), 0, second.stderr());
+      } finally {
+        rmSync(dataDir, { recursive: true, force: true });
+      }
+    });
+  }
+});

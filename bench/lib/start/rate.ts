@@ -57,7 +57,8 @@ async function measure(
     const urls: Record<string, string> = {};
     for (const isolation of ISOLATIONS) {
       urls[isolation] = await platform.create({ name: isolation, language, source: language.hello, isolation });
-      await wrk(urls[isolation], { connections: 1, seconds: 1, body: '{}', cpu: more.other });
+      if (smoke) await platform.client.post(urls[isolation]);
+      else await wrk(urls[isolation], { connections: 1, seconds: 1, body: '{}', cpu: more.other });
     }
     const runs = rounds(3, smoke).flatMap((round) =>
       (smoke ? ([1] as const) : CONNECTIONS).flatMap((connections) =>
