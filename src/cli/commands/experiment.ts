@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { BUILDS, type Build, PIPELINES } from '../../experiment/pipelines.ts';
 import {
   type Latency,
@@ -45,8 +45,10 @@ const SHORT_RATE_MAX = 1000;
 const LATENCIES = ['local', 'remote'] as const;
 
 const HELP = `
-Chains of functions are triggered at once, on a platform of its own for each way to share the cores; the defaults take some minutes.
-  perch experiment sleepy --smoke                                   does it run here? (seconds)
+Chains of functions are triggered at once, on a platform of its own for each way to share the cores, in each round. The defaults are 18 such
+ways, three rounds, and 24 bursts for each: ask for what you want to know.
+  perch experiment sleepy --smoke                                      does it run here? each way once, some seconds each
+  perch experiment sleepy --smoke --policies lend --sources learning   the same, of one of them
   perch experiment sleepy --chains 1,50 --policies dedicated,lend,fair --out results
 
 Lists take commas. What each number means, and what the paper had: docs/EXPERIMENT.md. Settings that this platform does not
@@ -57,12 +59,12 @@ export function register(program: Command): void {
   command
     .command('sleepy')
     .description('chains of functions that wait, under each way to share the cores')
-    .option('--chains <counts>', `how many at once, 1 to ${CHAINS_MAX}`, numbers, [1, 10, 50])
-    .option('--pipelines <names>', 'image, compile', oneOf(PIPELINES.map(nameOf)), PIPELINES.map(nameOf))
-    .option('--builds <names>', 'functions that wait in the kernel, or poll', oneOf(BUILDS), [...BUILDS])
-    .option('--policies <names>', "as for 'perch up --sharing'", policies, [...POLICIES])
-    .option('--sources <names>', 'where the platform knows from who sleeps', oneOf(SOURCES), [...SOURCES])
-    .option('--latency <names>', 'of the object server: local 0.5 ms, remote 20 ms', oneOf(LATENCIES), [...LATENCIES])
+    .addOption(list('--chains <counts>', `how many at once, 1 to ${CHAINS_MAX}`, numbers, [1, 10, 50]))
+    .addOption(names('--pipelines <names>', 'what chains do', PIPELINES.map(nameOf)))
+    .addOption(names('--builds <names>', 'functions that wait in the kernel, or poll', BUILDS))
+    .addOption(list('--policies <names>', "as for 'perch up --sharing'", policies, POLICIES))
+    .addOption(names('--sources <names>', 'where the platform knows from who sleeps', SOURCES))
+    .addOption(names('--latency <names>', 'of the object server: local 0.5 ms, remote 20 ms', LATENCIES))
     .option('--rounds <count>', 'of which medians are reported', wholeNumber(1, ROUNDS_MAX), 3)
     .option('--short <rate>', 'calls a second of a short function beside the chains', wholeNumber(0, SHORT_RATE_MAX), 0)
     .option('--up <option>', "an option for every 'perch up', such as --up=--cores=0-1; may be repeated", collect)
@@ -136,6 +138,19 @@ function policies(text: string): readonly Policy[] {
   const wrong = text.split(',').find((each) => !isPolicy(each));
   if (wrong !== undefined) throw new InvalidArgumentError(`'${wrong}' is none; there are ${POLICIES.join(', ')}.`);
   return text.split(',');
+}
+
+function list<Item>(
+  flags: string,
+  text: string,
+  parse: (text: string) => readonly Item[],
+  all: readonly Item[],
+): Option {
+  return new Option(flags, text).argParser(parse).default(all, all.join(','));
+}
+
+function names(flags: string, text: string, all: readonly string[]): Option {
+  return list(flags, text, oneOf(all), all);
 }
 
 function oneOf<Name extends string>(names: readonly Name[]): (text: string) => readonly Name[] {
