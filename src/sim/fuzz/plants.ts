@@ -35,7 +35,7 @@ export const PLANTS: readonly Plant[] = [
     name: 'lost-bell',
     what: 'a shard is not told of what another one has given',
     file: 'scheduler/machine/bells.ts',
-    from: '    this.ring(target, shards);\n',
+    from: '    ring(this.#bells, target, shards);\n',
     to: '',
   },
   {
@@ -90,16 +90,16 @@ export const PLANTS: readonly Plant[] = [
   {
     name: 'two-in-foreground',
     what: 'who has lost the foreground of a core is not told',
-    file: 'worker/machine/sharing/places.ts',
-    from: '      if (this.top[core] !== seat) this.#tell(seat, core, Level.background);\n',
+    file: 'worker/machine/sharing/changes.ts',
+    from: '      if (top[core] !== seat) placed.tell(seat, core, Level.background);\n',
     to: '',
   },
   {
     name: 'borrower-kept-out',
     what: 'a borrower waits beside a core that nobody wants',
-    file: 'worker/machine/sharing/places.ts',
-    from: 'if (this.#leftCount-- > 0) {',
-    to: 'if (this.#leftCount-- > 1) {',
+    file: 'worker/machine/sharing/changes.ts',
+    from: 'while (placed.chosenCount < placed.leftCount && placed.waitingCount > 0) {',
+    to: 'while (placed.chosenCount + 1 < placed.leftCount && placed.waitingCount > 0) {',
   },
   {
     name: 'kept-lease',
