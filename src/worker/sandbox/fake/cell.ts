@@ -140,7 +140,8 @@ export class FakeZygote implements Zygote {
     const function_ = this.#adopted;
     assert(function_ !== null && this.#said.has('initialised'), 'a copy was asked for before there was a zygote');
     assert(!this.#frozen, 'a zygote that is frozen was asked for a copy');
-    assert(!this.#isBackground, 'a copy would begin in the background, as its zygote is');
+    // One that has ended between its report and what comes of it could not be brought back.
+    assert(this.ended || !this.#isBackground, 'a copy would begin in the background, as its zygote is');
     const { cell } = this;
     assert(spec.slot !== cell.spec.slot, 'a copy has the slot of its zygote');
     const whole = { ...cell.spec, ...function_, slot: spec.slot, memoryMb: spec.memoryMb, cpus: [] };
