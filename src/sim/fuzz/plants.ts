@@ -102,6 +102,20 @@ export const PLANTS: readonly Plant[] = [
     to: 'while (placed.chosenCount + 1 < placed.leftCount && placed.waitingCount > 0) {',
   },
   {
+    name: 'kept-out-anew',
+    what: 'one core too few is shared out as all places are worked out anew',
+    file: 'worker/machine/sharing/places.ts',
+    from: 'if (this.#freeCount-- > 0) {',
+    to: 'if (this.#freeCount-- > 1) {',
+  },
+  {
+    name: 'stale-places',
+    what: 'places are believed to be known although a core was withdrawn, or given back',
+    file: 'worker/machine/sharing/placed.ts',
+    from: '    this.isKnown = false;\n',
+    to: '',
+  },
+  {
     name: 'kept-lease',
     what: 'a lease that was kept for a borrower is never released',
     file: 'worker/machine/sharing/open-seats.ts',

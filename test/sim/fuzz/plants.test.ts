@@ -7,7 +7,7 @@ import { plant, PLANTS, type Planted } from '../../../src/sim/fuzz/plants.ts';
 
 const SEED = 1;
 const STEPS = 300_000;
-const SHRINK_STEPS = 100_000;
+const SHRINK_STEPS = 50_000;
 
 function plantedOf(name: string): Planted {
   const planted = plant(PLANTS.find((each) => each.name === name)!);
