@@ -88,7 +88,8 @@ export function makeBackend(options: WorkerOptions): SandboxBackend {
 }
 
 /** Before anything is started that is to be put behind others, or before them. Who shares no cores leaves the machine as it is. */
-export function prepareSharing({ sharing, log }: WorkerOptions, closers: Closers): void {
+export function prepareSharing({ sharing, observer, log }: WorkerOptions, closers: Closers): void {
+  log.info({ ...sharing, observer }, 'how cores are shared, and whose word counts on who sleeps');
   if (sharing.policy !== 'dedicated') goBeforeFunctions();
   if (!isOrdered(sharing)) return;
   const sessions = ungroupSessions();
