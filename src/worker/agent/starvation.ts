@@ -5,10 +5,12 @@
  * would not have.
  *
  * What its own threads take from each other is no such time: no more is counted than it has used no CPU at all. It is looked at ten
- * times a second, and not before it has been in the background for a tick of the agent.
+ * times a second, once half a second has passed since it was first seen in the background: what is over by then needs no more time,
+ * and a look reads two files for each of its threads.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import type { SandboxTasks } from '../sandbox/contract.ts';
+import { readKernelFile } from '../sandbox/kernel-file.ts';
 
 interface Look {
   /** When, and what its seat had waited for other functions by then. */
@@ -26,6 +28,8 @@ interface Thread {
   readonly sinceUs: number;
 }
 
+/** Until the first look: half of the shortest timeout. */
+const PATIENCE_US = 500_000;
 /** Between two looks. */
 const INTERVAL_US = 100_000;
 
@@ -54,6 +58,7 @@ export class Starvation {
 
   /** It is in the background, and has waited for other functions for `waitedUs` since it began. Answers what else has come to it since the last time, µs. */
   moreUs(seat: number, tasksOf: (seat: number) => SandboxTasks | null, nowUs: number, waitedUs: number): number {
+    if (this.#nextUs[seat] === 0) this.#nextUs[seat] = nowUs + PATIENCE_US;
     if (nowUs < this.#nextUs[seat]!) return 0;
     const tasks = tasksOf(seat);
     if (tasks === null) return 0;
@@ -112,7 +117,7 @@ function cgroupCpuUs(folder: string): number {
 /** '' where it has ended, or this kernel does not count it. */
 function readText(file: string): string {
   try {
-    return readFileSync(file, 'latin1');
+    return readKernelFile(file);
   } catch {
     return '';
   }

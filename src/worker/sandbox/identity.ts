@@ -4,7 +4,8 @@
  * together with the start time they do not. A name from another pid namespace (a container that shares the folder)
  * cannot be judged here and is never touched.
  */
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
+import { readKernelFile } from './kernel-file.ts';
 
 /**
  * Host users of instances, one per slot, so that no two instances share one. Outside the ranges that distributions
@@ -17,7 +18,7 @@ const NAME = /^perch-(\d+)-(\d+)-(\d+)(?:-|$)/;
 /** Field 22 of /proc/<pid>/stat: when the process started, in clock ticks since boot; 0 if there is none (or a zombie). */
 export function startTime(processId: number): number {
   try {
-    const stat = readFileSync(`/proc/${processId}/stat`, 'latin1');
+    const stat = readKernelFile(`/proc/${processId}/stat`);
     // The second field is the command in parentheses and may hold anything.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return fields[0] === 'Z' || fields[0] === 'X' ? 0 : Number(fields[19]);

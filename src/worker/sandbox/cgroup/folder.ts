@@ -1,18 +1,9 @@
 /** Small operations on a cgroup's folder that both versions share. */
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  rmdirSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, readSync, rmdirSync, writeFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { parseIds } from '../affinity.ts';
 import { isLeftover } from '../identity.ts';
+import { readKernelFile } from '../kernel-file.ts';
 
 const LEFTOVER_DEPTH_MAX = 8;
 const LEFTOVER_WAIT_MS = 2000;
@@ -21,7 +12,7 @@ const NONE = -1;
 
 export function readText(folder: string, file: string): string {
   try {
-    return readFileSync(path.join(folder, file), 'latin1');
+    return readKernelFile(path.join(folder, file));
   } catch {
     return '';
   }
