@@ -257,3 +257,24 @@ test('the same at several shards, whatever is on its way between them', () => {
     { numRuns },
   );
 });
+
+test('two shards that find nothing at a worker that is kept do not tell each other of it for ever', () => {
+  const cluster = new Cluster(2, 0);
+  const steps = [
+    [25, 1, 17],
+    [20, 7, 1],
+    [33, 0, 0],
+    [17, 3, 0],
+    [30, 0, 16],
+    [0, 0, 0],
+    [0, 0, 25],
+    [0, 7, 0],
+    [27, 0, 0],
+    [17, 0, 0],
+    [0, 0, 1],
+    [0, 0, 0],
+    [35, 0, 0],
+  ] as const;
+  for (const step of steps) cluster.apply(step);
+  cluster.finish();
+});

@@ -351,7 +351,8 @@ export class Scheduler {
     const told = this.bells.take();
     this.#dispatch.serveWoken();
     told.remove(this.shard);
-    if (!told.isEmpty && this.#dispatch.mayServe) this.bells.passOn(told);
+    // Not for what a kept worker may give to some (`mayServe`): shards that find nothing there would tell each other of it for ever.
+    if (!told.isEmpty && this.#dispatch.greatest >= 0) this.bells.passOn(told);
   }
 
   /**
