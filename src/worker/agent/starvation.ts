@@ -29,7 +29,7 @@ interface Thread {
 }
 
 /** Until the first look: half of the shortest timeout. */
-const PATIENCE_US = 500_000;
+export const PATIENCE_US = 500_000;
 /** Between two looks. */
 const INTERVAL_US = 100_000;
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type TestContext, test } from 'node:test';
-import { Starvation } from '../../../src/worker/agent/starvation.ts';
+import { PATIENCE_US, Starvation } from '../../../src/worker/agent/starvation.ts';
 import { Placement } from '../../../src/worker/sandbox/placement.ts';
 import { ROOT_ONLY } from '../sandbox/harness.ts';
 
@@ -33,6 +33,11 @@ async function count(child: ChildProcess, waitedUs: (wallUs: number) => number =
   starvation.began(0);
   const tasks = { cgroup: null, processIds: () => [child.pid!] };
   const beginUs = performance.now() * 1000;
+  // It has been in the background for long enough to be looked at.
+  assert.equal(
+    starvation.moreUs(0, () => tasks, beginUs - PATIENCE_US, 0),
+    0,
+  );
   let starvedUs = 0;
   let wallUs = 0;
   for (let look = 0; look < LOOKS; look++) {
