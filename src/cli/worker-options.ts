@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LIMITS } from '../base/limits.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { ObserverKind } from '../worker/observers/contract.ts';
-import { parseCpuList } from '../worker/agent/topology.ts';
+import { parseCpuList, type Topology } from '../worker/agent/topology.ts';
 import { perCoreOf, type SharingChoice } from '../worker/agent/default-sharing.ts';
 import {
   extraSeatCountOf,
@@ -11,7 +11,6 @@ import {
   type SharingSetting,
   type SourceName,
 } from '../worker/agent/sharing-setting.ts';
-import type { Topology } from '../worker/agent/topology.ts';
 import type { WorkerOptions } from './compose/worker-parts.ts';
 import { CliError, EXIT } from './exit-codes.ts';
 import { dataFolderDefault, hostNetworkOption, regionOption, wholeNumber } from './options.ts';

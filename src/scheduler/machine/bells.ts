@@ -13,11 +13,10 @@
  * whoever is rung is in the set. With 32 shards or fewer there is no other one.
  */
 import { LINE_LOG2 as SHARED_LINE_LOG2, type Place } from './memory.ts';
-import { ShardSet } from './shard-set.ts';
+import { ShardSet, WORD_LOG2 } from './shard-set.ts';
 import type { SharedInt32 } from './shared.ts';
 
 const LINE_LOG2 = SHARED_LINE_LOG2;
-const WORD_LOG2 = 5;
 
 export class Bells {
   readonly #bells: SharedInt32;

@@ -1,5 +1,5 @@
 /** Some of the shards of a scheduler: a bit each, 32 to a word. Made once and filled anew, since deciding allocates nothing. */
-const WORD_LOG2 = 5;
+export const WORD_LOG2 = 5;
 
 export class ShardSet {
   /** Shard s is bit s & 31 of word s >>> 5. */
