@@ -89,8 +89,8 @@ export function makeBackend(options: WorkerOptions): SandboxBackend {
 
 /** Before anything is started that is to be put behind others, or before them. Who shares no cores leaves the machine as it is. */
 export function prepareSharing({ sharing, observer, log }: WorkerOptions, closers: Closers): void {
-  log.info({ ...sharing, observer }, 'how cores are shared, and whose word counts on who sleeps');
-  if (sharing.policy !== 'dedicated') goBeforeFunctions();
+  const precedence = sharing.policy === 'dedicated' ? 'none' : goBeforeFunctions();
+  log.info({ ...sharing, observer, precedence }, 'how cores are shared, and whose word counts on who sleeps');
   if (!isOrdered(sharing)) return;
   const sessions = ungroupSessions();
   closers.push(async () => sessions.release());

@@ -9,8 +9,8 @@ import type koffiModule from 'koffi';
 export interface Libc {
   /** 0, or the negative error number. The mask has one bit per CPU, lowest first. */
   schedSetaffinity(taskId: number, mask: Uint8Array): number;
-  /** 0, or the negative error number. For the policies whose priority is always 0. */
-  schedSetscheduler(taskId: number, policy: number): number;
+  /** 0, or the negative error number. The priority, 1 to 99, is that of real-time policies; with all others it is 0. */
+  schedSetscheduler(taskId: number, policy: number, priority?: number): number;
   unshare(flags: number): number;
   /** Moves the calling thread alone. */
   setns(descriptor: number, type: number): number;
@@ -70,9 +70,12 @@ function bindCalls(koffi: Koffi, library: Library): Libc {
   const closeRange = bind('long syscall(long number, ulong first, ulong last, ulong flags)');
   const schedSetaffinity = bind('int sched_setaffinity(int pid, size_t size, const uint8_t *mask)');
   const schedSetscheduler = bind('int sched_setscheduler(int pid, int policy, const int *param)');
-  const priorityZero = new Int32Array(1);
+  const schedParam = new Int32Array(1);
   return {
-    schedSetscheduler: (taskId, policy) => schedSetscheduler(taskId, policy, priorityZero),
+    schedSetscheduler(taskId, policy, priority = 0) {
+      schedParam[0] = priority;
+      return schedSetscheduler(taskId, policy, schedParam);
+    },
     schedSetaffinity: (taskId, mask) => schedSetaffinity(taskId, mask.length, mask),
     unshare: bind('int unshare(int flags)'),
     setns: bind('int setns(int descriptor, int type)'),
