@@ -7,7 +7,7 @@
  * sharing/places.ts places them, sharing/open-seats.ts opens and closes extra seats and releases.
  *
  * Invariants, asserted in `checkInvariants` and checked by properties:
- * - exclusive: a core has at most one resident in the foreground, awake or asleep;
+ * - exclusive: a core has at most one resident in the foreground, awake or asleep, and one where anybody is;
  * - work-conserving: nobody who is awake shares a core with somebody awake while a core that both may use has none;
  * - hints only yield: to say that it sleeps never improves a resident's place, and what it says and takes back gains nothing;
  * - who is spare keeps neither a core nor a seat from anybody who is not, but for what is said in sharing/open-seats.ts;

@@ -129,6 +129,16 @@ test('exclusive: a core has at most one resident in the foreground, awake or asl
   });
 });
 
+test('nobody is in the background for nobody: wherever somebody is, one is in the foreground, whatever was said of it', () => {
+  forAll(['dedicated', 'lend', 'packed', 'preempt'], (shell, each) => {
+    apply(shell, each);
+    const joined = new Set([...shell.residents].flatMap(([seat, one]) => one.cores.filter((core) => core !== seat)));
+    for (const { core } of shell.residents.values()) {
+      if (!joined.has(core)) assert.notEqual(shell.machine.foregroundOf(core), -1, `core ${core}: ${shell.picture}`);
+    }
+  });
+});
+
 test('work-conserving: nobody awake shares a core with another one while a core has nobody awake', () => {
   forAll(['dedicated', 'lend', 'packed', 'preempt'], (shell, each) => {
     apply(shell, each);

@@ -72,6 +72,18 @@ test('lend: who polls, or only says that it sleeps, gives the foreground to who 
   assert.equal(shell.picture, '0:0f 1:1f 2:0b');
 });
 
+test('lend: who says that it sleeps has the foreground again when its guests have gone', () => {
+  const shell = new SharingShell(limitsOf('lend'));
+  for (const seat of [0, 1]) shell.began(seat);
+  shell.slept(0, true);
+  shell.wait(1000);
+  shell.began(2);
+  shell.slept(2);
+  assert.equal(shell.picture, '(0:0b) 1:1f (2:0f)', 'a guest that blocks keeps it, and has the core back at once');
+  shell.ended(2);
+  assert.equal(shell.picture, '(0:0f) 1:1f');
+});
+
 test('lend: a grant that was on its way when the holder woke is in the background until a core is there', () => {
   const shell = new SharingShell(limitsOf('lend'));
   for (const seat of [0, 1]) shell.began(seat);
@@ -143,6 +155,17 @@ test('packed: so many for each core from the start; who came first goes first, a
   assert.deepEqual(shell.last.at(-1), 'release 0');
   shell.began(0);
   assert.equal(shell.picture, '0:0b 1:1f 2:0f 3:1b', 'a new one on an own seat does not overtake');
+});
+
+test('packed: of those on a core who all sleep, one is in the foreground, whatever was said', () => {
+  const shell = new SharingShell(limitsOf('packed', { coreCount: 1 }));
+  for (const seat of [0, 1, 2]) shell.began(seat);
+  for (const seat of [1, 2]) shell.slept(seat, true);
+  assert.equal(shell.picture, '0:0f (1:0b) (2:0b)');
+  shell.ended(0);
+  assert.equal(shell.picture, '(1:0f) (2:0b)');
+  shell.woke(2);
+  assert.equal(shell.picture, '(1:0b) 2:0f');
 });
 
 test('preempt: who goes on with what others began comes behind those who have used less', () => {

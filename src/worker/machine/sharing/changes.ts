@@ -223,7 +223,7 @@ export class Changes {
     for (let at = 0; at < this.#coreCount; at++) {
       const core = this.#cores[at]!;
       const before = top[core]!;
-      top[core] = placed.isJoined(core) ? NONE : placed.topOf(core);
+      top[core] = placed.isJoined(core) ? NONE : placed.topOf(core, placed.order.count);
       if (before !== NONE && before !== top[core] && residents.isFixed[before] === 0) this.#note(before);
     }
   }

@@ -56,6 +56,10 @@ function sharedCount(placed: Placed): number {
 function checkResident(seat: number, residents: Residents, placed: Placed): void {
   const core = residents.core[seat]!;
   assert(core !== NONE, `seat ${seat} is nowhere`);
+  assert(
+    placed.top[core] !== NONE || placed.isJoined(core),
+    `seat ${seat} is in the background of core ${core} for nobody`,
+  );
   const isForeground = residents.level[seat] === Level.foreground;
   assert(isForeground === (placed.top[core] === seat), `exclusive: seat ${seat} on core ${core}`);
   const isOwner = residents.isFixed[seat] === 1;

@@ -3,12 +3,12 @@
  *
  * While it `isKnown`, all of it is what `Places.settle` would make of it, so an event has to look only at what it changes.
  */
-import { Level, type SharingActions } from './actions.ts';
+import type { Level, SharingActions } from './actions.ts';
 import type { Order } from './order.ts';
 import { type Residents, SeatState } from './residents.ts';
 
 const NONE = -1;
-/** Which of the free cores is best: one whose seat is kept, where no holder comes; then one that no sleeper has in the foreground; then any. */
+/** Which of the free cores is best: one whose seat is kept, where no holder comes; then one where it would have the foreground; then any. */
 export const PREFERENCE_COUNT = 3;
 
 export class Placed {
@@ -104,7 +104,8 @@ export class Placed {
   isFree(core: number, preference: number): boolean {
     if (this.isShared[core] === 0 || this.front[core] !== NONE) return false;
     if (preference === 0) return this.residents.state[core] === SeatState.kept;
-    return preference > 1 || this.top[core] === NONE;
+    const top = this.top[core]!;
+    return preference > 1 || top === NONE || this.residents.yields[top] === 1;
   }
 
   /** The core with the fewest awake. `avoids`: those where it would run beneath a sleeper. */
@@ -132,22 +133,31 @@ export class Placed {
     return this.residents.state[core] === SeatState.joined;
   }
 
-  /** Who is to be in the foreground of the core; -1: nobody. */
-  topOf(core: number): number {
-    const { isAsleep, yields, level } = this.residents;
+  /**
+   * Who is to be in the foreground of the core; -1: nobody is there. Who has no core of its own counts if it is in the order before `orderEnd`.
+   */
+  topOf(core: number, orderEnd: number): number {
+    const { isAsleep, yields } = this.residents;
     const front = this.front[core]!;
     const owner = this.residents.ownerOf(core);
-    if (owner !== NONE && owner !== front) {
-      if (yields[owner] === 0) return owner;
-      return front === NONE && level[owner] === Level.foreground ? owner : front;
-    }
+    const isOwnerAsleep = owner !== NONE && owner !== front;
+    if (isOwnerAsleep && yields[owner] === 0) return owner;
     const before = this.top[core]!;
     const staysAsleep = before !== NONE && isAsleep[before] === 1 && this.toCore[before] === core;
-    if (!staysAsleep) return front;
-    if (front === NONE) return before;
-    if (front === owner) return owner;
+    if (front === NONE) {
+      if (staysAsleep) return before;
+      return isOwnerAsleep ? owner : this.#firstOn(core, orderEnd);
+    }
+    if (!staysAsleep || isOwnerAsleep || front === owner) return front;
     const givesWay = yields[before] === 1 || this.awakeCount[core]! > 1 || this.order.precedes(front, before);
     return givesWay ? front : before;
+  }
+
+  /** Of those that have no core of their own; -1: none of them is there. */
+  #firstOn(core: number, orderEnd: number): number {
+    const { seats } = this.order;
+    for (let at = 0; at < orderEnd; at++) if (this.toCore[seats[at]!] === core) return seats[at]!;
+    return NONE;
   }
 
   tell(seat: number, core: number, level: Level): void {

@@ -12,7 +12,8 @@
  * so that the kernel gives the core back by itself the moment that the holder's threads wake, before anybody has told
  * us. That is worth more than a priority over nobody. It is not done for a sleeper that polls, or whose sleep is only
  * its own word: its threads would take the core from the front for nothing. Nor, without a core of one's own, where
- * somebody waits on the core, who would share it with the front.
+ * somebody waits on the core, who would share it with the front. Where all sleep, who has the foreground keeps it; else the core's own
+ * resident has it, or the first in the order, whatever was said: in the background for nobody, other programs would have its CPU.
  *
  * All who are not *spare* are placed first, as if the spare ones were not there, so whatever spare ones do changes nothing for anybody
  * else. Then they have what is left, in the same way, and the foreground only where nobody else is, asleep or awake.
@@ -61,20 +62,19 @@ export class Places {
   /** What changed is one resident with a core of its own, and nobody is without. Constant work. */
   settleOwner(core: number): void {
     const { front, top, isShared, awakeCount, residents } = this.#placed;
-    const { level, isAsleep, yields } = residents;
     const owner = residents.ownerOf(core);
     if (front[core] !== NONE) this.#placed.leftCount += isShared[core]!;
     front[core] = NONE;
     top[core] = NONE;
     awakeCount[core] = 0;
     if (owner === NONE) return;
-    if (isAsleep[owner] === 0) {
+    if (residents.isAsleep[owner] === 0) {
       front[core] = owner;
       awakeCount[core] = 1;
       this.#placed.leftCount -= isShared[core]!;
     }
-    if (yields[owner] === 0) this.#placed.tell(owner, core, Level.foreground);
-    if (level[owner] === Level.foreground) top[core] = owner;
+    this.#placed.tell(owner, core, Level.foreground);
+    top[core] = owner;
   }
 
   /** What changed is one resident. `newcomer`: it has just come, and has no place to keep; else -1. */
@@ -113,7 +113,8 @@ export class Places {
     const { count, firstSpare } = placed.order;
     this.#forgetSpareTops();
     this.#settlePart(0, firstSpare, newcomer, nowUs);
-    for (let core = 0; core < top.length; core++) top[core] = placed.isJoined(core) ? NONE : placed.topOf(core);
+    for (let core = 0; core < top.length; core++)
+      top[core] = placed.isJoined(core) ? NONE : placed.topOf(core, firstSpare);
     if (firstSpare < count) {
       this.#settlePart(firstSpare, count, newcomer, nowUs);
       this.#setSpareTops();
@@ -149,7 +150,7 @@ export class Places {
     for (let core = 0; core < top.length; core++) {
       if (this.#hasOthers[core] === 1 || this.#placed.isJoined(core)) continue;
       top[core] = this.#topBefore[core]!;
-      top[core] = this.#placed.topOf(core);
+      top[core] = this.#placed.topOf(core, this.#placed.order.count);
     }
   }
 
