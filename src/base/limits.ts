@@ -119,6 +119,10 @@ export const LIMITS = {
   logBytesPerInvocationMax: 1024 * 1024,
   logLineBytesMax: 256 * 1024,
   logFileBytesMax: 16 * 1024 * 1024,
+  /** Files of logs that stay open while nothing is written to them, and for how long; and how often it is looked whether they are still there. */
+  logFilesOpenMax: 64,
+  logFileIdleMs: 5000,
+  logFileLookMs: 1000,
   processesPerInstanceMax: 128,
   openFilesPerInstanceMax: 1024,
   tmpBytesMax: 512 * 1024 * 1024,

@@ -4,16 +4,15 @@
  * the log says how much. Nothing here ever blocks or refuses the function that logs.
  */
 import { mkdirSync } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { assert } from '../base/assert.ts';
 import { LIMITS } from '../base/limits.ts';
+import { KeptLogFiles, type KeptLogFilesLimits } from './kept-log-files.ts';
 import { readTail } from './log-tail.ts';
 import type { LogStore } from './logs.ts';
 
-export interface LogFilesLimits {
-  readonly logFileBytesMax: number;
+export interface LogFilesLimits extends KeptLogFilesLimits {
   readonly logFlushMs: number;
   readonly logFlushBytes: number;
   readonly logBufferBytesMax: number;
@@ -47,6 +46,7 @@ export class LogFiles implements LogStore {
   readonly #limits: LogFilesLimits;
   readonly #report: (message: string) => void;
   readonly #logs = new Map<string, OpenLog>();
+  readonly #files: KeptLogFiles;
   /** Of all logs together, what is being written included. */
   #memoryBytes = 0;
   #closed = false;
@@ -55,6 +55,7 @@ export class LogFiles implements LogStore {
   constructor(folder: string, options: LogFilesOptions = {}) {
     this.#folder = resolve(folder);
     this.#limits = { ...LIMITS, ...options.limits };
+    this.#files = new KeptLogFiles(this.#limits);
     this.#report = options.report ?? ((message: string) => void process.stderr.write(`perch: ${message}\n`));
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
   }
@@ -99,7 +100,10 @@ export class LogFiles implements LogStore {
   async delete(functionName: string): Promise<void> {
     const log = this.#open(functionName);
     this.#discard(log);
-    await this.#enqueue(functionName, log, () => rm(log.folder, { recursive: true, force: true }));
+    await this.#enqueue(functionName, log, async () => {
+      await this.#files.close(log.folder);
+      await rm(log.folder, { recursive: true, force: true });
+    });
   }
 
   async close(): Promise<void> {
@@ -109,6 +113,7 @@ export class LogFiles implements LogStore {
       return log.work;
     });
     await Promise.all(works);
+    await this.#files.closeAll();
   }
 
   #open(functionName: string): OpenLog {
@@ -179,7 +184,7 @@ export class LogFiles implements LogStore {
     log.waitingBytes = 0;
     log.droppedBytes = 0;
     try {
-      await this.#writeFile(log, bytes);
+      await this.#files.append(log.folder, bytes);
       log.failing = false;
     } catch (error) {
       log.droppedBytes += waitingBytes + droppedBytes;
@@ -190,30 +195,4 @@ export class LogFiles implements LogStore {
       this.#memoryBytes -= waitingBytes;
     }
   }
-
-  async #writeFile(log: OpenLog, bytes: Buffer): Promise<void> {
-    const path = join(log.folder, 'log');
-    await mkdir(log.folder, { recursive: true, mode: 0o700 });
-    let handle = await open(path, 'a+', 0o600);
-    try {
-      const { size } = await handle.stat();
-      if (size > 0 && size + bytes.length > this.#limits.logFileBytesMax) {
-        await handle.close();
-        await rename(path, join(log.folder, 'log.1'));
-        handle = await open(path, 'a+', 0o600);
-      } else if (await endsTorn(handle, size)) {
-        await handle.appendFile('\n');
-      }
-      await handle.appendFile(bytes);
-    } finally {
-      await handle.close();
-    }
-  }
-}
-
-/** A kill or a full disk may have left half a line. */
-async function endsTorn(handle: FileHandle, size: number): Promise<boolean> {
-  if (size === 0) return false;
-  const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, size - 1);
-  return buffer[0] !== 0x0a;
 }
