@@ -133,6 +133,15 @@ test('the next scheduler hears which cores a lease of before has, and of its one
   assert.deepEqual([held['core'], held['mask'], held['epoch'], held['sequence']], [64, BOTH, 1, 7]);
   const words = await scheduler.hear('announce');
   assert.deepEqual([words['first'], words['second'], words['flag']], [64, BOTH, 1]);
+  await until('the gateway has heard of it', async () => (await coresOf(functions))[0]?.core === 64);
+  assert.deepEqual(
+    (await coresOf(functions)).map(({ core, functionName, invocationCount }) => [core, functionName, invocationCount]),
+    [
+      [64, 'pair:$LATEST', 1],
+      [65, 'pair:$LATEST', 1],
+    ],
+    'what runs is shown where its worker is now',
+  );
   const names = scheduler.heard.filter((each) => each.kind === 'nameVersion');
   assert.ok(names.some((each) => each['handle'] === held['handle'] && each['coreCount'] === 2));
   assert.ok(!scheduler.heard.some((each) => each.kind === 'held'), 'a lease is said twice');

@@ -6,9 +6,8 @@
  * Hot path: a handful of small objects for each invocation; frames are registers that are used again and again.
  */
 import { randomInt } from 'node:crypto';
-import { coreCountOf, coresOf as coresOfLease } from '../../base/core-mask.ts';
+import { coreCountOf } from '../../base/core-mask.ts';
 import { LIMITS } from '../../base/limits.ts';
-import { seatsOf } from '../../base/seats.ts';
 import { UserError } from '../../base/errors.ts';
 import { sleepsOnBits } from '../../cluster/sleeps-on.ts';
 import { encodeVersion } from '../../cluster/version-body.ts';
@@ -25,6 +24,7 @@ import { refuseBadPayload, Refusals } from '../refusals.ts';
 import { noteResult, reservedOf, VersionTable } from '../versions.ts';
 import { WaitingLine } from '../waiting-line.ts';
 import { CoreUses } from './core-uses.ts';
+import { coreViewsOf } from './core-views.ts';
 import { GatewayCounters, gatewayGauges } from './gateway-metrics.ts';
 import { type HeldLease, mayTakeOver } from './handing-on.ts';
 import { GatewayMachine } from './machine/gateway-machine.ts';
@@ -186,6 +186,7 @@ export class ClusterDispatcher implements Dispatch {
       isOver: false,
       assignedUs: 0,
       core: 0,
+      lead: 0,
       mask: 0,
       shard: -1,
       line: 0,
@@ -236,36 +237,10 @@ export class ClusterDispatcher implements Dispatch {
 
   /** The cores of the workers that there are, and what of this gateway's runs on them: those after `after`, `max` at most. */
   coreViews(after: number, max: number): CoreView[] {
-    const running = new Map<number, Pending>();
-    for (const [number, pending] of this.#pending.entries())
-      if (pending !== null && this.#machine.assignedTo(number) >= 0)
-        for (const core of coresOfLease(pending.core, pending.mask)) running.set(core, pending);
-    const views: CoreView[] = [];
-    const workers = [...this.#machine.workers()].filter(({ told }) => told);
-    for (const worker of workers.sort((a, b) => a.firstCore - b.firstCore)) {
-      for (const at of seatsOf(worker)) {
-        const core = worker.firstCore + at;
-        const isExtra = at >= worker.coreCount;
-        if (core <= after || (isExtra && !running.has(core))) continue;
-        if (views.length === max) return views;
-        views.push(this.#coreView(core, isExtra, running.get(core)));
-      }
-    }
-    return views;
-  }
-
-  #coreView(core: number, isExtra: boolean, pending: Pending | undefined): CoreView {
-    const fn = pending?.entry.fn;
-    return {
-      core,
-      cpus: [],
-      state: fn === undefined ? 'idle' : 'leased',
-      functionName: fn === undefined ? '' : `${fn.functionName}:${fn.version}`,
-      requestId: pending?.request.requestId ?? '',
-      sinceUs: this.#doors.clock.nowUs() - this.#coreUses.sinceUs(core),
-      invocationCount: this.#coreUses.count(core),
-      isExtra,
-    };
+    const pending = this.#pending.filter((each) => each !== null);
+    const running = Map.groupBy(pending, ({ number }) => this.#machine.assignedTo(number));
+    const known = { workers: this.#machine.workers(), running, uses: this.#coreUses };
+    return coreViewsOf(known, { after, max, nowUs: this.#doors.clock.nowUs() });
   }
 
   /** For tests: everything that must hold between two events. */
@@ -289,7 +264,10 @@ export class ClusterDispatcher implements Dispatch {
     const machine: GatewayMachine = new GatewayMachine(limits, {
       scheduler: this.#scheduler,
       workers: {
-        dial: (worker) => this.#workers.dial(worker, machine.nameOf(worker)),
+        dial: (worker) => {
+          this.#coreUses.begin(worker, this.#doors.clock.nowUs());
+          this.#workers.dial(worker, machine.workerOf(worker)!.name);
+        },
         hangUp: (worker) => this.#workers.hangUp(worker),
         setVersion: (worker, version, index, epoch) => this.#setVersion(worker, version, { index, epoch }),
         assign: (worker, number, index, lease) => this.#assign(worker, number, index, lease),
@@ -386,6 +364,7 @@ export class ClusterDispatcher implements Dispatch {
     pending.assignedUs = nowUs;
     this.#line.remove(pending);
     pending.core = lease.core;
+    pending.lead = lease.core - this.#machine.workerOf(worker)!.firstCore;
     pending.mask = lease.mask;
     pending.shard = lease.shard;
     if (!this.#machine.tookOver(number))
@@ -409,7 +388,7 @@ export class ClusterDispatcher implements Dispatch {
     frame.payload = request.payload;
     this.#workers.assign(worker, frame);
     frame.payload = EMPTY;
-    this.#coreUses.used(lease.core, lease.mask, nowUs);
+    this.#coreUses.used(worker, pending, nowUs);
   }
 
   /** A worker that speaks version 1 of the protocol knows nothing of it. */
@@ -438,10 +417,11 @@ export class ClusterDispatcher implements Dispatch {
     if (frame.kept === 1 && (held === null || isLeft)) this.#workers.letGo(worker, frame);
   }
 
-  #tell(worker: number, frame: ResultFrame, { done, entry, mask }: Pending): void {
+  #tell(worker: number, frame: ResultFrame, pending: Pending): void {
+    const { done, entry, mask } = pending;
     noteResult(entry, frame.runUs);
     if (this.#line.isStanding) this.#line.ends(this.#doors.clock.nowUs(), this.#giveUp);
-    this.#coreUses.ended(frame.core, mask, this.#doors.clock.nowUs());
+    this.#coreUses.ended(worker, pending, this.#doors.clock.nowUs());
     if (frame.result === ResultKind.notStarted) return void this.#refusals.version(done, notStartedError(frame));
     if (frame.result === ResultKind.badPayload) return refuseBadPayload(done, frame.payload.toString('utf8'));
     const use = this.#uses[entry.index];

@@ -1,49 +1,65 @@
 /**
- * What this gateway has run on each core, for views: how often, and since when it is as it is. Grows with the cores it is granted.
+ * What this gateway has run on each core of each worker, for views: how often, and since when it is as it is. A worker's cores are counted
+ * from its first, since they have other numbers when the scheduler gives it another range; so are its extra seats.
  * `mask`: all cores of a lease, as bits of the word of its lead; 0: the lead alone.
  */
 import { lowestCore, withoutLowest } from '../../base/core-mask.ts';
 
-const FIRST_LENGTH = 1024;
+const FIRST_LENGTH = 64;
+
+interface Uses {
+  /** When the gateway was told of the worker. */
+  readonly toldUs: number;
+  counts: Int32Array;
+  /** 0: nothing has run there. */
+  sinceUs: Float64Array;
+}
 
 export class CoreUses {
-  #counts = new Int32Array(FIRST_LENGTH);
-  #sinceUs = new Float64Array(FIRST_LENGTH);
+  readonly #byWorker: Uses[] = [];
 
-  used(lead: number, mask: number, nowUs: number): void {
-    this.#use(lead, nowUs);
+  /** Another worker has this number from now on. */
+  begin(worker: number, nowUs: number): void {
+    const counts = new Int32Array(FIRST_LENGTH);
+    this.#byWorker[worker] = { toldUs: nowUs, counts, sinceUs: new Float64Array(FIRST_LENGTH) };
+  }
+
+  used(worker: number, { lead, mask }: { lead: number; mask: number }, nowUs: number): void {
+    const uses = this.#byWorker[worker]!;
+    use(uses, lead, nowUs);
     for (let rest = withoutLowest(mask); rest !== 0; rest = withoutLowest(rest))
-      this.#use(lowestCore(lead, rest), nowUs);
+      use(uses, lowestCore(lead, rest), nowUs);
   }
 
-  ended(lead: number, mask: number, nowUs: number): void {
-    this.#sinceUs[lead] = nowUs;
+  ended(worker: number, { lead, mask }: { lead: number; mask: number }, nowUs: number): void {
+    const { sinceUs } = this.#byWorker[worker]!;
+    sinceUs[lead] = nowUs;
     for (let rest = withoutLowest(mask); rest !== 0; rest = withoutLowest(rest))
-      this.#sinceUs[lowestCore(lead, rest)] = nowUs;
+      sinceUs[lowestCore(lead, rest)] = nowUs;
   }
 
-  count(core: number): number {
-    return this.#counts[core] ?? 0;
+  count(worker: number, at: number): number {
+    return this.#byWorker[worker]!.counts[at] ?? 0;
   }
 
-  sinceUs(core: number): number {
-    return this.#sinceUs[core] ?? 0;
+  sinceUs(worker: number, at: number): number {
+    const { sinceUs, toldUs } = this.#byWorker[worker]!;
+    return sinceUs[at] || toldUs;
   }
+}
 
-  #use(core: number, nowUs: number): void {
-    if (core >= this.#counts.length) this.#grow(core);
-    this.#counts[core]!++;
-    this.#sinceUs[core] = nowUs;
-  }
+function use(uses: Uses, at: number, nowUs: number): void {
+  if (at >= uses.counts.length) grow(uses, at);
+  uses.counts[at]!++;
+  uses.sinceUs[at] = nowUs;
+}
 
-  #grow(core: number): void {
-    let { length } = this.#counts;
-    while (length <= core) length *= 2;
-    const counts = new Int32Array(length);
-    const sinceUs = new Float64Array(length);
-    counts.set(this.#counts);
-    sinceUs.set(this.#sinceUs);
-    this.#counts = counts;
-    this.#sinceUs = sinceUs;
-  }
+function grow(uses: Uses, at: number): void {
+  let { length } = uses.counts;
+  while (length <= at) length *= 2;
+  const counts = new Int32Array(length);
+  const sinceUs = new Float64Array(length);
+  counts.set(uses.counts);
+  sinceUs.set(uses.sinceUs);
+  Object.assign(uses, { counts, sinceUs });
 }

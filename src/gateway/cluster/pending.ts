@@ -23,6 +23,8 @@ export interface Pending extends Waiter {
   /** What it was sent with last. */
   assignedUs: number;
   core: number;
+  /** The same, counted from the first core of its worker. */
+  lead: number;
   mask: number;
   shard: number;
   /** Of the lease that it has: the scheduler's line on which it was granted, and the memory that was. */

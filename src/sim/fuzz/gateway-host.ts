@@ -197,7 +197,7 @@ export class GatewayHost {
     const machine: GatewayMachine = new GatewayMachine(limits, {
       scheduler: this.#frames,
       workers: {
-        dial: (worker) => this.#dial(worker, this.#places.get(machine.nameOf(worker))!),
+        dial: (worker) => this.#dial(worker, this.#places.get(machine.workerOf(worker)!.name)!),
         hangUp: (worker) => this.#hangUp(worker),
         setVersion: (worker, version, index, epoch) => this.#setVersion(worker, version, { index, epoch }),
         assign: (worker, number, index, lease) => this.#assign(worker, number, index, lease),

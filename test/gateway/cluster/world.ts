@@ -49,7 +49,7 @@ export class Gateway {
         provision: () => assert.fail('nothing is provisioned here'),
       },
       workers: {
-        dial: (id) => void this.dialled.set(id, this.machine.nameOf(id)),
+        dial: (id) => void this.dialled.set(id, this.machine.workerOf(id)!.name),
         hangUp: (id) => this.#hangUp(world(), id),
         setVersion: (id, version, index, epoch) => {
           const worker = world().worker(this.dialled.get(id)!);

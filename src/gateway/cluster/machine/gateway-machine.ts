@@ -365,9 +365,9 @@ export class GatewayMachine {
     return this.#table.state(number) === State.assigned ? this.#table.worker[number]! : NONE;
   }
 
-  /** As the scheduler told of it. */
-  nameOf(worker: number): string {
-    return this.#workers.get(worker)?.name ?? '';
+  /** Null: there is none of that number any more. */
+  workerOf(id: number): Readonly<Worker> | null {
+    return this.#workers.get(id);
   }
 
   get isConnected(): boolean {
