@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
-import { ebpfMissing } from '../../src/worker/observers/ebpf/index.ts';
+import { ebpfMissing } from '../../src/worker/observers/ebpf/missing.ts';
 import { descendantProcesses } from '../../src/worker/sandbox/affinity.ts';
 import { Functions, until } from '../lib/functions.ts';
 import { startTestPlatform, type TestPlatform } from '../lib/platform.ts';

@@ -8,7 +8,7 @@ import net, { type AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { Functions } from '../lib/functions.ts';
 import { startTestPlatform, type TestPlatform } from '../lib/platform.ts';
-import { ebpfMissing } from '../../src/worker/observers/ebpf/index.ts';
+import { ebpfMissing } from '../../src/worker/observers/ebpf/missing.ts';
 import { noBubblewrap, ROOT_ONLY } from '../worker/sandbox/harness.ts';
 
 const missing = ebpfMissing();

@@ -33,7 +33,7 @@ async function doctor(options: DoctorOptions): Promise<void> {
   const [{ findSandbox }, { findRuntimes }, { ebpfFinding }, { findSharing }] = await Promise.all([
     import('../doctor/sandbox.ts'),
     import('../doctor/runtimes.ts'),
-    import('../../worker/observers/ebpf/index.ts'),
+    import('../../worker/observers/ebpf/missing.ts'),
     import('../machine-sharing.ts'),
   ]);
   const diagnoses: readonly Diagnosis[] = [

@@ -4,7 +4,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { realClock } from '../../../src/base/clock.ts';
 import { openObserver } from '../../../src/worker/observers/index.ts';
-import { ebpfMissing } from '../../../src/worker/observers/ebpf/index.ts';
+import { ebpfMissing } from '../../../src/worker/observers/ebpf/missing.ts';
 import { until } from '../sandbox/harness.ts';
 import { Hearer, Sleeper } from './sleeper.ts';
 

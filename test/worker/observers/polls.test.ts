@@ -3,14 +3,15 @@
  * asserted is logic, with wide margins: that they get what they wait for, and that they do not burn while they wait.
  */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { realClock } from '../../../src/base/clock.ts';
-import { ebpfMissing, openEbpf } from '../../../src/worker/observers/ebpf/index.ts';
+import { openEbpf } from '../../../src/worker/observers/ebpf/index.ts';
+import { ebpfMissing } from '../../../src/worker/observers/ebpf/missing.ts';
 import { makeFolder, removeFolder } from '../../../src/worker/sandbox/cgroup/folder.ts';
 import { readHierarchies } from '../../../src/worker/sandbox/cgroup/mounts.ts';
 import { Doze, DOZE_LIMITS } from '../../../src/worker/machine/doze.ts';
@@ -31,13 +32,20 @@ interface Ran {
   readonly stopCount: number;
 }
 
-/** Runs it to its end as the agent would: watched, and frozen while it is said to poll. */
-async function run(args: readonly string[]): Promise<Ran> {
+/** In a cgroup of its own; it begins when it is written to. */
+function start(args: readonly string[]): { child: ChildProcessWithoutNullStreams; cgroup: string } {
   const cgroup = `${own}/perch-polls-${process.pid}-${groupCount++}`;
   assert.ok(makeFolder(cgroup));
-  const child = spawn(process.execPath, [POLLER, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const ended = new Promise((resolve) => child.once('close', resolve));
+  const child = spawn(process.execPath, [POLLER, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  child.stderr.pipe(process.stderr);
   writeFileSync(`${cgroup}/cgroup.procs`, String(child.pid));
+  return { child, cgroup };
+}
+
+/** Runs it to its end as the agent would: watched, and frozen while it is said to poll. */
+async function run(args: readonly string[]): Promise<Ran> {
+  const { child, cgroup } = start(args);
+  const ended = new Promise((resolve) => child.once('close', resolve));
   const lines: string[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
   const hearer = new Hearer();
@@ -76,6 +84,10 @@ async function run(args: readonly string[]): Promise<Ran> {
   }
   assert.equal(child.exitCode, 0);
   return { lines, hearer, stopCount };
+}
+
+function isStopped(id: number): boolean {
+  return readFileSync(`/proc/${id}/stat`, 'utf8').split(') ')[1]!.startsWith('T');
 }
 
 function processesOf(cgroup: string): readonly number[] {
@@ -172,6 +184,36 @@ describe('who polls', { skip, concurrency: false }, () => {
       kill(child);
     }
     assert.equal(linkCount(), 0);
+  });
+
+  test('what it has said before it is stopped is heard first, however late both are', async () => {
+    const heard: string[] = [];
+    const observer = openEbpf(
+      {
+        sent: () => {},
+        received: () => {},
+        slept: () => {},
+        woke: () => {},
+        polls: () => heard.push('polls'),
+      },
+      { clock: realClock, watchedMax: 4 },
+    );
+    if (typeof observer === 'string') assert.fail(observer);
+    const { child, cgroup } = start(['says']);
+    child.stdout.on('data', () => heard.push('hint'));
+    try {
+      observer.watch(0, { cgroup, processIds: () => processesOf(cgroup) }, true);
+      // Of a turn of the event loop, timers come next, and what can be read after them.
+      await new Promise((resolve) => setImmediate(resolve));
+      child.stdin.write('x');
+      while (!isStopped(child.pid!));
+      await until(() => heard.length > 1);
+      assert.deepEqual(heard.slice(0, 2), ['hint', 'polls']);
+    } finally {
+      observer.close();
+      kill(child);
+      await until(() => removeFolder(cgroup));
+    }
   });
 
   test('who computes, and looks for input now and then, is not said to', async () => {

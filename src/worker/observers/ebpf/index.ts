@@ -10,7 +10,8 @@
  *                                                               ──CPU time that it did not poll in──▶ awake, polls only
  *                                                                 after twice as long a run, until there is input
  *
- * Who may be stopped is stopped in the kernel by a signal, and goes on when those have heard of it who may freeze it.
+ * Who may be stopped is stopped in the kernel by a signal, and goes on when those have heard of it who may freeze it. They hear first what it
+ * has said before: a hint that was on its way when it was stopped is as good as one that was there.
  *
  * A poller is likely to be frozen, and to be thawed for a moment now and then. So threads that stop and run again mean
  * nothing while it polls; what it does in those moments is judged when it is off its CPU, since the kernel has counted all
@@ -19,12 +20,9 @@
  * Budget: a tick looks at two words for each watched sandbox in which nothing happened, and allocates nothing. `npm run
  * bench -- sleep` says what a tick costs.
  */
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { assert } from '../../../base/assert.ts';
 import type { Clock } from '../../../base/clock.ts';
 import { LIMITS } from '../../../base/limits.ts';
-import type { Finding } from '../../sandbox/contract.ts';
 import type { Observer, ObserverEvents, Watched } from '../contract.ts';
 import { openCpuTime } from '../cpu-time.ts';
 import { openProc, type Proc } from '../proc.ts';
@@ -33,10 +31,10 @@ import { cgroupKey, words } from './keys.ts';
 import { PLACE_BYTES, Places, Word } from './places.ts';
 import { isStill, type Subject } from './subject.ts';
 import { Traffic } from './traffic.ts';
-import { BpfObject, libbpfMissing, type OptionalProgram } from './libbpf.ts';
+import { BpfObject, type OptionalProgram } from './libbpf.ts';
+import { ebpfMissing, OBJECT_FILE } from './missing.ts';
 
 const INTERVAL_MS = 1;
-const OBJECT_FILE = fileURLToPath(new URL('./sleep.bpf.o', import.meta.url));
 const PROGRAMS = ['on_switch', 'on_wakeup', 'on_wakeup_new', 'on_fork', 'on_exit', 'on_exec'] as const;
 /** Without it nobody would see what a poller waits for. */
 const INPUT: OptionalProgram = { name: 'on_input', target: 'sk_data_ready' };
@@ -63,33 +61,6 @@ export interface EbpfOptions {
   /** Sandboxes that are watched at once, at most. */
   readonly watchedMax: number;
   readonly intervalMs?: number;
-}
-
-/** '' where this machine can, as far as is known without trying; else what is missing. */
-export function ebpfMissing(): string {
-  if (process.platform !== 'linux' || !existsSync('/sys/kernel/btf/vmlinux')) return 'the kernel has no BTF';
-  if (process.getuid?.() !== 0) return 'it needs root';
-  const library = libbpfMissing();
-  if (library !== '') return library;
-  return existsSync(OBJECT_FILE)
-    ? ''
-    : 'sleep.bpf.o has not been compiled: run scripts/bpf.sh, with clang and libbpf-dev';
-}
-
-/** What `perch doctor` says: whether sleep and wake are seen in the kernel, or by looking. */
-export function ebpfFinding(): Finding & { readonly required: boolean } {
-  const missing = ebpfMissing();
-  const found = { topic: 'eBPF', required: false };
-  if (missing === '') return { ...found, ok: true, detail: 'sleep and wake are seen in the kernel', fix: '' };
-  const fix =
-    'Optional: run as root on Linux 5.18 or later with CONFIG_DEBUG_INFO_BTF; apt-get install libbpf1, ' +
-    'and to compile the program clang and libbpf-dev, then sh scripts/bpf.sh.';
-  return {
-    ...found,
-    ok: false,
-    detail: `sleep and wake are seen by looking at /proc: ${missing}`,
-    fix,
-  };
 }
 
 /** Or why it cannot be. */
@@ -131,6 +102,8 @@ class EbpfObserver implements Observer {
   /** When somebody might be stopped last. */
   #mayStopUs = 0;
   #stop: (() => void) | null = null;
+  /** Somebody was stopped, and that is told in this turn of the event loop, when its channel has been read. */
+  #lateLook: NodeJS.Immediate | null = null;
   #isClosed = false;
 
   // oxlint-disable-next-line max-params -- made in one place
@@ -225,6 +198,7 @@ class EbpfObserver implements Observer {
     for (const slot of this.#subjects.keys()) this.unwatch(slot);
     this.#isClosed = true;
     this.#isPollingAttached = false;
+    if (this.#lateLook !== null) clearImmediate(this.#lateLook);
     this.#end();
     this.#object.close();
   }
@@ -328,8 +302,20 @@ class EbpfObserver implements Observer {
     if (subject.state === 'polls') return this.#lookAtPoller(subject);
     const changes = this.#places.get(subject.place, Word.changes);
     // That it was stopped is no sleep.
-    if (this.#places.get(subject.place, Word.stops) !== subject.stops) this.#beginsToPoll(subject);
+    if (this.#wasStopped(subject)) this.#lateLook ??= setImmediate(() => this.#lookAtStopped());
     else if (changes !== subject.changes || subject.isOdd) this.#lookAtChange(subject, changes);
+  }
+
+  #wasStopped(subject: Subject): boolean {
+    return this.#places.get(subject.place, Word.stops) !== subject.stops;
+  }
+
+  /** What they said before that is in their channels by now, and has been read since the look: who hears of the stop knows of it. */
+  #lookAtStopped(): void {
+    this.#lateLook = null;
+    for (const subject of this.#subjects.values()) {
+      if (!subject.isResting && subject.state !== 'polls' && this.#wasStopped(subject)) this.#beginsToPoll(subject);
+    }
   }
 
   #beginsToPoll(subject: Subject): void {
@@ -374,7 +360,7 @@ class EbpfObserver implements Observer {
       subject.polledUs = Math.min(subject.polledUs * 2, POLLED_US_MAX);
       return this.#wakesPoller(subject, nowUs);
     }
-    if (subject.isHeld || this.#places.get(subject.place, Word.stops) === subject.stops) return;
+    if (subject.isHeld || !this.#wasStopped(subject)) return;
     this.#judge(subject);
     this.#tell(subject, 'polls', nowUs);
     this.#goOn(subject);
@@ -383,8 +369,12 @@ class EbpfObserver implements Observer {
   /** Of what it has used since it was judged, less than half was polling. One that was stopped again has polled. */
   #doesMore(subject: Subject): boolean {
     const changes = this.#places.get(subject.place, Word.changes);
-    const isStopped = this.#places.get(subject.place, Word.stops) !== subject.stops;
-    if (isStopped || changes === subject.changes || this.#places.get(subject.place, Word.runnable) !== 0) return false;
+    if (
+      this.#wasStopped(subject) ||
+      changes === subject.changes ||
+      this.#places.get(subject.place, Word.runnable) !== 0
+    )
+      return false;
     subject.changes = changes;
     const usedUs = subject.cpu.readUs() - subject.judgedCpuUs;
     if (usedUs < JUDGED_US) return false;
@@ -397,7 +387,7 @@ class EbpfObserver implements Observer {
   hold(slot: number): boolean {
     const subject = this.#subjects.get(slot);
     if (subject === undefined || subject.state !== 'polls') return false;
-    subject.isHeld = this.#places.get(subject.place, Word.stops) !== subject.stops;
+    subject.isHeld = this.#wasStopped(subject);
     return subject.isHeld;
   }
 
