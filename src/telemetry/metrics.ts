@@ -82,6 +82,10 @@ export const METRICS = {
     type: 'counter',
     help: 'Invocations that began beside others on a core: while its holder slept, or as more are admitted.',
   },
+  perch_sharing_head_starts_total: {
+    type: 'counter',
+    help: 'Invocations that began in real time for some milliseconds, since others were on their core.',
+  },
   perch_sharing_places_total: {
     type: 'counter',
     help: 'Times a running invocation was given another core or priority, by priority.',

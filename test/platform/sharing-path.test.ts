@@ -135,6 +135,7 @@ async function play(steps: readonly Step[], setting: Setting): Promise<SmallPlat
     await platform.settle();
     platform.check();
     checkForeground(platform);
+    checkFirst(platform);
     if (isRoomy) checkNobodyWaits(platform);
   }
   return platform;
@@ -157,6 +158,15 @@ function checkForeground({ plays, sharing }: SmallPlatform): void {
       const others = running.filter((one) => one.functionName !== 'spare' && one.instance.pins.at(-1)!.includes(core));
       assert.equal(others.length, 0, `a spare one is in the foreground on core ${core}, where others are`);
     }
+  }
+}
+
+/** A head start is for somebody who runs in the foreground. */
+function checkFirst({ plays, sharing }: SmallPlatform): void {
+  for (const { instance, running, ended } of plays) {
+    if (ended || !instance.isFirst) continue;
+    assert.ok(running !== null, 'what does nothing is in real time');
+    assert.ok(!instance.isBackground && sharing.policy !== 'dedicated' && sharing.policy !== 'fair');
   }
 }
 

@@ -103,7 +103,7 @@ test(
 
 test('packed: as many as are admitted run while they sleep, and all end', { skip }, async (t) => {
   const functions = await platformWith(t, '--sharing', 'packed:3');
-  const all = await Promise.all([1, 2, 3].map(() => times(functions, { sleepMs: 2000, burnMs: 5 })));
+  const all = await Promise.all([1, 2, 3].map(() => times(functions, { sleepMs: 4000, burnMs: 5 })));
   const lastStart = Math.max(...all.map((each) => each.startedUs));
   assert.ok(
     all.every((each) => each.wokeUs > lastStart),

@@ -13,6 +13,7 @@ import type { EventKind } from '../machine/rules.ts';
 import { Level, Sharing, type SharingActionHandler } from '../machine/sharing.ts';
 import type { SandboxTasks } from '../sandbox/contract.ts';
 import type { Invocation, Lease } from './contract.ts';
+import { HeadStarts } from './head-starts.ts';
 import type { Instance } from './instance.ts';
 import type { AgentDoors, AgentSetting } from './setting.ts';
 import { extraSeatCountOf, isOrdered, NO_SHARING, sourcesOf, spareSeatCountOf } from './sharing-setting.ts';
@@ -56,10 +57,11 @@ export class CoreSharing {
   readonly #machine: Sharing;
   readonly #sleepers: Sleepers;
   readonly #starvation: Starvation;
+  readonly #headStarts: HeadStarts;
   readonly #topology: Topology;
   readonly #everywhere: readonly number[];
   readonly #clock: Clock;
-  readonly #metrics: Record<'guests' | 'foreground' | 'background' | 'waitedS', Counter>;
+  readonly #metrics: Record<'guests' | 'headStarts' | 'foreground' | 'background' | 'waitedS', Counter>;
   readonly #events: SharingEvents;
   /** By seat, of a lease that is over and may be kept a while. */
   readonly #sequences: Uint32Array;
@@ -92,6 +94,7 @@ export class CoreSharing {
     this.#clock = doors.clock;
     this.#metrics = {
       guests: doors.metrics.counter('perch_sharing_guests_total'),
+      headStarts: doors.metrics.counter('perch_sharing_head_starts_total'),
       foreground: doors.metrics.counter('perch_sharing_places_total', 'foreground'),
       background: doors.metrics.counter('perch_sharing_places_total', 'background'),
       waitedS: doors.metrics.counter('perch_sharing_waited_seconds_total'),
@@ -103,6 +106,7 @@ export class CoreSharing {
     this.#sequences = new Uint32Array(this.seatCount);
     this.#isWarm = new Uint8Array(this.seatCount);
     this.#starvation = new Starvation(this.seatCount);
+    this.#headStarts = new HeadStarts(this.seatCount, (seat, instance) => this.#placeAt(seat, instance));
     const spareSeatCount = spareSeatCountOf(sharing, coreCount);
     const times = { lendAfterUs: LEND_AFTER_US, quantumUs: QUANTUM_US };
     this.#machine = new Sharing({ ...sharing, ...times, coreCount, extraSeatCount, spareSeatCount });
@@ -142,6 +146,9 @@ export class CoreSharing {
   /** The instance begins with the invocation of the seat. */
   runs(seat: number, instance: Instance): void {
     this.#sleepers.runs(seat, instance);
+    if (!this.#isShared || !this.#machine.isBeforeOthers(seat)) return;
+    if (this.#headStarts.begin(seat, instance, this.#clock.nowUs())) this.#metrics.headStarts.add();
+    this.#drain();
   }
 
   /** What the invocation on the seat was seen to do, for the rules of its operator. */
@@ -167,6 +174,7 @@ export class CoreSharing {
 
   /** The seat's invocation has its result, from what is in the slot. */
   leaves(seat: number, slot: number): void {
+    this.#headStarts.end(seat);
     this.#sleepers.leaves(seat, slot);
   }
 
@@ -236,13 +244,14 @@ export class CoreSharing {
     for (let seat = 0; seat < this.seatCount; seat++) if (this.#sleepers.isInDoubt(seat)) this.#follow(seat, nowUs);
     if (this.#machine.nextTickUs <= nowUs) this.#machine.tick(nowUs);
     this.#sleepers.tick(nowUs);
+    this.#headStarts.tick(nowUs);
     this.#drain();
   }
 
   /** What it wants to be ticked for comes sooner than the agent's own ticks. */
   #drain(): void {
     this.#machine.actions.drain(this.#carryOut);
-    const nextTickUs = Math.min(this.#machine.nextTickUs, this.#sleepers.nextTickUs);
+    const nextTickUs = Math.min(this.#machine.nextTickUs, this.#sleepers.nextTickUs, this.#headStarts.nextTickUs);
     const wantsTicks = nextTickUs !== Infinity;
     if (wantsTicks === (this.#stopTicking !== null)) return;
     this.#stopTicking?.();
@@ -254,5 +263,10 @@ export class CoreSharing {
     if (resident === null) return this.#events.initialising().place(seat);
     this.#metrics[level === Level.background ? 'background' : 'foreground'].add();
     resident.place(core < 0 ? this.#everywhere : this.#topology.cores[core]!, level === Level.background);
+  }
+
+  /** Where the seat's resident is, or was, when it left. */
+  #placeAt(seat: number, instance: Instance): void {
+    instance.place(this.cpusOf(seat), this.isBackground(seat));
   }
 }

@@ -141,6 +141,13 @@ export class Instance {
     return isPlaced;
   }
 
+  /** In real time until it is placed again. False where that cannot be, or it is in the background. */
+  goFirst(): boolean {
+    if (this.#isBackground !== false || !this.#sandbox.goFirst()) return false;
+    this.#isBackground = null;
+    return true;
+  }
+
   tasks(): SandboxTasks | null {
     return this.#sandbox.tasks();
   }

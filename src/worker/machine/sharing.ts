@@ -204,6 +204,12 @@ export class Sharing {
     return this.#residents.level[seat] as Level;
   }
 
+  /** It is in the foreground of a core on which others are awake too. */
+  isBeforeOthers(seat: number): boolean {
+    const core = this.coreOf(seat);
+    return core >= 0 && this.#placed.top[core] === seat && this.#placed.awakeCount[core]! > 1;
+  }
+
   /** Whether the seat has a resident. */
   isHeld(seat: number): boolean {
     return this.#residents.isHeld(seat);

@@ -140,6 +140,11 @@ export interface Sandbox {
    * where the machine cannot put it there and back (`check` says so), or it is dead; what is frozen can be changed too.
    */
   background(isBackground: boolean): boolean;
+  /**
+   * Every thread of it is in real time, before whoever is on its CPUs but the platform, until `background` or `place` is called; what they
+   * make is not. False, and nothing happens, where the machine lets nobody be in real time, or it is dead.
+   */
+  goFirst(): boolean;
   /** Both at once, for less, or what the machine can do of it. False where it was not pinned. */
   place(cpus: readonly number[], isBackground: boolean): boolean;
   /** Null where there is nothing to be seen. */

@@ -100,6 +100,10 @@ class HostSandbox implements Sandbox {
     return !this.#childGone && this.#placement.background(isBackground);
   }
 
+  goFirst(): boolean {
+    return !this.#childGone && this.#placement.goFirst();
+  }
+
   tasks(): SandboxTasks {
     const { cgroup } = this.#options;
     const processIds = (): readonly number[] => cgroup?.processIds() ?? descendantProcesses(this.#processId);
@@ -204,6 +208,10 @@ class FailedSandbox implements Sandbox {
   }
 
   background(): boolean {
+    return false;
+  }
+
+  goFirst(): boolean {
     return false;
   }
 

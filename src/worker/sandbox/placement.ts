@@ -15,7 +15,15 @@ import { type Libc, libc } from './libc.ts';
 
 const CPU_COUNT_MAX = 4096;
 const SCHED_OTHER = 0;
+const SCHED_RR = 2;
 const SCHED_IDLE = 5;
+/** Threads and processes that it makes meanwhile are ordinary. */
+const SCHED_RESET_ON_FORK = 0x4000_0000;
+/** Behind the platform's own (priority.ts). */
+const FIRST_PRIORITY = 1;
+const EPERM = -1;
+
+let mayGoFirst = true;
 
 export class Placement {
   readonly #taskIds: () => readonly number[];
@@ -40,6 +48,20 @@ export class Placement {
   background(isBackground: boolean): boolean {
     if (libc === undefined || !canUseBackground()) return false;
     return this.#change(libc, this.#cpus, isBackground);
+  }
+
+  /** Before whatever else runs on its CPUs, until it is put into the foreground or the background. Where not all can, all are in the foreground. */
+  goFirst(): boolean {
+    if (libc === undefined || !mayGoFirst || !canUseBackground()) return false;
+    const calls = libc;
+    this.#isBackground = null;
+    const isFirst = forEveryTask(this.#taskIds, (taskId) => {
+      const result = calls.schedSetscheduler(taskId, SCHED_RR | SCHED_RESET_ON_FORK, FIRST_PRIORITY);
+      if (result === EPERM) mayGoFirst = false;
+      return result;
+    });
+    if (!isFirst) this.background(false);
+    return isFirst;
   }
 
   /** Both, or what this machine can do of it. False where it was not pinned. */

@@ -165,6 +165,10 @@ class SafeSandbox implements Sandbox {
     return this.#reason === undefined && !this.#killed && this.#inner?.background(isBackground) === true;
   }
 
+  goFirst(): boolean {
+    return this.#reason === undefined && !this.#killed && this.#inner?.goFirst() === true;
+  }
+
   place(cpus: readonly number[], isBackground: boolean): boolean {
     return this.#reason === undefined && !this.#killed && this.#inner?.place(cpus, isBackground) === true;
   }

@@ -99,6 +99,7 @@ export class Runner {
       output: [child.stdout as Readable, child.stderr as Readable],
       pin: () => false,
       place: () => false,
+      goFirst: () => false,
       background: () => false,
       tasks: () => null,
       freeze: () => {},

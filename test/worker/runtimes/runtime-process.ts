@@ -124,6 +124,7 @@ export function sandboxOf(child: ChildProcess): Sandbox {
     output: [child.stdout as Readable, child.stderr as Readable],
     pin: () => false,
     place: () => false,
+    goFirst: () => false,
     background: () => false,
     tasks: () => null,
     freeze: () => {},

@@ -172,6 +172,12 @@ export function contractSuite(subject: Subject): void {
           assert.ok(sandbox.background(isBackground));
           assert.deepEqual(await policies(), [policy]);
         }
+        const goesFirst = sandbox.goFirst();
+        if (!goesFirst) t.diagnostic('NOTHING MAY BE IN REAL TIME HERE: nobody has a head start');
+        // Whoever was there is SCHED_RR; the thread and the process that it makes meanwhile are ordinary.
+        assert.deepEqual(await policies(), goesFirst ? ['2', '0'] : ['0']);
+        assert.ok(sandbox.background(false));
+        assert.deepEqual(await policies(), ['0']);
         sandbox.freeze();
         assert.ok(sandbox.background(true));
         sandbox.thaw();
@@ -184,7 +190,7 @@ export function contractSuite(subject: Subject): void {
       sandbox.kill();
       assert.deepEqual([sandbox.background(false), sandbox.place([0], false)], [false, false]);
       await talker.exit;
-      assert.equal(sandbox.background(false), false);
+      assert.deepEqual([sandbox.background(false), sandbox.goFirst()], [false, false]);
       // The slot starts in the foreground for whoever comes next.
       const next = start();
       const fields = `return require('fs').readFileSync('/proc/self/stat', 'latin1').split(') ')[1].split(' ')[38]`;

@@ -107,6 +107,10 @@ export class CopySandbox implements Sandbox {
     return !this.#ending && this.#placement.background(isBackground);
   }
 
+  goFirst(): boolean {
+    return !this.#ending && this.#placement.goFirst();
+  }
+
   tasks(): SandboxTasks {
     const { cgroup } = this.#options;
     return { cgroup: cgroup.unifiedFolder || null, processIds: () => cgroup.processIds() };

@@ -25,6 +25,7 @@ export interface FakeInstance {
   readonly pins: readonly (readonly number[])[];
   /** Whether it runs only where nobody else wants the CPU. */
   readonly isBackground: boolean;
+  readonly isFirst: boolean;
   /** Whether it may not run at the moment. */
   readonly frozen: boolean;
   /** Something was written to its channel while it was frozen. */
@@ -55,6 +56,7 @@ export class FakeSandbox implements Sandbox {
   #frozen = false;
   #toldFrozen = false;
   #isBackground = false;
+  #isFirst = false;
 
   constructor(spec: SandboxSpec, origin: FakeOrigin | null) {
     const [channel, channelInside] = duplexPair();
@@ -69,6 +71,7 @@ export class FakeSandbox implements Sandbox {
     for (const stream of [channel, this.channel, answers, ...this.#instanceStreams]) stream.on('error', () => {});
     if (spec.cpus.length > 0) this.#pins.push(spec.cpus.slice());
     const isBackground = (): boolean => this.#isBackground;
+    const isFirst = (): boolean => this.#isFirst;
     const isFrozen = (): boolean => this.#frozen;
     const wasToldFrozen = (): boolean => this.#toldFrozen;
     const hasEnded = (): boolean => this.ended;
@@ -82,6 +85,9 @@ export class FakeSandbox implements Sandbox {
       pins: this.#pins,
       get isBackground() {
         return isBackground();
+      },
+      get isFirst() {
+        return isFirst();
       },
       get frozen() {
         return isFrozen();
@@ -122,6 +128,13 @@ export class FakeSandbox implements Sandbox {
   background(isBackground: boolean): boolean {
     if (this.ended) return false;
     this.#isBackground = isBackground;
+    this.#isFirst = false;
+    return true;
+  }
+
+  goFirst(): boolean {
+    if (this.ended) return false;
+    this.#isFirst = true;
     return true;
   }
 
