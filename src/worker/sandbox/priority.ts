@@ -13,6 +13,7 @@
  */
 import { readdirSync, stat } from 'node:fs';
 import os from 'node:os';
+import type { Finding } from './contract.ts';
 import { type Libc, libc } from './libc.ts';
 
 const SCHED_OTHER = 0;
@@ -36,6 +37,24 @@ export function goBeforeFunctions(): Precedence {
   // libuv starts its threads with the first job for them.
   stat(TASKS, () => raiseThreads(libc as Libc));
   return 'real time';
+}
+
+/** Whether a platform may be in real time here. Asked of this thread, which is as before afterwards. */
+export function realTimeFinding(): Finding & { readonly required: boolean } {
+  const found = { topic: 'real time', required: false };
+  if (libc === undefined || !goRealTime(libc, THIS_THREAD)) {
+    const detail = 'the platform waits for functions at times, and none of them has a head start beside others';
+    const fix =
+      'Run as root, and where a cgroup of the cpu controller withholds it, write 950000 to its cpu.rt_runtime_us.';
+    return { ...found, ok: false, detail, fix };
+  }
+  libc.schedSetscheduler(THIS_THREAD, SCHED_OTHER);
+  return {
+    ...found,
+    ok: true,
+    detail: 'sched_setscheduler with SCHED_RR, for the platform where it shares cores',
+    fix: '',
+  };
 }
 
 function goRealTime(calls: Libc, taskId: number): boolean {

@@ -13,16 +13,18 @@ const SCHED_RR = 2;
 const PROGRAM = `
 import { readFileSync, readdirSync, promises } from 'node:fs';
 import { execFileSync } from 'node:child_process';
-import { goBeforeFunctions } from ${JSON.stringify(PRIORITY)};
+import { goBeforeFunctions, realTimeFinding } from ${JSON.stringify(PRIORITY)};
 const of = (stat) => {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return { policy: Number(fields[38]), nice: Number(fields[16]) };
 };
+const finding = realTimeFinding();
+const before = of(readFileSync('/proc/self/stat', 'latin1'));
 const precedence = goBeforeFunctions();
 for (let turn = 0; turn < 20; turn++) await promises.stat('/');
 const threads = readdirSync('/proc/self/task').map((id) => of(readFileSync('/proc/self/task/' + id + '/stat', 'latin1')));
 const child = of(execFileSync('cat', ['/proc/self/stat']).toString());
-process.stdout.write(JSON.stringify({ precedence, threads, child }));
+process.stdout.write(JSON.stringify({ isOk: finding.ok, before, precedence, threads, child }));
 `;
 
 interface Level {
@@ -31,6 +33,9 @@ interface Level {
 }
 
 interface Said {
+  /** What the doctor says, and how it leaves the thread that asks. */
+  readonly isOk: boolean;
+  readonly before: Level;
   readonly precedence: string;
   readonly threads: readonly Level[];
   readonly child: Level;
@@ -39,7 +44,10 @@ interface Said {
 const ORDINARY: Level = { policy: SCHED_OTHER, nice: 0 };
 
 function levels(command: string, ...args: readonly string[]): Said {
-  return JSON.parse(execFileSync(command, [...args, '--input-type=module', '-e', PROGRAM]).toString()) as Said;
+  const said = JSON.parse(execFileSync(command, [...args, '--input-type=module', '-e', PROGRAM]).toString()) as Said;
+  assert.equal(said.isOk, said.precedence === 'real time');
+  assert.deepEqual(said.before, ORDINARY);
+  return said;
 }
 
 test(

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { backgroundFinding } from '../background.ts';
+import { realTimeFinding } from '../priority.ts';
 import { freezerFinding, openCgroups } from '../cgroup/open.ts';
 import { isTree } from '../cgroup/cgroup.ts';
 import type { Finding } from '../contract.ts';
@@ -99,6 +100,7 @@ export async function checkMachine(): Promise<readonly Checked[]> {
     ...(await cgroupFindings()),
     pinningFinding(),
     backgroundFinding(),
+    realTimeFinding(),
   ];
 }
 

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { LIMITS } from '../../../base/limits.ts';
 import { backgroundFinding } from '../background.ts';
+import { realTimeFinding } from '../priority.ts';
 import { type Cgroup, type CgroupTree, isTree } from '../cgroup/cgroup.ts';
 import { freezerFinding, openCgroups } from '../cgroup/open.ts';
 import type { Finding, Sandbox, SandboxBackend, SandboxSpec } from '../contract.ts';
@@ -42,6 +43,7 @@ export class NoneBackend implements SandboxBackend {
     return [
       freezerFinding(opened),
       backgroundFinding(),
+      realTimeFinding(),
       { topic: 'isolation', ok: false, required: false, detail: 'none: functions run as the platform does', fix },
       {
         topic: 'pinning',
