@@ -118,12 +118,12 @@ describe('attach descriptors that a zygote kept', { skip: isRoot ? false : 'SKIP
     test(`lead nowhere once the slot is that of ${next}`, async () => {
       cgroup.prepare(MEMORY_MB, first);
       const keeper = new Keeper(cgroup.attachDescriptors());
-      cgroup.release();
+      await cgroup.release();
       cgroup.prepare(MEMORY_MB, next === 'another zygote' ? Symbol('second') : undefined);
       assert.equal(await keeper.join(), '0');
       assert.deepEqual(cgroup.processIds(), []);
       keeper.end();
-      cgroup.release();
+      await cgroup.release();
     });
   }
 
@@ -142,7 +142,7 @@ describe('attach descriptors that a zygote kept', { skip: isRoot ? false : 'SKIP
     // Nor does the group that it sat in stay for others of its kind.
     assert.equal(await keeper.join(), '0');
     keeper.end();
-    cgroup.release();
+    await cgroup.release();
   });
 
   test('who joins one group of a free slot alone, past its freezer, has next to no memory there', async (context) => {
@@ -150,7 +150,7 @@ describe('attach descriptors that a zygote kept', { skip: isRoot ? false : 'SKIP
     for (const descriptor of cgroup.attachDescriptors()) {
       const taker = start(context, TAKER, String(TAKEN_BYTES), descriptor);
       await taker.says('up');
-      cgroup.release();
+      await cgroup.release();
       taker.go();
       await Promise.race([taker.says('has it'), taker.ended(), taker.stopped()]);
       const memoryBytes = cgroup.memoryBytes();
@@ -159,7 +159,7 @@ describe('attach descriptors that a zygote kept', { skip: isRoot ? false : 'SKIP
       await taker.ended();
       cgroup.prepare(MEMORY_MB, first);
     }
-    cgroup.release();
+    await cgroup.release();
   });
 
   test('who sits in the memory of a slot when it becomes free does not stay there', async (context) => {
@@ -169,7 +169,7 @@ describe('attach descriptors that a zygote kept', { skip: isRoot ? false : 'SKIP
     await taker.says('up');
     taker.go();
     await taker.says('has it');
-    cgroup.release();
+    await cgroup.release();
     assert.deepEqual(cgroup.processIds(), []);
     await taker.ended();
   });
@@ -189,20 +189,20 @@ describe('attach descriptors that a zygote kept', { skip: isRoot ? false : 'SKIP
       await sitter.ended();
       cgroup.thaw();
     }
-    cgroup.release();
+    await cgroup.release();
   });
 
   test('who joins a slot that is free is stopped there', async (context) => {
     if (!tree.freezer) return context.skip('SKIPPED: this machine has no freezer');
     cgroup.prepare(MEMORY_MB, first);
     const keeper = new Keeper([cgroup.attachDescriptors().at(-1)!]);
-    cgroup.release();
+    await cgroup.release();
     const joined = keeper.join();
     while (!isStopped(keeper.id)) await setTimeout(5);
     cgroup.prepare(MEMORY_MB, first);
     assert.equal(await joined, '1');
     keeper.end();
-    cgroup.release();
+    await cgroup.release();
   });
 });
 

@@ -171,8 +171,8 @@ class HostSandbox implements Sandbox {
     await drained([...this.output, ...statusStreams]);
     this.memoryPeakBytes();
     const reason = this.#reason(signal, reasonOf({ code, signal, stderrHead: this.#stderrHead }));
-    cgroup?.release();
     this.#gone = true;
+    await cgroup?.release();
     for (const stream of this.#options.child.stdio.slice(3)) stream?.destroy();
     for (const listener of this.#listeners) listener(reason);
   }

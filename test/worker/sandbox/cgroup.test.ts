@@ -83,7 +83,7 @@ test('v2: kills the whole group at once where the kernel can', () => {
   assert.equal(readFileSync(path.join(folder, 'cgroup.kill'), 'utf8'), '1');
 });
 
-test('freezes once, thaws once, and leaves nobody frozen behind', () => {
+test('freezes once, thaws once, and leaves nobody frozen behind', async () => {
   const folder = kernelFolder(path.join(root, 'perch-1-2-3-0', 'slot-0'), { 'cgroup.freeze': '0' });
   const file = path.join(folder, 'cgroup.freeze');
   const cgroup = treeIn(root).slot(0);
@@ -97,7 +97,7 @@ test('freezes once, thaws once, and leaves nobody frozen behind', () => {
   cgroup.thaw();
   assert.equal(read(), '0');
   cgroup.freeze();
-  cgroup.release();
+  await cgroup.release();
   assert.ok(!existsSync(folder) || read() === '0');
 });
 

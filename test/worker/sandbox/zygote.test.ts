@@ -25,7 +25,7 @@ const cgroup = {
   oomKillCount: () => 0,
   memoryPeakBytes: () => 0,
   killAll: () => {},
-  release: () => {},
+  release: () => Promise.resolve(),
 } as unknown as Cgroup;
 
 /** The inner side of a zygote: what it is sent, what it says, and when it is frozen. */

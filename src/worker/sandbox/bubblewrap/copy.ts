@@ -121,7 +121,7 @@ export class CopySandbox implements Sandbox {
   }
 
   thaw(): void {
-    this.#options.cgroup.thaw();
+    if (!this.#over) this.#options.cgroup.thaw();
   }
 
   kill(): void {
@@ -176,7 +176,7 @@ export class CopySandbox implements Sandbox {
     const reason = await this.#reason();
     this.#memoryPeakBytes = this.memoryPeakBytes();
     this.#over = true;
-    cgroup.release();
+    await cgroup.release();
     for (const stream of [this.channel, this.answers, ...this.output]) stream.destroy();
     this.#options.gone();
     for (const listener of this.#listeners) listener(reason);

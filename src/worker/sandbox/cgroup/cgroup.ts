@@ -39,9 +39,9 @@ export interface Cgroup {
   oomKillCount(): number;
   /**
    * After the last process is gone: gives back what memory the group still holds. Who joins by a descriptor that it kept
-   * can neither run there nor use more than a little memory until the next `prepare`.
+   * can neither run there nor use more than a little memory until the next `prepare`, which comes once this is done.
    */
-  release(): void;
+  release(): Promise<void>;
 }
 
 export interface CgroupTree {

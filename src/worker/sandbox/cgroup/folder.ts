@@ -1,5 +1,15 @@
 /** Small operations on a cgroup's folder that both versions share. */
-import { closeSync, mkdirSync, openSync, readdirSync, readSync, rmdirSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmdirSync,
+  write,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import path from 'node:path';
 import { parseIds } from '../affinity.ts';
 import { isLeftover } from '../identity.ts';
@@ -133,12 +143,12 @@ const page = Buffer.alloc(PAGE_BYTES);
  */
 export class KeptFile {
   readonly #file: string;
-  readonly #flags: 'r' | 'r+';
+  readonly #flags: 'r' | 'r+' | 'w';
   #descriptor = NONE;
   #missing = false;
 
   /** Some may be read and not written, not even by their owner. */
-  constructor(file: string, flags: 'r' | 'r+' = 'r+') {
+  constructor(file: string, flags: 'r' | 'r+' | 'w' = 'r+') {
     this.#file = file;
     this.#flags = flags;
   }
@@ -153,6 +163,17 @@ export class KeptFile {
       this.#missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
       return false;
     }
+  }
+
+  /** As `write`, on another thread: for what the kernel takes its time over. The file is not to be closed meanwhile. */
+  writeAside(text: string): Promise<boolean> {
+    return new Promise((resolve) => {
+      try {
+        write(this.#open(), text, 0, 'latin1', (error) => resolve(error === null));
+      } catch {
+        resolve(false);
+      }
+    });
   }
 
   /** As it is now; '' where there is no such file, or its folder is gone. */

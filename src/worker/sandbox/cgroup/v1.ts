@@ -87,6 +87,7 @@ class CgroupV1 implements Cgroup {
   /** Of the freezer. */
   unifiedFolder = '';
   #attach = new OpenFiles([]);
+  #emptying = new KeptFile('');
   #memoryLimit = new KeptFile('');
   #memoryAndSwapLimit = new KeptFile('');
   /** Of earlier generations, where somebody was still dying. */
@@ -126,6 +127,8 @@ class CgroupV1 implements Cgroup {
     this.#limitMb = 0;
     this.#threads = new KeptFile(path.join(freezer, 'cgroup.threads'), 'r');
     this.#peak = new KeptFile(path.join(memory, 'memory.max_usage_in_bytes'));
+    // It may be written only.
+    this.#emptying = new KeptFile(path.join(memory, 'memory.force_empty'), 'w');
     this.attachFiles = this.#folders.map((folder) => path.join(folder, 'cgroup.procs'));
     // Joining by `tasks` moves one thread, and does not wait for whoever is being forked meanwhile.
     const files = this.#folders.map((folder) => path.join(folder, folder === freezer ? 'cgroup.procs' : 'tasks'));
@@ -153,6 +156,7 @@ class CgroupV1 implements Cgroup {
     this.#freezer?.close();
     this.#threads.close();
     this.#peak.close();
+    this.#emptying.close();
     this.#memoryLimit.close();
     this.#memoryAndSwapLimit.close();
   }
@@ -229,19 +233,21 @@ class CgroupV1 implements Cgroup {
   /**
    * What the group still holds counts against the next instance: page cache that the last one read, and the dead that
    * nobody has reaped yet. A copy is one of many of its zygote, which reaps them: a little of either may stay for the next.
+   *
+   * The kernel waits for work of every CPU before it empties a group, 0.3 to 30 ms where they are busy: not on this thread.
    */
-  release(): void {
+  async release(): Promise<void> {
     if (this.#holder !== undefined) return this.#releaseCopy();
     this.#freezer?.release();
-    if (this.#memory !== '') tryWrite(this.#memory, 'memory.force_empty', '0');
+    if (this.#memory !== '') await this.#emptying.writeAside('0');
     this.#dropUnreaped(0);
   }
 
   /** Who has descriptors of it may join any of its groups, or one alone: past the freezer, or past the limit of memory. */
-  #releaseCopy(): void {
+  async #releaseCopy(): Promise<void> {
     this.#freezer?.freeze();
     if (this.#memory !== '' && this.memoryBytes() > COPY_LEFT_MB_MAX * 1024 * 1024)
-      tryWrite(this.#memory, 'memory.force_empty', '0');
+      await this.#emptying.writeAside('0');
     // The kernel refuses where more is in use, and that is somebody's who sits there.
     if (!this.#tryLimit(COPY_LEFT_MB_MAX)) return this.#renew();
     this.#dropUnreaped(COPY_UNREAPED_MAX);

@@ -175,7 +175,7 @@ class CgroupV2 implements Cgroup {
     return readCounter(this.#folder, 'memory.events', 'oom_kill');
   }
 
-  release(): void {
+  async release(): Promise<void> {
     this.#freezer.release();
     this.#threads.close();
     this.#peak.close();
