@@ -1,19 +1,9 @@
 /** Small operations on a cgroup's folder that both versions share. */
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readSync,
-  rmdirSync,
-  write,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, rmdirSync, write, writeFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { parseIds } from '../affinity.ts';
 import { isLeftover } from '../identity.ts';
-import { readKernelFile } from '../kernel-file.ts';
+import { readKernelFile, readOpenFile } from '../kernel-file.ts';
 
 const LEFTOVER_DEPTH_MAX = 8;
 const LEFTOVER_WAIT_MS = 2000;
@@ -132,11 +122,6 @@ function killBelow(folder: string): void {
   for (const name of subfolders(folder)) killBelow(path.join(folder, name));
 }
 
-/** The kernel gives out a list by pages of this size: what is shorter by more than a number is the end of it. */
-const PAGE_BYTES = 4096;
-const LINE_BYTES_MAX = 32;
-const page = Buffer.alloc(PAGE_BYTES);
-
 /**
  * A file of a cgroup that stays open from the first use on: a write costs a sixth of opening, writing and closing, a read a fifth. Lists
  * of ids only of version 2: version 1 answers whoever keeps one open as it was up to a second ago.
@@ -179,13 +164,7 @@ export class KeptFile {
   /** As it is now; '' where there is no such file, or its folder is gone. */
   read(): string {
     try {
-      const descriptor = this.#open();
-      let text = '';
-      for (;;) {
-        const count = readSync(descriptor, page, 0, PAGE_BYTES, text.length);
-        text += page.toString('latin1', 0, count);
-        if (count < PAGE_BYTES - LINE_BYTES_MAX) return text;
-      }
+      return readOpenFile(this.#open());
     } catch {
       this.close();
       return '';
