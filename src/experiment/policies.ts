@@ -9,8 +9,16 @@ import type { PlatformStarter } from './platform.ts';
 export const POLICIES = ['dedicated', 'lend', 'packed:3', 'packed:6', 'preempt:6', 'fair:6'] as const;
 export type Policy = string;
 
+const SOURCE_MARK = '+';
+
 export function isPolicy(text: string): boolean {
-  return /^(?:dedicated|lend|(?:packed|preempt|fair)(?::\d{1,2})?)$/.test(text);
+  const [policy = '', source, ...more] = text.split(SOURCE_MARK);
+  if (more.length > 0 || !/^(?:dedicated|(?:lend|packed|preempt|fair)(?::\d{1,2})?)$/.test(policy)) return false;
+  return source === undefined || (!needsNoSource(policy) && isSource(source));
+}
+
+function isSource(text: string): text is Source {
+  return (SOURCES as readonly string[]).includes(text);
 }
 
 /** Under these nobody asks who sleeps. */
@@ -18,11 +26,13 @@ function needsNoSource(policy: Policy): boolean {
   return policy === 'dedicated' || policy.startsWith('fair');
 }
 
-/** Each policy with each source that can make a difference. */
+/** Each policy with each source that can make a difference; one that names a source, as `lend+learning`, with that alone. */
 export function settingsOf(policies: readonly Policy[], sources: readonly Source[]): readonly Setting[] {
-  return policies.flatMap((policy) =>
-    (needsNoSource(policy) ? (['none'] as const) : sources).map((source) => ({ policy, source })),
-  );
+  return policies.flatMap((text) => {
+    const [policy = '', own] = text.split(SOURCE_MARK);
+    if (own !== undefined && isSource(own)) return [{ policy, source: own }];
+    return (needsNoSource(policy) ? (['none'] as const) : sources).map((source) => ({ policy, source }));
+  });
 }
 
 /** Where the platform knows from that a function sleeps. `collaborative`: from the function, in its polling build. */

@@ -57,9 +57,7 @@ test('functions that say when they sleep, and short ones beside them', async () 
     '--builds',
     'poll',
     '--policies',
-    'lend',
-    '--sources',
-    'collaborative',
+    'lend:4+collaborative',
     '--short',
     '20',
   ]);
@@ -71,6 +69,8 @@ test('what there is not is refused before anything starts', async () => {
   for (const args of [
     ['--chains', '51'],
     ['--policies', 'greedy'],
+    ['--policies', 'lend+gossip'],
+    ['--policies', 'fair+learning'],
     ['--pipelines', 'sound'],
     ['--latency', 'none'],
     ['--rounds', '0'],

@@ -49,7 +49,7 @@ Chains of functions are triggered at once, on a platform of its own for each way
 ways, three rounds, and 24 bursts for each: ask for what you want to know.
   perch experiment sleepy --smoke                                      does it run here? each way once, some seconds each
   perch experiment sleepy --smoke --policies lend --sources learning   the same, of one of them
-  perch experiment sleepy --chains 1,50 --policies dedicated,lend,fair --out results
+  perch experiment sleepy --chains 1,50 --policies dedicated,lend+learning,fair --out results
 
 Lists take commas. What each number means, and what the paper had: docs/EXPERIMENT.md. Settings that this platform does not
 have are left out, and named at the end.`;
@@ -62,7 +62,14 @@ export function register(program: Command): void {
     .addOption(list('--chains <counts>', `how many at once, 1 to ${CHAINS_MAX}`, numbers, [1, 10, 50]))
     .addOption(names('--pipelines <names>', 'what chains do', PIPELINES.map(nameOf)))
     .addOption(names('--builds <names>', 'functions that wait in the kernel, or poll', BUILDS))
-    .addOption(list('--policies <names>', "as for 'perch up --sharing'", policies, POLICIES))
+    .addOption(
+      list(
+        '--policies <names>',
+        "as for 'perch up --sharing', also with one source: lend+learning",
+        policies,
+        POLICIES,
+      ),
+    )
     .addOption(names('--sources <names>', 'where the platform knows from who sleeps', SOURCES))
     .addOption(names('--latency <names>', 'of the object server: local 0.5 ms, remote 20 ms', LATENCIES))
     .option('--rounds <count>', 'of which medians are reported', wholeNumber(1, ROUNDS_MAX), 3)
@@ -136,7 +143,10 @@ function numbers(text: string): readonly number[] {
 
 function policies(text: string): readonly Policy[] {
   const wrong = text.split(',').find((each) => !isPolicy(each));
-  if (wrong !== undefined) throw new InvalidArgumentError(`'${wrong}' is none; there are ${POLICIES.join(', ')}.`);
+  if (wrong !== undefined)
+    throw new InvalidArgumentError(
+      `'${wrong}' is none; there are ${POLICIES.join(', ')}, other numbers, and each with one of ${SOURCES.join(', ')}, as in lend+learning.`,
+    );
   return text.split(',');
 }
 
