@@ -17,6 +17,23 @@ export const realClock: Clock = {
   },
 };
 
+export interface Waiting {
+  readonly everyMs: number;
+  /** It is not waited for longer. */
+  readonly graceMs: number;
+  readonly isDone: () => boolean;
+}
+
+/** Calls `then` when it is done, as far as that is seen by looking so often, or the time is over. */
+export function waitFor(clock: Clock, { everyMs, graceMs, isDone }: Waiting, then: () => void): void {
+  const untilUs = clock.nowUs() + graceMs * 1000;
+  const stopWaiting = clock.every(everyMs, () => {
+    if (!isDone() && clock.nowUs() < untilUs) return;
+    stopWaiting();
+    then();
+  });
+}
+
 interface Alarm {
   readonly intervalUs: number;
   readonly listener: () => void;

@@ -86,6 +86,11 @@ export const METRICS = {
     type: 'counter',
     help: 'Invocations that began in real time for some milliseconds, since others were on their core.',
   },
+  perch_sharing_residents: {
+    type: 'gauge',
+    help: 'Invocations that have a place where cores are shared, by what they do.',
+    label: 'state',
+  },
   perch_sharing_places_total: {
     type: 'counter',
     help: 'Times a running invocation was given another core or priority, by priority.',

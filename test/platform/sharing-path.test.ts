@@ -136,6 +136,7 @@ async function play(steps: readonly Step[], setting: Setting): Promise<SmallPlat
     platform.check();
     checkForeground(platform);
     checkFirst(platform);
+    checkShown(platform);
     if (isRoomy) checkNobodyWaits(platform);
   }
   return platform;
@@ -168,6 +169,20 @@ function checkFirst({ plays, sharing }: SmallPlatform): void {
     assert.ok(running !== null, 'what does nothing is in real time');
     assert.ok(!instance.isBackground && sharing.policy !== 'dedicated' && sharing.policy !== 'fair');
   }
+}
+
+/** What is shown of them: whoever runs something, one on each core at most that the core is for, and nobody behind itself. */
+function checkShown({ agent, scheduler, plays, sharing }: SmallPlatform): void {
+  const { residents } = agent.sharingView();
+  if (sharing.policy === 'fair' || sharing.policy === 'dedicated') return assert.deepEqual(residents, []);
+  const ids = new Set(residents.map(({ requestId }) => requestId));
+  for (const { running, ended } of plays) if (running !== null && !ended) assert.ok(ids.has(running.requestId));
+  for (const { seat } of residents) assert.equal(scheduler.stateOf(seat), 'leased');
+  const served = residents.filter(({ state }) => state === 'running').map(({ core }) => core);
+  assert.equal(new Set(served).size, served.length, 'a core is for two');
+  const ahead = residents.filter(({ isAhead }) => isAhead).map(({ core }) => core);
+  assert.equal(new Set(ahead).size, ahead.length, 'two are in the foreground of a core');
+  for (const { state, isAhead } of residents) assert.ok(state !== 'waiting' || !isAhead, 'it waits for itself');
 }
 
 /** Who runs something is frozen only while it is seen to poll, or its operator has said that it sleeps. */

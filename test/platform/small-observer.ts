@@ -13,6 +13,7 @@ interface WatchedSlot {
 }
 
 export class SmallObserver implements Observer {
+  readonly name = 'ebpf';
   readonly seesInput: boolean = true;
   /** Whether it has stopped those that poll, when it tells so, and keeps them so for whoever wants that. */
   holds = false;

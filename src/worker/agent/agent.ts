@@ -6,6 +6,7 @@
  * system call to pin only when the instance changes cores. Checked by `npm run bench -- invoke`.
  */
 import { assert } from '../../base/assert.ts';
+import { waitFor } from '../../base/clock.ts';
 import type { Isolation } from '../../store/settings.ts';
 import type { FunctionVersion } from '../../store/store.ts';
 import { FrameKind } from '../../wire/instance-frame.ts';
@@ -34,6 +35,7 @@ import { PlatformCpus } from './platform-cpus.ts';
 import { resultOf, type Running } from './results.ts';
 import type { AgentDoors, AgentEvents, AgentLimits, AgentSetting } from './setting.ts';
 import { errorText, exitError, uncopyableLine } from './report.ts';
+import { sharingViewOf, type SharingView } from './sharing-view.ts';
 import { type Resident, Starter } from './starter.ts';
 import { AgentMetrics } from './agent-metrics.ts';
 import { VersionBook } from './version-book.ts';
@@ -225,21 +227,19 @@ export class Agent implements Provisioner {
     return this.#book.copyState(versionIndex, this.#machine);
   }
 
+  /** How cores are shared here, and who is where. */
+  sharingView(): SharingView {
+    return sharingViewOf(this.#sharing, this.#busy, this.#doors.clock.nowUs());
+  }
+
   copyReasons(fn: FunctionVersion, isolation: Isolation): readonly string[] {
     return this.#launcher.cellKindOf(fn, isolation).reasons;
   }
 
   /** Resolves when nothing runs, or `graceMs` are over. What is assigned meanwhile runs too. */
   finish(graceMs: number): Promise<void> {
-    const { clock } = this.#doors;
-    const untilUs = clock.nowUs() + graceMs * 1000;
-    return new Promise((resolve) => {
-      const stopWaiting = clock.every(TICK_MS, () => {
-        if (this.#busy.count > 0 && clock.nowUs() < untilUs) return;
-        stopWaiting();
-        resolve();
-      });
-    });
+    const waiting = { everyMs: TICK_MS, graceMs, isDone: () => this.#busy.count === 0 };
+    return new Promise((resolve) => waitFor(this.#doors.clock, waiting, resolve));
   }
 
   /** Takes no more, and kills what there is, with a result for what runs; resolves when every instance is gone. */

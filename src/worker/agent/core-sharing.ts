@@ -18,6 +18,7 @@ import type { Instance } from './instance.ts';
 import type { AgentDoors, AgentSetting } from './setting.ts';
 import { extraSeatCountOf, isOrdered, NO_SHARING, sourcesOf, spareSeatCountOf } from './sharing-setting.ts';
 import { Sleepers } from './sleepers.ts';
+import { countResidents, type Place, type ResidentState, sharingInForce, type SharingInForce } from './sharing-view.ts';
 import { Starvation } from './starvation.ts';
 import type { Topology } from './topology.ts';
 
@@ -52,6 +53,7 @@ export interface SharingEvents {
 
 export class CoreSharing {
   readonly seatCount: number;
+  readonly inForce: SharingInForce;
   /** Whether it matters who sleeps. */
   readonly #isShared: boolean;
   readonly #machine: Sharing;
@@ -121,6 +123,8 @@ export class CoreSharing {
         changed: () => this.#drain(),
       },
     );
+    this.inForce = sharingInForce(sharing, this.#sleepers.observer);
+    if (this.#isShared) doors.metrics.read('perch_sharing_residents', () => countResidents(this.#places()));
   }
 
   /** Seats may be open from now on. */
@@ -214,8 +218,31 @@ export class CoreSharing {
     return this.#machine.isKept(seat);
   }
 
+  /** Of the seat that a lease is named by. Null: nobody is there, or it is asked of nobody who sleeps. */
+  placeOf(seat: number): Place | null {
+    if (!this.#isShared) return null;
+    if (this.#machine.isKept(seat)) return { state: 'kept', core: -1, foreground: -1 };
+    if (!this.#machine.isHeld(seat)) return null;
+    const core = this.#machine.coreOf(seat);
+    return { state: this.#stateOf(seat, core), core, foreground: this.#machine.foregroundOf(core) };
+  }
+
   checkInvariants(): void {
     this.#machine.checkInvariants();
+  }
+
+  #stateOf(seat: number, core: number): ResidentState {
+    if (this.#sleepers.isDozing(seat)) return 'frozen';
+    if (this.#machine.isAsleep(seat)) return 'asleep';
+    return this.#machine.frontOf(core) === seat ? 'running' : 'waiting';
+  }
+
+  /** Of each lease one. */
+  *#places(): Iterable<Place> {
+    for (let seat = 0; seat < this.seatCount; seat++) {
+      const place = this.placeOf(seat);
+      if (place !== null) yield place;
+    }
   }
 
   #follow(seat: number, nowUs: number): void {

@@ -56,6 +56,10 @@ export class SleepWatch {
       }) ?? null;
   }
 
+  get observer(): Observer['name'] | 'none' {
+    return this.#observer?.name ?? 'none';
+  }
+
   /** Whoever is said to poll may be frozen: something is seen that wakes it. */
   get seesInput(): boolean {
     return this.#observer?.seesInput ?? false;

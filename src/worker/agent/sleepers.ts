@@ -190,6 +190,15 @@ export class Sleepers {
     return this.#doubtCount > 0 ? 0 : Math.min(this.#doze.nextTickUs, this.#directed.nextTickUs);
   }
 
+  /** It polls, and is stopped but for the slices of doze.ts. */
+  isDozing(seat: number): boolean {
+    return this.#doze.isDozing(seat);
+  }
+
+  get observer(): SleepWatch['observer'] {
+    return this.#watch.observer;
+  }
+
   /** See SleepWatch. */
   isStill(slot: number): boolean {
     return this.#watch.isStill(slot);

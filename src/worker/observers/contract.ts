@@ -39,6 +39,7 @@ export const TRAFFIC_WINDOW_US = 10_000;
 export const TRAFFIC_COUNT_MAX = 4;
 
 export interface Observer {
+  readonly name: 'ebpf' | 'sampling';
   /** It tells of whoever polls, and when something comes for one that it has said to. */
   readonly seesInput: boolean;
   /**

@@ -15,7 +15,6 @@ export interface ObserverOptions {
 }
 
 export interface OpenedObserver {
-  readonly name: 'ebpf' | 'sampling';
   readonly observer: Observer;
   /** Why it is not eBPF; '' where it is, or nobody asked. */
   readonly reason: string;
@@ -29,9 +28,9 @@ export function openObserver(
 ): OpenedObserver | string {
   if (name !== 'sampling') {
     const opened = openEbpf(events, options);
-    if (typeof opened !== 'string') return { name: 'ebpf', observer: opened, reason: '' };
+    if (typeof opened !== 'string') return { observer: opened, reason: '' };
     if (name === 'ebpf') return opened;
-    return { name: 'sampling', observer: new SamplingObserver(events, options), reason: opened };
+    return { observer: new SamplingObserver(events, options), reason: opened };
   }
-  return { name, observer: new SamplingObserver(events, options), reason: '' };
+  return { observer: new SamplingObserver(events, options), reason: '' };
 }

@@ -28,6 +28,7 @@ export interface SamplingOptions {
 }
 
 export class SamplingObserver implements Observer {
+  readonly name = 'sampling';
   readonly seesInput: boolean = false;
   readonly #clock: Clock;
   readonly #proc: Proc;

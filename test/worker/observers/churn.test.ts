@@ -78,10 +78,10 @@ threading.Event().wait()`;
 test('what is asked for by name is there or says why not; the choice of its own always is', () => {
   const options = { clock: realClock, watchedMax: 1 };
   const sampling = openObserver('sampling', new Hearer(), options);
-  assert.ok(typeof sampling !== 'string' && sampling.name === 'sampling' && sampling.reason === '');
+  assert.ok(typeof sampling !== 'string' && sampling.observer.name === 'sampling' && sampling.reason === '');
   const auto = openObserver('auto', new Hearer(), options);
   assert.ok(typeof auto !== 'string');
-  assert.equal(auto.name, missing === '' ? 'ebpf' : 'sampling');
+  assert.equal(auto.observer.name, missing === '' ? 'ebpf' : 'sampling');
   assert.equal(auto.reason, missing);
   const ebpf = openObserver('ebpf', new Hearer(), options);
   if (missing !== '') assert.equal(ebpf, missing);

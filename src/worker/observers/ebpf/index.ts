@@ -85,6 +85,7 @@ export function openEbpf(events: ObserverEvents, options: EbpfOptions): Observer
 }
 
 class EbpfObserver implements Observer {
+  readonly name = 'ebpf';
   readonly seesInput: boolean;
   readonly #seesPolling: boolean;
   readonly #events: ObserverEvents;
