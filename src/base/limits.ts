@@ -171,6 +171,9 @@ export const LIMITS = {
   schedulerWaitMs: 10_000,
   /** A grant waits so long for the connection to its worker. */
   workerConnectMs: 500,
+  /** Of how many workers a gateway hears who is where on their cores when somebody looks, and how long it waits for that. */
+  workersAskedMax: 256,
+  workerAnswerMs: 1000,
   /** What a worker has said to the scheduler on a connection that is silent by now has arrived, or will not. */
   lostRequestRestMs: 30_000,
   /** Every core of a cluster is below. */

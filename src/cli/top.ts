@@ -1,6 +1,9 @@
 /** An overview as text: two samples, since rates are what happened between them. */
-import type { FunctionUse, Overview } from '../gateway/overview.ts';
+import type { FunctionUse, Overview, WorkerSharing } from '../gateway/overview.ts';
 import type { ClusterView } from '../scheduler/server/view.ts';
+import type { ResidentState } from '../worker/agent/sharing-view.ts';
+import { isOrdered } from '../worker/agent/sharing-setting.ts';
+import { policyText, sourcesText } from './sharing-text.ts';
 import { type Column, formatTable, formatUs, style } from './terminal.ts';
 
 export interface Sample {
@@ -17,15 +20,22 @@ const GB = 1024;
 export function formatOverview(before: Sample, now: Sample): string {
   const seconds = (now.atMs - before.atMs) / 1000;
   const { cluster, functions } = now.overview;
+  // A gateway of an earlier version does not say.
+  const sharing = now.overview.sharing ?? [];
   const parts =
     cluster === null
       ? [style('yellow', 'The scheduler does not answer: what is asked for now waits.') + '\n']
-      : [summaryOf(cluster, before.overview.cluster, seconds), workerTable(cluster.workers)];
+      : [summaryOf(cluster, before.overview.cluster, { seconds, sharing }), workerTable(cluster.workers, sharing)];
   if (functions.length > 0) parts.push(functionTable(functions, before.overview.functions, seconds));
   return parts.join('\n');
 }
 
-function summaryOf(now: ClusterView, before: ClusterView | null, seconds: number): string {
+interface Meanwhile {
+  readonly seconds: number;
+  readonly sharing: readonly WorkerSharing[];
+}
+
+function summaryOf(now: ClusterView, before: ClusterView | null, { seconds, sharing }: Meanwhile): string {
   const { idle, leased, withdrawn, absent } = now.cores;
   const here = idle + leased + withdrawn;
   // Another scheduler counts from 0 again.
@@ -40,10 +50,22 @@ function summaryOf(now: ClusterView, before: ClusterView | null, seconds: number
   return [
     `${style('bold', 'cores')}     ${bar(share)} ${percent(share)}   ${leased} leased, ${idle} idle${out}${away}`,
     ...extra,
+    ...residentsLine(sharing),
     `${style('bold', 'requests')}  ${perSecond(granted / seconds)} granted, ${now.queueLength} waiting`,
     `${style('bold', 'nodes')}     ${workers} of ${now.workers.length} workers, ${now.gateways.length} gateways; epoch ${now.epoch}`,
     '',
   ].join('\n');
+}
+
+/** Of those who share their cores. */
+function residentsLine(sharing: readonly WorkerSharing[]): string[] {
+  const shared = sharing.filter(isOrdered);
+  if (shared.length === 0) return [];
+  const count = (state: ResidentState): number => shared.reduce((sum, { residents }) => sum + residents[state], 0);
+  const [running, waiting, asleep, frozen] = (['running', 'waiting', 'asleep', 'frozen'] as const).map(count);
+  return [
+    `${style('bold', 'there')}     ${running} running, ${waiting} waiting behind others, ${asleep} asleep, ${frozen} frozen`,
+  ];
 }
 
 /** Invocations on seats beside those of the cores, of those that may be there now. */
@@ -53,7 +75,25 @@ const EXTRA: Column<WorkerRow> = {
   alignRight: true,
 };
 
-function workerTable(workers: readonly WorkerRow[]): string {
+/** How each worker shares its cores, if it has said so. */
+function sharingColumns(sharing: readonly WorkerSharing[]): Column<WorkerRow>[] {
+  if (!sharing.some(({ policy }) => policy !== 'dedicated')) return [];
+  const byName = new Map(sharing.map((each) => [each.worker, each]));
+  const column = (title: string, text: (each: WorkerSharing) => string): Column<WorkerRow> => ({
+    title,
+    value: ({ name }) => {
+      const said = byName.get(name);
+      return said === undefined ? '-' : text(said);
+    },
+  });
+  return [
+    column('SHARING', policyText),
+    column('KNOWLEDGE', ({ sources }) => sourcesText(sources)),
+    column('OBSERVER', ({ observer }) => observer),
+  ];
+}
+
+function workerTable(workers: readonly WorkerRow[], sharing: readonly WorkerSharing[]): string {
   const nowMs = Date.now();
   const isShared = workers.some(({ extraSeats }) => extraSeats.count > 0);
   return formatTable<WorkerRow>(
@@ -67,6 +107,7 @@ function workerTable(workers: readonly WorkerRow[]): string {
       { title: 'BUSY', value: ({ cores, coreCount }) => bar(cores.leased / coreCount) },
       { title: 'LEASED', value: ({ cores, coreCount }) => `${cores.leased}/${coreCount}`, alignRight: true },
       ...(isShared ? [EXTRA] : []),
+      ...sharingColumns(sharing),
       { title: 'MEMORY GB', value: memoryText, alignRight: true },
       {
         title: 'SINCE',

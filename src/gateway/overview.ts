@@ -1,5 +1,11 @@
 /** What `perch top` shows: the cluster as its scheduler sees it, and the functions as this gateway does. */
 import type { ClusterView } from '../scheduler/server/view.ts';
+import {
+  countResidents,
+  type ResidentCounts,
+  type SharingInForce,
+  type SharingView,
+} from '../worker/agent/sharing-view.ts';
 import type { VersionEntry } from './versions.ts';
 
 export interface FunctionUse {
@@ -11,11 +17,25 @@ export interface FunctionUse {
   readonly resultsTotal: number;
 }
 
+/** How a worker shares its cores, and how many do what there. */
+export interface WorkerSharing extends SharingInForce {
+  readonly worker: string;
+  readonly residents: ResidentCounts;
+}
+
 export interface Overview {
   /** Null: the scheduler cannot be asked. */
   readonly cluster: ClusterView | null;
   /** Those in use, through this gateway. */
   readonly functions: readonly FunctionUse[];
+  /** Of those workers that say so. */
+  readonly sharing: readonly WorkerSharing[];
+}
+
+export function workerSharing(worker: string, { residents, ...inForce }: SharingView): WorkerSharing {
+  // One that has several cores is shown on each.
+  const once = new Map(residents.map((each) => [each.requestId, each]));
+  return { worker, ...inForce, residents: countResidents(once.values()) };
 }
 
 /** `requests`: those that are accepted and not over. */

@@ -4,6 +4,7 @@ import type { ChainProgress, FunctionVersion, Store } from '../store/store.ts';
 import type { LogStore } from '../store/logs.ts';
 import type { WakerKind } from '../workflow/sleep-plans.ts';
 import type { CopyState, InvocationRecord, ProvisionedState } from '../worker/agent/contract.ts';
+import type { ResidentState } from '../worker/agent/sharing-view.ts';
 import type { Admission } from './admission.ts';
 import type { FunctionUse, Overview } from './overview.ts';
 
@@ -76,6 +77,15 @@ export interface ChainResult {
   readonly records: readonly StepRecord[];
 }
 
+/** Where cores are shared: what the holder of a core or seat does, and where. */
+export interface CoreResident {
+  readonly state: ResidentState;
+  /** The core on which it is now; null: it has none any longer. */
+  readonly core: number | null;
+  /** The core or seat of who is in the foreground there, if that is somebody else. */
+  readonly behind: number | null;
+}
+
 /** What one core does now, for `perch cores`. */
 export interface CoreView {
   readonly core: number;
@@ -90,6 +100,8 @@ export interface CoreView {
   readonly invocationCount: number;
   /** It is no core, but a seat beside those of the cores, which are shared; shown while somebody has it. */
   readonly isExtra: boolean;
+  /** Null: nobody has it, or nobody goes before anybody there, or its worker has not said so. */
+  readonly resident: CoreResident | null;
 }
 
 /** What brings invocations to workers: on one machine, or over a cluster. */
@@ -121,7 +133,7 @@ export interface Platform {
   /** Of all workers that there are. */
   coreCount(): number;
   /** In order of their numbers: those after `after`, `max` at most. */
-  cores(after: number, max: number): readonly CoreView[];
+  cores(after: number, max: number): readonly CoreView[] | Promise<readonly CoreView[]>;
   /** What may be provisioned, all together. */
   readonly capacity: { readonly memoryMb: number; readonly instanceCount: number };
   /** How far the agent is with the provisioned concurrency that the store has for a version. */

@@ -100,8 +100,9 @@ async function open(options: GatewayNodeOptions, closers: Closers): Promise<Omit
     metrics,
     dispatch,
     chains,
-    view: () => getJson<ClusterView>(schedulerAgent, options.scheduler, '/perch/v1/cluster'),
+    view: () => getJson<ClusterView>(schedulerAgent, { ...options.scheduler, path: '/perch/v1/cluster' }),
     cores: (after, max) => dispatch.coreViews(after, max),
+    sharing: () => dispatch.sharing(),
     coreCount: () => dispatch.coreCount,
     capacity: { memoryMb: NO_BOUND, instanceCount: NO_BOUND },
     enqueued: () => runner?.wake(),
@@ -218,12 +219,12 @@ function dialsOf(
 ): {
   dialScheduler: () => TLSSocket;
   dialWorker: (name: string, address: Address) => TLSSocket;
-  askWorker: (address: Address, path: string) => Promise<unknown>;
+  askWorker: (address: Address, path: string, timeoutMs?: number) => Promise<unknown>;
 } {
   const common = { identity, revoked, clock: realClock, dialled };
   return {
     dialScheduler: () => connectNode({ ...common, roles: ['scheduler'] }, scheduler, 'frames'),
     dialWorker: (name, address) => connectNode({ ...common, roles: ['worker'], name }, address, 'frames'),
-    askWorker: (address, path) => getJson(workerAgent, address, path),
+    askWorker: (address, path, timeoutMs) => getJson(workerAgent, { ...address, path }, timeoutMs),
   };
 }

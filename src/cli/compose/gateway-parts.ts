@@ -4,6 +4,7 @@ import type { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { AsyncRunner } from '../../gateway/async-runner.ts';
 import { createGateway, type Gateway, type GatewayOptions } from '../../gateway/gateway.ts';
+import type { Overview } from '../../gateway/overview.ts';
 import type { ChainRequest, Dispatch, InvokeRequest, Platform } from '../../gateway/platform.ts';
 import type { ClusterView } from '../../scheduler/server/view.ts';
 import type { AsyncInvocation, EnqueuedInvocations, Store } from '../../store/store.ts';
@@ -33,6 +34,8 @@ export interface PlatformParts extends Pick<
   readonly chains: ChainRunner;
   /** What the scheduler knows; null where it does not answer. */
   readonly view: () => ClusterView | null | Promise<ClusterView | null>;
+  /** How workers share their cores. */
+  readonly sharing: () => Overview['sharing'] | Promise<Overview['sharing']>;
   /** Something was enqueued. */
   readonly enqueued: () => void;
 }
@@ -41,7 +44,7 @@ export interface PlatformParts extends Pick<
 const ANSWER_GRACE_MS = 2000;
 
 export function makePlatform(parts: PlatformParts): Platform {
-  const { store, logs, admission, cores, coreCount, capacity, metrics, dispatch, chains, view, enqueued } = parts;
+  const { store, logs, admission, cores, coreCount, capacity, metrics, dispatch, chains, enqueued } = parts;
   const enqueue = async (invocation: AsyncInvocation): Promise<UserError | null> => {
     const refusal = await store.enqueue(invocation);
     if (refusal === null) enqueued();
@@ -56,7 +59,10 @@ export function makePlatform(parts: PlatformParts): Platform {
     capacity,
     provisionedState: (fn) => dispatch.provisionedState(fn),
     copyState: (fn) => dispatch.copyState(fn),
-    overview: async () => ({ cluster: await view(), functions: dispatch.uses() }),
+    overview: async () => {
+      const [cluster, sharing] = await Promise.all([parts.view(), parts.sharing()]);
+      return { cluster, functions: dispatch.uses(), sharing };
+    },
     metrics: () => metrics.text(),
     invoke: (request, done) => dispatch.invoke(request, done),
     invokeAsync: (request) => enqueue(enqueuedOf(request)),

@@ -2,6 +2,7 @@
  * The platform on one machine, put together: store, scheduler, agent and gateway in one process, each given the doors
  * and the neighbours it needs. The only place that knows them all.
  */
+import { hostname } from 'node:os';
 import path from 'node:path';
 import { realClock } from '../../base/clock.ts';
 import { LIMITS } from '../../base/limits.ts';
@@ -9,7 +10,9 @@ import { Admission } from '../../gateway/admission.ts';
 import type { AsyncRunner } from '../../gateway/async-runner.ts';
 import { Dispatcher } from '../../gateway/dispatch.ts';
 import { type Gateway, ListenError } from '../../gateway/gateway.ts';
+import { workerSharing } from '../../gateway/overview.ts';
 import type { CoreView } from '../../gateway/platform.ts';
+import { residentOf } from '../../gateway/residents.ts';
 import { LocalScheduler, seatSpaceOf } from '../../scheduler/server/local.ts';
 import { localView } from '../../scheduler/server/local-view.ts';
 import { localMetrics } from '../../scheduler/server/scheduler-metrics.ts';
@@ -95,13 +98,13 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
   const sinceMs = realClock.wallMs();
   const chains = makeChainRunner(dispatcher, { store, metrics });
   const runner = makeAsyncRunner({ dispatch: dispatcher, chains }, { store, metrics, log });
-  const views = (): CoreView[] => coreViews(scheduler, dispatcher, topology);
   const platform = makePlatform({
     store,
     logs,
     admission,
     metrics,
-    cores: (after, max) => pageOf(views(), after, max),
+    cores: (after, max) => pageOf(coreViews({ scheduler, dispatcher, agent }, topology), after, max),
+    sharing: () => [workerSharing(hostname(), agent.sharingView())],
     coreCount: () => topology.cores.length,
     dispatch: dispatcher,
     chains,
@@ -112,7 +115,7 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
   });
   const gateway = makeFace(options, platform, {
     refuseUids: options.sandbox === 'bubblewrap' && process.getuid?.() === 0 ? SANDBOX_UIDS : null,
-    info: infoOf(options),
+    info: infoOf(options, agent),
   });
   closers.push(() => {
     dispatcher.stop();
@@ -168,11 +171,19 @@ function requestCountMax({ topology, sharing }: PlatformOptions): number {
   return LIMITS.requestQueueMax + 2 * (coreCount + extraSeatCountOf(sharing, coreCount));
 }
 
-function coreViews(scheduler: LocalScheduler, dispatcher: Dispatcher, topology: Topology): CoreView[] {
+interface Parts {
+  readonly scheduler: LocalScheduler;
+  readonly dispatcher: Dispatcher;
+  readonly agent: Agent;
+}
+
+function coreViews({ scheduler, dispatcher, agent }: Parts, topology: Topology): CoreView[] {
   const nowUs = realClock.nowUs();
+  const residents = new Map(agent.sharingView().residents.map((each) => [each.seat, each]));
   const view = (cpus: readonly number[], core: number): CoreView => {
     const use = dispatcher.seatUse(core);
     const state = scheduler.stateOf(core);
+    const resident = residents.get(core);
     return {
       core,
       cpus,
@@ -182,6 +193,7 @@ function coreViews(scheduler: LocalScheduler, dispatcher: Dispatcher, topology: 
       sinceUs: nowUs - use.sinceUs,
       invocationCount: use.invocationCount,
       isExtra: core >= scheduler.coreCount,
+      resident: resident === undefined ? null : residentOf(resident, (seat) => seat),
     };
   };
   const views = topology.cores.map(view);
@@ -195,7 +207,8 @@ function pageOf(views: readonly CoreView[], after: number, max: number): readonl
   return views.filter(({ core }) => core > after).slice(0, max);
 }
 
-function infoOf(options: PlatformOptions): Record<string, unknown> {
+function infoOf(options: PlatformOptions, agent: Agent): Record<string, unknown> {
+  const { policy, perCore, sources, observer } = agent.sharingView();
   return {
     version: options.version,
     node: process.version,
@@ -205,6 +218,7 @@ function infoOf(options: PlatformOptions): Record<string, unknown> {
     cores: options.topology.cores.length,
     memoryMb: options.memoryMb,
     pinned: options.topology.known,
+    sharing: { policy, perCore, sources, observer },
   };
 }
 

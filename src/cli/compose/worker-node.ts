@@ -155,6 +155,7 @@ function makeHttp(metrics: Metrics, shelf: ZipShelf, { node, agent }: { node: Wo
       const own = node.versions.find(key);
       return own === null || own.described.refusal !== null ? null : agent.copyState(own.number);
     },
+    sharing: () => agent.sharingView(),
     clock: realClock,
   });
 }

@@ -80,10 +80,14 @@ export function nodeAgent(dialling: Dialling): Agent {
 
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 
-/** What a node says at this path; null where it cannot be reached, or says something else. */
-export function getJson<T>(agent: Agent, { host, port }: Address, path: string): Promise<T | null> {
+/** What a node says at this path; null where it cannot be reached in time, or says something else. */
+export function getJson<T>(
+  agent: Agent,
+  { host, port, path }: Address & { readonly path: string },
+  timeoutMs: number = LIMITS.handshakeTimeoutMs,
+): Promise<T | null> {
   return new Promise((resolve) => {
-    const signal = AbortSignal.timeout(LIMITS.handshakeTimeoutMs);
+    const signal = AbortSignal.timeout(timeoutMs);
     const asked = request({ agent, host, port, path, signal }, (response) => {
       const chunks: Buffer[] = [];
       let bytes = 0;

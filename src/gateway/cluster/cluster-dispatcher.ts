@@ -6,6 +6,7 @@
  * Hot path: a handful of small objects for each invocation; frames are registers that are used again and again.
  */
 import { randomInt } from 'node:crypto';
+import { waitFor } from '../../base/clock.ts';
 import { coreCountOf } from '../../base/core-mask.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { UserError } from '../../base/errors.ts';
@@ -17,14 +18,14 @@ import type { FunctionVersion } from '../../store/store.ts';
 import { AssignFrame, type ResultFrame, ResultKind } from '../../wire/cluster/body-frames.ts';
 import type { CountFrame } from '../../wire/cluster/small-frames.ts';
 import type { CopyState, ProvisionedState } from '../../worker/agent/contract.ts';
-import { type FunctionUse, functionUses } from '../overview.ts';
+import { type FunctionUse, functionUses, type WorkerSharing, workerSharing } from '../overview.ts';
 import type { CoreView, Dispatch, InvokeRequest, InvokeResult } from '../platform.ts';
 import { Provisioning } from '../provisioning.ts';
 import { refuseBadPayload, Refusals } from '../refusals.ts';
 import { noteResult, reservedOf, VersionTable } from '../versions.ts';
 import { WaitingLine } from '../waiting-line.ts';
 import { CoreUses } from './core-uses.ts';
-import { coreViewsOf } from './core-views.ts';
+import { coreViewsOf, workersOfPage } from './core-views.ts';
 import { GatewayCounters, gatewayGauges } from './gateway-metrics.ts';
 import { type HeldLease, mayTakeOver } from './handing-on.ts';
 import { GatewayMachine } from './machine/gateway-machine.ts';
@@ -34,6 +35,7 @@ import { notStartedError, resultOf } from './results.ts';
 import { SchedulerLine, type VersionName } from './scheduler-line.ts';
 import type { GatewayNodeDoors, GatewayNodeSetting } from './setting.ts';
 import { WorkerLines } from './worker-lines.ts';
+import { askSharing } from './worker-sharing.ts';
 
 const TICK_MS = 250;
 /** How often it is looked for invocations that their workers have not answered in time. */
@@ -137,15 +139,8 @@ export class ClusterDispatcher implements Dispatch {
 
   /** Resolves when nothing waits or runs, at the latest after this time. */
   finish(graceMs: number): Promise<void> {
-    const { clock } = this.#doors;
-    const endsUs = clock.nowUs() + graceMs * 1000;
-    return new Promise((resolve) => {
-      const stop = clock.every(TICK_MS / 10, () => {
-        if (!this.isIdle && clock.nowUs() < endsUs) return;
-        stop();
-        resolve();
-      });
-    });
+    const waiting = { everyMs: TICK_MS / 10, graceMs, isDone: () => this.isIdle };
+    return new Promise((resolve) => waitFor(this.#doors.clock, waiting, resolve));
   }
 
   /** Ends all connections. What waits or runs still is answered: its worker may run it to its end. */
@@ -236,11 +231,23 @@ export class ClusterDispatcher implements Dispatch {
   }
 
   /** The cores of the workers that there are, and what of this gateway's runs on them: those after `after`, `max` at most. */
-  coreViews(after: number, max: number): CoreView[] {
+  async coreViews(after: number, max: number): Promise<CoreView[]> {
+    const workers = workersOfPage(this.#machine.workers(), { after, max });
+    const shared = workers.filter(({ extraSeatCount }) => extraSeatCount > 0);
+    const sharing = await askSharing(shared, this.#workers, this.#doors.askWorker);
     const pending = this.#pending.filter((each) => each !== null);
     const running = Map.groupBy(pending, ({ number }) => this.#machine.assignedTo(number));
-    const known = { workers: this.#machine.workers(), running, uses: this.#coreUses };
-    return coreViewsOf(known, { after, max, nowUs: this.#doors.clock.nowUs() });
+    const nowUs = this.#doors.clock.nowUs();
+    return coreViewsOf({ workers, running, sharing, uses: this.#coreUses, nowUs }, { after, max });
+  }
+
+  async sharing(): Promise<WorkerSharing[]> {
+    const workers = [...this.#machine.workers()];
+    const views = await askSharing(workers, this.#workers, this.#doors.askWorker);
+    return workers.flatMap(({ id, name }) => {
+      const view = views.get(id);
+      return view === undefined ? [] : [workerSharing(name, view)];
+    });
   }
 
   /** For tests: everything that must hold between two events. */

@@ -28,8 +28,8 @@ export interface GatewayNodeDoors {
   readonly dialScheduler: () => Duplex;
   /** To the worker of this name, and to nobody else. */
   readonly dialWorker: (name: string, address: Address) => Duplex;
-  /** What it answers at this path; null where it does not. */
-  readonly askWorker: (address: Address, path: string) => Promise<unknown>;
+  /** What it answers at this path; null where it does not, or not in time. */
+  readonly askWorker: (address: Address, path: string, timeoutMs?: number) => Promise<unknown>;
 }
 
 /** Of this node's HELLO. */

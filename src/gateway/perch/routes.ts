@@ -27,13 +27,13 @@ function metrics(request: ApiRequest): Answer {
 }
 
 /** By pages, since a cluster may have 640,000; the marker is the number of the last core of the page before. */
-function cores({ query, context }: ApiRequest): Answer {
+async function cores({ query, context }: ApiRequest): Promise<Answer> {
   const max = checkQueryInteger(query.get('limit'), 'limit', { min: 1, max: CORES_PAGE_MAX });
   if (max instanceof UserError) return max;
   const after = checkQueryInteger(query.get('marker'), 'marker', { min: 0, max: LIMITS.clusterCoreEnd });
   if (after instanceof UserError) return after;
   const limit = max ?? CORES_PAGE_MAX;
-  const found = context.platform.cores(after ?? -1, limit + 1);
+  const found = await context.platform.cores(after ?? -1, limit + 1);
   const page = found.slice(0, limit);
   const nextMarker = found.length > limit ? String(page.at(-1)!.core) : null;
   return { status: 200, json: { cores: page, nextMarker } };

@@ -1,10 +1,11 @@
-/** What a worker answers over HTTP: its metrics, how it is with copies, and to other workers the code that it has, to few of them at once. */
+/** What a worker answers over HTTP: its metrics, how it is with copies, how it shares its cores, and to other workers the code that it has, to few of them at once. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../base/clock.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { Gate } from '../../store/code/gate.ts';
 import { PacedWriter, slices } from '../../store/remote/paced-writer.ts';
 import type { CopyState } from '../agent/contract.ts';
+import type { SharingView } from '../agent/sharing-view.ts';
 import type { ZipShelf } from '../code/zip-shelf.ts';
 
 const COPIES = /^\/copies\/([0-9a-f]{32})$/;
@@ -17,6 +18,7 @@ export interface WorkerHttpDoors {
   readonly shelf: ZipShelf;
   /** By the version's key; null where it is not known here. */
   readonly copyState: (key: string) => CopyState | null;
+  readonly sharing: () => SharingView;
   readonly clock: Clock;
 }
 
@@ -35,6 +37,8 @@ export class WorkerHttp {
     request.resume();
     if (request.method !== 'GET') return end(response, 405, 'Only GET.\n');
     if (request.url === '/metrics') return end(response, 200, this.#doors.metrics(), 'text/plain; version=0.0.4');
+    if (request.url === '/sharing')
+      return end(response, 200, JSON.stringify(this.#doors.sharing()), 'application/json');
     const key = COPIES.exec(request.url ?? '')?.[1];
     if (key !== undefined) return this.#sayCopyState(response, key);
     const sha256 = CODE.exec(request.url ?? '')?.[1];

@@ -32,7 +32,7 @@ function sample(grantsTotal: number, resultsTotal: number, atMs: number): Sample
     provisioned: [],
   };
   const functions = [{ functionName: 'resize', version: '3', running: 30, waiting: 3, resultsTotal }];
-  return { overview: { cluster, functions }, atMs };
+  return { overview: { cluster, functions, sharing: [] }, atMs };
 }
 
 test('an overview says what is, and what happened since the last one', () => {
@@ -44,6 +44,18 @@ test('an overview says what is, and what happened since the last one', () => {
   assert.match(text, /^box2 +joined +█{15}░{5} +30\/40 +7\/10 +32\.0\/64\.0 +2 h$/m);
   assert.match(text, /^box3 +absent +░{20} +0\/8 +- .* -$/m);
   assert.match(text, /^resize:3 +30 +3 +100\/s$/m);
+});
+
+test('how cores are shared, and who is there, is seen at a glance', () => {
+  const now = sample(1000, 500, 10_000);
+  const residents = { running: 2, waiting: 1, asleep: 3, frozen: 4, kept: 5 };
+  const force = { worker: 'box2', policy: 'lend', perCore: 8, sources: ['directed', 'learning'] } as const;
+  const sharing = [{ ...force, observer: 'ebpf', residents }] as const;
+  const text = formatOverview(now, { ...now, overview: { ...now.overview, sharing } });
+  assert.match(text, /there +2 running, 1 waiting behind others, 3 asleep, 4 frozen\n/);
+  assert.match(text, /WORKER .* SHARED +SHARING +KNOWLEDGE +OBSERVER +MEMORY/);
+  assert.match(text, /^box2 .* 7\/10 +lend:8 +directed,learning +ebpf +32/m);
+  assert.match(text, /^box3 .* - +- +- +- +32/m);
 });
 
 test('counters of another scheduler are not compared', () => {
