@@ -4,8 +4,9 @@ import { type Command, Option } from 'commander';
 import { Client } from '../client.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { type EndpointOptions, withEndpoint } from '../options.ts';
-import { deleteKnowledge, getKnowledge, type Knowledge, putKnowledge } from '../perch-api.ts';
+import { deleteKnowledge, getKnowledge, getOverview, type Knowledge, putKnowledge } from '../perch-api.ts';
 import { parseSources } from '../sharing-option.ts';
+import { effectText } from '../sharing-text.ts';
 import { printJson, printLine, printNote } from '../terminal.ts';
 
 interface SetOptions extends EndpointOptions {
@@ -15,7 +16,8 @@ interface SetOptions extends EndpointOptions {
 }
 
 const HELP = `
-It counts at once, also for what runs, and makes no new version. Each 'set' replaces what was said before.
+Where cores are shared by lend, packed or preempt it counts at once, also for what runs; with dedicated and fair it counts for nothing. It makes no new
+version. Each 'set' replaces what was said before.
 
 Rules, one a line:
   after sent sleep until received or 50ms
@@ -56,13 +58,14 @@ async function set(name: string, options: SetOptions): Promise<void> {
     throw new CliError(EXIT.usage, 'give --rules, --plugin or --sources; there is nothing to be said');
   if (rules !== undefined && plugin !== undefined)
     throw new CliError(EXIT.usage, '--rules and --plugin were given; a function has one of them');
-  const said = await putKnowledge(new Client(options.endpoint), name, {
+  const client = new Client(options.endpoint);
+  const said = await putKnowledge(client, name, {
     ...(rules === undefined ? {} : { rules: read(rules).toString('utf8') }),
     ...(plugin === undefined ? {} : { plugin: read(plugin).toString('base64') }),
     ...(sources === undefined ? {} : { sources }),
   });
   if (options.json === true) return printJson(said);
-  printLine(`set for ${name}; it counts at once`);
+  printLine(`set for ${name}; ${effectText(said, (await getOverview(client)).sharing ?? [])}`);
 }
 
 async function show(name: string, options: EndpointOptions): Promise<void> {
