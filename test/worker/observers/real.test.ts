@@ -1,5 +1,6 @@
 /** The observers against real processes. What is asserted is logic: it waits for what must come, however long that takes. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { realClock } from '../../../src/base/clock.ts';
 import type { Observer, ObserverEvents } from '../../../src/worker/observers/contract.ts';
@@ -45,6 +46,11 @@ const SUBJECTS: readonly Subject[] = [true, false].flatMap((isGrouped) => [
   },
 ]);
 
+/** As the kernel has it. */
+function usedUs(cgroup: string): number {
+  return Number(/^usage_usec (\d+)/m.exec(readFileSync(`${cgroup}/cpu.stat`, 'latin1'))![1]);
+}
+
 for (const subject of SUBJECTS) {
   describe(subject.title, { skip: subject.skip, concurrency: false }, () => {
     test('one that sleeps until it is seen to, and burns until it is seen to: every turn is told', async () => {
@@ -65,6 +71,8 @@ for (const subject of SUBJECTS) {
           await until(() => observer.cpuUs(0) > before);
           one.lull();
           await until(() => hearer.isAsleep(0));
+          // All of it, though it is not read at each look while it sleeps.
+          if (one.cgroup !== null) await until(() => observer.cpuUs(0) === usedUs(one.cgroup!));
         }
         assert.equal(hearer.of(0).filter(({ isAsleep }) => isAsleep).length >= 11, true);
         assert.ok(!hearer.isAsleep(1), 'who burns is awake');

@@ -29,7 +29,7 @@ import { openProc, type Proc } from '../proc.ts';
 import { hasEnded, runnableThreads } from '../threads.ts';
 import { cgroupKey, words } from './keys.ts';
 import { PLACE_BYTES, Places, Word } from './places.ts';
-import { isStill, type Subject } from './subject.ts';
+import { cpuUsOf, isStill, type Subject } from './subject.ts';
 import { Traffic } from './traffic.ts';
 import { BpfObject, type OptionalProgram } from './libbpf.ts';
 import { ebpfMissing, OBJECT_FILE } from './missing.ts';
@@ -191,7 +191,8 @@ class EbpfObserver implements Observer {
   }
 
   cpuUs(slot: number): number {
-    return this.#subjects.get(slot)?.cpu.readUs() ?? 0;
+    const subject = this.#subjects.get(slot);
+    return subject === undefined ? 0 : cpuUsOf(subject, this.#places);
   }
 
   close(): void {
@@ -226,6 +227,8 @@ class EbpfObserver implements Observer {
       state: 'awake',
       toldUs: this.#clock.nowUs(),
       changes: -1,
+      cpuUs: 0,
+      cpuChanges: -1,
       isOdd: false,
       isResting: false,
       stillChanges: -1,

@@ -8,6 +8,9 @@ export interface Subject {
   readonly slot: number;
   readonly place: number;
   readonly cpu: CpuTime;
+  /** CPU time when it was read last, µs, and the changes up to which nothing can have been added to it; -1: anything can. */
+  cpuUs: number;
+  cpuChanges: number;
   /** Of its cgroup in the kernel's map; null where it is found by its processes. */
   readonly key: Uint8Array | null;
   /** That were there when the watch began, where it is found by them. */
@@ -35,6 +38,15 @@ export interface Subject {
   judgedPolledUs: number;
   /** How long it has to poll before it is said to. */
   polledUs: number;
+}
+
+/** CPU time that it has used so far, µs. It is read where a thread of it can run, or could since the last time. */
+export function cpuUsOf(subject: Subject, places: Places): number {
+  const canRun = places.get(subject.place, Word.runnable) > 0;
+  const changes = canRun ? -1 : places.get(subject.place, Word.changes);
+  if (canRun || changes !== subject.cpuChanges) subject.cpuUs = subject.cpu.readUs();
+  subject.cpuChanges = changes;
+  return subject.cpuUs;
 }
 
 /** It rests, none of its threads can run, and none could since this was asked last. */
