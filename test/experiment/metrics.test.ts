@@ -48,6 +48,11 @@ test('one chain by itself: every metric by hand', () => {
   assert.equal(metrics.unservedShare, 50 / 230);
   assert.equal(metrics.wasteShare, 50 / 230);
   assert.equal(metrics.boundUs, 80 + 80 + 100);
+  assert.equal(metrics.makespanOverBound, 230 / (80 + 80 + 100));
+  assert.equal(metrics.makespanOverBoundOfAll, metrics.makespanOverBound);
+  const served = measure([run], respondedAt(run), { ...QUIET, busyUs: 210, objectServerUs: 30, harnessUs: 10 });
+  assert.equal(served.makespanOverBound, metrics.makespanOverBound);
+  assert.equal(served.makespanOverBoundOfAll, 230 / (80 + 40 + 80 + 100));
 });
 
 test('what others took is no waste', () => {

@@ -56,6 +56,7 @@ export function tableOf(rows: readonly SleepyRow[]): readonly TableColumn[] {
     number('OTHERS %', 'strangersShare', percent),
     number('MAKESPAN ms', 'makespanUs', ms),
     number('× BOUND', 'makespanOverBound', (value) => value.toFixed(2)),
+    number('× ALL', 'makespanOverBoundOfAll', (value) => value.toFixed(2)),
     ...(rows.some(({ metrics }) => metrics.shortCount > 0) ? SHORT_COLUMNS : []),
   ];
 }
@@ -65,7 +66,7 @@ export const BAR_NOTES: readonly string[] = [
   'IDLETIME: CPU time of functions while they waited for a response, over all of theirs (the mean over functions, as in the paper); OF ALL: of all together.',
   'WASTE: cores that were idle or polling while a chain could have used them, over all cores and the whole time.',
   'PLATFORM: gateway, scheduler and agent. OTHERS: what was no function, platform, object server or this command.',
-  'BOUND: CPU work / cores + the longest chain by itself.',
+  'BOUND: CPU work of functions / cores + the longest chain by itself; ALL: with the work of the object server and this command, on the same cores.',
 ];
 
 const STRANGERS_SHARE_MAX = 0.1;

@@ -204,10 +204,10 @@ export class Sharing {
     return this.#residents.level[seat] as Level;
   }
 
-  /** It is in the foreground of a core on which others are awake too. */
+  /** It is in the foreground of a core on which others are, awake or not: who sleeps may have woken, and nobody has told so yet. */
   isBeforeOthers(seat: number): boolean {
     const core = this.coreOf(seat);
-    return core >= 0 && this.#placed.top[core] === seat && this.#placed.awakeCount[core]! > 1;
+    return core >= 0 && this.#placed.top[core] === seat && this.#residents.hasOther(core, seat);
   }
 
   /** Whether the seat has a resident. */

@@ -77,6 +77,14 @@ export class Residents {
     return this.isHeld(core) && this.isFixed[core] === 1 ? core : NONE;
   }
 
+  /** Whether somebody else than the seat's resident is on the core. */
+  hasOther(core: number, seat: number): boolean {
+    for (let other = 0; other < this.seatCount; other++) {
+      if (other !== seat && this.core[other] === core && this.isHeld(other)) return true;
+    }
+    return false;
+  }
+
   add(seat: number, isFixed: boolean, isAlone: boolean): void {
     this.state[seat] = SeatState.held;
     this.isAsleep[seat] = 0;
