@@ -151,7 +151,8 @@ export class CoreSharing {
   runs(seat: number, instance: Instance): void {
     this.#sleepers.runs(seat, instance);
     if (!this.#isShared || !this.#machine.isBeforeOthers(seat)) return;
-    if (this.#headStarts.begin(seat, instance, this.#clock.nowUs())) this.#metrics.headStarts.add();
+    if (!this.#headStarts.begin(seat, instance, this.#clock.nowUs())) return;
+    this.#metrics.headStarts.add();
     this.#drain();
   }
 

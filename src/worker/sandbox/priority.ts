@@ -39,7 +39,7 @@ export function goBeforeFunctions(): Precedence {
   return 'real time';
 }
 
-/** Whether a platform may be in real time here. Asked of this thread, which is as before afterwards. */
+/** Whether a platform may be in real time here. It is tried with this thread, which is ordinary afterwards: for a process that does not go before functions itself. */
 export function realTimeFinding(): Finding & { readonly required: boolean } {
   const found = { topic: 'real time', required: false };
   if (libc === undefined || !goRealTime(libc, THIS_THREAD)) {
