@@ -3,7 +3,7 @@
  * thousand invocations and a thousand functions.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -48,6 +48,7 @@ interface Left {
   readonly processes: readonly string[];
   /** Those that have ended: a zygote reaps its copies when it makes the next one. */
   readonly ended: number;
+  /** Without the files of slots, of which there are as many as ever ran at once. */
   readonly descriptors: number;
   readonly zygoteDescriptors: number;
   readonly cgroups: readonly string[];
@@ -61,8 +62,8 @@ function look(platform: TestPlatform, zygote: number, tmp: string): Left {
   return {
     processes,
     ended: names.length - processes.length,
-    descriptors: readdirSync(`/proc/${platform.pid}/fd`).length,
-    zygoteDescriptors: readdirSync(`/proc/${zygote}/fd`).length,
+    descriptors: descriptorsOf(platform.pid).filter((target) => !isOfSlot(target)).length,
+    zygoteDescriptors: descriptorsOf(zygote).length,
     cgroups: cgroupsOf(platform.pid),
     files: [...filesBelow(platform.dataDir), ...filesBelow(tmp), ...filesOf(platform.pid, '/run')],
   };
@@ -101,6 +102,22 @@ function isEmptySlot(folder: string): boolean {
   } catch {
     return true; // It went meanwhile.
   }
+}
+
+function isOfSlot(file: string): boolean {
+  return /\/slot-\d+\//.test(file);
+}
+
+/** What each descriptor leads to. */
+function descriptorsOf(pid: number): string[] {
+  const folder = `/proc/${pid}/fd`;
+  return readdirSync(folder).flatMap((name) => {
+    try {
+      return [readlinkSync(path.join(folder, name))];
+    } catch {
+      return []; // It was closed meanwhile.
+    }
+  });
 }
 
 function foldersIn(folder: string): string[] {
@@ -187,6 +204,8 @@ test(`${FRESH_COUNT} fresh invocations leave nothing behind`, { skip, timeout: 3
       }),
     );
     const left = await steady(platform, zygote, tmp);
+    const ofSlots = descriptorsOf(platform.pid).filter(isOfSlot);
+    assert.equal(new Set(ofSlots).size, ofSlots.length, `a file of a slot is open twice: ${ofSlots.join(' ')}`);
     const { descriptors, ended } = before;
     assert.deepEqual({ ...left, descriptors, ended }, before);
     assert.ok(left.ended <= COPIES_MAX, `${left.ended} copies were not reaped`);
