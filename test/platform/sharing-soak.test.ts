@@ -10,7 +10,7 @@ import { test } from 'node:test';
 import { Prng } from '../../src/base/prng.ts';
 import { Functions, until } from '../lib/functions.ts';
 import { startTestPlatform } from '../lib/platform.ts';
-import { tasksOf } from '../lib/tasks.ts';
+import { lookAgain, type Task, tasksOf } from '../lib/tasks.ts';
 import { noBubblewrap, ROOT_ONLY } from '../worker/sandbox/harness.ts';
 
 const skip = noBubblewrap || ROOT_ONLY;
@@ -39,16 +39,18 @@ const BODIES = {
 } as const;
 const NAMES = Object.keys(BODIES) as (keyof typeof BODIES)[];
 
-/** Instances in the foreground that want a CPU on which another one wants it too, by CPU and process namespace. */
-function rivals(platformId: number): Set<string> {
-  const byCpu = new Map<string, Set<string>>();
-  for (const { isRunnable, isBackground, cpus, instance } of tasksOf(platformId)) {
-    if (!isRunnable || isBackground) continue;
-    if (!byCpu.has(cpus)) byCpu.set(cpus, new Set());
-    byCpu.get(cpus)!.add(instance);
-  }
-  const found = [...byCpu].filter(([, instances]) => instances.size > 1);
-  return new Set(found.flatMap(([cpus, instances]) => [...instances].map((instance) => `${cpus} ${instance}`)));
+/**
+ * Tasks in the foreground that want a CPU on which another instance, by its process namespace, wants it too. To look at all tasks takes
+ * as long as it takes a core to change hands a few times, so whoever seems to be one is looked at again.
+ */
+function rivals(platformId: number): Task[] {
+  const seeming = rivalsAmong(tasksOf(platformId));
+  return seeming.length === 0 ? seeming : rivalsAmong(lookAgain(seeming));
+}
+
+function rivalsAmong(tasks: readonly Task[]): Task[] {
+  const wanting = tasks.filter(({ isRunnable, isBackground }) => isRunnable && !isBackground);
+  return wanting.filter((one) => wanting.some((other) => other.cpus === one.cpus && other.instance !== one.instance));
 }
 
 interface Looks {
@@ -65,7 +67,7 @@ function look(platformId: number, exclusive: boolean): { stop(): Promise<Looks> 
     let rivalCount = 0;
     let counts = new Map<string, number>();
     for (; !isStopped; count++) {
-      const now = rivals(platformId);
+      const now = new Set(rivals(platformId).map(({ cpus, instance }) => `${cpus} ${instance}`));
       if (now.size > 0) rivalCount++;
       counts = new Map([...now].map((each) => [each, (counts.get(each) ?? 0) + 1]));
       const lasting = [...counts].filter(([, looks]) => looks >= LOOKS).map(([each]) => each);
