@@ -52,6 +52,7 @@ function zygoteOf(backend: SandboxBackend, codeDir: string, language: CopiesInpu
     env: common,
     memoryMb: MEMORY_MB,
     cpus: [],
+    network: 'own',
   });
   const env = {
     ...common,

@@ -85,6 +85,7 @@ export async function workerOptionsOf(options: WorkerCommandOptions, log: Log): 
     codeCacheMb: options.codeCacheMb,
     sharing: { ...sharing, sources: options.knowledge ?? [] },
     observer: options.observer ?? 'none',
+    allowHostNetwork: options.allowHostNetwork === true,
     log,
   };
 }

@@ -57,7 +57,6 @@ async function start(options: UpOptions): Promise<RunningPlatform> {
     ...(await workerOptionsOf(options, createLog(options.logLevel))),
     host: options.host,
     port: options.port,
-    allowHostNetwork: options.allowHostNetwork === true,
     keys: readKeys(options.keys),
     region: options.region,
     accountId: DEFAULT_ACCOUNT.accountId,

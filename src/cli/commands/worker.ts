@@ -64,7 +64,6 @@ async function run(options: Options): Promise<void> {
       listen: options.listen,
       advertise: options.advertise ?? null,
       region: options.region,
-      allowHostNetwork: options.allowHostNetwork === true,
     });
   }).catch(async (error: unknown) => {
     throw await startError(error, options.listen);

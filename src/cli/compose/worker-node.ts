@@ -47,7 +47,6 @@ export interface WorkerNodeOptions extends WorkerOptions {
   /** Where gateways reach it; null: to be found out. */
   readonly advertise: string | null;
   readonly region: string;
-  readonly allowHostNetwork: boolean;
 }
 
 export interface RunningWorkerNode {

@@ -38,6 +38,8 @@ export interface WorkerOptions {
   readonly codeCacheMb: number;
   readonly sharing: SharingSetting;
   readonly observer: ObserverName | 'none';
+  /** Functions may have the network of the host. */
+  readonly allowHostNetwork: boolean;
   readonly log: Log;
 }
 
@@ -113,6 +115,7 @@ export function makeAgent(options: WorkerOptions, needs: AgentNeeds, events: Age
     cellCount: LIMITS.stemCellCount,
     cellMemoryMb: LIMITS.stemCellMemoryMb,
     copiesAheadMax: LIMITS.copiesAheadMax,
+    hostNetworkAllowed: options.allowHostNetwork,
   };
   const { topology, sharing, observer, log } = options;
   const setting = { topology, limits, account: needs.account, sharing };

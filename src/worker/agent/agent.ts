@@ -111,8 +111,8 @@ export class Agent implements Provisioner {
     this.#limits = limits;
     this.#doors = doors;
     this.#events = events;
-    const { responseBytesMax, cellMemoryMb } = limits;
-    this.#launcher = new Launcher(doors.backend, { account, responseBytesMax, cellMemoryMb });
+    const { responseBytesMax, cellMemoryMb, hostNetworkAllowed = false } = limits;
+    this.#launcher = new Launcher(doors.backend, { account, responseBytesMax, cellMemoryMb, hostNetworkAllowed });
     this.#book = new VersionBook(limits.versionCount, doors.codes, limits.slotCount);
     this.#residents = new Array<Resident | null>(limits.slotCount).fill(null);
     this.#sharing = new CoreSharing(setting, doors, {
@@ -132,11 +132,11 @@ export class Agent implements Provisioner {
       memoryMb: limits.memoryMb,
       initTimeoutUs: limits.initTimeoutMs * 1000,
       codeTimeoutUs: limits.codeTimeoutMs * 1000,
-      cellTargets: this.#launcher.cellRuntimes.map(() => limits.cellCount),
+      cellTargets: this.#launcher.cellUses.map(() => limits.cellCount),
       cellMemoryMb,
       copiesAheadMax: limits.copiesAheadMax,
     });
-    const cellLabels = this.#launcher.cellRuntimes.map(({ label }) => label);
+    const cellLabels = this.#launcher.cellUses.map(({ label }) => label);
     this.#metrics = new AgentMetrics(doors.metrics, this.#machine, cellLabels);
     const own = { residents: this.#residents, launcher: this.#launcher, book: this.#book, metrics: this.#metrics };
     this.#starter = new Starter(

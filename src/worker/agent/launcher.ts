@@ -7,11 +7,26 @@ import { type Isolation, networkOf } from '../../store/settings.ts';
 import type { FunctionVersion } from '../../store/store.ts';
 import { RUNTIME_FOLDERS, runtimeOf } from '../runtimes/index.ts';
 import type { Runtime } from '../runtimes/runtime.ts';
-import type { AdoptSpec, Sandbox, SandboxBackend, Zygote } from '../sandbox/contract.ts';
+import {
+  type AdoptSpec,
+  type CellNetwork,
+  cellNetworkOf,
+  type Sandbox,
+  type SandboxBackend,
+  type Zygote,
+} from '../sandbox/contract.ts';
 import type { CodeFolders } from './contract.ts';
 import { cellEnvironment, instanceEnvironment } from './environment.ts';
 
 const NO_CELLS = -1;
+
+/** What a stem cell is made for: each has a runtime and a kind of network before it has a function. */
+export interface CellUse {
+  readonly runtime: Runtime;
+  readonly network: CellNetwork;
+  /** In metrics. */
+  readonly label: string;
+}
 
 /**
  * Variables that a runtime or the C library reads when its process begins. A cell has begun before it knows its
@@ -29,27 +44,34 @@ export interface LauncherSetting {
   readonly account: Account;
   readonly responseBytesMax: number;
   readonly cellMemoryMb: number;
+  /** Functions may have the network of the host. */
+  readonly hostNetworkAllowed: boolean;
 }
 
 export class Launcher {
   readonly #backend: SandboxBackend;
   readonly #setting: LauncherSetting;
-  /** The runtimes that have cells, in the order of their kinds. */
-  readonly cellRuntimes: readonly Runtime[];
+  /** What there are cells for, in the order of their kinds. */
+  readonly cellUses: readonly CellUse[];
 
   constructor(backend: SandboxBackend, setting: LauncherSetting) {
     this.#backend = backend;
     this.#setting = setting;
-    this.cellRuntimes = backend.canCopy()
-      ? RUNTIME_FOLDERS.filter(
-          (runtime) => runtime.names.length > 0 && runtime.cellArgs() !== null && runtime.check().ok,
-        )
-      : [];
+    const runtimes = RUNTIME_FOLDERS.filter(
+      (runtime) => runtime.names.length > 0 && runtime.cellArgs() !== null && runtime.check().ok,
+    );
+    const own = runtimes.map((runtime) => ({ runtime, network: 'own', label: runtime.label }) as const);
+    const host = runtimes.map(
+      (runtime) => ({ runtime, network: 'host', label: `${runtime.label}, network host` }) as const,
+    );
+    const uses = setting.hostNetworkAllowed ? [...own, ...host] : own;
+    this.cellUses = backend.canCopy() ? uses : [];
   }
 
   cellKindOf({ config }: FunctionVersion, isolation: Isolation): CellKind {
     const runtime = runtimeOf(config.runtime);
-    const kind = this.cellRuntimes.indexOf(runtime);
+    const network = cellNetworkOf(networkOf(config));
+    const kind = this.cellUses.findIndex((use) => use.runtime === runtime && use.network === network);
     if (kind < 0) {
       const lacks = runtime.cellArgs() === null ? `the runtime ${config.runtime}` : 'this machine';
       return { kind: NO_CELLS, reasons: [`${lacks} has no zygotes`] };
@@ -58,7 +80,6 @@ export class Launcher {
       .filter((name) => READ_AT_START.test(name))
       .map((name) => `the environment variable ${name} is read when a process begins`);
     if (isolation === 'process') reasons.push("its isolation is 'process'");
-    if (networkOf(config) === 'host') reasons.push("its network is the host's");
     return { kind: reasons.length === 0 ? kind : NO_CELLS, reasons };
   }
 
@@ -84,9 +105,10 @@ export class Launcher {
   }
 
   boot(slot: number, kind: number, cpus: readonly number[]): Zygote {
-    const runtime = this.cellRuntimes[kind]!;
+    const { runtime, network } = this.cellUses[kind]!;
     return this.#backend.startCell({
       slot,
+      network,
       runtimeDir: runtime.dir,
       interpreter: runtime.interpreter(),
       args: runtime.cellArgs()!,

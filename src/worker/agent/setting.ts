@@ -21,8 +21,10 @@ export interface AgentLimits {
   readonly logLineBytesMax: number;
   readonly logBytesPerInvocationMax: number;
   readonly logTailBytesMax: number;
-  /** Stem cells kept waiting for each runtime that has them. */
+  /** Stem cells kept waiting for each runtime that has them, and for each kind of network. */
   readonly cellCount: number;
+  /** Functions may have the network of the host; absent: none may, and no cells are kept for them. */
+  readonly hostNetworkAllowed?: boolean;
   readonly cellMemoryMb: number;
   readonly copiesAheadMax: number;
 }

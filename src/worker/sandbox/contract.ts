@@ -12,6 +12,13 @@ import type { Readable, Writable } from 'node:stream';
  */
 export type NetworkPolicy = 'none' | 'outbound' | 'host';
 
+/** Of a cell, which has it before it has a function: one of its own, for `none` and `outbound`, or the host's. */
+export type CellNetwork = 'own' | 'host';
+
+export function cellNetworkOf(policy: NetworkPolicy): CellNetwork {
+  return policy === 'host' ? 'host' : 'own';
+}
+
 export interface SandboxSpec {
   /** Slot of the instance on its worker, 0 … instanceCountMax-1. Names its user id and its cgroup. */
   readonly slot: number;
@@ -45,6 +52,7 @@ export interface CellSpec {
   readonly env: Readonly<Record<string, string>>;
   readonly memoryMb: number;
   readonly cpus: readonly number[];
+  readonly network: CellNetwork;
 }
 
 /** The function that a cell becomes the zygote of. */
@@ -88,7 +96,7 @@ export interface Zygote {
   /** Nothing of its frames and its output is read until `resume`, but for what tells how a copy ended. May be called again. */
   pause(): void;
   resume(): void;
-  /** Once, after `cell` was reported. */
+  /** Once, after `cell` was reported; the function's network has to be of the cell's kind. */
   adopt(spec: AdoptSpec): void;
   /** After `initialised`. A copy is a sandbox like any other; it dies with its zygote. Thaw the zygote first. */
   fork(spec: CopySpec): Sandbox;

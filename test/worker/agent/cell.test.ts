@@ -7,7 +7,16 @@ import { type FakeCell, FakeBackend, SafeBackend } from '../../../src/worker/san
 
 const FRAME_BYTES = 64 * 1024;
 const HEADER_BYTES = 16;
-const SPEC = { slot: 0, runtimeDir: '/r', interpreter: '/i', args: [], env: {}, memoryMb: 64, cpus: [] };
+const SPEC = {
+  slot: 0,
+  runtimeDir: '/r',
+  interpreter: '/i',
+  args: [],
+  env: {},
+  memoryMb: 64,
+  cpus: [],
+  network: 'own',
+} as const;
 
 let cell: Cell;
 let inside: FakeCell;

@@ -44,7 +44,7 @@ export class RealAgent {
     const log = createLog('error');
     const sharing = { policy: 'dedicated', perCore: 1 } as const;
     const limits = { memoryMb: 2048, codeCacheMb: 64, sharing, observer: 'none' } as const;
-    this.#options = { dataDir: this.#dataDir, topology, sandbox, ...limits, log };
+    this.#options = { dataDir: this.#dataDir, topology, sandbox, ...limits, allowHostNetwork: false, log };
     mkdirSync(path.join(this.#dataDir, 'code'));
     this.#backend = makeBackend(this.#options);
   }

@@ -122,6 +122,7 @@ describe('hints from a sandbox', { skip: noBubblewrap }, () => {
       env: { PATH: '/usr/bin:/bin', ...runtime.env(of.name) },
       memoryMb: MEMORY_MB,
       cpus: [],
+      network: 'own',
     });
     await new Promise<void>((resolve, reject) => {
       zygote.onExit((reason) => reject(new Error(JSON.stringify(reason))));

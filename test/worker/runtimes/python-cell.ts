@@ -100,6 +100,7 @@ export class Cell {
       env: { PATH: '/usr/bin' },
       memoryMb: ZYGOTE_MB,
       cpus: [],
+      network: 'own',
     });
     for (const stream of this.zygote.output) stream.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
     this.exit = new Promise((resolve) => this.zygote.onExit(resolve));

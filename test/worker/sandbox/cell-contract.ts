@@ -126,6 +126,7 @@ export function cellContractSuite(subject: Subject): void {
       env: { ...base, ...nodeRuntime.env('nodejs24.x') },
       memoryMb: MEMORY_MB,
       cpus: [],
+      network: 'own',
     });
     const functionSpec = (name: string): AdoptSpec => ({
       codeDir: path.join(folders.codeRoot, name),

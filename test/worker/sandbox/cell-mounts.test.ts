@@ -51,7 +51,16 @@ test(
     const folder = mkdtempSync(path.join(os.tmpdir(), 'perch-cells-'));
     const cells = Cells.open({ folder } as Staging, MEMORY_TREE, true);
     if (typeof cells === 'string') assert.fail(cells);
-    const spec = { slot: 3, runtimeDir: '/r', interpreter: '/i', args: [], env: {}, memoryMb: 64, cpus: [] };
+    const spec = {
+      slot: 3,
+      runtimeDir: '/r',
+      interpreter: '/i',
+      args: [],
+      env: {},
+      memoryMb: 64,
+      cpus: [],
+      network: 'own',
+    } as const;
     const paths = { runtimeDir: '/r', interpreter: '/i' };
     const faults: (() => string)[] = [
       () => 'no more sand',

@@ -13,7 +13,13 @@ import { nodeRuntime } from '../../../src/worker/runtimes/node/runtime.ts';
 import { pythonRuntimes } from '../../../src/worker/runtimes/python/runtime.ts';
 import type { Runtime } from '../../../src/worker/runtimes/runtime.ts';
 import { BubblewrapBackend } from '../../../src/worker/sandbox/bubblewrap/index.ts';
-import type { NetworkPolicy, Sandbox, Zygote, ZygoteReport } from '../../../src/worker/sandbox/contract.ts';
+import {
+  cellNetworkOf,
+  type NetworkPolicy,
+  type Sandbox,
+  type Zygote,
+  type ZygoteReport,
+} from '../../../src/worker/sandbox/contract.ts';
 import {
   becomeServer,
   BEYOND,
@@ -191,7 +197,7 @@ describe('the network of sandboxes', { skip, concurrency: false }, () => {
 
   async function zygoteOf(
     [runtime, file, source]: (typeof LANGUAGES)[number],
-    network: 'none' | 'outbound',
+    network: NetworkPolicy,
     from = backend,
   ): Promise<Zygote> {
     const { dir, interpreter } = runtime;
@@ -202,6 +208,7 @@ describe('the network of sandboxes', { skip, concurrency: false }, () => {
       interpreter: interpreter(),
       args: runtime.cellArgs()!,
       cpus: [],
+      network: cellNetworkOf(network),
     };
     const zygote = inSlot((slot) => from.startCell({ ...spec, slot, env: base, memoryMb }));
     const reports: ZygoteReport[] = [];
@@ -247,14 +254,15 @@ describe('the network of sandboxes', { skip, concurrency: false }, () => {
     assert.equal(await ask(instance, 'tcp', BEYOND, PORT), beyond);
     assert.equal(await ask(instance, 'tcp', SERVER, PORT), own);
     assert.equal(await ask(instance, 'tcp', '127.0.0.1', PORT), loopback);
+    assert.notEqual(await ask(instance, 'write', '/proc/sys/net/ipv4/ip_default_ttl'), 'written');
+    const isOfServer = (await ask(instance, 'namespace')) === readlinkSync('/proc/thread-self/ns/net');
+    assert.equal(isOfServer, policy === 'host');
     if (policy === 'host') return;
-    assert.notEqual(await ask(instance, 'namespace'), readlinkSync('/proc/thread-self/ns/net'));
     assert.match(await ask(instance, 'tcp', METADATA, PORT), /^(ECONNREFUSED|ENETUNREACH)$/);
     assert.equal(await ask(instance, 'abstract'), 'ECONNREFUSED');
     assert.equal(await ask(instance, 'listen'), 'listening');
     assert.equal(await ask(instance, 'tcp', '127.0.0.1', OWN_PORT), 'mine');
     assert.equal(await ask(instance, 'abstract'), 'mine');
-    assert.notEqual(await ask(instance, 'write', '/proc/sys/net/ipv4/ip_default_ttl'), 'written');
     assert.notEqual(await ask(instance, 'write', '/proc/sys/net/ipv4/ip_unprivileged_port_start'), 'written');
   }
 
@@ -271,7 +279,7 @@ describe('the network of sandboxes', { skip, concurrency: false }, () => {
   describe('copies', { skip: skipCopies, concurrency: false }, () => {
     for (const language of LANGUAGES) {
       const { label } = language[0];
-      for (const policy of ['none', 'outbound'] as const) {
+      for (const policy of ['none', 'outbound', 'host'] as const) {
         it(`of ${label} with ${policy} reach what the policy says`, async () => {
           const zygote = await zygoteOf(language, policy);
           for (let index = 0; index < 3; index++) {

@@ -65,7 +65,16 @@ test('an exception at start is a reason', async () => {
   await exitOf(safe.start(spec(0)));
 });
 
-const CELL = { slot: 0, runtimeDir: '/r', interpreter: '/i', args: [], env: {}, memoryMb: 64, cpus: [] };
+const CELL = {
+  slot: 0,
+  runtimeDir: '/r',
+  interpreter: '/i',
+  args: [],
+  env: {},
+  memoryMb: 64,
+  cpus: [],
+  network: 'own',
+} as const;
 const FUNCTION = { codeDir: '/c', layersDir: '', env: {}, memoryMb: 128, network: 'none' } as const;
 
 test('an exception of a cell, or of a fork, is a reason too, and the slot is free after it', async () => {

@@ -5,20 +5,17 @@ import path from 'node:path';
 import type { Writable } from 'node:stream';
 import { LIMITS } from '../../../base/limits.ts';
 import type { CgroupTree } from '../cgroup/cgroup.ts';
-import type { AdoptSpec, CellSpec, Sandbox, SandboxSpec, Zygote } from '../contract.ts';
+import type { AdoptSpec, CellSpec, SandboxSpec, Zygote } from '../contract.ts';
 import { type DescriptorPassing, openDescriptorPassing } from '../descriptor-passing.ts';
 import { SandboxError } from '../error.ts';
 import { FFI_FILE, FFI_INSIDE, fillEnvironment, type Paths } from './arguments.ts';
 import { CellMounts } from './cell-mounts.ts';
-import type { Seats } from './seats.ts';
+import type { StartedCell } from './networks.ts';
 import type { Staging } from './staging.ts';
 import { ZygoteSandbox } from './zygote.ts';
 
 /** A text says why it could not. */
-export type SpawnCell = (
-  spec: SandboxSpec,
-  paths: Paths,
-) => { readonly sandbox: Sandbox; readonly seats: Seats } | string;
+export type SpawnCell = (spec: SandboxSpec, paths: Paths) => StartedCell | string;
 
 export class Cells {
   readonly #staging: Staging;
@@ -58,7 +55,8 @@ export class Cells {
   #start(spec: CellSpec, paths: Paths, spawn: SpawnCell): Zygote {
     const { codeDir, layersDir } = paths;
     const env = { ...spec.env, PERCH_FFI: FFI_INSIDE, PERCH_TMP_BYTES_MAX: String(LIMITS.tmpBytesMax) };
-    const whole: SandboxSpec = { ...spec, env, codeDir, layersDir, network: 'outbound' };
+    const network = spec.network === 'host' ? 'host' : 'outbound';
+    const whole: SandboxSpec = { ...spec, env, codeDir, layersDir, network };
     const cgroup = this.#cgroups.slot(spec.slot);
     const spawned = spawn(whole, paths);
     if (typeof spawned === 'string') throw new SandboxError(spawned);

@@ -58,7 +58,7 @@ export interface CopyOptions {
   readonly cgroup: Cgroup;
   /**
    * Gives it its network, where it makes its namespace itself: called once it has, before anybody reads more of its
-   * answers. '' or what failed. Null where it enters one that is connected.
+   * answers. '' or what failed. Null where it enters one that is connected, or has the host's.
    */
   readonly connect: (() => string) | null;
   /** Its status as wait(2) gives it, from its zygote. */

@@ -140,7 +140,9 @@ export class BubblewrapBackend implements SandboxBackend {
     const cgroup = opened.cgroups?.slot(spec.slot);
     cgroup?.prepare(spec.memoryMb);
     return opened.cells.start(spec, { runtimeDir, interpreter }, (whole, paths) =>
-      opened.networks.startCell(() => spawnSandbox({ machine: opened.machine, use: 'cell' }, whole, paths, cgroup)),
+      opened.networks.startCell(spec.network, () =>
+        spawnSandbox({ machine: opened.machine, use: 'cell' }, whole, paths, cgroup),
+      ),
     );
   }
 

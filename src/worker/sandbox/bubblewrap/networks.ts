@@ -11,7 +11,7 @@
 import { closeSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Network, openNetwork, type OwnNetworkPolicy, type Refusal } from '../../network/index.ts';
-import type { Finding, NetworkPolicy, Sandbox } from '../contract.ts';
+import type { CellNetwork, Finding, NetworkPolicy, Sandbox } from '../contract.ts';
 import { failedSandbox } from '../host-sandbox.ts';
 import type { SandboxLog } from '../log.ts';
 import { RESOLV_FILES } from './arguments.ts';
@@ -29,6 +29,12 @@ export interface NetworksOptions {
   readonly slotCount: number;
   readonly refusals: readonly Refusal[];
   readonly log: SandboxLog;
+}
+
+export interface StartedCell {
+  readonly sandbox: Sandbox;
+  /** Null: it and its copies are in the host's network. */
+  readonly seats: Seats | null;
 }
 
 export class Networks {
@@ -69,9 +75,10 @@ export class Networks {
     }
   }
 
-  /** A cell is born unconnected: what it may reach is not known before it has a function. */
-  startCell(spawn: () => Sandbox): { readonly sandbox: Sandbox; readonly seats: Seats } | string {
+  /** A cell with a network of its own is born unconnected: what it may reach is not known before it has a function. */
+  startCell(kind: CellNetwork, spawn: () => Sandbox): StartedCell | string {
     this.refreshResolvConf();
+    if (kind === 'host') return { sandbox: spawn(), seats: null };
     const network = this.#network;
     const namespace = network?.make() ?? 'cells need root';
     if (network === undefined || typeof namespace === 'string') return String(namespace);

@@ -13,15 +13,16 @@ import {
   ZygoteKind,
 } from '../../../wire/zygote-frame.ts';
 import type { Cgroup, CgroupTree } from '../cgroup/cgroup.ts';
-import type {
-  AdoptSpec,
-  CopySpec,
-  ExitReason,
-  NetworkPolicy,
-  Sandbox,
-  SandboxTasks,
-  Zygote,
-  ZygoteReport,
+import {
+  type AdoptSpec,
+  cellNetworkOf,
+  type CopySpec,
+  type ExitReason,
+  type NetworkPolicy,
+  type Sandbox,
+  type SandboxTasks,
+  type Zygote,
+  type ZygoteReport,
 } from '../contract.ts';
 import type { DescriptorPassing } from '../descriptor-passing.ts';
 import { failedSandbox } from '../host-sandbox.ts';
@@ -37,7 +38,8 @@ export interface ZygoteOptions {
   readonly cgroup: Cgroup;
   readonly cgroups: CgroupTree;
   readonly passing: DescriptorPassing;
-  readonly seats: Seats;
+  /** Null: it is in the host's network, and so are its copies. */
+  readonly seats: Seats | null;
   /** Makes the function's folders appear inside; answers the environment with its placeholders filled in. */
   readonly fill: (spec: AdoptSpec) => Readonly<Record<string, string>>;
 }
@@ -113,13 +115,13 @@ export class ZygoteSandbox implements Zygote {
 
   fork(spec: CopySpec): Sandbox {
     const { cgroups, seats } = this.#options;
-    const seat = seats.take();
+    const seat = seats?.take();
     try {
       const cgroup = cgroups.slot(spec.slot);
       cgroup.prepare(spec.memoryMb, this.#holder);
       return this.#fork(cgroup, seat, spec.once);
     } catch (error) {
-      if (seat !== undefined) seats.give(seat);
+      if (seat !== undefined) seats?.give(seat);
       return failedSandbox(`a copy could not be made: ${(error as Error).message}`);
     }
   }
@@ -130,17 +132,19 @@ export class ZygoteSandbox implements Zygote {
     const descriptors = makeDescriptors(passing);
     this.#living.add(copy);
     let seat = entered;
-    const connect = (): string => {
-      const made = seats.make(() => cgroup.processIds());
+    const connect = (own: Seats): string => {
+      const made = own.make(() => cgroup.processIds());
       if (typeof made === 'string') return made;
       seat = made;
       return '';
     };
+    const makes = seats !== null && entered === undefined;
     try {
       const network = entered === undefined ? [] : [entered.descriptor];
       this.#send(ZygoteKind.fork, {
         copy,
-        flags: (once ? FORK_ONCE : 0) | (entered === undefined ? FORK_NEW_NETWORK : FORK_ENTER_NETWORK),
+        flags:
+          (once ? FORK_ONCE : 0) | (makes ? FORK_NEW_NETWORK : 0) | (entered === undefined ? 0 : FORK_ENTER_NETWORK),
         rights: [...descriptors.theirs, ...network, ...cgroup.attachDescriptors()],
       });
     } catch (error) {
@@ -153,7 +157,7 @@ export class ZygoteSandbox implements Zygote {
     return new CopySandbox({
       descriptors,
       cgroup,
-      connect: entered === undefined ? connect : null,
+      connect: makes ? () => connect(seats) : null,
       askStatus: () => this.#askStatus(copy),
       gone: () => {
         this.#statuses.delete(copy);
@@ -161,14 +165,17 @@ export class ZygoteSandbox implements Zygote {
         this.#living.delete(copy);
         // It may not have said how its copy ended.
         this.#stopAsking();
-        if (seat !== undefined) seats.give(seat);
+        if (seat !== undefined) seats?.give(seat);
       },
     });
   }
 
   #connect(policy: NetworkPolicy): void {
-    if (policy === 'host') throw new Error('a zygote has a network of its own');
-    const failure = this.#options.seats.connect(policy);
+    const { seats } = this.#options;
+    const own = seats === null ? 'host' : 'own';
+    if (cellNetworkOf(policy) !== own)
+      throw new Error(`the network of the cell is '${own}', of the function '${policy}'`);
+    const failure = policy === 'host' ? '' : seats!.connect(policy);
     if (failure !== '') throw new Error(failure);
   }
 
