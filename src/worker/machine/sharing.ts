@@ -34,6 +34,8 @@ export type { SharingLimits, SharingPolicy } from './sharing/open-seats.ts';
 export type { ResidentSharing } from './sharing/residents.ts';
 
 const NONE = -1;
+/** So soon the next step of a chain is there, but on a busy machine. */
+const FOLLOWED_US = 10_000;
 
 export class Sharing {
   /** What the shell has to do; it drains this after each event, and once at the start: seats may be open from then on. */
@@ -73,7 +75,8 @@ export class Sharing {
    * An extra seat may have been closed meanwhile: its resident is in the background until a core has nobody awake.
    *
    * `dedicated` counts on a core's own seat only; neither that nor `spare` does with `fair`, nor `spare` with `dedicated`.
-   * `usedUs`: the CPU time that counts for it from the start, since it goes on with what others began.
+   * `usedUs`: the CPU time that counts for it from the start, since it goes on with what others began. It has the place in the order
+   * of who has just left the seat and was to be followed.
    */
   began(seat: number, nowUs: number, sharing: ResidentSharing = 'shared', usedUs = 0): void {
     const isOwn = this.#residents.isOwn(seat);
@@ -81,7 +84,7 @@ export class Sharing {
     const isAlone = sharing === 'dedicated' && isOwn && !this.#isFair;
     const isSpare = sharing === 'spare' && this.#isOrdered;
     const isFixed = isOwn && !isSpare && (isAlone || this.#hasOwners);
-    this.#residents.add(seat, isFixed, isAlone);
+    this.#residents.add(seat, isFixed, isAlone, usedUs > 0 ? nowUs : Infinity);
     this.#residents.isSpare[seat] = isSpare ? 1 : 0;
     if (this.#limits.policy === 'preempt') this.#residents.service[seat] = serviceOf(usedUs, this.#limits.quantumUs);
     this.#seats.began(seat);
@@ -146,7 +149,8 @@ export class Sharing {
 
   /**
    * The invocation has its result. True: its lease is released with this event; false: later, when a borrower is done.
-   * `isFollowed`: another is to go on with its work at once, and was here before any borrower: the seat is released, and stays open for it for a moment.
+   * `isFollowed`: another is to go on with its work at once, and was here before any borrower: the seat is released, and stays open for it for a moment,
+   * as its place in the order does.
    */
   ended(seat: number, nowUs: number, isFollowed = false): boolean {
     const residents = this.#residents;
@@ -155,7 +159,7 @@ export class Sharing {
     const isReleased = this.#seats.ended(seat, isFollowed);
     if (!this.#isFair) this.#places.forget(seat, residents.core[seat]!);
     this.#leaveCores(seat);
-    residents.remove(seat, isReleased ? SeatState.free : SeatState.kept);
+    residents.remove(seat, isReleased ? SeatState.free : SeatState.kept, isFollowed ? nowUs + FOLLOWED_US : -Infinity);
     if (!isFixed && !this.#isFair) this.#order.remove(seat);
     if (isFixed && this.#order.count === 0) this.#places.settleOwner(seat);
     else if (!this.#isFair) this.#settleLeft(nowUs);

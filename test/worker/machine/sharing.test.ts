@@ -157,6 +157,30 @@ test('packed: so many for each core from the start; who came first goes first, a
   assert.equal(shell.picture, '0:0b 1:1f 2:0f 3:1b', 'a new one on an own seat does not overtake');
 });
 
+test('packed: who goes on with the work of one that ends has its place in the order, and nobody else has', () => {
+  const shell = new SharingShell(limitsOf('packed', { coreCount: 1, perCore: 3 }));
+  shell.began(0);
+  shell.began(1);
+  assert.equal(shell.machine.frontOf(0), 0);
+  shell.ended(0, true);
+  assert.equal(shell.machine.frontOf(0), 1, 'meanwhile the next one has the core');
+  shell.began(0, 'shared', 1000);
+  assert.equal(shell.machine.frontOf(0), 0, 'its chain came first');
+  shell.ended(0, true);
+  shell.began(0);
+  assert.equal(shell.machine.frontOf(0), 1, 'somebody else is on the seat');
+  shell.ended(1, true);
+  shell.began(1, 'shared', 1000);
+  assert.equal(shell.machine.frontOf(0), 1);
+  shell.ended(1, true);
+  shell.wait(20_000);
+  shell.began(1, 'shared', 1000);
+  assert.equal(shell.machine.frontOf(0), 0, 'it comes too late to be the one');
+  shell.ended(0);
+  shell.began(0, 'shared', 1000);
+  assert.equal(shell.machine.frontOf(0), 1, 'who left was not to be followed');
+});
+
 test('packed: of those on a core who all sleep, one is in the foreground, whatever was said', () => {
   const shell = new SharingShell(limitsOf('packed', { coreCount: 1 }));
   for (const seat of [0, 1, 2]) shell.began(seat);

@@ -35,13 +35,15 @@ export class Residents {
   readonly isSpare: Uint8Array;
   /** Of a lease of several cores, as core-mask.ts says; else 0. */
   readonly mask: Int32Array;
-  /** Counts who came first. */
+  /** Counts who came first. Who goes on with the work of one that has just left its seat came when that one did. */
   readonly sequence: Float64Array;
   /** Attained service, as `serviceOf` has it: what it is ordered by. */
   readonly service: Float64Array;
   /** Where it is and how, as the shell knows it. */
   readonly core: Int32Array;
   readonly level: Uint8Array;
+  /** By seat: until when somebody may go on with the work of who left last. */
+  readonly #followedUntilUs: Float64Array;
   #cameCount = 0;
 
   constructor(coreCount: number, seatCount: number) {
@@ -58,6 +60,7 @@ export class Residents {
     this.service = new Float64Array(seatCount);
     this.core = new Int32Array(seatCount).fill(NONE);
     this.level = new Uint8Array(seatCount);
+    this.#followedUntilUs = new Float64Array(seatCount).fill(-Infinity);
   }
 
   isOwn(seat: number): boolean {
@@ -85,7 +88,8 @@ export class Residents {
     return false;
   }
 
-  add(seat: number, isFixed: boolean, isAlone: boolean): void {
+  /** `followsUs`: it goes on with the work of others, at this moment; Infinity: it does not. */
+  add(seat: number, isFixed: boolean, isAlone: boolean, followsUs = Infinity): void {
     this.state[seat] = SeatState.held;
     this.isAsleep[seat] = 0;
     this.yields[seat] = 0;
@@ -93,13 +97,16 @@ export class Residents {
     this.isAlone[seat] = isAlone ? 1 : 0;
     this.isSpare[seat] = 0;
     this.mask[seat] = 0;
-    this.sequence[seat] = this.#cameCount++;
+    if (followsUs > this.#followedUntilUs[seat]!) this.sequence[seat] = this.#cameCount++;
+    this.#followedUntilUs[seat] = -Infinity;
     this.service[seat] = 0;
     this.core[seat] = this.isOwn(seat) ? seat : NONE;
     this.level[seat] = Level.foreground;
   }
 
-  remove(seat: number, state: SeatState): void {
+  /** `followedUntilUs`: who comes until then, and goes on with its work, has its place in the order. */
+  remove(seat: number, state: SeatState, followedUntilUs = -Infinity): void {
+    this.#followedUntilUs[seat] = followedUntilUs;
     this.state[seat] = state;
     this.isAsleep[seat] = 0;
     this.core[seat] = NONE;
