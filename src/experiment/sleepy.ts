@@ -5,12 +5,13 @@
  * Rounds are interleaved: each round has every setting once, in an order that the next round turns by one, on a platform of its own. What
  * is reported of a setting is the median of its rounds, number by number.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type BurstMetrics, BurstRunner } from './burst.ts';
 import { median } from './metrics.ts';
 import { ObjectServer } from './object-server/object-server.ts';
-import { type Build, PIPELINES } from './pipelines.ts';
-import type { PlatformStarter } from './platform.ts';
-import { type Latency, type Setting, argumentsOf } from './policies.ts';
+import { type Build, PIPELINES, type Pipeline, functionName } from './pipelines.ts';
+import type { ExperimentPlatform, PlatformStarter } from './platform.ts';
+import { type Latency, type Setting, argumentsOf, functionBuild } from './policies.ts';
 
 export interface SleepyOptions {
   readonly chainCounts: readonly number[];
@@ -51,6 +52,8 @@ interface Case {
   readonly chainCount: number;
 }
 
+/** A function is called alone before it is in a burst. Who comes before there is a cell for it would have it in processes that each initialise themselves. */
+const FIRST_CALL_MS = 500;
 /** So many chains for each core warm every instance that the densest policy may use at once. */
 const WARM_CHAINS_PER_CORE = 12;
 /** Functions and platforms run for long as a rule: what their compilers do in the first seconds is not what is looked for. */
@@ -77,6 +80,13 @@ export async function runSleepy(options: SleepyOptions, starter: PlatformStarter
     await objects.stop();
   }
   return session.result([...new Set(skipped.map((error) => error.message))]);
+}
+
+async function callEachAlone(platform: ExperimentPlatform, { steps }: Pipeline, build: Build | 'hint'): Promise<void> {
+  for (const step of steps) {
+    await platform.invoke(functionName(step, build), {});
+    await sleep(FIRST_CALL_MS);
+  }
 }
 
 class Session {
@@ -116,6 +126,8 @@ class Session {
           lastsMs: 0,
         } as const;
         say(`${name}: warming ${pipeline}, ${build}`);
+        if (!this.#options.smoke)
+          await callEachAlone(platform, pipelineOf(pipeline), functionBuild(build, setting.source));
         const chainCount = Math.min(WARM_CHAINS_PER_CORE * this.#coreCount, Math.max(...this.#options.chainCounts));
         const burstCount = this.#options.smoke ? 1 : WARM_BURSTS;
         for (let burst = 0; burst < burstCount; burst++) await runner.run({ ...warm, chainCount });

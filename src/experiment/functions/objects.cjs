@@ -31,6 +31,8 @@ function cpuUs() {
  */
 function step(name, build, work) {
   return async (payload) => {
+    // A call that has the function initialised, and no more.
+    if (payload.steps === undefined) return null;
     const record = { name, build, startUs: monotonicUs(), cpuStartUs: cpuUs(), childCpuUs: 0, waits: [] };
     const objects = new Objects(payload, build, record);
     const key = await work(objects, payload);
