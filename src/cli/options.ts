@@ -79,5 +79,8 @@ export function regionOption(): Option {
 
 /** --allow-host-network, of whatever takes or runs functions. */
 export function hostNetworkOption(): Option {
-  return new Option('--allow-host-network', 'let functions ask for the network of this machine (PERCH_NETWORK=host)');
+  return new Option(
+    '--allow-host-network',
+    'let functions ask for the network of this machine (PERCH_NETWORK=host); where they run, twice as many stem cells wait',
+  );
 }
