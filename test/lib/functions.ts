@@ -30,14 +30,17 @@ export interface Copies {
   readonly waiting: number;
 }
 
-/** A platform for the tests of one file, which there is while they run; none where they are skipped. */
-export function functionsOnPlatform(skip: string | boolean): {
+/** A platform for the tests of one file, which there is while they run; none where they are skipped. `args`: more arguments of `perch up`. */
+export function functionsOnPlatform(
+  skip: string | boolean,
+  args: readonly string[] = [],
+): {
   readonly functions: Functions;
   readonly platform: { readonly url: string };
 } {
   let started: TestPlatform | undefined;
   before(async () => {
-    if (skip === false) started = await startTestPlatform();
+    if (skip === false) started = await startTestPlatform({ args });
   });
   after(() => started?.stop());
   const platform = {
@@ -133,7 +136,7 @@ export class Functions {
     return Number(new RegExp(`^${name.replaceAll(/[{}"]/g, '\\$&')} (\\S+)$`, 'm').exec(text)?.[1] ?? NaN);
   }
 
-  /** So that a first invocation finds a stem cell of each: `node`, `python`. */
+  /** So that a first invocation finds a stem cell of each: `node`, `python`, `node, network host` … */
   async cellsWait(...runtimes: readonly string[]): Promise<void> {
     for (const runtime of runtimes) {
       const waiting = `perch_cells{runtime="${runtime}"}`;

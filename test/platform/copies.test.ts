@@ -143,6 +143,12 @@ for (const [runtime, files] of COUNTERS) {
   );
 }
 
+test('no cell waits in the network of the host, which is not allowed here', { skip }, async () => {
+  await functions.cellsWait('node', 'python');
+  for (const runtime of ['node', 'python'])
+    assert.equal(await functions.metric(`perch_cells{runtime="${runtime}, network host"}`), NaN);
+});
+
 for (const isolation of ['reuse', 'fresh'])
   test(`${isolation}: new code and new configuration while copies of the old wait`, { skip }, async () => {
     const name = `changing-${isolation}`;
