@@ -4,6 +4,7 @@ import type { Histogram } from '../../base/histogram.ts';
 import { Ending, Kill, SlotState } from '../machine/actions.ts';
 import type { WorkerMachine } from '../machine/worker.ts';
 import type { ExitReason } from '../sandbox/contract.ts';
+import type { CellUse } from './launcher.ts';
 import type { InvocationResult, StartKind } from './contract.ts';
 
 const RESULTS = ['response', 'error', 'timeout', 'exit', 'init-timeout', 'broke-protocol', 'bad-payload'] as const;
@@ -45,8 +46,8 @@ export class AgentMetrics {
   readonly #total: Histogram;
   readonly #exit: Histogram;
 
-  /** `cellLabels`: of the runtimes that have cells, in the order of their kinds. */
-  constructor(metrics: Metrics, machine: WorkerMachine, cellLabels: readonly string[]) {
+  /** `cellUses`: what there are cells for, in the order of their kinds. */
+  constructor(metrics: Metrics, machine: WorkerMachine, cellUses: readonly CellUse[]) {
     this.#metrics = metrics;
     this.started = metrics.counter('perch_instances_started_total');
     this.copiesMade = metrics.counter('perch_copies_made_total');
@@ -74,7 +75,7 @@ export class AgentMetrics {
       zygote: machine.countOf(SlotState.initialising) + machine.countOf(SlotState.zygote),
     }));
     metrics.read('perch_cells', () =>
-      Object.fromEntries(cellLabels.map((label, kind) => [label, machine.waitingCells(kind)])),
+      Object.fromEntries(cellUses.map(({ label }, kind) => [label, machine.waitingCells(kind)])),
     );
     metrics.read('perch_instances_memory_bytes', () => machine.residentMb * 1024 * 1024);
   }
@@ -98,13 +99,11 @@ export class AgentMetrics {
     this.#metrics.counter('perch_instances_ended_total', KILLS[why]).add();
   }
 
-  /** It ended as it was meant to, `us` after its answer; counted with its reason when it answered. */
-  spent(us: number): void {
-    this.#exit.record(us);
-  }
-
-  exited(reason: ExitReason): void {
+  /** `answeredUs`: when it gave its only answer, after which it was meant to end; 0: it had none to give, or did not. */
+  exited(reason: ExitReason, answeredUs: number, nowUs: number): void {
+    // Who answered was counted with its reason then.
+    if (answeredUs > 0) this.#exit.record(nowUs - answeredUs);
     // What we killed was counted with its reason when we did.
-    if (reason.kind !== 'killed') this.#metrics.counter('perch_instances_ended_total', reason.kind).add();
+    else if (reason.kind !== 'killed') this.#metrics.counter('perch_instances_ended_total', reason.kind).add();
   }
 }

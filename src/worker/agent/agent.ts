@@ -57,6 +57,8 @@ export class Agent implements Provisioner {
   readonly #zygotes: ZygotePlaces;
   readonly #platformCpus: PlatformCpus;
   readonly #residents: (Resident | null)[];
+  /** Those that have sent something since the last tick. */
+  readonly #heard = new Set<Instance | Cell>();
   readonly #busy: BusyCores;
   readonly #sharing: CoreSharing;
   readonly #metrics: AgentMetrics;
@@ -85,6 +87,7 @@ export class Agent implements Provisioner {
     roomAvailable: () => this.#events.memoryAvailable(),
   };
   readonly #instanceEvents: InstanceEvents = {
+    heard: (instance) => this.#heard.add(instance),
     // It began where its zygote was, which may have been moved since it was forked.
     made: (instance) => this.#starter.placeFirst(instance),
     ready: (instance) => this.#onReady(instance),
@@ -96,6 +99,7 @@ export class Agent implements Provisioner {
     exited: (instance, reason) => this.#onExited(instance, reason),
   };
   readonly #cellEvents: CellEvents = {
+    heard: (cell) => this.#heard.add(cell),
     booted: (cell) => this.#feed(() => this.#machine.booted(cell.slot, this.#doors.clock.nowUs())),
     initialised: (cell) => this.#onInitialised(cell),
     initFailed: (cell) => this.#onInitFailed(cell),
@@ -111,8 +115,7 @@ export class Agent implements Provisioner {
     this.#limits = limits;
     this.#doors = doors;
     this.#events = events;
-    const { responseBytesMax, cellMemoryMb, hostNetworkAllowed = false } = limits;
-    this.#launcher = new Launcher(doors.backend, { account, responseBytesMax, cellMemoryMb, hostNetworkAllowed });
+    this.#launcher = new Launcher(doors.backend, { ...limits, account });
     this.#book = new VersionBook(limits.versionCount, doors.codes, limits.slotCount);
     this.#residents = new Array<Resident | null>(limits.slotCount).fill(null);
     this.#sharing = new CoreSharing(setting, doors, {
@@ -133,11 +136,10 @@ export class Agent implements Provisioner {
       initTimeoutUs: limits.initTimeoutMs * 1000,
       codeTimeoutUs: limits.codeTimeoutMs * 1000,
       cellTargets: this.#launcher.cellUses.map(() => limits.cellCount),
-      cellMemoryMb,
+      cellMemoryMb: limits.cellMemoryMb,
       copiesAheadMax: limits.copiesAheadMax,
     });
-    const cellLabels = this.#launcher.cellUses.map(({ label }) => label);
-    this.#metrics = new AgentMetrics(doors.metrics, this.#machine, cellLabels);
+    this.#metrics = new AgentMetrics(doors.metrics, this.#machine, this.#launcher.cellUses);
     const own = { residents: this.#residents, launcher: this.#launcher, book: this.#book, metrics: this.#metrics };
     this.#starter = new Starter(
       { topology, limits },
@@ -303,7 +305,8 @@ export class Agent implements Provisioner {
   }
 
   #tick(): void {
-    for (const resident of this.#residents) resident?.tick();
+    for (const resident of this.#heard) resident.tick();
+    this.#heard.clear();
     const nowUs = this.#doors.clock.nowUs();
     this.#machine.tick(nowUs, this.#isStill);
     this.#sharing.tick(nowUs);
@@ -482,9 +485,7 @@ export class Agent implements Provisioner {
     // What is killed while it starts has not failed to.
     if (reason.kind === 'start-failed' && !this.#stopping) this.#doors.log.error(entry, 'a sandbox did not start');
     else this.#doors.log.debug(entry, 'an instance ended');
-    if (resident instanceof Instance && resident.answeredUs > 0)
-      this.#metrics.spent(this.#doors.clock.nowUs() - resident.answeredUs);
-    else this.#metrics.exited(reason);
+    this.#metrics.exited(reason, resident instanceof Instance ? resident.answeredUs : 0, this.#doors.clock.nowUs());
     if (INITIALISING.includes(this.#machine.stateOf(slot))) {
       const { type, what } = exitError(reason);
       this.#book.noteInitialised(slot, `${type}: ${what}`);

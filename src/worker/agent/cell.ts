@@ -11,6 +11,8 @@ const NEVER = -Infinity;
 const MEMORY_INTERVAL_US = 10_000_000;
 
 export interface CellEvents {
+  /** The first that it sends since its last `tick`: it wants the next one. */
+  heard?(cell: Cell): void;
   booted(cell: Cell): void;
   initialised(cell: Cell): void;
   initFailed(cell: Cell): void;
@@ -66,14 +68,14 @@ export class Cell {
           return events.broke(this, report.message);
       }
     });
-    zygote.onHeard((bytes) => this.#hear(bytes));
+    zygote.onHeard((bytes) => this.#hear(bytes, events));
     for (const stream of zygote.output) {
       const decoder = new StringDecoder('utf8');
       stream.on('data', (chunk: Buffer) => {
         // Once it is gone, its slot may be another's.
         if (this.exit !== null) return;
         events.log(this, decoder.write(chunk), chunk.length);
-        this.#hear(chunk.length);
+        this.#hear(chunk.length, events);
       });
       stream.on('error', () => {});
     }
@@ -176,7 +178,8 @@ export class Cell {
   }
 
   /** Also where it is paused: it is listened to once more where a copy of it has ended. */
-  #hear(bytes: number): void {
+  #hear(bytes: number, events: CellEvents): void {
+    if (this.#heardBytes === 0) events.heard?.(this);
     this.#heardBytes += bytes;
     if (this.#heardBytes < FLOOD_BYTES) return;
     this.#paused = true;

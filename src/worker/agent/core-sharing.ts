@@ -113,7 +113,12 @@ export class CoreSharing {
     const times = { lendAfterUs: LEND_AFTER_US, quantumUs: QUANTUM_US };
     this.#machine = new Sharing({ ...sharing, ...times, coreCount, extraSeatCount, spareSeatCount });
     this.#sleepers = new Sleepers(
-      { seatCount: this.seatCount, limits, sources: this.#isShared ? sourcesOf(sharing) : 0 },
+      {
+        seatCount: this.seatCount,
+        limits,
+        sources: this.#isShared ? sourcesOf(sharing) : 0,
+        countsService: sharing.policy === 'preempt',
+      },
       doors,
       this.#machine,
       {

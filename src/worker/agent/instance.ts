@@ -21,6 +21,8 @@ const HINT_BYTES = 1024;
 export type Hint = 'sleeping' | 'awake';
 
 export interface InstanceEvents {
+  /** The first that it sends since its last `tick`: it wants the next one. */
+  heard?(instance: Instance): void;
   /** A copy has namespaces of its own, and rehearses next. */
   made?(instance: Instance): void;
   ready(instance: Instance): void;
@@ -269,6 +271,7 @@ export class Instance {
   }
 
   #hear(bytes: number): void {
+    if (this.#heardBytes === 0) this.#events.heard?.(this);
     this.#heardBytes += bytes;
     if (this.#heardBytes < FLOOD_BYTES || this.#paused) return;
     this.#paused = true;

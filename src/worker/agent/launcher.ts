@@ -45,7 +45,7 @@ export interface LauncherSetting {
   readonly responseBytesMax: number;
   readonly cellMemoryMb: number;
   /** Functions may have the network of the host. */
-  readonly hostNetworkAllowed: boolean;
+  readonly hostNetworkAllowed?: boolean;
 }
 
 export class Launcher {
@@ -64,7 +64,7 @@ export class Launcher {
     const host = runtimes.map(
       (runtime) => ({ runtime, network: 'host', label: `${runtime.label}, network host` }) as const,
     );
-    const uses = setting.hostNetworkAllowed ? [...own, ...host] : own;
+    const uses = setting.hostNetworkAllowed === true ? [...own, ...host] : own;
     this.cellUses = backend.canCopy() ? uses : [];
   }
 

@@ -56,6 +56,4 @@ export class Pending {
   memoryPeakMb(): number {
     return 0;
   }
-
-  tick(): void {}
 }

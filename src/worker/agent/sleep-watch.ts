@@ -85,13 +85,14 @@ export class SleepWatch {
     return isForgotten;
   }
 
-  /** At each tick, of whoever runs an invocation. Answers the CPU time that it was seen to use for it, µs. */
-  follow(instance: Instance, runUs: number): number {
-    const { slot } = instance;
-    if (this.#observer === null) return 0;
-    if (this.#isWatched(instance)) return this.#observer.cpuUs(slot) - this.#beforeUs[slot]!;
+  /** At each tick, of whoever runs an invocation. */
+  follow(instance: Instance, runUs: number): void {
     if (runUs >= WATCHED_AFTER_US && this.#watch(instance)) this.#isLong[instance.versionIndex] = 1;
-    return 0;
+  }
+
+  /** The CPU time that it was seen to use for its invocation, µs. To look costs some microseconds. */
+  cpuUs(instance: Instance): number {
+    return this.#isWatched(instance) ? this.#observer!.cpuUs(instance.slot) - this.#beforeUs[instance.slot]! : 0;
   }
 
   /** Whether it is off its core, since the observer has stopped it and keeps it so. */

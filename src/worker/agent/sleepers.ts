@@ -20,11 +20,15 @@ import { SleepWatch } from './sleep-watch.ts';
 /** By belief: what rules call it when an observer sees it. */
 const SEEN_AS = [EventKind.woken, EventKind.blocked, EventKind.polling] as const;
 
+const NOT_SEEN = -1;
+
 export interface SleepersOptions {
   readonly seatCount: number;
   readonly limits: AgentLimits;
   /** Those that count where nothing is said of a function; bits. 0: nobody is asked. */
   readonly sources: number;
+  /** The CPU time of every invocation counts for its place. */
+  readonly countsService: boolean;
 }
 
 export interface SleepersEvents {
@@ -57,15 +61,16 @@ export class Sleepers {
    * machine comes milliseconds later; without it, it goes on.
    */
   readonly #pollsAndSaysSo: Uint8Array;
-  /** By seat: the CPU time that its invocation was last seen to have used, and when. */
+  /** By seat: the CPU time that its invocation was last seen to have used, and when; NOT_SEEN: nobody wanted to know. */
   readonly #cpuUs: Float64Array;
   readonly #seenUs: Float64Array;
+  readonly #countsService: boolean;
   /** By seat: its CPU time is looked at; and of how many that is so. */
   readonly #isInDoubt: Uint8Array;
   #doubtCount = 0;
 
   constructor(
-    { seatCount, limits, sources }: SleepersOptions,
+    { seatCount, limits, sources, countsService }: SleepersOptions,
     doors: AgentDoors,
     user: KnowledgeUser,
     events: SleepersEvents,
@@ -73,6 +78,7 @@ export class Sleepers {
     this.#events = events;
     this.#clock = doors.clock;
     this.#seatCount = seatCount;
+    this.#countsService = countsService;
     const { metrics } = doors;
     this.#metrics = {
       freezes: metrics.counter('perch_sharing_freezes_total'),
@@ -120,7 +126,7 @@ export class Sleepers {
     this.#isDeclined[seat] = 0;
     this.#thawedUs[seat] = -Infinity;
     this.#cpuUs[seat] = 0;
-    this.#seenUs[seat] = this.#clock.nowUs();
+    this.#seenUs[seat] = NOT_SEEN;
   }
 
   /** The instance begins with the invocation of the seat. */
@@ -162,15 +168,26 @@ export class Sleepers {
     this.#doubt(seat, false);
   }
 
-  /** Looks at whoever runs on the seat, for `runUs` so far. Answers the CPU time that it was seen to use for its invocation, µs. */
+  /**
+   * Looks at whoever runs on the seat, for `runUs` so far. Answers the CPU time that it was seen to use for its invocation, µs; 0 where
+   * nobody needs to know.
+   */
   follow(seat: number, servant: Instance, runUs: number): number {
-    const nowUs = this.#clock.nowUs();
-    const cpuUs = this.#watch.follow(servant, runUs);
-    this.#knowledge.usage(seat, cpuUs - this.#cpuUs[seat]!, nowUs - this.#seenUs[seat]!, nowUs);
-    this.#cpuUs[seat] = cpuUs;
-    this.#seenUs[seat] = nowUs;
+    this.#watch.follow(servant, runUs);
+    const isWanted = this.#knowledge.wantsUsage(seat);
+    const cpuUs = isWanted || this.#countsService ? this.#watch.cpuUs(servant) : 0;
+    this.#noteUsage(seat, isWanted, cpuUs);
     this.#review(seat);
     return cpuUs;
+  }
+
+  /** What it used before somebody wanted to know is not known. */
+  #noteUsage(seat: number, isWanted: boolean, cpuUs: number): void {
+    const nowUs = this.#clock.nowUs();
+    const seenUs = this.#seenUs[seat]!;
+    if (isWanted && seenUs !== NOT_SEEN) this.#knowledge.usage(seat, cpuUs - this.#cpuUs[seat]!, nowUs - seenUs, nowUs);
+    this.#cpuUs[seat] = cpuUs;
+    this.#seenUs[seat] = isWanted ? nowUs : NOT_SEEN;
   }
 
   /** The times of rules and of the frozen are looked at. */

@@ -172,6 +172,11 @@ export class Knowledge {
     return isCounted;
   }
 
+  /** Whether `usage` makes a difference. */
+  wantsUsage(seat: number): boolean {
+    return this.#sources[seat] !== 0 && (this.isInDoubt(seat) || this.#isHintBelieved(seat));
+  }
+
   /** The CPU time that it has had in the window that ends now. Windows do not overlap. */
   usage(seat: number, cpuUs: number, windowUs: number, nowUs: number): void {
     if (this.#sources[seat] === 0) return;
