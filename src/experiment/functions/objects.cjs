@@ -133,16 +133,19 @@ class Connection {
     this.exchanging = { wait, resolve: (whole) => (answer = whole) };
     this.chunks = [];
     this.missing = -1;
+    // Before the wait: V8 may collect the whole heap for a new one.
+    let chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
     for (let at = 0; at < request.length;) at += unlessBlocked(() => fs.writeSync(fd, request, at));
     wait.sentUs = monotonicUs();
     wait.cpuSentUs = cpuUs();
     hints?.sleeping('response');
-    while (answer === null) {
-      const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    for (;;) {
       let size = 0;
       while (size === 0) size = unlessBlocked(() => fs.readSync(fd, chunk) || CLOSED);
       if (size === CLOSED) throw new Error('the object server closed the connection');
       this.read(chunk.subarray(0, size));
+      if (answer !== null) break;
+      chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
     }
     hints?.awake();
     return answer;

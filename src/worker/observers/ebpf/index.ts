@@ -45,7 +45,7 @@ const POLLING_KEPT_US = 1_000_000;
 /** So long it polls before it is stopped; the longest that it has to after it was said to and did something else. */
 const POLLED_US = 100;
 /** The same where input has ended its last wait: it was no mistake. */
-const POLLED_AGAIN_US = 25;
+const POLLED_AGAIN_US = 10;
 const POLLED_US_MAX = 1_000_000;
 /** CPU time of a poller that is judged at once. To freeze and thaw all threads of a process takes some hundred. */
 const JUDGED_US = 1000;
