@@ -8,6 +8,9 @@ import type { ServerAnswer, ServerQuestion, ServerReady } from './messages.ts';
 /** Rewritten by the build together with all names of source files. */
 const PROCESS = new URL('./process.ts', import.meta.url);
 
+/** It stands for another machine: threads of V8's would collect its heap on all cores of the functions at once, and often. */
+const NODE_OPTIONS = ['--single-threaded-gc', '--max-semi-space-size=64'];
+
 export class ObjectServer {
   readonly port: number;
   readonly #child: ChildProcess;
@@ -18,7 +21,8 @@ export class ObjectServer {
   }
 
   static async start(): Promise<ObjectServer> {
-    const child = fork(fileURLToPath(PROCESS), [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: [] });
+    const stdio = ['ignore', 'inherit', 'inherit', 'ipc'] as const;
+    const child = fork(fileURLToPath(PROCESS), [], { stdio: [...stdio], execArgv: NODE_OPTIONS });
     const ended = once(child, 'exit').then(() => Promise.reject(new Error('the object server did not start')));
     ended.catch(() => undefined);
     const [ready] = (await Promise.race([once(child, 'message'), ended])) as [ServerReady];

@@ -3,11 +3,12 @@
  * style (`/bucket/key`), all in memory. Signatures are not checked: it listens on loopback, for the length of one experiment.
  *
  * Every response is held back for the latency that is set, from the moment that its request is whole: that stands for the network
- * between the functions and S3. Bandwidth is not limited. What it did is asked for over the channel of `fork`, which no function reaches.
+ * between the functions and S3. Bandwidth is not limited. A body has to come with its length. What it did is asked for over the channel of `fork`, which no function reaches.
  */
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { goBeforeFunctions } from '../../worker/sandbox/priority.ts';
+import { Bodies } from './bodies.ts';
 import type { ObjectRequest, ServerAnswer, ServerQuestion } from './messages.ts';
 
 /** Of an object: more than any step of the pipelines writes. */
@@ -25,6 +26,7 @@ interface StoredObject {
 }
 
 const objects = new Map<string, StoredObject>();
+const bodies = new Bodies();
 let putCount = 0;
 let requests: ObjectRequest[] = [];
 let latencyUs = 0;
@@ -48,15 +50,14 @@ function after(dueUs: number, respond: () => void): void {
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const chunks: Buffer[] = [];
+  const length = Number(request.headers['content-length'] ?? 0);
+  // Node answers 400 to a length that is none.
+  if (length > OBJECT_BYTES_MAX || request.headers['transfer-encoding'] !== undefined) return void request.destroy();
+  const sent = bodies.take(length);
   let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > OBJECT_BYTES_MAX) return void request.destroy();
-    chunks.push(chunk);
-  }
+  for await (const chunk of request as AsyncIterable<Buffer>) size += chunk.copy(sent, size);
   const receivedUs = nowUs();
-  const [status, headers, body] = handle(request, Buffer.concat(chunks));
+  const [status, headers, body] = handle(request, sent);
   after(receivedUs + latencyUs, () => {
     response.writeHead(status, { ...headers, 'content-length': String(body.length) });
     const id = request.headers['x-amz-meta-request'];
@@ -118,7 +119,10 @@ function tell(question: ServerQuestion): ServerAnswer {
   if (question.latencyUs !== undefined) latencyUs = question.latencyUs;
   const taken = requests;
   requests = [];
-  if (question.clear === true) objects.clear();
+  if (question.clear === true) {
+    objects.clear();
+    bodies.clear();
+  }
   const { user, system } = process.cpuUsage();
   return { requests: taken, cpuUs: user + system };
 }
