@@ -275,10 +275,21 @@ export class CoreSharing {
 
   #lookAgain(nowUs: number): void {
     for (let seat = 0; seat < this.seatCount; seat++) if (this.#sleepers.isInDoubt(seat)) this.#follow(seat, nowUs);
-    if (this.#machine.nextTickUs <= nowUs) this.#machine.tick(nowUs);
+    if (this.#machine.nextTickUs <= nowUs) {
+      this.#followFronts(nowUs);
+      this.#machine.tick(nowUs);
+    }
     this.#sleepers.tick(nowUs);
     this.#headStarts.tick(nowUs);
     this.#drain();
+  }
+
+  /** Those that cores are for, where somebody may go before them by now: in the agent's own ticks it would be seen ten milliseconds late. */
+  #followFronts(nowUs: number): void {
+    for (let core = 0; core < this.#topology.cores.length; core++) {
+      const seat = this.#machine.frontOf(core);
+      if (seat >= 0 && this.#machine.isServiceDue(seat, nowUs)) this.#follow(seat, nowUs);
+    }
   }
 
   /** What it wants to be ticked for comes sooner than the agent's own ticks. */

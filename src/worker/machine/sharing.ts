@@ -24,7 +24,7 @@ import { isLedBy, isSeveral, lowestCore, withoutLowest } from '../../base/core-m
 import { Level, SharingActions } from './sharing/actions.ts';
 import { checkSharing } from './sharing/invariants.ts';
 import { OpenSeats, type SharingLimits } from './sharing/open-seats.ts';
-import { Order, serviceOf } from './sharing/order.ts';
+import { nextServiceUs, Order, serviceOf } from './sharing/order.ts';
 import { Placed } from './sharing/placed.ts';
 import { Places } from './sharing/places.ts';
 import { Residents, type ResidentSharing, SeatState } from './sharing/residents.ts';
@@ -49,6 +49,8 @@ export class Sharing {
   /** `preempt`: when the order is looked at again; nobody waits: never. */
   #lookUs = Infinity;
   #isOrderNew = false;
+  /** By seat: before that its service cannot be another one. */
+  readonly #serviceDueUs: Float64Array;
 
   constructor(limits: SharingLimits) {
     const { coreCount, extraSeatCount } = limits;
@@ -60,6 +62,7 @@ export class Sharing {
     // An event can touch every seat, with a place, an open or close and a release; reports re-enter while they are carried out.
     this.actions = new SharingActions(seatCount * 8 + 64);
     this.#residents = new Residents(coreCount, seatCount);
+    this.#serviceDueUs = new Float64Array(seatCount);
     this.#order = new Order(this.#residents);
     this.#placed = new Placed(this.#residents, this.#order, this.actions);
     this.#places = new Places(this.#placed);
@@ -86,7 +89,10 @@ export class Sharing {
     const isFixed = isOwn && !isSpare && (isAlone || this.#hasOwners);
     this.#residents.add(seat, isFixed, isAlone, usedUs > 0 ? nowUs : Infinity);
     this.#residents.isSpare[seat] = isSpare ? 1 : 0;
-    if (this.#limits.policy === 'preempt') this.#residents.service[seat] = serviceOf(usedUs, this.#limits.quantumUs);
+    if (this.#limits.policy === 'preempt') {
+      this.#residents.service[seat] = serviceOf(usedUs, this.#limits.quantumUs);
+      this.#setServiceDue(seat, usedUs, nowUs);
+    }
     this.#seats.began(seat);
     if (isAlone) this.#placed.setTaken(seat, 1);
     this.#enter(seat, nowUs);
@@ -134,9 +140,10 @@ export class Sharing {
   }
 
   /** The CPU time that the seat's invocation has had so far. It counts with `preempt`, at the next tick. */
-  used(seat: number, cpuUs: number, _nowUs: number): void {
+  used(seat: number, cpuUs: number, nowUs: number): void {
     const residents = this.#residents;
     if (this.#limits.policy !== 'preempt' || !residents.isHeld(seat)) return;
+    this.#setServiceDue(seat, cpuUs, nowUs);
     const service = serviceOf(cpuUs, this.#limits.quantumUs);
     // Counters of a cgroup may be read out of turn: service is never taken back.
     if (service <= residents.service[seat]! || residents.isFixed[seat] === 1) return;
@@ -248,6 +255,11 @@ export class Sharing {
     return this.#placed.waitedUs(seat, nowUs);
   }
 
+  /** `preempt`: others wait, and the CPU time that the seat's invocation may have had by now would put some of them before it. */
+  isServiceDue(seat: number, nowUs: number): boolean {
+    return this.waitingCount > 0 && this.#limits.policy === 'preempt' && this.#serviceDueUs[seat]! <= nowUs;
+  }
+
   /** How many are awake and wait for a core. */
   get waitingCount(): number {
     return this.#placed.waitingCount;
@@ -312,6 +324,10 @@ export class Sharing {
     if (this.#isFair) return;
     this.#places.settleAny(nowUs);
     this.#setLook(nowUs);
+  }
+
+  #setServiceDue(seat: number, cpuUs: number, nowUs: number): void {
+    this.#serviceDueUs[seat] = nowUs + nextServiceUs(cpuUs, this.#limits.quantumUs) - cpuUs;
   }
 
   #setLook(nowUs: number): void {

@@ -204,6 +204,25 @@ test('preempt: who goes on with what others began comes behind those who have us
   assert.match(shell.picture, /3:\df/, 'who is new comes first');
 });
 
+test('preempt: the CPU time of who runs is due when it may have been overtaken, and somebody waits', () => {
+  const shell = new SharingShell(limitsOf('preempt', { coreCount: 1, perCore: 3, quantumUs: 2000 }));
+  const isDue = (): boolean => shell.machine.isServiceDue(0, shell.nowUs);
+  shell.began(0);
+  shell.wait(5000);
+  assert.equal(isDue(), false, 'nobody waits');
+  shell.began(1);
+  assert.equal(isDue(), true, 'it may have run since it began');
+  shell.used(0, 1500);
+  assert.equal(isDue(), false, 'it needs half a millisecond for its first quantum');
+  shell.wait(500);
+  assert.equal(isDue(), true);
+  shell.used(0, 3000);
+  shell.wait(3000);
+  assert.equal(isDue(), false, 'its time doubles at eight milliseconds');
+  shell.wait(500);
+  assert.equal(isDue(), true);
+});
+
 test('preempt: who comes goes to the foreground, and the one that has run longest to the pool', () => {
   const shell = new SharingShell(limitsOf('preempt'));
   assert.deepEqual(shell.log, ['open 2', 'open 3', 'open 4']);

@@ -15,6 +15,11 @@ export function serviceOf(cpuUs: number, quantumUs: number): number {
   return cpuUs < quantumUs ? 0 : 1 + Math.floor(Math.log2(cpuUs / quantumUs));
 }
 
+/** The CPU time from which on its service is more than at `cpuUs`. */
+export function nextServiceUs(cpuUs: number, quantumUs: number): number {
+  return quantumUs * 2 ** serviceOf(cpuUs, quantumUs);
+}
+
 export class Order {
   /** The first `count` of it. */
   readonly seats: Int32Array;
