@@ -286,6 +286,10 @@ export class Sleepers {
     if ((this.#isInDoubt[seat] === 1) === isInDoubt) return;
     this.#isInDoubt[seat] = isInDoubt ? 1 : 0;
     this.#doubtCount += isInDoubt ? 1 : -1;
+    const servant = this.#events.servantOf(seat);
+    // What it uses from now on counts.
+    if (isInDoubt && servant !== null && this.#seenUs[seat] === NOT_SEEN)
+      this.#noteUsage(seat, true, this.#watch.cpuUs(servant));
   }
 
   /**
