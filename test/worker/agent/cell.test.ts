@@ -4,19 +4,10 @@ import { beforeEach, test } from 'node:test';
 import { Cell, type CellEvents } from '../../../src/worker/agent/cell.ts';
 import { FLOOD_BYTES } from '../../../src/worker/agent/flood.ts';
 import { type FakeCell, FakeBackend, SafeBackend } from '../../../src/worker/sandbox/index.ts';
+import { FAKE_CELL } from '../sandbox/fake-cell.ts';
 
 const FRAME_BYTES = 64 * 1024;
 const HEADER_BYTES = 16;
-const SPEC = {
-  slot: 0,
-  runtimeDir: '/r',
-  interpreter: '/i',
-  args: [],
-  env: {},
-  memoryMb: 64,
-  cpus: [],
-  network: 'own',
-} as const;
 
 let cell: Cell;
 let inside: FakeCell;
@@ -43,7 +34,7 @@ beforeEach(async () => {
   );
   const safe = new SafeBackend(fake, 2);
   await safe.open();
-  cell = new Cell(0, safe.startCell(SPEC), events);
+  cell = new Cell(0, safe.startCell(FAKE_CELL), events);
   inside = fake.cells[0]!;
   loggedBytes = 0;
 });

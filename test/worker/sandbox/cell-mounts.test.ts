@@ -8,6 +8,7 @@ import { CellMounts } from '../../../src/worker/sandbox/bubblewrap/cell-mounts.t
 import type { Staging } from '../../../src/worker/sandbox/bubblewrap/staging.ts';
 import type { CgroupTree } from '../../../src/worker/sandbox/cgroup/cgroup.ts';
 import { libc } from '../../../src/worker/sandbox/libc.ts';
+import { FAKE_CELL } from './fake-cell.ts';
 
 const CLONE_NEWNS = 0x20000;
 const MS_REC_SLAVE = (1 << 14) | (1 << 19);
@@ -51,16 +52,7 @@ test(
     const folder = mkdtempSync(path.join(os.tmpdir(), 'perch-cells-'));
     const cells = Cells.open({ folder } as Staging, MEMORY_TREE, true);
     if (typeof cells === 'string') assert.fail(cells);
-    const spec = {
-      slot: 3,
-      runtimeDir: '/r',
-      interpreter: '/i',
-      args: [],
-      env: {},
-      memoryMb: 64,
-      cpus: [],
-      network: 'own',
-    } as const;
+    const spec = { ...FAKE_CELL, slot: 3 };
     const paths = { runtimeDir: '/r', interpreter: '/i' };
     const faults: (() => string)[] = [
       () => 'no more sand',

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { ExitReason, Sandbox, SandboxBackend, SandboxSpec } from '../../../src/worker/sandbox/contract.ts';
 import { FakeBackend, SafeBackend, createBackend, isSandboxName } from '../../../src/worker/sandbox/index.ts';
+import { FAKE_CELL } from './fake-cell.ts';
 
 const SLOT_COUNT = 3;
 
@@ -65,16 +66,6 @@ test('an exception at start is a reason', async () => {
   await exitOf(safe.start(spec(0)));
 });
 
-const CELL = {
-  slot: 0,
-  runtimeDir: '/r',
-  interpreter: '/i',
-  args: [],
-  env: {},
-  memoryMb: 64,
-  cpus: [],
-  network: 'own',
-} as const;
 const FUNCTION = { codeDir: '/c', layersDir: '', env: {}, memoryMb: 128, network: 'none' } as const;
 
 test('an exception of a cell, or of a fork, is a reason too, and the slot is free after it', async () => {
@@ -89,7 +80,7 @@ test('an exception of a cell, or of a fork, is a reason too, and the slot is fre
     throw new Error('no more sand');
   };
   for (let count = 0; count < 2; count++) {
-    const cell = safe.startCell(CELL);
+    const cell = safe.startCell(FAKE_CELL);
     cell.kill();
     const reason = await new Promise<ExitReason>((resolve) => cell.onExit(resolve));
     assert.deepEqual(reason, { kind: 'start-failed', message: 'the cell could not be started: no more sand' });
@@ -101,7 +92,7 @@ test('an exception of a cell, or of a fork, is a reason too, and the slot is fre
     };
     return zygote;
   };
-  const zygote = safe.startCell(CELL);
+  const zygote = safe.startCell(FAKE_CELL);
   const failed = await exitOf(zygote.fork({ slot: 1, memoryMb: 128, once: true }));
   assert.ok(failed.kind === 'start-failed' && failed.message.includes('no more processes'));
   zygote.kill();
@@ -117,7 +108,7 @@ test('a cell that is asked for before open, while it closes or after it is a rea
   );
   const safe = new SafeBackend(fake, SLOT_COUNT);
   const start = async (phase: string): Promise<void> => {
-    const cell = safe.startCell({ ...CELL, slot: 1 });
+    const cell = safe.startCell({ ...FAKE_CELL, slot: 1 });
     const reason = await new Promise<ExitReason>((resolve) => cell.onExit(resolve));
     assert.deepEqual(reason, { kind: 'start-failed', message: `the backend is ${phase}` });
   };
@@ -125,7 +116,7 @@ test('a cell that is asked for before open, while it closes or after it is a rea
   const opening = safe.open();
   await start('opening');
   await opening;
-  safe.startCell(CELL);
+  safe.startCell(FAKE_CELL);
   const closing = safe.close();
   await start('closing');
   await closing;
@@ -140,8 +131,8 @@ test('what may not be asked of a cell is a bug of the caller', async () => {
   );
   const safe = new SafeBackend(fake, SLOT_COUNT);
   await safe.open();
-  const zygote = safe.startCell(CELL);
-  assert.throws(() => safe.startCell(CELL), /slot 0 is in use/);
+  const zygote = safe.startCell(FAKE_CELL);
+  assert.throws(() => safe.startCell(FAKE_CELL), /slot 0 is in use/);
   assert.throws(() => zygote.adopt(FUNCTION), /before it had booted/);
   fake.cells[0]!.report({ kind: 'cell' });
   assert.throws(() => zygote.fork({ slot: 1, memoryMb: 128, once: true }), /before there was a zygote/);
@@ -242,7 +233,7 @@ test('whatever happens to a zygote and its copies: one end each, the zygote last
       );
       const safe = new SafeBackend(fake, SLOT_COUNT);
       await safe.open();
-      const zygote = safe.startCell(CELL);
+      const zygote = safe.startCell(FAKE_CELL);
       await turn();
       zygote.adopt(FUNCTION);
       fake.cells[0]!.report({ kind: 'initialised' });
