@@ -472,6 +472,7 @@ export function testScheduler(shards: number): void {
     const gone = await workerOf(cluster, scheduler, 'gone');
     gone.announce();
     await gateway.hear('worker');
+    assert.equal((await grantOf(gateway)).request, 3);
     gone.link.close(32);
     await gateway.hear('gone');
     const identity = await cluster.identity('g', ['gateway']);
