@@ -128,9 +128,12 @@ test('instances and zygotes share the memory: something goes for each that comes
   await client.deploy('whole', SLEEPER('whole'), { MemorySize: 256 });
   await client.deploy('giant', SLEEPER('giant'), { MemorySize: 257 });
   assert.equal((await client.invoke('one')).start, 'cold');
-  // One time in six it goes once more for something that comes just then; what that is was not found.
-  await until('it is kept', async () => (await client.invoke('one')).start !== 'cold');
-  for (let count = 0; count < 5; count++) assert.notEqual((await client.invoke('one')).start, 'cold');
+  // No cell had waited for it, so one takes the place of what is worth less than it, once, and that may be this instance.
+  const starts: string[] = [];
+  while (starts.length < 5 || starts.slice(-5).includes('cold')) {
+    starts.push((await client.invoke('one')).start!);
+    assert.ok(starts.length < 20, `it stays: ${starts.join(' ')}`);
+  }
   assert.equal((await client.invoke('two')).start, 'cold');
   assert.equal((await client.invoke('three')).start, 'cold');
   assert.equal((await client.invoke('whole')).start, 'cold', 'it takes all the memory there is');
