@@ -34,7 +34,8 @@ export const MODELS: readonly Model[] = [
     runs: [
       SMALL,
       { defines: ['N=2', 'CORES=2', 'REQUESTS=4'] },
-      { defines: [], ltl: 'served' },
+      { defines: ['REQUESTS=2'], ltl: 'served' },
+      { defines: [], ltl: 'served', isLong: true },
       { defines: ['REQUESTS=4'], isLong: true },
     ],
     mutants: [
@@ -47,10 +48,10 @@ export const MODELS: readonly Model[] = [
     name: 'turn',
     runs: [
       { defines: ['BOUND'] },
-      { defines: [], ltl: 'first' },
-      { defines: PAIR, ltl: 'first' },
-      { defines: PAIR, ltl: 'second' },
       { defines: TWO_PAIRS, ltl: 'first' },
+      { defines: [], ltl: 'first', isLong: true },
+      { defines: PAIR, ltl: 'first', isLong: true },
+      { defines: PAIR, ltl: 'second', isLong: true },
     ],
     mutants: [
       { name: 'NO_TURNS', defines: ['BOUND'], finds: 'assertion' },
@@ -72,12 +73,23 @@ export const MODELS: readonly Model[] = [
   },
   {
     name: 'memory',
-    runs: [SMALL, { defines: ['ENDLESS=0'], ltl: 'served' }, { defines: ['N=3', 'REQUESTS=3'], isLong: true }],
+    runs: [
+      SMALL,
+      { defines: ['ENDLESS=0', 'REQUESTS=3'], ltl: 'served' },
+      { defines: ['ENDLESS=0'], ltl: 'served', isLong: true },
+      { defines: ['N=3', 'REQUESTS=3'], isLong: true },
+    ],
     mutants: refuted(['SILENT_GIVE_BACK', 'FLAGS_BEFORE_MEMORY', 'PLAIN_RESERVE', 'KEEP_BATON']),
   },
   {
     name: 'summary',
-    runs: [SMALL, { defines: ['REQUESTS=3'], ltl: 'served' }, { defines: [], ltl: 'served', isLong: true }],
+    runs: [
+      { defines: ['REQUESTS=3'] },
+      { defines: ['REQUESTS=2'], ltl: 'served' },
+      { ...SMALL, isLong: true },
+      { defines: ['REQUESTS=3'], ltl: 'served', isLong: true },
+      { defines: [], ltl: 'served', isLong: true },
+    ],
     mutants: refuted(['NO_SECOND_LOOK', 'SILENT_RAISE', 'SUMMARY_AFTER_FLAGS']),
   },
   { name: 'concurrency', runs: [SMALL], mutants: refuted(['PLAIN_ENTER', 'ADD_FIRST']) },
