@@ -18,11 +18,12 @@ import { wrk } from './lib/wrk.ts';
 import { readTopology } from '../src/worker/agent/topology.ts';
 
 const RATE = 200;
-const WARM_UP_SECONDS = 3;
 
 interface Times {
   readonly seconds: number;
+  /** Of the open loop itself, and in a closed loop before it. */
   readonly warmUpSeconds: number;
+  readonly closedSeconds: number;
 }
 
 /** About 200 µs of work. */
@@ -36,40 +37,40 @@ const PLAIN_SHORT = `require('node:http').createServer((request, response) => {
 type Setting = 'alone' | 'beside a burner' | 'plain, alone' | 'plain, shared out by the kernel';
 const SETTINGS: readonly Setting[] = ['alone', 'beside a burner', 'plain, alone', 'plain, shared out by the kernel'];
 
-function openLoop(url: string, seconds: number, cpu: number | null): Promise<OpenLoopResult> {
-  return runOpenLoop(url, { rate: RATE, seconds, cpu });
+const TIMES: Times = { seconds: 8, warmUpSeconds: 1, closedSeconds: 3 };
+const SMOKE_TIMES: Times = { seconds: 0.4, warmUpSeconds: 0.1, closedSeconds: 0.2 };
+
+function openLoop(url: string, { seconds, warmUpSeconds }: Times, cpu: number | null): Promise<OpenLoopResult> {
+  return runOpenLoop(url, { rate: RATE, seconds, warmUpSeconds, cpu });
 }
 
 /** Compilers and caches settle before anything is measured. */
-async function warmUp(url: string, seconds: number): Promise<void> {
-  await wrk(url, { connections: 1, seconds, body: '{}' });
+async function warmUp(url: string, { closedSeconds }: Times): Promise<void> {
+  await wrk(url, { connections: 1, seconds: closedSeconds, body: '{}' });
 }
 
-async function alone(cpu: number, { seconds, warmUpSeconds }: Times): Promise<OpenLoopResult> {
+async function alone(cpu: number, times: Times): Promise<OpenLoopResult> {
   const perch = await perchServer(['--cores', String(cpu)], ['taskset', '-c', String(cpu)]);
   try {
     const short = await perch.deploy('short', SHORT);
-    await warmUp(short, warmUpSeconds);
-    return await openLoop(short, seconds, cpu);
+    await warmUp(short, times);
+    return await openLoop(short, times, cpu);
   } finally {
     await perch.stop();
   }
 }
 
-async function besideBurner(
-  cpus: readonly [number, number],
-  { seconds, warmUpSeconds }: Times,
-): Promise<OpenLoopResult> {
+async function besideBurner(cpus: readonly [number, number], times: Times): Promise<OpenLoopResult> {
   const perch = await perchServer(['--cores', cpus.join(',')]);
   try {
     const burner = await perch.deploy('burner', BURNER, { Timeout: 900 });
     const short = await perch.deploy('short', SHORT);
-    await warmUp(short, warmUpSeconds);
+    await warmUp(short, times);
     fetch(burner, { method: 'POST', body: '{}' }).catch(() => {});
     const held = await heldCpu(perch.url);
     return await openLoop(
       short,
-      seconds,
+      times,
       cpus.find((cpu) => cpu !== held)!,
     );
   } finally {
@@ -89,15 +90,15 @@ async function heldCpu(url: string): Promise<number> {
   throw new Error('the burner never held a core');
 }
 
-async function plain({ seconds, warmUpSeconds }: Times, burnerCount: number): Promise<OpenLoopResult> {
+async function plain(times: Times, burnerCount: number): Promise<OpenLoopResult> {
   const server = spawn(process.execPath, ['-e', PLAIN_SHORT], { stdio: ['ignore', 'pipe', 'inherit'] });
   const burners: ChildProcess[] = Array.from({ length: burnerCount }, () =>
     spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }),
   );
   try {
     const url = `http://127.0.0.1:${await firstLine(server)}/`;
-    await warmUp(url, warmUpSeconds);
-    return await openLoop(url, seconds, null);
+    await warmUp(url, times);
+    return await openLoop(url, times, null);
   } finally {
     for (const child of [server, ...burners]) child.kill('SIGKILL');
   }
@@ -106,8 +107,7 @@ async function plain({ seconds, warmUpSeconds }: Times, burnerCount: number): Pr
 async function run({ smoke }: BenchOptions): Promise<Report> {
   const cpus = allowedPair();
   const rounds = smoke ? 1 : 5;
-  const seconds = smoke ? 1 : 8;
-  const times = { seconds, warmUpSeconds: smoke ? 1 : WARM_UP_SECONDS };
+  const times = smoke ? SMOKE_TIMES : TIMES;
   const results = new Map<Setting, OpenLoopResult[]>(SETTINGS.map((setting) => [setting, []]));
   for (let round = 0; round < rounds; round++) {
     results.get('alone')!.push(await alone(cpus[1], times));
@@ -127,7 +127,7 @@ async function run({ smoke }: BenchOptions): Promise<Report> {
   });
   const notes = [
     `A function of about 200 µs, ${RATE} calls a second in an open loop, latency from the moment each was due.`,
-    `${rounds} rounds in turns, ${seconds} s each after a warm-up; medians of the rounds' percentiles.`,
+    `${rounds} rounds in turns, ${times.seconds} s each after a warm-up; medians of the rounds' percentiles.`,
   ];
   return { name: 'interference', notes, figures };
 }

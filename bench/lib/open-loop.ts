@@ -2,7 +2,7 @@
  * An open-loop HTTP client: sends at fixed moments whatever became of earlier requests, and measures each from the
  * moment at which it was to be sent. A closed loop would send less while the server is slow, and so hide its tail.
  *
- * Runs as a process of its own: `node open-loop.ts URL RATE SECONDS`, and prints one JSON line.
+ * Runs as a process of its own: `node open-loop.ts URL RATE SECONDS WARM-UP-SECONDS`, and prints one JSON line.
  */
 import http from 'node:http';
 
@@ -15,8 +15,6 @@ export interface OpenLoopResult {
 }
 
 const CONNECTIONS_MAX = 64;
-/** Requests of the first moments meet cold caches and connections; they are sent and not counted. */
-const WARM_UP_MS = 1000;
 
 /** A timer of Node is late by up to this much; the rest of the way to a due moment is spent turning. */
 const TIMER_MS = 1.5;
@@ -25,11 +23,19 @@ function percentile(sorted: Float64Array, share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
 }
 
-async function run(url: string, rate: number, seconds: number): Promise<OpenLoopResult> {
+interface Load {
+  readonly rate: number;
+  readonly seconds: number;
+  /** Sent before, and not counted. */
+  readonly warmUpSeconds: number;
+}
+
+async function run(url: string, { rate, seconds, warmUpSeconds }: Load): Promise<OpenLoopResult> {
   const agent = new http.Agent({ keepAlive: true, maxSockets: CONNECTIONS_MAX });
   const intervalMs = 1000 / rate;
   const startMs = performance.now();
-  const endMs = startMs + WARM_UP_MS + seconds * 1000;
+  const countedFromMs = startMs + warmUpSeconds * 1000;
+  const endMs = countedFromMs + seconds * 1000;
   const latenciesUs: number[] = [];
   let failed = 0;
   let running = 0;
@@ -40,7 +46,7 @@ async function run(url: string, rate: number, seconds: number): Promise<OpenLoop
       const done = (ok: boolean): void => {
         running--;
         if (!ok) failed++;
-        else if (dueMs >= startMs + WARM_UP_MS) latenciesUs.push((performance.now() - dueMs) * 1000);
+        else if (dueMs >= countedFromMs) latenciesUs.push((performance.now() - dueMs) * 1000);
         if (running === 0 && ended) resolve();
       };
       const request = http.request(url, { method: 'POST', agent }, (response) => {
@@ -81,6 +87,7 @@ async function run(url: string, rate: number, seconds: number): Promise<OpenLoop
 }
 
 if (import.meta.main) {
-  const [url, rate, seconds] = process.argv.slice(2);
-  console.log(JSON.stringify(await run(url!, Number(rate), Number(seconds))));
+  const [url, ...numbers] = process.argv.slice(2);
+  const [rate, seconds, warmUpSeconds] = numbers.map(Number) as [number, number, number];
+  console.log(JSON.stringify(await run(url!, { rate, seconds, warmUpSeconds })));
 }

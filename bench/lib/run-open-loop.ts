@@ -6,12 +6,16 @@ import type { OpenLoopResult } from './open-loop.ts';
 
 const OPEN_LOOP = fileURLToPath(new URL('open-loop.ts', import.meta.url));
 
+/** Requests of the first moments meet cold caches and connections: those of the first second are sent and not counted. */
+const WARM_UP_SECONDS = 1;
+
 /** `cpu` null: on any. Throws where a request failed: a latency of errors is no result. */
 export async function runOpenLoop(
   url: string,
-  load: { rate: number; seconds: number; cpu: number | null },
+  load: { rate: number; seconds: number; cpu: number | null; warmUpSeconds?: number },
 ): Promise<OpenLoopResult> {
-  const command = [process.execPath, OPEN_LOOP, url, String(load.rate), String(load.seconds)];
+  const { warmUpSeconds = WARM_UP_SECONDS } = load;
+  const command = [process.execPath, OPEN_LOOP, url, ...[load.rate, load.seconds, warmUpSeconds].map(String)];
   const [file, ...args] = load.cpu === null ? command : ['taskset', '-c', String(load.cpu), ...command];
   const { stdout } = await promisify(execFile)(file!, args);
   const result = JSON.parse(stdout) as OpenLoopResult;

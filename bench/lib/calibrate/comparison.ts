@@ -99,7 +99,7 @@ async function playRound({ workload, platform, costs, round, smoke }: RoundSetup
     SEED + round,
     CALIBRATION_WORKLOADS.findIndex(({ name }) => name === workload.name),
   );
-  const seconds = smoke ? 1 : ROUND_SECONDS;
+  const seconds = smoke ? 0.4 : ROUND_SECONDS;
   const open = openLoopOf(workload, { coreCount, seconds, random });
   const burst = burstOf(workload, smoke ? 3 : BURST_COUNT * coreCount, random);
   const burstUs = seconds * 1e6 + REST_US;

@@ -24,7 +24,8 @@ export async function freshBesideReuse(language: Language, { smoke }: BenchOptio
     for (const round of rounds(5, smoke)) {
       for (const isolation of inTurns(ISOLATIONS, round)) {
         const before = await counts(platform);
-        const result = await runOpenLoop(urls[isolation]!, { rate: RATE, seconds: smoke ? 1 : 4, cpu: null });
+        const times = smoke ? { seconds: 0.6, warmUpSeconds: 0.2 } : { seconds: 4 };
+        const result = await runOpenLoop(urls[isolation]!, { rate: RATE, ...times, cpu: null });
         const after = await counts(platform);
         const invoked = after.invoked - before.invoked;
         if (isolation === 'fresh' && after.copied - before.copied < invoked * 0.9)
