@@ -160,7 +160,7 @@ test('what ran on a worker that dies is lost, and says so; what waits runs elsew
 });
 
 test('a worker that is told to stop under load fails no invocation', async () => {
-  const platform = await clusterOf({ workers: 2 });
+  const platform = await clusterOf({ workers: 2, workersDrain: true });
   const functions = platform.functions();
   let isOver = false;
   let count = 0;

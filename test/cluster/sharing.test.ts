@@ -175,7 +175,7 @@ test('who runs on a worker that is killed, holder or guest, ends with its loss, 
 });
 
 test('a worker that drains lends no more, and all that is there ends', async () => {
-  const platform = await sharingCluster({ workers: 2 });
+  const platform = await sharingCluster({ workers: 2, workersDrain: true });
   const held = await hold(platform, 'sleeper', 4);
   const guests = await hold(platform, 'guest', 2);
   const [drained] = platform.workers.splice(0, 1);

@@ -36,12 +36,12 @@ export class WorkerCluster {
     this.scheduler = await schedulerOf(this.cluster, args);
   }
 
-  async worker(options: { name?: string; args?: readonly string[] } = {}): Promise<WorkerProcess> {
-    const { name = 'w', args = [] } = options;
+  async worker(options: { name?: string; args?: readonly string[]; drains?: boolean } = {}): Promise<WorkerProcess> {
+    const { name = 'w', ...more } = options;
     const { out } = await this.cluster.add(name, ['worker']);
     const data = join(temporaryFolder(), 'data');
     const { scheduler, stored } = this;
-    const started = startWorker(out, { scheduler: scheduler.port, store: stored.listener.port, data, args });
+    const started = startWorker(out, { scheduler: scheduler.port, store: stored.listener.port, data, ...more });
     running.push(() => endProcess(started));
     return started;
   }

@@ -119,7 +119,7 @@ test('a worker waits for a scheduler that is not there yet', async () => {
 
 test('a drained worker ends what it has, takes no more, and says that it stops', async () => {
   const cluster = await workerCluster();
-  const worker = await cluster.worker();
+  const worker = await cluster.worker({ drains: true });
   const { port } = await worker.ready();
   const gateway = await cluster.gateway(port);
   const version = await gateway.name(await versionIn(cluster.store, SLEEP));
@@ -152,7 +152,7 @@ test('what takes longer than the drain is ended, with an answer; a second signal
   assert.equal((await gateway.runs.result(1)).result, 'error');
   assert.equal(await gateway.runs.ended(), 'stopping');
 
-  const other = await cluster.worker({ name: 'v' });
+  const other = await cluster.worker({ name: 'v', drains: true });
   const again = await cluster.gateway((await other.ready()).port, 'h');
   again.runs.assign(await again.grant(await again.name(sleep), 1), { ms: 50_000 });
   await new Promise((resolve) => setTimeout(resolve, 500));

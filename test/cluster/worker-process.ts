@@ -40,14 +40,17 @@ export function startWorker(
     readonly store: number;
     readonly data: string;
     readonly args?: readonly string[];
+    /** Told to stop, it lets what runs end, for a second at least; otherwise that is ended at once, as no test waits for. */
+    readonly drains?: boolean;
   },
 ): WorkerProcess {
-  const { scheduler, store, data, args = [] } = options;
+  const { scheduler, store, data, args = [], drains = false } = options;
   const nodes = ['--scheduler', `127.0.0.1:${scheduler}`, '--store', `127.0.0.1:${store}`];
   const fixed = ['--join', joinFile, ...nodes, '--listen', '127.0.0.1:0', '--json'];
   const more = ['--data', data, '--sandbox', 'none', '--log-level', 'info', '--cores', '0-1', '--memory', '2048'];
   const sharing = args.includes('--sharing') ? [] : ['--sharing', 'dedicated'];
-  const child = spawn(process.execPath, [MAIN, 'worker', ...fixed, ...more, ...sharing, ...args], {
+  const drain = drains ? [] : ['--drain', '0'];
+  const child = spawn(process.execPath, [MAIN, 'worker', ...fixed, ...more, ...sharing, ...drain, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let errors = '';

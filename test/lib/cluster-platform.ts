@@ -15,6 +15,8 @@ export interface ClusterPlatformOptions {
   readonly schedulerArgs?: readonly string[];
   readonly gatewayArgs?: readonly string[];
   readonly workerArgs?: readonly string[];
+  /** Workers that are told to stop let what runs end. */
+  readonly workersDrain?: boolean;
 }
 
 export class ClusterPlatform {
@@ -58,7 +60,8 @@ export class ClusterPlatform {
     const { out, fingerprint } = await this.#cluster.add(name, ['worker']);
     this.fingerprints.push(fingerprint);
     const places = { scheduler: this.scheduler.port, store: this.gateways[0]!.clusterPort, data };
-    const worker = startWorker(out, { ...places, args: this.#options.workerArgs ?? [] });
+    const { workerArgs = [], workersDrain = false } = this.#options;
+    const worker = startWorker(out, { ...places, args: workerArgs, drains: workersDrain });
     await worker.ready();
     this.workers.push(worker);
     return worker;
@@ -70,7 +73,9 @@ export class ClusterPlatform {
   }
 
   async stop(): Promise<void> {
-    for (const each of [...this.gateways.toReversed(), ...this.workers]) await endProcess(each);
+    // Workers first, while there is a store that takes the last of their logs; the gateway that has it last.
+    await Promise.all(this.workers.map((each) => endProcess(each)));
+    for (const each of this.gateways.toReversed()) await endProcess(each);
     await endProcess(this.scheduler);
     rmSync(this.folder, { recursive: true, force: true });
   }
