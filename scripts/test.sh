@@ -24,9 +24,10 @@ run() { # NAME CONCURRENCY FILE…: their report to stdout, and into the folder 
     --test-reporter=spec --test-reporter-destination="$folder/$name" "$@"
 }
 
-# Soak tests run by themselves (npm run soak). Files that wait most of the time, with hardly a core used (for nodes that
-# fail, for pauses of who is frozen, for processes that install things) are in a lane of their own, beside the others.
-WAITING='^test/(cluster/(hosts/|[^/]*failures)|attack/frozen|worker/runtimes/provided-ric)'
+# Soak tests run by themselves (npm run soak). Files that wait most of the time, with a fifth of a core used (for nodes that
+# fail, connect again or read a file again, for pauses of who is frozen) are in a lane of their own, beside the others; and
+# one that compiles for a minute, which goes behind them.
+WAITING='^test/(cluster/(hosts/|[^/]*failures|chains|revoked|worker-nodes)|attack/frozen|worker/(network/network|runtimes/provided-ric))'
 status=0
 if [ $# = 0 ]; then
   all=$(find test -name '*.test.ts' -not -path 'test/soak/*' | LC_ALL=C sort)
