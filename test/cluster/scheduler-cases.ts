@@ -441,10 +441,8 @@ export function testScheduler(shards: number): void {
     const known = await workerOf(cluster, scheduler);
     assert.equal(known.welcome!.epoch, scheduler.epoch + 1);
     // One that comes back to its own scheduler has seen its epoch too.
-    const back = new TestNode(await cluster.identity('w', ['worker']), scheduler.port, {
-      ...WORKER,
-      epoch: scheduler.epoch + 1,
-    });
+    const next = { ...WORKER, epoch: scheduler.epoch + 1 };
+    const back = new TestNode(await cluster.identity('w', ['worker']), scheduler.port, next);
     assert.equal((await back.opened()).welcome!.epoch, scheduler.epoch + 1);
     assert.equal(await new TestNode(identity, scheduler.port, { ...WORKER, epoch: 0xffffffff }).ended(), 'breach');
   });
