@@ -4,16 +4,13 @@ import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Overview } from '../../src/gateway/overview.ts';
 import { type ClusterPlatform, type ClusterPlatformOptions, startClusterPlatform } from '../lib/cluster-platform.ts';
-import { Functions, type Invoked, until } from '../lib/functions.ts';
+import { type Invoked, until } from '../lib/functions.ts';
 import { startGateway } from './gateway-process.ts';
 import { makeCluster, temporaryFolder } from './identity/cluster.ts';
 
 const INVOCATIONS = '/2015-03-31/functions/holder/invocations';
-/** Longer than a gateway lets what is new wait for a scheduler. */
-const NO_SCHEDULER_MS = 20_000;
 
 /** Says that it has begun, and ends when it is let go. */
 const HOLDER = `
@@ -203,20 +200,6 @@ test('a gateway that is told to stop lets what runs end, and refuses what comes'
   held.letGo();
   assert.equal((await held.result).status, 200);
   assert.equal(await ended, 0);
-});
-
-test('without a scheduler a gateway answers, and what is invoked is refused after a while', async () => {
-  const cluster = await makeCluster();
-  const { out } = await cluster.add('g', ['gateway']);
-  const data = path.join(temporaryFolder(), 'g');
-  const gateway = await startGateway(out, { scheduler: 1, data });
-  running.push(() => endProcess(gateway));
-  const functions = new Functions(gateway);
-  await functions.deploy('holder', { files: { 'index.mjs': HOLDER } });
-  const refused = await Promise.race([functions.invoke('holder'), sleep(NO_SCHEDULER_MS)]);
-  assert.ok(refused !== undefined, 'it waits');
-  assert.equal(refused.status, 503);
-  assert.match(refused.value.Message ?? refused.value.message, /scheduler of the cluster cannot be reached/);
 });
 
 test('a gateway without its join file or its port says so', async () => {
