@@ -123,7 +123,7 @@ export class Dispatch {
     if (this.#placement.mask !== 0) return this.#leaseSeveral(core, request, version);
     this.#counts[IDLE]! -= 1;
     this.#counts[LEASED]! += 1;
-    if (this.#isShared) this.#turns.countGrant();
+    if (this.#isShared) this.#countGrant();
     this.settleSeen(this.#cores.homeOf(core));
     const sequence = this.#leases.begin(core, request, version);
     this.#actions.push(request, core, sequence, this.#placement.isWarm);
@@ -136,7 +136,7 @@ export class Dispatch {
     this.#placement.mask = 0;
     this.#counts[IDLE]! -= coreCount;
     this.#counts[LEASED]! += coreCount;
-    if (this.#isShared) this.#turns.countGrant();
+    if (this.#isShared) this.#countGrant();
     this.settleSeen(this.#cores.homeOf(lead));
     this.#actions.push(request, lead, this.#leases.beginSeveral(lead, mask, request, version), isWarm);
     this.#actions.setMask(mask);
@@ -224,7 +224,7 @@ export class Dispatch {
     this.dequeue(entry);
     this.#counters[COUNT.grantHandedOver]! += 1;
     this.#counts[LEASED]! += 1;
-    if (this.#isShared) this.#turns.countGrant();
+    if (this.#isShared) this.#countGrant();
     this.#actions.push(request, core, this.#leases.begin(core, request, version), this.#placement.isWarm);
     return true;
   }
@@ -245,11 +245,14 @@ export class Dispatch {
     this.serveWaiting();
   }
 
-  /** As `serveWaiting`, where other shards have said that there is something: what does not suit the oldest here was passed on to others. */
-  serveWoken(): void {
+  /**
+   * As `serveWaiting`. `isRung`: other shards have said that there is something, or that they have had a lot; what does not suit the oldest here, or is
+   * gone already, was passed on to others.
+   */
+  serveWoken(isRung: boolean): void {
     this.#looks.gave(EVERYWHERE);
     this.serveWaiting();
-    if (this.#queue.length === 0 || !this.#turns.isAside || this.greatest < 0) return;
+    if (this.#queue.length === 0 || !this.#turns.isAside || (!isRung && this.greatest < 0)) return;
     if (!this.#overtaking.countLook()) return;
     this.settle(this.#overtaking.keptHome);
     this.serveWaiting();
@@ -288,7 +291,13 @@ export class Dispatch {
    * do so would stand back for the other, for the flag of neither changes.
    */
   #findBesideWaiting(version: number, memoryMb: number): number {
-    if (this.#isShared) this.#standAside();
+    if (this.#isShared) {
+      const ownMb = this.#summary.greatest;
+      const seenMb = Math.max(ownMb, this.#extraGreatest);
+      // It may have been given since the last look, and suit them: then they go first.
+      if (seenMb < 0 || this.#queue.oldestWithin(seenMb, ownMb) >= 0) return -1;
+      this.#standAside(seenMb);
+    }
     return this.#findOvertaking(version, memoryMb);
   }
 
@@ -341,6 +350,13 @@ export class Dispatch {
     if (ahead < 0) return true;
     this.#bells.wakeFirst(ahead);
     return false;
+  }
+
+  /** Whoever stands aside is woken, too, once he was passed often: where all that is released is claimed again at once, he is never told of anything. */
+  #countGrant(): void {
+    const aside = this.#turns.countGrant();
+    // While a worker is kept nobody counts it.
+    if (aside >= 0 && this.#overtaking.homeKept < 0) this.#bells.wake(aside);
   }
 
   /** One who wants several cores begins to wait: if he is first, he has just looked everywhere; what other shards have given since then they have not told. */
@@ -418,10 +434,12 @@ export class Dispatch {
   }
 
   #serveAll(): void {
+    let seenMb = -1;
     for (;;) {
       if (!this.#isTurn()) return;
       const ownMb = this.#summary.greatest;
-      const entry = this.#queue.oldestWithin(Math.max(ownMb, this.#extraGreatest), ownMb);
+      seenMb = Math.max(ownMb, this.#extraGreatest);
+      const entry = this.#queue.oldestWithin(seenMb, ownMb);
       if (this.#queue.hasSeveral && this.#serveSeveral(entry)) continue;
       if (entry < 0) {
         if (this.#servePassing()) continue;
@@ -429,7 +447,7 @@ export class Dispatch {
       }
       this.#tryServe(entry, EVERYWHERE);
     }
-    if (this.#isShared) this.#standAside();
+    if (this.#isShared) this.#standAside(seenMb);
   }
 
   /** False: none of those who wait may pass the others. */
@@ -459,9 +477,12 @@ export class Dispatch {
     this.lease(core, request, version);
   }
 
-  /** Cores are idle, and they do not suit who waits here: nobody is to stand back for him. */
-  #standAside(): void {
-    if (this.#queue.length === 0 || this.#turns.isAside || this.greatest < 0) return;
+  /**
+   * Cores are idle, and they do not suit who waits here: nobody is to stand back for him. `seenMb`: the greatest room, as it was when he found
+   * nothing. One that was given since then may suit him, and others who do not stand back may claim it each time before he looks.
+   */
+  #standAside(seenMb: number): void {
+    if (this.#queue.length === 0 || this.#turns.isAside || seenMb < 0) return;
     this.#turns.raise(true);
     this.owes = true;
   }

@@ -6,7 +6,7 @@
  * One worker is kept at a time, so the cluster never stops for one request; while one is, nobody is counted, so what
  * bounds the wait of the others is how long a lease may last. That holds for all shards together: which worker is kept, and by which
  * shard, is one word that is swapped in from 0. A shard's oldest request is overtaken by other shards, too; it counts each
- * time that it was woken for what did not suit it, and then keeps the next worker in turn that could hold the request.
+ * time that it was woken for what did not suit it, or was gone already, and then keeps the next worker in turn that could hold the request.
  *
  * For a request of several cores the cores of one word have to become idle at the same time, which they seldom do by chance. So as soon as it is
  * the oldest and finds nothing, a worker is kept for it: of a few that could hold it, the one with the most idle cores in a word.

@@ -349,7 +349,7 @@ export class Scheduler {
   /** This shard's bell has rung: looks for those who wait here, and leaves the rest to the next of whom it was told. */
   woken(): void {
     const told = this.bells.take();
-    this.#dispatch.serveWoken();
+    this.#dispatch.serveWoken(true);
     told.remove(this.shard);
     // Not for what a kept worker may give to some (`mayServe`): shards that find nothing there would tell each other of it for ever.
     if (!told.isEmpty && this.#dispatch.greatest >= 0) this.bells.passOn(told);
@@ -372,7 +372,7 @@ export class Scheduler {
   forget(): void {
     this.turns.forget();
     this.overtaking.forget();
-    this.#dispatch.serveWoken();
+    this.#dispatch.serveWoken(false);
     this.settleBatch();
   }
 

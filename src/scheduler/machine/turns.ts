@@ -10,7 +10,8 @@
  * another shard does, and how often it has kept one. Who has kept one for several cores does not do so again before each of those that
  * wanted to then has had its turn, or does not want it any more.
  *
- * *Aside* says: I wait for what nobody could claim in my place (memory, above all); do not stand back for me.
+ * *Aside* says: I wait for what nobody could claim in my place (memory, above all); do not stand back for me. Who does so is woken each time that
+ * another shard has made `overtakeMax` grants past its flag, and counts that (overtaking.ts).
  */
 import { LINE_LOG2 as SHARED_LINE_LOG2, type Place } from './memory.ts';
 import { ShardSet } from './shard-set.ts';
@@ -80,10 +81,17 @@ export class Turns {
     return ahead;
   }
 
-  /** A grant was made, after the look that `toStandBackFor` allowed. */
-  countGrant(): void {
-    for (let shard = 0; shard < this.#shardCount; shard++)
-      if ((this.#seen[shard]! & (RAISED | ASIDE)) === RAISED) this.#passed[shard]! += 1;
+  /** A grant was made, after the look that `toStandBackFor` allowed. A shard that stands aside, and was passed `overtakeMax` times more; else -1. */
+  countGrant(): number {
+    let aside = -1;
+    for (let shard = 0; shard < this.#shardCount; shard++) {
+      const flag = this.#seen[shard]!;
+      if (flag === 0) continue;
+      this.#passed[shard]! += 1;
+      if ((flag & ASIDE) !== 0 && this.#passed[shard]! >= this.#overtakeMax) aside = shard;
+    }
+    if (aside >= 0) this.#passed[aside] = 0;
+    return aside;
   }
 
   /** Somebody waits here, or whoever was first in turn does not any more; `aside` as above. */

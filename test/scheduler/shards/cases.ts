@@ -372,8 +372,8 @@ export const MUTANTS: readonly (Mutant & { readonly foundBy: string })[] = [
     name: 'the bell is silenced after the look',
     file: 'machine/scheduler.ts',
     from: `    const told = this.bells.take();
-    this.#dispatch.serveWoken();`,
-    to: `    this.#dispatch.serveWoken();
+    this.#dispatch.serveWoken(true);`,
+    to: `    this.#dispatch.serveWoken(true);
     const told = this.bells.take();`,
     foundBy: 'woken for a core that is gone, and that comes again',
   },

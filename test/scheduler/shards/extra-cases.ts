@@ -302,7 +302,7 @@ export const EXTRA_MUTANTS: readonly (Mutant & { readonly foundBy: string })[] =
   {
     name: 'one who has cores only hides all who wait behind him',
     file: 'machine/dispatch.ts',
-    from: 'const entry = this.#queue.oldestWithin(Math.max(ownMb, this.#extraGreatest), ownMb);',
+    from: 'const entry = this.#queue.oldestWithin(seenMb, ownMb);',
     to: 'const entry = this.#queue.oldestWithin(ownMb, ownMb);',
     foundBy: 'one who must not have extra seats waits, and his shard serves who may',
   },
