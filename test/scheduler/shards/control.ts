@@ -95,6 +95,8 @@ export interface Case {
   /** So many run at one time, at most. */
   readonly runningMax?: number;
   readonly switchMax: number;
+  /** Each thread is late by milliseconds, one of so many times that it looks whose turn it is; and each schedule is played twice. */
+  readonly lateEach?: number;
 }
 
 /** A guard of the shipped code, taken out: the text has to be there, once. */

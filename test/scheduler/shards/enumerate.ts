@@ -28,7 +28,11 @@ export interface Enumerated {
 type Switch = readonly [step: number, thread: number];
 
 const SCHEDULE_TIMEOUT_MS = 60_000;
+/** One of so many schedules is played twice, and has to be the same. So is each in which something does not hold. */
+const REPEATED_EACH = 32;
+const HANGS = 'it hangs';
 
+/** Throws where a schedule is not repeatable. */
 export async function enumerate(theCase: Case, mutant: Mutant | null = null): Promise<Enumerated> {
   const player = new Player(theCase, mutant);
   try {
@@ -77,9 +81,12 @@ class Player {
   all(): Enumerated {
     const pending: Switch[][] = [[]];
     const known = new Set<string>();
+    const repeatedEach = this.#case.lateEach === undefined ? REPEATED_EACH : 1;
     let scheduleCount = 0;
     for (let switches = pending.pop(); switches !== undefined; switches = pending.pop()) {
       const problem = this.#play(switches);
+      const isRepeated = scheduleCount % repeatedEach === 0 || problem !== null;
+      if (isRepeated && problem !== HANGS) this.#repeat(switches, problem);
       scheduleCount++;
       if (problem !== null) return { scheduleCount, problem: `${problem}; switches ${JSON.stringify(switches)}` };
       for (const next of this.#next(switches)) {
@@ -106,21 +113,34 @@ class Player {
     // First the generation: nobody may go on with the schedule before.
     Atomics.add(control, at.GENERATION, 1);
     Atomics.notify(control, at.GENERATION);
-    Atomics.store(control, at.CURRENT, this.#case.setup[0]?.[0] ?? 0);
-    Atomics.notify(control, at.CURRENT);
-    const setUp = this.#waitForThreads();
-    if (setUp !== null) return setUp;
+    const notSetUp = this.#run(0);
+    if (notSetUp !== null) return notSetUp;
     control[at.IS_COUNTED] = 1;
-    Atomics.store(control, at.CURRENT, 0);
-    Atomics.notify(control, at.CURRENT);
     const { waitingMax = 0 } = this.#case;
-    return this.#waitForThreads() ?? problemOf(limitsOf(this.#case), this.#memory, { running, waitingMax });
+    return this.#run(0) ?? problemOf(limitsOf(this.#case), this.#memory, { running, waitingMax });
   }
 
-  #waitForThreads(): string | null {
+  /** The schedule just played, once more. Throws where it goes another way: something else decides too, and nothing is shown. */
+  #repeat(switches: readonly Switch[], problem: string | null): void {
+    const { control, trace } = this.#controls;
+    const before = trace.slice(0, control[at.STEP]! * TRACE_STRIDE);
+    const again = this.#play(switches);
+    const after = trace.subarray(0, control[at.STEP]! * TRACE_STRIDE);
+    const name = `the schedule with the switches ${JSON.stringify(switches)}`;
+    if (again !== problem) throw new Error(`${name} had the problem ${problem}, and has ${again} when repeated`);
+    if (before.length === after.length && before.every((value, index) => value === after[index])) return;
+    const differing = before.findIndex((value, index) => value !== after[index]);
+    const index = differing < 0 ? before.length : differing;
+    throw new Error(`${name} goes another way when repeated, from step ${Math.floor(index / TRACE_STRIDE)}`);
+  }
+
+  /** Until it is the controller's turn again: the case is set up, or every shard sleeps. */
+  #run(first: number): string | null {
     const { control, error } = this.#controls;
+    Atomics.store(control, at.CURRENT, first);
+    Atomics.notify(control, at.CURRENT);
     for (let current = Atomics.load(control, at.CURRENT); current !== CONTROLLER;) {
-      if (Atomics.wait(control, at.CURRENT, current, SCHEDULE_TIMEOUT_MS) === 'timed-out') return 'it hangs';
+      if (Atomics.wait(control, at.CURRENT, current, SCHEDULE_TIMEOUT_MS) === 'timed-out') return HANGS;
       current = Atomics.load(control, at.CURRENT);
     }
     if (control[at.FAILED] === 0) return null;

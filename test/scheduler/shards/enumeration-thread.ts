@@ -22,6 +22,10 @@ const { shard, theCase, mutant, controls } = workerData as ThreadData;
 const { control, trace, running, leases } = controls;
 const placeOf = (thread: number): number => theCase.places?.[thread] ?? thread;
 const real = globalThis.Atomics;
+/** Long enough for the controller to begin the next schedule. */
+const LATE_MS = 3;
+/** Nobody writes it. */
+const NEVER = new Int32Array(new SharedArrayBuffer(4));
 
 /** The schedule is over, or was given up. */
 class Restart extends Error {}
@@ -38,11 +42,19 @@ if (mutant !== null) {
 }
 
 let generation = 0;
+let lookCount = 0;
+
+/** As a thread may be, on a busy machine. */
+function beLate(): void {
+  if (++lookCount % (theCase.lateEach ?? Infinity) === 0) real.wait(NEVER, 0, 0, LATE_MS);
+}
 
 function waitForTurn(): void {
   for (;;) {
-    if (real.load(control, at.GENERATION) !== generation) throw new Restart();
+    // First whose turn it is: the generation goes up before that changes, so no turn of the next schedule is taken for one of this.
     const current = real.load(control, at.CURRENT);
+    beLate();
+    if (real.load(control, at.GENERATION) !== generation) throw new Restart();
     if (current === shard) return;
     real.wait(control, at.CURRENT, current);
   }
@@ -153,9 +165,13 @@ function act(action: Action): void {
 }
 
 function play(): void {
+  waitForTurn();
+  beLate();
   machine = new Machine(limitsOf(theCase), { memory, shard: placeOf(shard) });
   own = null;
   isBatch = false;
+  // Each in turn, and the setup begins once all have theirs: nobody makes one beside the steps of another.
+  letRun(shard + 1 < theCase.shardCount ? shard + 1 : (theCase.setup[0]?.[0] ?? CONTROLLER));
   waitForTurn();
   while (control[at.IS_COUNTED] === 0) {
     const next = theCase.setup[control[at.SETUP_NEXT]!];

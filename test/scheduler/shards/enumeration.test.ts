@@ -40,6 +40,13 @@ test('those that are long are among the cases', () => {
   );
 });
 
+test('a schedule goes the same way, however late its threads look whose turn it is', async (t) => {
+  const small = ALL_CASES.find(({ name }) => name === 'wait beside a release')!;
+  const { scheduleCount, problem } = await enumerate({ ...small, switchMax: 1, lateEach: 7 });
+  t.diagnostic(`${scheduleCount} schedules`);
+  assert.equal(problem, null);
+});
+
 for (const small of ALL_CASES) {
   const theCase = { ...small, switchMax: switchMaxOf(small) };
   test(`all orders, ${theCase.switchMax} switches: ${theCase.name}`, async (t) => {
