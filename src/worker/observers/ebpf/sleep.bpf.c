@@ -212,9 +212,8 @@ static __always_inline void ends(__u32 id) {
   bpf_map_delete_elem(&threads, &id);
 }
 
-static __always_inline void has_cpu(__u32 id) {
-  struct thread *known = bpf_map_lookup_elem(&threads, &id);
-  if (!known || !known->thawed) return;
+static __always_inline void has_cpu(struct thread *known) {
+  if (!known->thawed) return;
   known->thawed = 0;
   __u32 index = known->watch.place;
   struct place *place = bpf_map_lookup_elem(&places, &index);
@@ -223,7 +222,11 @@ static __always_inline void has_cpu(__u32 id) {
 
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, _Bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int state) {
-  if (is_frozen(next)) has_cpu(next->pid);
+  if (is_frozen(next)) {
+    __u32 wakes = next->pid;
+    struct thread *known = bpf_map_lookup_elem(&threads, &wakes);
+    if (known) has_cpu(known);
+  }
   if (preempt || state == 0) return 0;
   __u32 id = prev->pid;
   if (state & STATE_DEAD) {
@@ -295,6 +298,8 @@ static __always_inline int asked_in_vain(void) {
   __u32 id = task->pid;
   struct thread *known = bpf_map_lookup_elem(&threads, &id);
   if (!known || known->watch.number != watch->number) return 0;
+  /* It has one, even if no switch to it was told: a kernel was seen that hides those from some process to others. */
+  has_cpu(known);
   __u64 now = bpf_ktime_get_ns();
   __u64 gap = now - known->asked_ns;
   __u32 seen = place->inputs + place->sends;
