@@ -38,7 +38,7 @@ type Setting = 'alone' | 'beside a burner' | 'plain, alone' | 'plain, shared out
 const SETTINGS: readonly Setting[] = ['alone', 'beside a burner', 'plain, alone', 'plain, shared out by the kernel'];
 
 const TIMES: Times = { seconds: 8, warmUpSeconds: 1, closedSeconds: 3 };
-const SMOKE_TIMES: Times = { seconds: 0.4, warmUpSeconds: 0.1, closedSeconds: 0.2 };
+const SMOKE_TIMES: Times = { seconds: 0.4, warmUpSeconds: 0.1, closedSeconds: 1 };
 
 function openLoop(url: string, { seconds, warmUpSeconds }: Times, cpu: number | null): Promise<OpenLoopResult> {
   return runOpenLoop(url, { rate: RATE, seconds, warmUpSeconds, cpu });

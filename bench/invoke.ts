@@ -12,7 +12,7 @@ type Name = (typeof NAMES)[number];
 
 async function run({ smoke }: BenchOptions): Promise<Report> {
   const rounds = smoke ? 1 : 7;
-  const seconds = smoke ? 0.2 : 3;
+  const seconds = smoke ? 1 : 3;
   const perch = await perchServer();
   const servers: Record<Name, Server> = {
     'node:http': await bareServer(),
@@ -21,7 +21,7 @@ async function run({ smoke }: BenchOptions): Promise<Report> {
   };
   const results = new Map<string, WrkResult[]>();
   try {
-    for (const name of NAMES) await wrk(servers[name].url, { connections: 32, seconds: smoke ? 0.2 : 2, body: '{}' });
+    for (const name of NAMES) await wrk(servers[name].url, { connections: 32, seconds: smoke ? 1 : 2, body: '{}' });
     for (let round = 0; round < rounds; round++) {
       for (const connections of CONNECTIONS) {
         for (const name of NAMES) {

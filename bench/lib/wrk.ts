@@ -7,7 +7,6 @@ import { promisify } from 'node:util';
 
 export interface WrkLoad {
   readonly connections: number;
-  /** wrk itself counts in whole ones: of a fraction it is told when that is over. */
   readonly seconds: number;
   readonly body: string;
   /** The one CPU that wrk runs on; absent: any. */
@@ -36,11 +35,8 @@ export async function wrk(url: string, load: WrkLoad): Promise<WrkResult> {
   const script = path.join(folder, 'post.lua');
   writeFileSync(script, SCRIPT(load.body));
   try {
-    const { seconds } = load;
-    const until = Number.isInteger(seconds) ? [] : ['timeout', '--preserve-status', '-s', 'INT', String(seconds)];
-    const pinned = load.cpu === undefined ? [] : ['taskset', '-c', String(load.cpu)];
-    const wrkArgs = ['-t1', `-c${load.connections}`, `-d${Math.ceil(seconds)}s`, '-s', script, url];
-    const command = [...until, ...pinned, 'wrk', ...wrkArgs];
+    const args = ['-t1', `-c${load.connections}`, `-d${load.seconds}s`, '-s', script, url];
+    const command = load.cpu === undefined ? ['wrk', ...args] : ['taskset', '-c', String(load.cpu), 'wrk', ...args];
     const { stdout } = await promisify(execFile)(command[0]!, command.slice(1));
     const match = /^RESULT (\d+) (\d+) (\d+) (\d+) (\d+)$/m.exec(stdout);
     if (match === null) throw new Error(`wrk printed no result: ${stdout}`);

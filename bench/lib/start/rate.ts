@@ -70,7 +70,7 @@ async function measure(
     for (const { isolation, connections } of runs) {
       const name = `${language.name}, ${setting.name}, ${isolation}`;
       const before = await counts(platform);
-      const load = { connections, seconds: smoke ? 0.2 : 2, body: '{}', cpu: more.other };
+      const load = { connections, seconds: smoke ? 1 : 2, body: '{}', cpu: more.other };
       const { requestsPerSecond } = await wrk(urls[isolation]!, load);
       const spent = since(before, await counts(platform));
       more.samplers.rate.add(`${name}, rate at ${connections}`, requestsPerSecond);
