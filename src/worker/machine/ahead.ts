@@ -67,6 +67,9 @@ export class Ahead {
   readonly #cellUses: Float64Array;
   /** What the last boot of each kind took for each MB, microseconds; whatever it is worth, before the first one. */
   readonly #cellWorth: Float64Array;
+  /** By version: nothing was made ahead of it, since a cell was still booting; and of how many that is so. */
+  readonly #awaitsCell: Uint8Array;
+  #awaitsCellCount = 0;
   /** Something was evicted for the slot of a cell. */
   #cellAwaitsSlot = false;
   #tickCount = 0;
@@ -89,6 +92,7 @@ export class Ahead {
     this.#cellTick = new Float64Array(limits.cellTargets.length);
     this.#cellUses = new Float64Array(limits.cellTargets.length);
     this.#cellWorth = new Float64Array(limits.cellTargets.length).fill(Infinity);
+    this.#awaitsCell = new Uint8Array(parts.versions.count);
   }
 
   get isStopping(): boolean {
@@ -209,6 +213,17 @@ export class Ahead {
     this.#cellFailures[kind] = 0;
     this.#cellTick[kind] = 0;
     this.#cellWorth[kind] = (nowUs - this.#slots.sinceUs[slot]!) / this.#limits.cellMemoryMb;
+    this.#fillAwaiting(nowUs);
+  }
+
+  /** Who comes too late for this cell awaits the next one. */
+  #fillAwaiting(nowUs: number): void {
+    for (let version = 0; version < this.#awaitsCell.length && this.#awaitsCellCount > 0; version++) {
+      if (this.#awaitsCell[version] === 0) continue;
+      this.#awaitsCell[version] = 0;
+      this.#awaitsCellCount--;
+      this.fillVersion(version, nowUs);
+    }
   }
 
   /** A lease took a cell of the kind. */
@@ -330,10 +345,16 @@ export class Ahead {
   #makeZygote(version: number, mayEvict: boolean, nowUs: number): Fit {
     const kind = this.#versions.cellKind[version]!;
     const cell = this.#zygotes.cell(kind);
-    if (cell === NONE) return this.#slots.cellCount[kind]! > 0 ? Fit.later : Fit.never;
+    if (cell === NONE) return this.#slots.cellCount[kind]! > 0 ? this.#awaitCell(version) : Fit.never;
     const fit = this.#fit(this.adoptionMb(version), cell, mayEvict);
     if (fit !== Fit.now) return mayEvict && fit === Fit.never ? Fit.never : this.#waitForRoom(version, fit);
     this.#zygotes.adopt(cell, NONE, version, nowUs);
+    return Fit.later;
+  }
+
+  #awaitCell(version: number): Fit {
+    this.#awaitsCellCount += 1 - this.#awaitsCell[version]!;
+    this.#awaitsCell[version] = 1;
     return Fit.later;
   }
 

@@ -220,6 +220,22 @@ describe('zygotes', () => {
 });
 
 describe('fresh', () => {
+  test('a version whose first invocation came before any cell has a zygote as soon as one has booted', () => {
+    const shell = new Shell();
+    shell.tick();
+    assert.ok(shell.assign(0, FRESH));
+    shell.ready(shell.machine.slotOf(0));
+    shell.answer(shell.machine.slotOf(0));
+    for (const slot of shell.slotsIn(SlotState.dying)) shell.exit(slot);
+    shell.done();
+    const [booting] = shell.slotsIn(SlotState.booting);
+    shell.booted(booting!);
+    assert.deepEqual(
+      shell.done().filter((action) => !action.startsWith('boot')),
+      [`adopt ${booting} -1 ${FRESH}`],
+    );
+  });
+
   test('each invocation has an instance of its own, and the core is held until it is gone', () => {
     const shell = warmed(FRESH);
     const first = shell.of(FRESH, SlotState.idle).at(-1)!;
