@@ -4,7 +4,7 @@ import { LIMITS } from '../base/limits.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { ObserverKind } from '../worker/observers/contract.ts';
 import { parseCpuList, type Topology } from '../worker/agent/topology.ts';
-import { perCoreOf, type SharingChoice } from '../worker/agent/default-sharing.ts';
+import { perCoreInMemory, perCoreOf, type SharingChoice } from '../worker/agent/default-sharing.ts';
 import {
   extraSeatCountOf,
   perCoreMaxOf,
@@ -12,6 +12,7 @@ import {
   type SourceName,
 } from '../worker/agent/sharing-setting.ts';
 import type { WorkerOptions } from './compose/worker-parts.ts';
+import { defaultMemoryMb } from './default-memory.ts';
 import { CliError, EXIT } from './exit-codes.ts';
 import { dataFolderDefault, hostNetworkOption, regionOption, wholeNumber } from './options.ts';
 
@@ -61,27 +62,24 @@ export function withWorker(command: Command, kept: string): Command {
 
 /** What a worker is made of. Says on stderr what its sandbox does not keep apart. */
 export async function workerOptionsOf(options: WorkerCommandOptions, log: Log): Promise<WorkerOptions> {
-  const [{ defaultMemoryMb }, { warningOf }, { readTopology }] = await Promise.all([
-    import('./compose/worker-parts.ts'),
+  const [{ warningOf }, { readTopology }] = await Promise.all([
     import('../worker/sandbox/index.ts'),
     import('../worker/agent/topology.ts'),
   ]);
   const topology = readTopology(options.cores ?? null);
   if (topology instanceof Error) throw new CliError(EXIT.usage, `${topology.message}.`);
-  const sharing = options.sharing === undefined ? await sharingOf(topology, log) : settingOf(options.sharing, topology);
-  const seatCount = topology.cores.length + extraSeatCountOf(sharing, topology.cores.length);
-  if (seatCount > LIMITS.instanceCountMax) {
-    const perCoreMax = perCoreMaxOf(sharing, topology.cores.length, LIMITS.instanceCountMax);
-    const most = `with ${topology.cores.length} cores at most ${perCoreMax}, since a worker has ${LIMITS.instanceCountMax} instances`;
-    throw new CliError(EXIT.usage, `--sharing admits ${sharing.perCore} invocations for each core: ${most}.`);
-  }
+  const memoryMb = options.memory ?? defaultMemoryMb();
+  const chosen = options.sharing;
+  const room = { coreCount: topology.cores.length, memoryMb };
+  const sharing = chosen === undefined ? await sharingOf(topology, memoryMb, log) : settingOf(chosen, room);
+  refuseTooMany(sharing, room);
   const warning = warningOf(options.sandbox);
   if (warning !== '') process.stderr.write(warning + '\n');
   return {
     dataDir: options.data,
     topology,
     sandbox: options.sandbox,
-    memoryMb: options.memory ?? defaultMemoryMb(),
+    memoryMb,
     codeCacheMb: options.codeCacheMb,
     sharing: { ...sharing, sources: options.knowledge ?? [] },
     observer: options.observer ?? 'none',
@@ -90,14 +88,36 @@ export async function workerOptionsOf(options: WorkerCommandOptions, log: Log): 
   };
 }
 
-function settingOf({ policy, perCore }: SharingChoice, { cores }: Topology): SharingSetting {
-  return { policy, perCore: perCore ?? perCoreOf(policy, cores.length, LIMITS.instanceCountMax) };
+interface Room {
+  readonly coreCount: number;
+  readonly memoryMb: number;
+}
+
+function settingOf({ policy, perCore }: SharingChoice, room: Room): SharingSetting {
+  return { policy, perCore: perCore ?? perCoreOf(policy, { ...room, instanceCountMax: LIMITS.instanceCountMax }) };
+}
+
+/** Throws where some of those who are admitted could never have an instance. */
+function refuseTooMany(sharing: SharingSetting, { coreCount, memoryMb }: Room): void {
+  const { instanceCountMax, memoryMbMin } = LIMITS;
+  const refuse = (perCoreMax: number, why: string): never => {
+    const most = `with ${coreCount} ${coreCount === 1 ? 'core' : 'cores'} at most ${perCoreMax}, since ${why}`;
+    throw new CliError(EXIT.usage, `--sharing admits ${sharing.perCore} invocations for each core: ${most}.`);
+  };
+  if (coreCount + extraSeatCountOf(sharing, coreCount) > instanceCountMax)
+    refuse(perCoreMaxOf(sharing, coreCount, instanceCountMax), `a worker has ${instanceCountMax} instances`);
+  const perCoreMax = Math.max(1, perCoreInMemory(memoryMb, coreCount));
+  if (sharing.perCore > perCoreMax)
+    refuse(
+      perCoreMax,
+      `${memoryMb} MB (--memory) hold ${Math.floor(memoryMb / memoryMbMin)} instances of the smallest functions, ${memoryMbMin} MB each`,
+    );
 }
 
 /** Where the operator has not said. */
-async function sharingOf(topology: Topology, log: Log): Promise<SharingSetting> {
+async function sharingOf(topology: Topology, memoryMb: number, log: Log): Promise<SharingSetting> {
   const { sharingHere } = await import('./machine-sharing.ts');
-  const { sharing, reason } = sharingHere(topology);
+  const { sharing, reason } = sharingHere(topology, memoryMb);
   if (reason !== '') log.warn({ reason }, SHARING_TEXT);
   return sharing;
 }

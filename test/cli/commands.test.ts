@@ -245,6 +245,11 @@ test('wrong usage: exit code 2 and a line that says what would be right', async 
     [['up', '--region', 'a b'], /argument 'a b' is invalid\. It has to look like AWS's, such as us-east-1/],
     [['up', '--region', ''], /such as us-east-1/],
     [['up', '--region', 'us-east-1:x'], /such as us-east-1/],
+    [
+      ['up', '--cores', '0', '--memory', '512', '--sharing', 'packed:64'],
+      /admits 64 invocations for each core: with 1 core at most 4, since 512 MB \(--memory\) hold 4 instances of .* 128 MB/,
+    ],
+    [['up', '--cores', '0', '--memory', '256', '--sharing', 'lend:3'], /admits 3 .* at most 2, since 256 MB/],
     [['invoke', 'x', '-d', '{a}'], /the payload is not JSON/],
     [['invoke', 'x', '-d', '@/no/such/file'], /cannot read the payload/],
     [['list', '--endpoint', 'nonsense'], /endpoint 'nonsense' is not a URL/],

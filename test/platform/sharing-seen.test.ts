@@ -183,6 +183,20 @@ test('a real platform shows who sleeps, and how its cores are shared', { skip },
   assert.ok((await Promise.all(results)).every(({ value }) => value === 'done'));
 });
 
+test('the log of the start says how cores are shared as the platform does when it is asked', { skip }, async (t) => {
+  for (const args of [['dedicated'], ['lend', '--memory', '512']]) {
+    const { platform, functions } = await realPlatform(t, '--log-level', 'info', '--sharing', ...args);
+    const { sharing } = (await functions.json('GET', '/perch/v1/info')) as { sharing: Record<string, unknown> };
+    assert.equal(sharing['perCore'], args[0] === 'lend' ? 4 : 1, 'one core, and as many as memory holds');
+    const lines = platform.stderr().split('\n');
+    const line = lines.find((each) => each.includes('how cores are shared'));
+    const logged = JSON.parse(line ?? '{}') as Record<string, unknown>;
+    const { policy, perCore, sources, observer } = logged;
+    assert.deepEqual({ policy, perCore, sources, observer }, sharing);
+    assert.notEqual(observer, 'auto');
+  }
+});
+
 test('perch knowledge says what comes of what is set', { skip }, async (t) => {
   const rules = `${folderWith({ 'some.rules': 'while blocked sleep' })}/some.rules`;
   const told: readonly (readonly [readonly string[], RegExp])[] = [

@@ -67,7 +67,7 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
   const backend = makeBackend(options);
   await backend.open();
   closers.push(() => backend.close());
-  prepareSharing(options, closers);
+  const precedence = prepareSharing(options, closers);
 
   const admission = new Admission({ hostNetworkAllowed: options.allowHostNetwork, findRuntime });
   const scheduler = makeScheduler(options, metrics);
@@ -83,7 +83,7 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
   );
   const agent = makeAgent(
     options,
-    { account: options, codes: codeCache, logs, metrics, backend, knowledge: knowledgeDoor(store) },
+    { account: options, codes: codeCache, logs, metrics, backend, knowledge: knowledgeDoor(store), precedence },
     {
       released: (core, sequence, warm) => dispatcher.released(core, sequence, warm),
       warmed: (versionIndex) => scheduler.warmed(versionIndex),

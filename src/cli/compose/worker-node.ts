@@ -33,6 +33,7 @@ import { WorkerNode } from '../../worker/node/worker-node.ts';
 import { WorkerServer } from '../../worker/node/worker-server.ts';
 import { findRuntime } from '../../worker/runtimes/index.ts';
 import type { SandboxBackend } from '../../worker/sandbox/contract.ts';
+import type { Precedence } from '../../worker/sandbox/priority.ts';
 import { UnstartedWhy } from '../../wire/cluster/small-frames.ts';
 import { type Closers, startWhole } from './closers.ts';
 import { makeAgent, makeBackend, makeCodeCache, prepareSharing, type WorkerOptions } from './worker-parts.ts';
@@ -167,6 +168,7 @@ interface Parts {
   readonly backend: SandboxBackend;
   readonly store: StoreNode;
   readonly dialled: Dialled;
+  readonly precedence: Precedence;
 }
 
 interface Sources {
@@ -196,8 +198,8 @@ async function openParts(options: WorkerNodeOptions, closers: Closers, metrics: 
   const backend = makeBackend(options);
   await backend.open();
   closers.push(() => backend.close());
-  prepareSharing(options, closers);
-  return { shelf, source, codes, logs, backend, store, dialled };
+  const precedence = prepareSharing(options, closers);
+  return { shelf, source, codes, logs, backend, store, dialled, precedence };
 }
 
 /** Reads what a gateway or the store says of a version. */

@@ -1,5 +1,4 @@
 /** A worker's parts, put together: the code cache, the sandbox backend and the agent. For `perch up` and `perch worker`. */
-import { totalmem } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Account } from '../../base/arn.ts';
@@ -20,7 +19,7 @@ import type { Observer, ObserverEvents } from '../../worker/observers/contract.t
 import { type ObserverName, openObserver } from '../../worker/observers/index.ts';
 import { CodeCache } from '../../worker/code/code-cache.ts';
 import type { SandboxBackend } from '../../worker/sandbox/contract.ts';
-import { goBeforeFunctions } from '../../worker/sandbox/priority.ts';
+import { goBeforeFunctions, type Precedence } from '../../worker/sandbox/priority.ts';
 import { backgroundFinding } from '../../worker/sandbox/background.ts';
 import { ungroupSessions } from '../../worker/sandbox/sessions.ts';
 import { createBackend, SandboxError } from '../../worker/sandbox/index.ts';
@@ -49,21 +48,15 @@ export interface AgentNeeds {
   readonly logs: LogStore;
   readonly metrics: Metrics;
   readonly backend: SandboxBackend;
+  /** How the platform goes before functions; absent: it was not asked to. */
+  readonly precedence?: Precedence;
   /** Absent: nothing is said of any function. */
   readonly knowledge?: KnowledgeDoor;
 }
 
-/** Instances together get this share of the machine's memory, unless told otherwise. */
-const MEMORY_SHARE = 0.75;
 const MB = 1024 * 1024;
 const SESSIONS_TEXT =
   'kernel.sched_autogroup_enabled is 0 for the whole machine while cores are lent here; it was 1, and is again when the last platform ends';
-
-export function defaultMemoryMb(): number {
-  const constrained = process.constrainedMemory();
-  const bytes = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
-  return Math.floor((bytes * MEMORY_SHARE) / MB);
-}
 
 /** Not open yet. The data folder is this worker's until it is closed. */
 export function makeCodeCache(options: WorkerOptions, closers: Closers): CodeCache {
@@ -90,17 +83,18 @@ export function makeBackend(options: WorkerOptions): SandboxBackend {
 }
 
 /** Before anything is started that is to be put behind others, or before them. Who shares no cores leaves the machine as it is. */
-export function prepareSharing({ sharing, observer, log }: WorkerOptions, closers: Closers): void {
+export function prepareSharing({ sharing, log }: WorkerOptions, closers: Closers): Precedence {
   const precedence = sharing.policy === 'dedicated' ? 'none' : goBeforeFunctions();
-  log.info({ ...sharing, observer, precedence }, 'how cores are shared, and whose word counts on who sleeps');
-  if (!isOrdered(sharing)) return;
+  if (!isOrdered(sharing)) return precedence;
   const sessions = ungroupSessions();
   closers.push(async () => sessions.release());
   if (sessions.isNew) log.info(SESSIONS_TEXT);
   if (!sessions.isDone || !backgroundFinding().ok)
     log.warn("who has a core of its own is disturbed by others: 'perch doctor' says why");
+  return precedence;
 }
 
+/** Says in the log how cores are shared, with the observer that was found. */
 export function makeAgent(options: WorkerOptions, needs: AgentNeeds, events: AgentEvents): Agent {
   const limits = {
     slotCount: LIMITS.instanceCountMax,
@@ -120,8 +114,11 @@ export function makeAgent(options: WorkerOptions, needs: AgentNeeds, events: Age
   const { topology, sharing, observer, log } = options;
   const setting = { topology, limits, account: needs.account, sharing };
   const doors = { ...needs, clock: realClock, log };
-  if (observer === 'none') return new Agent(setting, doors, events);
-  return new Agent(setting, { ...doors, observe: (heard) => observe(observer, heard, log) }, events);
+  const watching = observer === 'none' ? {} : { observe: (heard: ObserverEvents) => observe(observer, heard, log) };
+  const agent = new Agent(setting, { ...doors, ...watching }, events);
+  const inForce = { ...agent.sharingView(), residents: undefined, precedence: needs.precedence };
+  log.info(inForce, 'how cores are shared, and whose word counts on who sleeps');
+  return agent;
 }
 
 /** Throws where `ebpf` is asked for and cannot be. */

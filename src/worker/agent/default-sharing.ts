@@ -1,4 +1,5 @@
 /** How cores are shared where the operator has not said: they are lent, as far as the machine can; and among how many, where only that was not said. */
+import { LIMITS } from '../../base/limits.ts';
 import { NO_SHARING, perCoreMaxOf, type SharingPolicy, type SharingSetting } from './sharing-setting.ts';
 import type { Topology } from './topology.ts';
 
@@ -11,8 +12,14 @@ export interface DefaultSharing {
 export interface SharingMachine {
   readonly topology: Topology;
   readonly instanceCountMax: number;
+  /** What all instances may use together. */
+  readonly memoryMb: number;
   /** Why nobody can be put behind others here; '' where they can. */
   readonly backgroundLack: string;
+}
+
+export interface SharingRoom extends Pick<SharingMachine, 'instanceCountMax' | 'memoryMb'> {
+  readonly coreCount: number;
 }
 
 /** As an operator says it; `perCore` null: as many as are good on this machine. */
@@ -39,20 +46,29 @@ const SEATS_SHARE = 0.75;
  * Without priorities a borrower would take half of the core of a holder that has woken, and without pinning there are no cores to lend.
  * What watches who sleeps is no condition: there is always sampling.
  */
-export function defaultSharing({ topology, instanceCountMax, backgroundLack }: SharingMachine): DefaultSharing {
+export function defaultSharing({ topology, backgroundLack, ...room }: SharingMachine): DefaultSharing {
   const dedicated = (reason: string): DefaultSharing => ({ sharing: NO_SHARING, reason });
   if (!topology.known) return dedicated('this system does not tell which CPUs belong to one core');
   if (backgroundLack !== '') return dedicated(backgroundLack);
-  const perCore = perCoreOf('lend', topology.cores.length, instanceCountMax);
-  if (perCore < 2) return dedicated(`${topology.cores.length} cores leave no instances for borrowers`);
+  const coreCount = topology.cores.length;
+  if (perCoreInMemory(room.memoryMb, coreCount) < 2)
+    return dedicated(`${room.memoryMb} MB hold no more instances than there are cores, ${coreCount}`);
+  const perCore = perCoreOf('lend', { ...room, coreCount });
+  if (perCore < 2) return dedicated(`${coreCount} cores leave no instances for borrowers`);
   return { sharing: { policy: 'lend', perCore }, reason: '' };
 }
 
 /** How many are admitted for each core where nobody says. */
-export function perCoreOf(policy: SharingPolicy, coreCount: number, instanceCountMax: number): number {
+export function perCoreOf(policy: SharingPolicy, { coreCount, instanceCountMax, memoryMb }: SharingRoom): number {
   const pool = policy === 'preempt' ? Math.min(PER_CORE_MAX, Math.ceil(POOL / coreCount)) : 0;
-  const most = perCoreMaxOf({ policy, perCore: 1 }, coreCount, instanceCountMax * SEATS_SHARE);
+  const seated = perCoreMaxOf({ policy, perCore: 1 }, coreCount, instanceCountMax * SEATS_SHARE);
+  const most = Math.min(seated, perCoreInMemory(memoryMb, coreCount));
   return Math.max(1, Math.min(most, Math.max(PER_CORE[policy], pool)));
+}
+
+/** How many instances of the smallest functions the memory holds for each core, rounded up: one more could begin on none. */
+export function perCoreInMemory(memoryMb: number, coreCount: number): number {
+  return Math.ceil(Math.floor(memoryMb / LIMITS.memoryMbMin) / coreCount);
 }
 
 export function isSharingPolicy(name: string): name is SharingPolicy {

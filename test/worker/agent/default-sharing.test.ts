@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LIMITS } from '../../../src/base/limits.ts';
-import { defaultSharing, perCoreOf } from '../../../src/worker/agent/default-sharing.ts';
+import { defaultSharing, perCoreInMemory, perCoreOf } from '../../../src/worker/agent/default-sharing.ts';
 import { extraSeatCountOf, NO_SHARING, perCoreMaxOf } from '../../../src/worker/agent/sharing-setting.ts';
+
+const AMPLE_MB = 2 ** 20;
 
 function machine(coreCount: number, known = true, backgroundLack = ''): Parameters<typeof defaultSharing>[0] {
   const cores = Array.from({ length: coreCount }, (_, cpu) => [cpu]);
   const topology = { cores, platformCpus: [0], known };
-  return { topology, instanceCountMax: LIMITS.instanceCountMax, backgroundLack };
+  return { topology, instanceCountMax: LIMITS.instanceCountMax, memoryMb: AMPLE_MB, backgroundLack };
 }
 
 test('cores are lent, to seven more for each', () => {
@@ -41,11 +43,32 @@ test('as many seats as instances, and no more', () => {
     }
 });
 
+function room(coreCount: number, memoryMb = AMPLE_MB): Parameters<typeof perCoreOf>[1] {
+  return { coreCount, instanceCountMax: LIMITS.instanceCountMax, memoryMb };
+}
+
 test('without a number, preempt has seats for 128 on a server, or 8 for each core; all have what the instances allow', () => {
-  const counts = [1, 2, 4, 12, 16, 64, 128, 1024].map((cores) => perCoreOf('preempt', cores, 1024));
+  const counts = [1, 2, 4, 12, 16, 64, 128, 1024].map((cores) => perCoreOf('preempt', room(cores)));
   assert.deepEqual(counts, [64, 64, 32, 11, 8, 8, 5, 1]);
   assert.deepEqual(
-    (['dedicated', 'lend', 'packed', 'fair'] as const).map((policy) => perCoreOf(policy, 2, 1024)),
+    (['dedicated', 'lend', 'packed', 'fair'] as const).map((policy) => perCoreOf(policy, room(2))),
     [1, 8, 3, 3],
   );
+});
+
+test('no more than memory holds of the smallest functions, and nothing is lent where there are no more of them than cores', () => {
+  assert.deepEqual(
+    [127, 128, 255, 256, 512, 767, 768].map((memoryMb) => perCoreInMemory(memoryMb, 2)),
+    [0, 1, 1, 1, 2, 3, 3],
+  );
+  assert.deepEqual(
+    (['dedicated', 'lend', 'packed', 'preempt', 'fair'] as const).map((policy) => perCoreOf(policy, room(2, 512))),
+    [1, 2, 2, 2, 2],
+  );
+  assert.equal(perCoreOf('packed', room(4, 256)), 1);
+  const small = (coreCount: number): ReturnType<typeof defaultSharing> =>
+    defaultSharing({ ...machine(coreCount), memoryMb: 256 });
+  assert.deepEqual(small(1), { sharing: { policy: 'lend', perCore: 2 }, reason: '' });
+  assert.equal(small(2).sharing, NO_SHARING);
+  assert.match(small(2).reason, /^256 MB hold no more instances than there are cores, 2$/);
 });
