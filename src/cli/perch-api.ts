@@ -1,7 +1,7 @@
 /** The operations of Perch's own API that commands use. */
 import type { Overview } from '../gateway/overview.ts';
 import type { CoreView } from '../gateway/platform.ts';
-import type { Isolation } from '../store/settings.ts';
+import type { FunctionSharing, Isolation } from '../store/settings.ts';
 import type { CopyState } from '../worker/agent/contract.ts';
 import type { NetworkPolicy } from '../worker/sandbox/contract.ts';
 import type { Client } from './client.ts';
@@ -33,6 +33,8 @@ export interface FunctionSettings {
   readonly network: NetworkPolicy;
   /** Of each invocation. */
   readonly cores: number;
+  /** How it shares cores with others. */
+  readonly sharing: FunctionSharing;
 }
 
 /** Of the latest version of each. */

@@ -48,6 +48,7 @@ export function reportLines({
     ['isolation', state.isolation],
     ['network', networkLine(state, sharedNetworks)],
     ['cores', `${state.cores} for each invocation`],
+    ['sharing', state.sharing],
     ['code', `${Math.ceil(configuration.CodeSize / 1024)} KB`],
     ['layers', layers.length === 0 ? 'none' : layers.map((layer) => layer.Arn).join(', ')],
     ['provisioned', provisioned.length === 0 ? 'none' : provisioned.map(provisionedLine).join('; ')],

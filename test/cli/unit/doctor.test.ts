@@ -11,6 +11,7 @@ const STATE: FunctionState = {
   isolation: 'reuse',
   network: 'outbound',
   cores: 1,
+  sharing: 'shared',
   refusal: null,
   copyable: null,
   reasons: [],
@@ -58,6 +59,11 @@ describe('the copies of a function', () => {
       'not known yet; an invocation finds out; no zygote (no stem cell: memory is full), 1 waiting',
     );
   });
+});
+
+test('how a function shares its cores', () => {
+  assert.equal(lineOf('sharing', {}), 'shared');
+  assert.equal(lineOf('sharing', { sharing: 'spare' }), 'spare');
 });
 
 describe('the network of a function', () => {
