@@ -7,6 +7,7 @@ import { CORES_MAX, ISOLATIONS, NETWORKS, SHARINGS } from '../../store/settings.
 import { CliError, EXIT } from '../exit-codes.ts';
 import type { PlannedChain } from './chains.ts';
 import { layerAt } from './layers.ts';
+import { inWords } from './manifest-words.ts';
 import type { Plan } from './plan.ts';
 import { perchVariables, sourceAt } from './plan.ts';
 
@@ -66,7 +67,7 @@ export function readWholeManifest(file: string): Manifest {
   } catch (error) {
     throw new CliError(EXIT.usage, `${shown} is not JSON: ${(error as Error).message.replace(/\s+/g, ' ')}`);
   }
-  const parsed = manifestSchema.safeParse(json);
+  const parsed = manifestSchema.safeParse(json, { error: inWords });
   if (!parsed.success) throw invalid(shown, text, parsed.error.issues);
   const plans = Object.entries(parsed.data.functions).map(([name, entry]) => toPlan(name, entry, dirname(file)));
   if (plans.length === 0) throw new CliError(EXIT.usage, `${shown} has no functions; add one under "functions"`);

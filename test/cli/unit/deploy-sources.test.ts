@@ -168,6 +168,28 @@ test('a WebAssembly module: a command, a handler, or neither', async () => {
   assert.match((await handlerOf('no wasm')) ?? '', /is no WebAssembly module/);
 });
 
+test('mistakes in perch.json are named with their place, and what would be right', () => {
+  const cases: readonly (readonly [unknown, string])[] = [
+    [{}, '(functions): it is missing; it has to be an object of functions by their names, such as {"hello": {"entry":'],
+    [[], '(top level): it has to be an object, not []'],
+    [{ functions: { f: {} } }, '(functions.f.entry): it is missing; it has to be a file or a folder, from'],
+    [{ functions: { f: { entry: '' } } }, '(functions.f.entry): it has to have at least 1 character, and has 0'],
+    [{ functions: { f: { entry: 'f', memory: 5 } } }, '(functions.f.memory): it has to be at least 128, not 5'],
+    [{ functions: { f: { entry: 'f', timeout: '5' } } }, '(functions.f.timeout): it has to be a whole number, not "5"'],
+    [{ functions: { f: { entry: 'f', network: 'x' } } }, '(functions.f.network): it has to be one of "none"|'],
+    [{ functions: { 'a b': { entry: 'f' } } }, '(functions.a b): "a b" is no name here: a function name has 1 to 64'],
+    [{ functions: {}, chains: { 'p q': { steps: ['f'] } } }, '(chains.p q): "p q" is no name here: a chain name has'],
+    [{ functions: {}, chains: { c: { steps: [] } } }, '(chains.c.steps): it has to have at least 1 item, and has 0'],
+    [{ functions: {}, chains: { c: {} } }, '(chains.c.steps): it is missing; it has to be a list of functions, such'],
+    [{ functions: {}, chains: { c: { steps: [7] } } }, '(chains.c.steps.0): it has to be a string, not 7'],
+  ];
+  for (const [manifest, words] of cases) {
+    const folder = folderWith({ 'perch.json': JSON.stringify(manifest) });
+    const message = refusal(() => readManifest(path.join(folder, 'perch.json')));
+    assert.ok(message.includes(`perch.json:1 ${words}`), message);
+  }
+});
+
 test('the runtime of the examples is deployed with its handler, as a folder', async () => {
   const folder = path.resolve(import.meta.dirname, '../../../examples/own-runtime');
   const [plan, ...others] = readManifest(path.join(folder, 'perch.json'));
