@@ -53,6 +53,42 @@ describe('chains', { skip: skip === '' ? false : skip }, () => {
     assert.match(await failed(['deploy', folder], 2), /perch\.json:1 \(chains\.a b\): /);
   });
 
+  test('perch.json: of its chains those that the platform takes are made, and the others named', async () => {
+    const chains = {
+      good: { steps: ['add'] },
+      bad: { steps: ['nope'] },
+      worse: { steps: ['no'] },
+      last: { steps: ['add'] },
+    };
+    const some = folderWith({
+      'add.mjs': 'export const handler = async (n) => n + 1;',
+      'perch.json': JSON.stringify({ functions: { more: { entry: 'add.mjs' } }, chains }),
+    });
+    const { code, stdout, stderr } = await run(['deploy', some]);
+    assert.equal(code, 3);
+    assert.match(stdout, /more +\$LATEST +created[\s\S]*good +add +created[\s\S]*last +add +created/);
+    assert.match(stderr, /1 of 1 functions and 2 of 4 chains deployed; chain 'bad': .*'nope'.*\(and 1 more failed\)/);
+    assert.match(stderr, /^ {2}chain 'worse': .*'no'/m);
+    const again = await run(['deploy', some, '--json']);
+    assert.equal(again.code, 3);
+    const told = JSON.parse(again.stdout) as Record<
+      'functions' | 'chains' | 'failed',
+      { name: string; kind?: string }[]
+    >;
+    assert.deepEqual(
+      [told.functions, told.chains].map((all) => all.map(({ name }) => name)),
+      [['more'], ['good', 'last']],
+    );
+    assert.deepEqual(
+      told.failed.map(({ kind, name }) => [kind, name]),
+      [
+        ['chain', 'bad'],
+        ['chain', 'worse'],
+      ],
+    );
+    for (const name of ['good', 'last']) await ok(['chain', 'delete', name]);
+  });
+
   test('create, list, show, invoke, delete', async () => {
     assert.equal(await ok(['chain', 'create', 'sum', 'add', 'add:$LATEST']), 'created sum: add > add\n');
     assert.match(await ok(['chain', 'list']), /^NAME +STEPS +CHANGED\nsum +add > add +\d{4}/m);

@@ -113,48 +113,74 @@ async function deploy(path: string, options: DeployOptions): Promise<void> {
   }
 }
 
+interface Failed {
+  readonly kind: 'function' | 'chain';
+  readonly name: string;
+  readonly error: CliError;
+}
+
+interface Outcome {
+  readonly done: readonly Deployed[];
+  readonly chains: readonly DeployedChain[];
+  readonly failed: readonly Failed[];
+}
+
 async function uploadAll(
   client: Client,
   { packed, chains }: { readonly packed: readonly Packed[]; readonly chains: readonly PlannedChain[] },
   options: DeployOptions,
   progress: Progress,
 ): Promise<void> {
-  const done: Deployed[] = [];
-  const failed: { readonly name: string; readonly error: CliError }[] = [];
-  for (const each of packed) {
+  const failed: Failed[] = [];
+  const done = await tryEach('function', packed, failed, (each) => {
     progress.say(`deploying ${each.name}`);
-    try {
-      done.push(await upload(client, each, options.publish === true));
-    } catch (error) {
-      if (!(error instanceof CliError) || packed.length === 1) throw error;
-      failed.push({ name: each.name, error });
-      if (error.exitCode === EXIT.unreachable) break;
-    }
-  }
-  const doneChains: DeployedChain[] = [];
+    return upload(client, each, options.publish === true);
+  });
   // A chain is of functions that are there.
-  if (failed.length === 0) for (const chain of chains) doneChains.push(await uploadChain(client, chain));
+  const possible = failed.length === 0 ? chains : [];
+  const doneChains = await tryEach('chain', possible, failed, (each) => uploadChain(client, each));
+  const [first] = failed;
+  const count = packed.length + chains.length;
+  if (first !== undefined && count === 1) throw first.error;
   progress.clear();
   print(client, { done, failed, chains: doneChains }, options);
-  const [first] = failed;
   if (first === undefined) return;
-  const others = failed.length === 1 ? '' : ` (and ${failed.length - 1} more failed)`;
-  const rest = packed.length - done.length - failed.length;
+  const ofChains = chains.length === 0 ? '' : ` and ${doneChains.length} of ${chains.length} chains`;
+  const rest = count - done.length - doneChains.length - failed.length;
   const untried = rest === 0 ? '' : `, ${rest} not tried`;
+  const others = failed.length === 1 ? '' : ` (and ${failed.length - 1} more failed)`;
   throw new CliError(
     first.error.exitCode,
-    `${done.length} of ${packed.length} functions deployed${untried}; '${first.name}': ${first.error.message}${others}`,
+    `${done.length} of ${packed.length} functions${ofChains} deployed${untried}; ${failureText(first)}${others}`,
     failed
       .slice(1)
-      .map(({ name, error }) => `  '${name}': ${error.message}\n`)
+      .map((each) => `  ${failureText(each)}\n`)
       .join(''),
   );
 }
 
-interface Outcome {
-  readonly done: readonly Deployed[];
-  readonly failed: readonly { readonly name: string; readonly error: CliError }[];
-  readonly chains: readonly DeployedChain[];
+/** What came of each that succeeded; the others go to `failed`. Where no platform answers, those that follow are not tried. */
+async function tryEach<T extends { readonly name: string }, R>(
+  kind: Failed['kind'],
+  all: readonly T[],
+  failed: Failed[],
+  bring: (each: T) => Promise<R>,
+): Promise<R[]> {
+  const done: R[] = [];
+  for (const each of all) {
+    try {
+      done.push(await bring(each));
+    } catch (error) {
+      if (!(error instanceof CliError)) throw error;
+      failed.push({ kind, name: each.name, error });
+      if (error.exitCode === EXIT.unreachable) break;
+    }
+  }
+  return done;
+}
+
+function failureText({ kind, name, error }: Failed): string {
+  return `${kind === 'chain' ? 'chain ' : ''}'${name}': ${error.message}`;
 }
 
 function print(client: Client, { done, failed, chains }: Outcome, options: DeployOptions): void {
@@ -174,7 +200,7 @@ function print(client: Client, { done, failed, chains }: Outcome, options: Deplo
         codeSha256: each.configuration.CodeSha256,
       })),
       ...(chains.length > 0 && { chains: chains.map((each) => ({ ...each, url: chainUrl(each) })) }),
-      failed: failed.map(({ name, error }) => ({ name, error: error.message })),
+      failed: failed.map(({ kind, name, error }) => ({ kind, name, error: error.message })),
     });
   }
   if (done.length === 0) return;
