@@ -116,7 +116,7 @@ export function parseRules(text: string): readonly Rule[] | RuleFault {
   const lines = new Map<RuleEvent, number>();
   for (const [index, content] of text.split('\n').entries()) {
     const line = index + 1;
-    const words = new Words(content.replace(/#.*$/, ''));
+    const words = new Words(content.replace(/#.*$/s, ''));
     if (words.isEmpty) continue;
     const rule = parseRule(words);
     if (typeof rule === 'string') return { line, message: rule };

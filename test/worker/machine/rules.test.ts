@@ -45,7 +45,8 @@ test('rules as they are written', () => {
 
     while polling sleep until 20ms
     after started  sleep until input\r
-    after woken wake`;
+    after woken wake # not\u2028more\r
+    # the end\r`;
   assert.equal(
     printRules(rulesOf(text)),
     'after sent sleep until received or 50ms\nwhile polling sleep until 20ms\nafter started sleep until input\nafter woken wake\n',
