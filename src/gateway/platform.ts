@@ -67,11 +67,11 @@ export interface StepRecord {
 }
 
 export interface ChainResult {
-  /** Of the step that ended it: the last one, or the one that failed, or was refused. */
+  /** Of the step that ended it: the last one, or the one that failed, or was refused, or was missing before any ran. */
   readonly result: InvokeResult;
   /** Its index; 0 is the first. */
   readonly step: number;
-  /** What it was given. */
+  /** What it was given; of one that was missing before any ran, what the first one would have been. */
   readonly input: Buffer;
   /** Of all that have run, in order. */
   readonly records: readonly StepRecord[];

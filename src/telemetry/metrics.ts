@@ -161,7 +161,7 @@ export const METRICS = {
   },
   perch_chain_invocations_total: {
     type: 'counter',
-    help: 'Invocations of chains that came to an end, by outcome: `response`, `error`, `refused`, `withdrawn`.',
+    help: 'Runs of chains that came to an end, by outcome: `response`, `error`, `refused`, `withdrawn`. Each try of an asynchronous one that is put back counts; `Event` and `DryRun` that are refused at once do not.',
     label: 'outcome',
   },
   perch_chain_steps_total: { type: 'counter', help: 'Steps of chains that have run.' },

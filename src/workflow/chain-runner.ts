@@ -66,7 +66,7 @@ export class ChainRunner {
     if (missing >= 0) {
       this.#common.ended('refused');
       const result: InvokeResult = { kind: 'refused', error: stepNotFound(chain, missing) };
-      done({ result, step: chain.at, input: request.payload, records: [] });
+      done({ result, step: missing, input: request.payload, records: [] });
       return () => {};
     }
     const running = new RunningChain(this.#common, request, done);
@@ -207,13 +207,16 @@ class RunningChain {
 function named(result: InvokeResult, chain: ChainProgress, step: number): InvokeResult {
   if (result.kind !== 'refused') return result;
   const { code, message, reason } = result.error;
-  const where = `Step ${step + 1} of chain '${chain.chainName}' (${stepText(chain.steps[step]!)})`;
-  return { kind: 'refused', error: new UserError(code, `${where}: ${message}`, reason) };
+  return { kind: 'refused', error: new UserError(code, `Step ${where(chain, step)}: ${message}`, reason) };
+}
+
+function where({ chainName, steps }: ChainProgress, step: number): string {
+  return `${step + 1} of chain '${chainName}' (${stepText(steps[step]!)})`;
 }
 
 function tooLarge(chain: ChainProgress, step: number, bytes: number): UserError {
   const message =
-    `The output of step ${step} of chain '${chain.chainName}' (${stepText(chain.steps[step - 1]!)}) has ${bytes} bytes; ` +
-    `the next step takes at most ${LIMITS.payloadBytesMax}.`;
+    `Step ${where(chain, step)}: The output of step ${where(chain, step - 1)} has ${bytes} bytes; ` +
+    `a step takes at most ${LIMITS.payloadBytesMax}.`;
   return new UserError('RequestTooLargeException', message);
 }

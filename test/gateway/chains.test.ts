@@ -119,7 +119,9 @@ test('payloads are checked as those of invocations, and between steps', async ()
   await create('too-big', ['big', 'text']);
   const answer = await invoke('too-big', 1);
   assert.equal(answer.status, 413);
-  assert.match(await answer.text(), /The output of step 1 of chain 'too-big' \(big\) has 6291502 bytes/);
+  const { message } = (await answer.json()) as { message: string };
+  assert.match(message, /The output of step 1 of chain 'too-big' \(big\) has 6291502 bytes/);
+  assert.match(message, /^Step 2 of chain 'too-big' \(text\): /);
   assert.equal(answer.headers.get('x-perch-step'), 'text');
 });
 
@@ -179,6 +181,16 @@ test('a step that is deleted later is named, and nothing of the chain runs', asy
   const answer = await invoke('holed', 1);
   assert.equal(answer.status, 404);
   assert.match(await answer.text(), /Step 2 of chain 'holed' is 'passing'/);
+  const stepOf = ({ headers }: Response): unknown => [headers.get('x-perch-step'), headers.get('x-perch-step-number')];
+  assert.deepEqual(stepOf(answer), ['passing', '2']);
+  const dropped = await metric('perch_async_dropped_total{reason="function-deleted"}');
+  for (const type of ['DryRun', 'Event']) {
+    const same = await invoke('holed', 1, { 'X-Amz-Invocation-Type': type });
+    assert.equal(same.status, 404, type);
+    assert.match(await same.text(), /Step 2 of chain 'holed' is 'passing'/);
+    assert.deepEqual(stepOf(same), ['passing', '2'], type);
+  }
+  assert.equal(await metric('perch_async_dropped_total{reason="function-deleted"}'), dropped);
   assert.equal(await metric('perch_chain_steps_total'), steps);
 });
 

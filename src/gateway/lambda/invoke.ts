@@ -12,7 +12,7 @@ import { IncomingMessage } from 'node:http';
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
-import { stepText } from '../../store/chains.ts';
+import { missingStep, stepNotFound, stepText } from '../../store/chains.ts';
 import type { Chain, FunctionVersion } from '../../store/store.ts';
 import { serviceError } from '../failure.ts';
 import type { Guard } from '../guard.ts';
@@ -120,6 +120,7 @@ export class Invoker {
       payloadFault(payload, call.options);
     if (refusal !== null) return finishRefused(call, refusal);
     const { target, options } = call;
+    if ('steps' in target && options.type !== 'RequestResponse' && this.#refusesChain(call, target)) return;
     if (options.type === 'DryRun') return finishEmpty(call, 204);
     const trace = call.request.headers['x-amzn-trace-id'];
     const traceId = typeof trace === 'string' ? trace : '';
@@ -136,6 +137,14 @@ export class Invoker {
     if (options.type === 'Event') return void this.#accept(call, () => this.#platform.invokeAsync(invocation));
     const withdraw = this.#platform.invoke(invocation, (result) => finish(call, result));
     if (!call.over) call.withdraw = withdraw;
+  }
+
+  /** What is not run at once is refused as if it were: for a step that is missing. */
+  #refusesChain(call: Call, chain: Chain): boolean {
+    const missing = missingStep(this.#platform.store, chain);
+    if (missing < 0) return false;
+    finishRefused(call, stepNotFound(chain, missing), stepHeaders(chain, missing));
+    return true;
   }
 
   #runChain(call: Call, what: Pick<ChainRequest, 'payload' | 'traceId' | 'chain'>): void {
@@ -160,6 +169,10 @@ export class Invoker {
 
 function beginning({ chainName, steps }: Chain): ChainRequest['chain'] {
   return { chainName, steps, at: 0 };
+}
+
+function stepHeaders({ steps }: Pick<Chain, 'steps'>, step: number): string[] {
+  return ['X-Perch-Step', stepText(steps[step]!), 'X-Perch-Step-Number', String(step + 1)];
 }
 
 function bytesMax(options: InvokeOptions): number {
@@ -276,7 +289,7 @@ function finish(call: Call, result: InvokeResult): void {
 function finishChain(call: Call, { chain }: ChainRequest, { result, step, records }: ChainResult): void {
   if (call.over) return;
   const target = chain.steps[step]!;
-  const headers = ['X-Perch-Step', stepText(target), 'X-Perch-Step-Number', String(step + 1)];
+  const headers = stepHeaders(chain, step);
   if (result.kind === 'refused') return finishRefused(call, result.error, headers);
   const list = (value: (each: StepRecord) => number): string =>
     records.map((each) => Math.round(value(each))).join(', ');
