@@ -37,7 +37,7 @@ export function sharingOption(): Option {
 }
 
 export function parseSharing(text: string): SharingChoice {
-  const [, name = '', count] = /^([a-z]+)(?::(\d{1,2}))?$/.exec(text) ?? [];
+  const [, name = '', count] = /^([a-z]+)(?::([1-9]\d?))?$/.exec(text) ?? [];
   if (!isSharingPolicy(name)) throw new InvalidArgumentError(FORM);
   if (count === undefined) return { policy: name, perCore: null };
   const perCore = Number(count);

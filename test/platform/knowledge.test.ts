@@ -99,6 +99,7 @@ test('over HTTP: what is said is kept, replaced, taken back, and refused where i
     [{ rules, plugin }, /a function has one of them/],
     [{ plugin: 'a' }, /not in base64/],
     [{ plugin: ENDLESS.toString('base64') }, /The plug-in, function 0, at byte \d+: it has a loop/],
+    [{ sources: ['directed', 'directed'] }, /'directed' is among the sources twice/],
     [{ sources: ['rumours'] }, /'rumours' is no source of knowledge; there are directed, learning, collaborative/],
   ];
   for (const [said, message] of wrong) {
@@ -153,6 +154,15 @@ test('perch knowledge sets, shows and clears', { skip }, async (t) => {
     await run(['set', 'steps', '--rules', file('bad.rules')], 4),
     /Line 2 of the rules: after 'while' comes/,
   );
+  writeFileSync(path.join(folder, 'large.wasm'), Buffer.alloc(300_000));
+  assert.match(
+    await run(['set', 'steps', '--plugin', file('large.wasm')], 4),
+    /The plug-in, .*the module has 300000 bytes; 16384 are the most/,
+  );
+  assert.match(
+    await run(['set', 'steps', '--rules', '-'], 4, '#'.repeat(100_000)),
+    /have 100000 characters; 4096 are the most/,
+  );
   assert.match(await run(['set', 'steps'], 2), /there is nothing to be said/);
   assert.match(await run(['set', 'steps', '--rules', file('no.rules')], 2), /no\.rules cannot be read/);
   assert.equal(await run(['show', 'steps']), shown);
@@ -160,6 +170,7 @@ test('perch knowledge sets, shows and clears', { skip }, async (t) => {
   assert.equal(await run(['show', 'steps']), `sources: none\nplug-in: ${PLUGIN.length} bytes of WebAssembly\n`);
   await run(['set', 'steps', '--rules', '-'], 0, 'after woken wake');
   assert.equal(JSON.parse(await run(['show', 'steps', '--json'])).rules, 'after woken wake');
+  assert.match(await run(['set', 'steps', '--rules', '-'], 0, '# later\n'), /set for steps, without any rule in it; /);
   assert.match(await run(['clear', 'steps']), /nothing is said of steps any more/);
   assert.match(await run(['show', 'nobody'], 3), /nobody/);
 });

@@ -1,6 +1,7 @@
 /** `perch knowledge`: what is said of when a function sleeps. docs/KNOWLEDGE.md has the language. */
 import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
+import { hasNoRule, sizeFault } from '../../worker/agent/operator-knowledge.ts';
 import { Client } from '../client.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { type EndpointOptions, withEndpoint } from '../options.ts';
@@ -59,13 +60,16 @@ async function set(name: string, options: SetOptions): Promise<void> {
   if (rules !== undefined && plugin !== undefined)
     throw new CliError(EXIT.usage, '--rules and --plugin were given; a function has one of them');
   const client = new Client(options.endpoint);
-  const said = await putKnowledge(client, name, {
+  const program = {
     ...(rules === undefined ? {} : { rules: read(rules).toString('utf8') }),
     ...(plugin === undefined ? {} : { plugin: read(plugin).toString('base64') }),
-    ...(sources === undefined ? {} : { sources }),
-  });
+  };
+  const fault = sizeFault(program);
+  if (fault !== null) throw new CliError(EXIT.refused, fault);
+  const said = await putKnowledge(client, name, { ...program, ...(sources === undefined ? {} : { sources }) });
   if (options.json === true) return printJson(said);
-  printLine(`set for ${name}; ${effectText(said, (await getOverview(client)).sharing ?? [])}`);
+  const empty = hasNoRule(said) ? ', without any rule in it' : '';
+  printLine(`set for ${name}${empty}; ${effectText(said, (await getOverview(client)).sharing ?? [])}`);
 }
 
 async function show(name: string, options: EndpointOptions): Promise<void> {

@@ -3,7 +3,8 @@ import type { FunctionKnowledge } from '../../store/store.ts';
 import type { WakerKind } from '../../workflow/sleep-plans.ts';
 import type { Program } from '../machine/directed.ts';
 import { Source } from '../machine/knowledge.ts';
-import { parseRules, type Rule, RuleTable } from '../machine/rules.ts';
+import { PLUGIN_LIMITS } from '../machine/plugin-verifier.ts';
+import { parseRules, type Rule, RULE_TEXT_LENGTH_MAX, RuleTable } from '../machine/rules.ts';
 import { loadPlugin } from './plugins.ts';
 import { SOURCE_NAMES, type SourceName } from './sharing-setting.ts';
 
@@ -30,8 +31,23 @@ export function planProgram(sleepsOn: readonly WakerKind[]): Program | null {
 
 /** What is wrong with it, in words that name what would be right; null: it can be used. */
 export function knowledgeFault(said: FunctionKnowledge): string | null {
+  const twice = said.sources?.find((name, index, all) => all.indexOf(name) < index);
+  if (twice !== undefined) return `'${twice}' is among the sources twice; each is named once at most.`;
   const ready = readyKnowledge(said, () => {});
   return typeof ready === 'string' ? ready : null;
+}
+
+/** The same of what may be too large to be sent, where that is what is wrong with it. */
+export function sizeFault({ rules = null, plugin = null }: Partial<FunctionKnowledge>): string | null {
+  const pluginBytes = plugin === null ? 0 : Buffer.byteLength(plugin, 'base64');
+  if ((rules?.length ?? 0) <= RULE_TEXT_LENGTH_MAX && pluginBytes <= PLUGIN_LIMITS.bytesMax) return null;
+  return knowledgeFault({ sources: null, rules, plugin });
+}
+
+/** There are rules, but no rule is in them: all of it is comment. */
+export function hasNoRule({ rules }: Pick<FunctionKnowledge, 'rules'>): boolean {
+  const parsed = rules === null ? null : parseRules(rules);
+  return parsed !== null && !('message' in parsed) && parsed.length === 0;
 }
 
 /** Or what is wrong with it. `trapped`: a plug-in ended so, and is asked no more. */
