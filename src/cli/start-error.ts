@@ -8,9 +8,13 @@ type NetworkError = NodeJS.ErrnoException & { readonly hostname?: string };
 /** To be thrown; a bug of ours stays what it is. `listen`: where other nodes were to reach it. Loads what it takes only now. */
 export async function startError(error: unknown, listen?: Address): Promise<unknown> {
   if (listen !== undefined && isOfListening(error as NetworkError, listen)) return cannotListen(listen, error);
-  const { operatorMessage } = await import('./compose/platform.ts');
+  const [{ operatorMessage }, { NoFolderError }] = await Promise.all([
+    import('./compose/platform.ts'),
+    import('../store/data-folder.ts'),
+  ]);
   const message = operatorMessage(error);
-  return message === null ? error : new CliError(EXIT.refused, message);
+  if (message === null) return error;
+  return new CliError(error instanceof NoFolderError ? EXIT.usage : EXIT.refused, message);
 }
 
 /** The name of another host may be unknown as well, and that is another error. */

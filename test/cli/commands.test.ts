@@ -242,6 +242,7 @@ test('wrong usage: exit code 2 and a line that says what would be right', async 
     [['deploy', 'README.md'], /README\.md is none of \.ts/],
     [['deploy', 'docs'], /docs has no perch\.json/],
     [['deploy', 'examples/hello.mjs', '--memory', '5'], /is invalid\. It has to be a whole number from 128/],
+    [['up', '--sharing', 'dedicated', '--data', 'README.md'], /README\.md is a file, not a folder/],
     [['up', '--region', 'a b'], /argument 'a b' is invalid\. It has to look like AWS's, such as us-east-1/],
     [['up', '--region', ''], /such as us-east-1/],
     [['up', '--region', 'us-east-1:x'], /such as us-east-1/],

@@ -96,6 +96,8 @@ test('the doctor needs no root, and says what to do where something is missing',
   assert.match(stdout, /STATE {2,}WHAT {2,}FOUND/);
   assert.match(stdout, /node +24\./);
   assert.match(stdout, code === 0 ? /can run in a sandbox here/ : /cannot run in a sandbox here yet/);
+  const file = await perch(['doctor', '--data', 'README.md/data']);
+  assert.match(file.stdout, /no +data folder +\S*README\.md is a file, not a folder/);
   const { findings } = JSON.parse((await perch(['doctor', '--json'])).stdout) as {
     findings: { ok: boolean; fix: string; topic: string }[];
   };

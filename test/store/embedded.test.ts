@@ -44,11 +44,21 @@ test('a folder of a newer Perch is refused and left alone', async (context) => {
 test('what is no data folder is refused with its path', async (context) => {
   const folder = temporaryFolder(context);
   writeFileSync(join(folder, 'file'), '');
+  const { mode } = statSync(join(folder, 'file'));
   await assert.rejects(
     openEmbeddedStore(join(folder, 'file')),
-    new RegExp(`Cannot use the data folder ${folder}/file`),
+    new RegExp(`Cannot use the data folder ${folder}/file: ${folder}/file is a file, not a folder`),
   );
-  await assert.rejects(openEmbeddedStore(join(folder, 'file', 'data')), StoreError);
+  assert.equal(statSync(join(folder, 'file')).mode, mode, 'it is left as it was');
+  await assert.rejects(
+    openEmbeddedStore(join(folder, 'file', 'data')),
+    (error: Error) => error instanceof StoreError && error.message.includes(`${folder}/file is a file, not a folder`),
+  );
+  mkdirSync(join(folder, 'locked', 'lock'), { recursive: true });
+  await assert.rejects(
+    openEmbeddedStore(join(folder, 'locked')),
+    new RegExp(`Cannot use the data folder ${folder}/locked: lock in it: unable to open`),
+  );
   const damaged = join(folder, 'damaged');
   mkdirSync(damaged);
   writeFileSync(join(damaged, 'perch.db'), 'this is not a database'.repeat(100));

@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { fileOnTheWay } from '../../store/data-folder.ts';
 import { readTopology } from '../../worker/agent/topology.ts';
 import type { Finding } from '../../worker/sandbox/contract.ts';
 
@@ -66,18 +67,15 @@ export function findMemory(): Diagnosis {
 /** Whether the data folder, or the nearest folder above it that exists, can be written and has room. */
 export function findDataFolder(folder: string): Diagnosis {
   const topic = 'data folder';
+  const unusable = { topic, ok: false, required: false, fix: 'give another with --data' };
+  const file = fileOnTheWay(folder);
+  if (file !== null) return { ...unusable, detail: `${file} is a file, not a folder` };
   let existing = folder;
   while (!existsSync(existing)) existing = dirname(existing);
   try {
     accessSync(existing, constants.W_OK);
   } catch {
-    return {
-      topic,
-      ok: false,
-      required: false,
-      detail: `${folder} cannot be written`,
-      fix: 'give another with --data',
-    };
+    return { ...unusable, detail: `${folder} cannot be written` };
   }
   const { bavail, bsize } = statfsSync(existing);
   const freeMb = Math.floor((bavail * bsize) / MB);

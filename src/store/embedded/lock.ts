@@ -5,6 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { cannotUse } from '../data-folder.ts';
 import { StoreError } from '../store.ts';
 
 const SQLITE_BUSY = 5;
@@ -23,7 +24,7 @@ const FILES: Readonly<Record<LockPurpose, { readonly lock: string; readonly pid:
 
 export function lockFolder(folder: string, purpose: LockPurpose = 'store'): FolderLock {
   const files = FILES[purpose];
-  const database = new DatabaseSync(join(folder, files.lock));
+  const database = openLock(folder, files.lock);
   try {
     database.exec('BEGIN EXCLUSIVE');
   } catch (error) {
@@ -35,6 +36,15 @@ export function lockFolder(folder: string, purpose: LockPurpose = 'store'): Fold
   }
   writeFileSync(join(folder, files.pid), `${process.pid}\n`, { mode: 0o600 });
   return { release: () => database.close() };
+}
+
+/** That there is something else by that name is for the operator to see to. */
+function openLock(folder: string, file: string): DatabaseSync {
+  try {
+    return new DatabaseSync(join(folder, file));
+  } catch (error) {
+    throw isSqliteError(error) ? cannotUse(folder, new Error(`${file} in it: ${error.message}`)) : error;
+  }
 }
 
 export interface SqliteError extends Error {
