@@ -1,21 +1,41 @@
-import { EXIT } from './exit-codes.ts';
+import { once } from 'node:events';
+import { CliError, EXIT } from './exit-codes.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 /** `timeout`, npm and some shells signal the process and then its whole group: so soon after, it is the same wish said twice. */
 export const SAME_SIGNAL_MS = 250;
 
-/** Resolves when the process is told to stop. */
-export function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of SIGNALS) process.on(signal, () => resolve());
-  });
+/**
+ * Aborted when the process is told to stop; from then on a signal does not wait for what runs. To be called before anything is
+ * started: the process would otherwise die of a signal that comes meanwhile, and leave behind what it has opened.
+ */
+export function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  let firstMs = 0;
+  const stop = (): void => {
+    if (!controller.signal.aborted) {
+      firstMs = performance.now();
+      controller.abort();
+    } else if (performance.now() - firstMs >= SAME_SIGNAL_MS) process.exit(EXIT.internal);
+  };
+  for (const signal of SIGNALS) process.on(signal, stop);
+  return controller.signal;
 }
 
-/** From now on a signal does not wait for what runs. */
-export function endAtNextSignal(): void {
-  const firstMs = performance.now();
-  const end = (): void => {
-    if (performance.now() - firstMs >= SAME_SIGNAL_MS) process.exit(EXIT.internal);
-  };
-  for (const signal of SIGNALS) process.on(signal, end);
+/** Resolves when the process is told to stop. */
+export async function untilStopped(stop: AbortSignal): Promise<void> {
+  if (!stop.aborted) await once(stop, 'abort');
+}
+
+/**
+ * What `start` resolves to. Where the process is told to stop meanwhile and the start ends for that, so does the process, as at any
+ * other stop. A ^C also ends the programs that a start runs, and it may fail of that first; a bug of ours is one all the same.
+ */
+export async function startUnlessStopped<T>(stop: AbortSignal, start: () => Promise<T>): Promise<T> {
+  try {
+    return await start();
+  } catch (error) {
+    if (stop.aborted && (error === stop.reason || error instanceof CliError)) process.exit(EXIT.ok);
+    throw error;
+  }
 }

@@ -3,16 +3,16 @@
  * invocation as on Lambda, and ends with the function or the platform. And an instance that dies while it is idle.
  */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { cgroupsOf } from '../lib/cgroups.ts';
 import { instancesOf } from '../lib/instances.ts';
 import { startTestPlatform, type TestPlatform } from '../lib/platform.ts';
 import { makeZip } from '../lib/zip.ts';
 import { cpuTicksBelow, hasFreezer, noBubblewrap, ROOT_ONLY, until } from '../worker/sandbox/harness.ts';
 import { descendantProcesses } from '../../src/worker/sandbox/affinity.ts';
-import { readHierarchies } from '../../src/worker/sandbox/cgroup/mounts.ts';
 import { startTime } from '../../src/worker/sandbox/identity.ts';
 
 const skip = noBubblewrap || ROOT_ONLY || (!hasFreezer && 'NO FREEZER here');
@@ -141,12 +141,4 @@ function argumentsOf(processId: number): string {
   } catch {
     return '';
   }
-}
-
-function cgroupsOf(processId: number): string[] {
-  const { v1, v2 } = readHierarchies();
-  return [...v1.values(), ...(v2 === undefined ? [] : [v2])]
-    .flatMap(({ own, mountPoint }) => [own, mountPoint])
-    .filter((place) => existsSync(place))
-    .flatMap((place) => readdirSync(place).filter((name) => name.startsWith(`perch-${processId}-`)));
 }

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { DEFAULT_ACCOUNT } from '../../base/arn.ts';
 import type { Address } from '../../cluster/node/connect.ts';
+import type { RunningGatewayNode } from '../compose/gateway-node.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type GatewayCommandOptions, KEYS_HELP, packageVersion, readKeys, withGateway } from '../gateway-options.ts';
 import { type Node, type NodeOptions, openNode, startOn, whereIs, withNode } from '../node-options.ts';
@@ -14,7 +15,7 @@ import {
   regionOption,
 } from '../options.ts';
 import { startError } from '../start-error.ts';
-import { endAtNextSignal, stopSignal } from '../stop-signal.ts';
+import { startUnlessStopped, stopSignal, untilStopped } from '../stop-signal.ts';
 
 interface Options extends NodeOptions, GatewayCommandOptions {
   readonly scheduler?: Address;
@@ -49,10 +50,23 @@ export function register(program: Command): void {
 }
 
 async function run(options: Options): Promise<void> {
-  const { startGatewayNode } = await import('../compose/gateway-node.ts');
+  const stop = stopSignal();
   const node = await openNode(options, 'gateway');
-  const running = await startOn(node, () =>
-    startGatewayNode({
+  const running = await startUnlessStopped(stop, () => start(options, node, stop));
+  node.onRevoked((revoked) => running.dismiss(revoked));
+  const { url, clusterPort } = running;
+  const text = `The gateway ${node.identity.name} is up at ${url}`;
+  process.stdout.write((options.json === true ? JSON.stringify({ url, clusterPort, pid: process.pid }) : text) + '\n');
+  await untilStopped(stop);
+  await running.close();
+  node.stop();
+  process.exit(EXIT.ok);
+}
+
+async function start(options: Options, node: Node, stop: AbortSignal): Promise<RunningGatewayNode> {
+  const { startGatewayNode } = await import('../compose/gateway-node.ts');
+  return startOn(node, () => {
+    const gatewayOptions = {
       identity: node.identity,
       revoked: node.revoked,
       log: node.log,
@@ -67,19 +81,11 @@ async function run(options: Options): Promise<void> {
       region: options.region,
       accountId: DEFAULT_ACCOUNT.accountId,
       version: packageVersion(),
-    }),
-  ).catch(async (error: unknown) => {
+    };
+    return startGatewayNode(gatewayOptions, stop);
+  }).catch(async (error: unknown) => {
     throw await startError(error, options.listen);
   });
-  node.onRevoked((revoked) => running.dismiss(revoked));
-  const { url, clusterPort } = running;
-  const text = `The gateway ${node.identity.name} is up at ${url}`;
-  process.stdout.write((options.json === true ? JSON.stringify({ url, clusterPort, pid: process.pid }) : text) + '\n');
-  await stopSignal();
-  endAtNextSignal();
-  await running.close();
-  node.stop();
-  process.exit(EXIT.ok);
 }
 
 /** Null: it is here. */

@@ -4,7 +4,7 @@ import { realClock } from '../../base/clock.ts';
 import { EXIT } from '../exit-codes.ts';
 import { listenOption, wholeNumber } from '../options.ts';
 import { startError } from '../start-error.ts';
-import { endAtNextSignal, stopSignal } from '../stop-signal.ts';
+import { stopSignal, untilStopped } from '../stop-signal.ts';
 import { type NodeOptions, openNode, startOn, withNode } from '../node-options.ts';
 
 interface SchedulerCommandOptions extends NodeOptions {
@@ -34,6 +34,8 @@ export function register(program: Command): void {
 }
 
 async function run(options: SchedulerCommandOptions): Promise<void> {
+  // It comes up in a moment, and changes nothing that outlives the process: told to stop meanwhile, it does so then.
+  const stop = stopSignal();
   const { openScheduler } = await import('../../scheduler/server/open.ts');
   const node = await openNode(options, 'scheduler');
   const { host, port } = options.listen;
@@ -60,8 +62,7 @@ async function run(options: SchedulerCommandOptions): Promise<void> {
   const ready = { host, port: running.port, epoch: running.epoch, pid: process.pid };
   const text = `The scheduler of ${node.identity.cluster} listens on ${host}:${running.port}`;
   process.stdout.write((options.json === true ? JSON.stringify(ready) : text) + '\n');
-  await stopSignal();
-  endAtNextSignal();
+  await untilStopped(stop);
   node.stop();
   await running.close();
   process.exit(EXIT.ok);

@@ -7,7 +7,7 @@ import { type GatewayCommandOptions, KEYS_HELP, packageVersion, readKeys, withGa
 import { logLevelOption } from '../options.ts';
 import { startError } from '../start-error.ts';
 import { knowledgeOption, observerOption, sharingOption } from '../sharing-option.ts';
-import { endAtNextSignal, stopSignal } from '../stop-signal.ts';
+import { startUnlessStopped, stopSignal, untilStopped } from '../stop-signal.ts';
 import { type WorkerCommandOptions, withWorker, workerOptionsOf } from '../worker-options.ts';
 
 interface UpOptions extends WorkerCommandOptions, GatewayCommandOptions {
@@ -38,17 +38,17 @@ export function register(program: Command): void {
 }
 
 async function up(options: UpOptions): Promise<void> {
-  const platform = await start(options);
+  const stop = stopSignal();
+  const platform = await startUnlessStopped(stop, () => start(options, stop));
   const ready =
     options.json === true ? JSON.stringify({ url: platform.url, pid: process.pid }) : `Perch is up at ${platform.url}`;
   process.stdout.write(ready + '\n');
-  await stopSignal();
-  endAtNextSignal();
+  await untilStopped(stop);
   await platform.close();
   process.exit(EXIT.ok);
 }
 
-async function start(options: UpOptions): Promise<RunningPlatform> {
+async function start(options: UpOptions, stop: AbortSignal): Promise<RunningPlatform> {
   const [{ startPlatform }, { createLog }] = await Promise.all([
     import('../compose/platform.ts'),
     import('../../telemetry/log.ts'),
@@ -63,7 +63,7 @@ async function start(options: UpOptions): Promise<RunningPlatform> {
     version: packageVersion(),
   };
   try {
-    return await startPlatform(platformOptions);
+    return await startPlatform(platformOptions, stop);
   } catch (error) {
     throw await startError(error);
   }

@@ -4,12 +4,13 @@ import { LIMITS } from '../../base/limits.ts';
 import type { Identity } from '../../cluster/identity/join-file.ts';
 import { isAddress } from '../../cluster/identity/names.ts';
 import type { Address } from '../../cluster/node/connect.ts';
+import type { RunningWorkerNode } from '../compose/worker-node.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
-import { type NodeOptions, openNode, startOn, whereIs, withNode } from '../node-options.ts';
+import { type Node, type NodeOptions, openNode, startOn, whereIs, withNode } from '../node-options.ts';
 import { hostAndPort, listenOption, wholeNumber } from '../options.ts';
 import { startError } from '../start-error.ts';
 import { knowledgeOption, observerOption, sharingOption } from '../sharing-option.ts';
-import { endAtNextSignal, stopSignal } from '../stop-signal.ts';
+import { startUnlessStopped, stopSignal, untilStopped } from '../stop-signal.ts';
 import { type WorkerCommandOptions, withWorker, workerOptionsOf } from '../worker-options.ts';
 
 interface Options extends NodeOptions, WorkerCommandOptions {
@@ -51,11 +52,24 @@ export function register(program: Command): void {
 }
 
 async function run(options: Options): Promise<void> {
-  const { startWorkerNode } = await import('../compose/worker-node.ts');
+  const stop = stopSignal();
   const node = await openNode(options, 'worker');
-  const running = await startOn(node, async () => {
+  const running = await startUnlessStopped(stop, () => start(options, node, stop));
+  node.onRevoked((revoked) => running.dismiss(revoked));
+  const stopped = untilStopped(stop);
+  await Promise.race([stopped, running.joined.then(() => sayReady(options, node.identity.name, running.address()))]);
+  await stopped;
+  await running.drain(options.drain * 1000);
+  node.stop();
+  await running.close();
+  process.exit(EXIT.ok);
+}
+
+async function start(options: Options, node: Node, stop: AbortSignal): Promise<RunningWorkerNode> {
+  const { startWorkerNode } = await import('../compose/worker-node.ts');
+  return startOn(node, async () => {
     checkAdvertised(options, node.identity);
-    return startWorkerNode({
+    const workerOptions = {
       ...(await workerOptionsOf(options, node.log)),
       identity: node.identity,
       revoked: node.revoked,
@@ -64,19 +78,11 @@ async function run(options: Options): Promise<void> {
       listen: options.listen,
       advertise: options.advertise ?? null,
       region: options.region,
-    });
+    };
+    return startWorkerNode(workerOptions, stop);
   }).catch(async (error: unknown) => {
     throw await startError(error, options.listen);
   });
-  node.onRevoked((revoked) => running.dismiss(revoked));
-  const stopped = stopSignal();
-  await Promise.race([stopped, running.joined.then(() => sayReady(options, node.identity.name, running.address()))]);
-  await stopped;
-  endAtNextSignal();
-  await running.drain(options.drain * 1000);
-  node.stop();
-  await running.close();
-  process.exit(EXIT.ok);
 }
 
 /** Gateways would refuse whom they reach there, one by one and each time. */

@@ -24,3 +24,16 @@ export async function startWhole<T>(open: (closers: Closers) => Promise<T>): Pro
     throw error;
   }
 }
+
+/** For what may wait for others, and has its closer already. Throws the reason of `stop` as soon as there is one. */
+export async function unlessStopped<T>(stop: AbortSignal, waiting: Promise<T>): Promise<T> {
+  const stopped = Promise.withResolvers<never>();
+  const end = (): void => stopped.reject(stop.reason as Error);
+  if (stop.aborted) end();
+  else stop.addEventListener('abort', end, { once: true });
+  try {
+    return await Promise.race([waiting, stopped.promise]);
+  } finally {
+    stop.removeEventListener('abort', end);
+  }
+}

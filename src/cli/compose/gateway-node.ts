@@ -25,7 +25,7 @@ import { StoreService } from '../../store/remote/store-service.ts';
 import type { EnqueuedInvocations, Store } from '../../store/store.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import { knowsRuntime } from '../../worker/runtimes/index.ts';
-import { type Closers, startWhole } from './closers.ts';
+import { type Closers, startWhole, unlessStopped } from './closers.ts';
 import { type FaceOptions, makeAsyncRunner, makeChainRunner, makeFace, makePlatform } from './gateway-parts.ts';
 
 export interface GatewayNodeOptions extends FaceOptions {
@@ -59,16 +59,23 @@ interface Kept {
 const NO_BOUND = 2 ** 31 - 1;
 const STORE = '/store/';
 
-export async function startGatewayNode(options: GatewayNodeOptions): Promise<RunningGatewayNode> {
-  const { value, close } = await startWhole((closers) => open(options, closers));
+/** Told to stop while it starts, it closes what it has opened by then, and throws the reason of `stop`. */
+export async function startGatewayNode(options: GatewayNodeOptions, stop: AbortSignal): Promise<RunningGatewayNode> {
+  const { value, close } = await startWhole((closers) => open(options, closers, stop));
   return { ...value, close };
 }
 
-async function open(options: GatewayNodeOptions, closers: Closers): Promise<Omit<RunningGatewayNode, 'close'>> {
+async function open(
+  options: GatewayNodeOptions,
+  closers: Closers,
+  stop: AbortSignal,
+): Promise<Omit<RunningGatewayNode, 'close'>> {
+  stop.throwIfAborted();
   const { identity, accountId, log } = options;
   const metrics = new Metrics();
   const dialled = new Dialled();
-  const { store, logs, queue } = await openKept(options, { closers, metrics, dialled });
+  const { store, logs, queue } = await openKept(options, { closers, stop, metrics, dialled });
+  stop.throwIfAborted();
   // What its runtime needs, the worker has or has not.
   const found = { ok: true, detail: '', fix: '' };
   const admission = new Admission({
@@ -120,6 +127,7 @@ async function open(options: GatewayNodeOptions, closers: Closers): Promise<Omit
   });
   dispatch.start();
   const { url } = await gateway.listen();
+  stop.throwIfAborted();
   runner?.wake();
   const dismiss = (revoked: ReadonlySet<string>): void => {
     port?.listener.dismiss(revoked);
@@ -144,6 +152,7 @@ async function endInvocations(
 
 interface Around {
   readonly closers: Closers;
+  readonly stop: AbortSignal;
   readonly metrics: Metrics;
   readonly dialled: Dialled;
 }
@@ -164,7 +173,7 @@ async function openKept(options: GatewayNodeOptions, around: Around): Promise<Ke
 async function openRemote(
   options: GatewayNodeOptions,
   address: Address,
-  { closers, metrics, dialled }: Around,
+  { closers, stop, metrics, dialled }: Around,
 ): Promise<Kept> {
   const agent = agentFor(options, 'gateway', dialled);
   closers.push(async () => agent.destroy());
@@ -173,7 +182,7 @@ async function openRemote(
   closers.push(() => store.close());
   const logs = new RemoteLogs(remote);
   closers.push(() => logs.close());
-  await store.ready();
+  await unlessStopped(stop, store.ready());
   return { store, logs, queue: null };
 }
 

@@ -16,19 +16,22 @@ import { residentOf } from '../../gateway/residents.ts';
 import { LocalScheduler, seatSpaceOf } from '../../scheduler/server/local.ts';
 import { localView } from '../../scheduler/server/local-view.ts';
 import { localMetrics } from '../../scheduler/server/scheduler-metrics.ts';
-import { openEmbeddedStore } from '../../store/embedded/embedded-store.ts';
+import { type EmbeddedStore, openEmbeddedStore } from '../../store/embedded/embedded-store.ts';
 import { LogFiles } from '../../store/log-files.ts';
+import type { LogStore } from '../../store/logs.ts';
 import { type Store, StoreError } from '../../store/store.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import type { Agent } from '../../worker/agent/agent.ts';
 import { extraSeatCountOf } from '../../worker/agent/sharing-setting.ts';
 import type { KnowledgeDoor } from '../../worker/agent/directed-seats.ts';
 import type { Topology } from '../../worker/agent/topology.ts';
+import type { CodeCache } from '../../worker/code/code-cache.ts';
 import { codeCacheMetrics } from '../../worker/code/code-cache-metrics.ts';
 import { findRuntime } from '../../worker/runtimes/index.ts';
-import type { NetworkPolicy } from '../../worker/sandbox/contract.ts';
+import type { NetworkPolicy, SandboxBackend } from '../../worker/sandbox/contract.ts';
 import { SANDBOX_UIDS } from '../../worker/sandbox/identity.ts';
 import { SandboxError } from '../../worker/sandbox/index.ts';
+import type { Precedence } from '../../worker/sandbox/priority.ts';
 import { type Closers, startWhole } from './closers.ts';
 import { type FaceOptions, makeAsyncRunner, makeChainRunner, makeFace, makePlatform } from './gateway-parts.ts';
 import { makeAgent, makeBackend, makeCodeCache, prepareSharing, type WorkerOptions } from './worker-parts.ts';
@@ -48,26 +51,17 @@ export function operatorMessage(error: unknown): string | null {
   return forOperator ? error.message : null;
 }
 
-export async function startPlatform(options: PlatformOptions): Promise<RunningPlatform> {
-  const { value, close } = await startWhole((closers) => open(options, closers));
+/** Told to stop while it starts, it closes what it has opened by then, and throws the reason of `stop`. */
+export async function startPlatform(options: PlatformOptions, stop: AbortSignal): Promise<RunningPlatform> {
+  const { value, close } = await startWhole((closers) => open(options, closers, stop));
   return { url: value, close };
 }
 
-async function open(options: PlatformOptions, closers: Closers): Promise<string> {
-  const { dataDir, topology, log } = options;
+async function open(options: PlatformOptions, closers: Closers, stop: AbortSignal): Promise<string> {
+  const { topology, log } = options;
   const metrics = new Metrics();
-  const report = (message: string): void => log.warn(message);
-  const codeCache = makeCodeCache(options, closers);
-  const store = await openEmbeddedStore(dataDir, { report, sink: codeCache });
-  closers.push(() => store.close());
-  await codeCache.open(store.codeSource);
-  codeCacheMetrics(codeCache, metrics);
-  const logs = new LogFiles(path.join(dataDir, 'logs'), { report });
-  closers.push(() => logs.close());
-  const backend = makeBackend(options);
-  await backend.open();
-  closers.push(() => backend.close());
-  const precedence = prepareSharing(options, closers);
+  const { codes, store, logs, backend, precedence } = await openParts(options, closers, stop);
+  codeCacheMetrics(codes, metrics);
 
   const admission = new Admission({ hostNetworkAllowed: options.allowHostNetwork, findRuntime });
   const scheduler = makeScheduler(options, metrics);
@@ -83,7 +77,7 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
   );
   const agent = makeAgent(
     options,
-    { account: options, codes: codeCache, logs, metrics, backend, knowledge: knowledgeDoor(store), precedence },
+    { account: options, codes, logs, metrics, backend, knowledge: knowledgeDoor(store), precedence },
     {
       released: (core, sequence, warm) => dispatcher.released(core, sequence, warm),
       warmed: (versionIndex) => scheduler.warmed(versionIndex),
@@ -122,9 +116,39 @@ async function open(options: PlatformOptions, closers: Closers): Promise<string>
     return endInvocations(gateway, runner, agent);
   });
   const { url } = await gateway.listen();
+  stop.throwIfAborted();
   agent.start();
   runner.wake();
   return url;
+}
+
+interface OpenParts {
+  readonly codes: CodeCache;
+  readonly store: EmbeddedStore;
+  readonly logs: LogStore;
+  readonly backend: SandboxBackend;
+  readonly precedence: Precedence;
+}
+
+/** What lies in the data folder, and the sandbox. */
+async function openParts(options: PlatformOptions, closers: Closers, stop: AbortSignal): Promise<OpenParts> {
+  stop.throwIfAborted();
+  const { dataDir, log } = options;
+  const report = (message: string): void => log.warn(message);
+  const codes = makeCodeCache(options, closers);
+  const store = await openEmbeddedStore(dataDir, { report, sink: codes });
+  closers.push(() => store.close());
+  stop.throwIfAborted();
+  await codes.open(store.codeSource);
+  stop.throwIfAborted();
+  const logs = new LogFiles(path.join(dataDir, 'logs'), { report });
+  closers.push(() => logs.close());
+  const backend = makeBackend(options);
+  await backend.open();
+  closers.push(() => backend.close());
+  stop.throwIfAborted();
+  const precedence = prepareSharing(options, closers);
+  return { codes, store, logs, backend, precedence };
 }
 
 /** What runs may end and what waits may run, for as long as the grace period lasts; then the rest gets its answers. */

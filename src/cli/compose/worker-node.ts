@@ -35,7 +35,7 @@ import { findRuntime } from '../../worker/runtimes/index.ts';
 import type { SandboxBackend } from '../../worker/sandbox/contract.ts';
 import type { Precedence } from '../../worker/sandbox/priority.ts';
 import { UnstartedWhy } from '../../wire/cluster/small-frames.ts';
-import { type Closers, startWhole } from './closers.ts';
+import { type Closers, startWhole, unlessStopped } from './closers.ts';
 import { makeAgent, makeBackend, makeCodeCache, prepareSharing, type WorkerOptions } from './worker-parts.ts';
 
 export interface WorkerNodeOptions extends WorkerOptions {
@@ -70,15 +70,21 @@ const DRAIN_MIN_MS = 1000;
 /** For the last results to be sent. */
 const SEND_GRACE_MS = LIMITS.linkSilenceMs;
 
-export async function startWorkerNode(options: WorkerNodeOptions): Promise<RunningWorkerNode> {
-  const { value, close } = await startWhole((closers) => open(options, closers));
+/** Told to stop while it starts, it closes what it has opened by then, and throws the reason of `stop`. */
+export async function startWorkerNode(options: WorkerNodeOptions, stop: AbortSignal): Promise<RunningWorkerNode> {
+  const { value, close } = await startWhole((closers) => open(options, { closers, stop }));
   return { ...value, close };
 }
 
-async function open(options: WorkerNodeOptions, closers: Closers): Promise<Omit<RunningWorkerNode, 'close'>> {
+interface Start {
+  readonly closers: Closers;
+  readonly stop: AbortSignal;
+}
+
+async function open(options: WorkerNodeOptions, { closers, stop }: Start): Promise<Omit<RunningWorkerNode, 'close'>> {
   const { log, identity, revoked } = options;
   const metrics = new Metrics();
-  const parts = await openParts(options, closers, metrics);
+  const parts = await openParts(options, { closers, stop }, metrics);
   const describes = describer(options, parts.source);
   const made = makeNode(options, { ...parts, metrics, describes });
   const { node, agent } = made;
@@ -129,7 +135,7 @@ async function open(options: WorkerNodeOptions, closers: Closers): Promise<Omit<
     await server.close(SEND_GRACE_MS);
     await listener.close();
   });
-  await findHost();
+  await unlessStopped(stop, findHost());
   agent.start();
   server.start();
   return {
@@ -177,7 +183,12 @@ interface Sources {
 }
 
 /** What lies in the data folder, the ways to the store and to other workers, and the sandbox. */
-async function openParts(options: WorkerNodeOptions, closers: Closers, metrics: Metrics): Promise<Parts & Sources> {
+async function openParts(
+  options: WorkerNodeOptions,
+  { closers, stop }: Start,
+  metrics: Metrics,
+): Promise<Parts & Sources> {
+  stop.throwIfAborted();
   const { identity, revoked, log, store: address } = options;
   const clock = realClock;
   const dialled = new Dialled();
@@ -192,12 +203,14 @@ async function openParts(options: WorkerNodeOptions, closers: Closers, metrics: 
   const source = new RemoteCodeSource({ ...store, log, metrics, peerAgent, shelf });
   const codes = makeCodeCache(options, closers);
   await codes.open(source);
+  stop.throwIfAborted();
   codeCacheMetrics(codes, metrics);
   const logs = new RemoteLogs({ ...store, log, metrics });
   closers.push(() => logs.close());
   const backend = makeBackend(options);
   await backend.open();
   closers.push(() => backend.close());
+  stop.throwIfAborted();
   const precedence = prepareSharing(options, closers);
   return { shelf, source, codes, logs, backend, store, dialled, precedence };
 }

@@ -21,7 +21,7 @@ import { CodeCache } from '../../worker/code/code-cache.ts';
 import type { SandboxBackend } from '../../worker/sandbox/contract.ts';
 import { goBeforeFunctions, type Precedence } from '../../worker/sandbox/priority.ts';
 import { backgroundFinding } from '../../worker/sandbox/background.ts';
-import { ungroupSessions } from '../../worker/sandbox/sessions.ts';
+import { regroupSessions, ungroupSessions } from '../../worker/sandbox/sessions.ts';
 import { createBackend, SandboxError } from '../../worker/sandbox/index.ts';
 import type { Closers } from './closers.ts';
 
@@ -82,10 +82,13 @@ export function makeBackend(options: WorkerOptions): SandboxBackend {
   });
 }
 
-/** Before anything is started that is to be put behind others, or before them. Who shares no cores leaves the machine as it is. */
+/** Before anything is started that is to be put behind others, or before them. Who shares no cores only puts back what one that was killed has left. */
 export function prepareSharing({ sharing, log }: WorkerOptions, closers: Closers): Precedence {
   const precedence = sharing.policy === 'dedicated' ? 'none' : goBeforeFunctions();
-  if (!isOrdered(sharing)) return precedence;
+  if (!isOrdered(sharing)) {
+    regroupSessions();
+    return precedence;
+  }
   const sessions = ungroupSessions();
   closers.push(async () => sessions.release());
   if (sessions.isNew) log.info(SESSIONS_TEXT);

@@ -53,6 +53,11 @@ export function ungroupSessions(files: SessionFiles = FILES, isInWay: () => bool
   return { isDone: true, isNew: before === '1', release: () => release(files, note) };
 }
 
+/** Puts back what a platform that was killed has left switched off, unless another one needs it so. Leaves it where it may not. */
+export function regroupSessions(files: SessionFiles = FILES): void {
+  if (names(files).includes(WAS_ON)) putBack(files);
+}
+
 /** Also after the note is there, since who was the last may have put it back meanwhile. */
 function switchOff(files: SessionFiles): void {
   if (readText(files.setting).trim() !== '1') return;
@@ -63,6 +68,14 @@ function switchOff(files: SessionFiles): void {
 function release(files: SessionFiles, note: string): void {
   try {
     rmSync(note, { force: true });
+  } catch {
+    return; // Where the folder of notes is none, there is none.
+  }
+  putBack(files);
+}
+
+function putBack(files: SessionFiles): void {
+  try {
     if (isNeeded(files) || !names(files).includes(WAS_ON)) return;
     if (readText(files.setting).trim() === '0') writeFileSync(files.setting, '1');
     rmSync(path.join(files.notes, WAS_ON), { force: true });

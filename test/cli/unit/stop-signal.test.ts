@@ -10,13 +10,14 @@ import { SAME_SIGNAL_MS } from '../../../src/cli/stop-signal.ts';
 const MODULE = path.resolve(import.meta.dirname, '../../../src/cli/stop-signal.ts');
 /** Says `up`, `stopping` when it is told to stop, and `later` when a signal is another wish than the first. Ends with 3 unless it is made to. */
 const SCRIPT = `
-  import { endAtNextSignal, SAME_SIGNAL_MS, stopSignal } from ${JSON.stringify(MODULE)};
+  import { SAME_SIGNAL_MS, startUnlessStopped, stopSignal, untilStopped } from ${JSON.stringify(MODULE)};
   const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
   const stop = stopSignal();
   const alive = setInterval(() => {}, 1000);
   console.log('up');
-  await stop;
-  endAtNextSignal();
+  if (process.argv.at(-1) === 'starting')
+    await startUnlessStopped(stop, () => new Promise((_, reject) => (stop.onabort = () => reject(stop.reason))));
+  await untilStopped(stop);
   console.log('stopping');
   await wait(SAME_SIGNAL_MS + 50);
   console.log('later');
@@ -44,6 +45,12 @@ test('two signals at once are one: what runs may end', async () => {
   child.kill('SIGTERM');
   child.kill('SIGINT');
   assert.deepEqual(await once(child, 'exit'), [3, null]);
+});
+
+test('one that comes while it starts ends the start, and is a stop like any other', async () => {
+  const { child } = await started('starting');
+  child.kill('SIGTERM');
+  assert.deepEqual(await once(child, 'exit'), [EXIT.ok, null]);
 });
 
 test('another signal later ends it at once', async () => {

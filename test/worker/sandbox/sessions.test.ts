@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { type SessionFiles, ungroupSessions } from '../../../src/worker/sandbox/sessions.ts';
+import { regroupSessions, type SessionFiles, ungroupSessions } from '../../../src/worker/sandbox/sessions.ts';
 
 const SOURCE = fileURLToPath(new URL('../../../src/worker/sandbox/sessions.ts', import.meta.url));
 const inWay = (): boolean => true;
@@ -72,6 +72,22 @@ test('who is killed has it put back by the next one that goes', (t) => {
   held.release();
   assert.equal(read(files), '1');
   assert.ok(!existsSync(files.notes));
+});
+
+test('who is killed has it put back by one that comes and does not need it off, unless another one does', (t) => {
+  const files = filesWith(t, '1\n');
+  regroupSessions(files);
+  assert.ok(!existsSync(files.notes), 'nothing was to be done');
+  other(files, false);
+  regroupSessions(files);
+  assert.equal(read(files), '1');
+  assert.ok(!existsSync(files.notes));
+  const held = ungroupSessions(files, inWay);
+  other(files, false);
+  regroupSessions(files);
+  assert.equal(read(files), '0', 'one of two was killed');
+  held.release();
+  assert.equal(read(files), '1');
 });
 
 test('what somebody else has changed meanwhile stays', (t) => {
