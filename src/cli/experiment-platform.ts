@@ -6,12 +6,15 @@ import { Client, refusal } from './client.ts';
 import { CliError, EXIT } from './exit-codes.ts';
 import { invokePath } from './lambda-api.ts';
 import { listCores } from './perch-api.ts';
-import { startPlatform } from './platform-process.ts';
+import { OWN_OPTIONS, startPlatform } from './platform-process.ts';
 
 const MANIFEST = new URL('../experiment/functions/perch.json', import.meta.url);
 /** HTTP's status for it. */
 const BUSY = 429;
 const CHAINS_PATH = '/perch/v1/chains';
+const HOST_NETWORK_OPTION = '--allow-host-network';
+/** Of `perch up`, set for every platform here. */
+export const PLATFORM_OPTIONS = [...OWN_OPTIONS, HOST_NETWORK_OPTION] as const;
 
 /** `args` are added to every `perch up`. */
 export function platformStarter(args: readonly string[]): PlatformStarter {
@@ -21,7 +24,7 @@ export function platformStarter(args: readonly string[]): PlatformStarter {
 }
 
 async function start(args: readonly string[]): Promise<ExperimentPlatform> {
-  const platform = await startPlatform(['--allow-host-network', ...args]);
+  const platform = await startPlatform([HOST_NETWORK_OPTION, ...args]);
   try {
     const client = new Client(platform.url);
     await deployFunctions(client);

@@ -1,11 +1,13 @@
-/** A platform as a child process: `perch up` on a free port with a data folder that goes when it ends. */
+/**
+ * A platform as a child process: `perch up` on a free port with a data folder that goes when it ends. It ends with this process, however that
+ * ends: a channel is between the two, and `perch up` stops when it closes (stop-signal.ts).
+ */
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { CliError, EXIT } from './exit-codes.ts';
+import { makeTemporaryData } from './temporary-data.ts';
 
 export interface PlatformProcess {
   readonly url: string;
@@ -14,25 +16,34 @@ export interface PlatformProcess {
 }
 
 const STDERR_KEPT_CHARS = 4000;
+/** Of `perch up`, set for every platform here. */
+export const OWN_OPTIONS = ['--port', '--data', '--json'] as const;
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 /** `args` are added to those of `perch up`. Its stderr is kept for the message, should it not come up. */
 export async function startPlatform(args: readonly string[]): Promise<PlatformProcess> {
-  const folder = mkdtempSync(join(tmpdir(), 'perch-demo-'));
+  let stopping: Promise<void> | null = null;
+  let isTold = false;
+  const stop = (): Promise<void> => (stopping ??= stopOnce());
+  const end = (signal: NodeJS.Signals): void => {
+    isTold = true;
+    child.kill('SIGTERM'); // said again later, it does not wait any more
+    void stop().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
+  };
+  // From before the folder is there until it is gone: a signal that nobody listens to ends this process in between.
+  for (const signal of SIGNALS) process.on(signal, end);
+  const folder = makeTemporaryData();
   const main = process.argv[1] ?? '';
   const child = spawn(process.execPath, [main, 'up', '--port', '0', '--data', folder, '--json', ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const end = (signal: NodeJS.Signals): void =>
-    void stop().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
-  const stop = async (): Promise<void> => {
-    for (const signal of SIGNALS) process.off(signal, end);
+  const stopOnce = async (): Promise<void> => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
     await exited;
     rmSync(folder, { recursive: true, force: true });
+    if (!isTold) for (const signal of SIGNALS) process.off(signal, end); // else until the exit, which comes now
   };
-  for (const signal of SIGNALS) process.once(signal, end);
   try {
     return { url: await readUrl(child), pid: child.pid ?? 0, stop };
   } catch (error) {

@@ -37,10 +37,17 @@ export function sharingOption(): Option {
 }
 
 export function parseSharing(text: string): SharingChoice {
+  const choice = sharingChoiceOf(text);
+  if (choice === null) throw new InvalidArgumentError(FORM);
+  return choice;
+}
+
+/** Null where it is none. */
+export function sharingChoiceOf(text: string): SharingChoice | null {
   const [, name = '', count] = /^([a-z]+)(?::([1-9]\d?))?$/.exec(text) ?? [];
-  if (!isSharingPolicy(name)) throw new InvalidArgumentError(FORM);
+  if (!isSharingPolicy(name)) return null;
   if (count === undefined) return { policy: name, perCore: null };
   const perCore = Number(count);
-  if (name === 'dedicated' || perCore < 2 || perCore > PER_CORE_MAX) throw new InvalidArgumentError(FORM);
+  if (name === 'dedicated' || perCore < 2 || perCore > PER_CORE_MAX) return null;
   return { policy: name, perCore };
 }

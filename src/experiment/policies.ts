@@ -17,6 +17,11 @@ export function isPolicy(text: string): boolean {
   return source === undefined || (!needsNoSource(policy) && isSource(source));
 }
 
+/** Without the source that it may bring. */
+export function policyOf(text: string): Policy {
+  return text.split(SOURCE_MARK)[0] ?? '';
+}
+
 function isSource(text: string): text is Source {
   return (SOURCES as readonly string[]).includes(text);
 }
@@ -44,6 +49,8 @@ export type Latency = keyof typeof LATENCIES_US;
 
 const SHARING_OPTION = '--sharing';
 const KNOWLEDGE_OPTION = '--knowledge';
+/** What a setting is told with. */
+export const SETTING_OPTIONS = [SHARING_OPTION, KNOWLEDGE_OPTION] as const;
 
 export interface Setting {
   readonly policy: Policy;

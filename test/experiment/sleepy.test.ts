@@ -1,7 +1,7 @@
 /** `perch experiment sleepy`, small, with real platforms and real functions. What it measures is not judged here. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
@@ -66,9 +66,19 @@ test('functions that say when they sleep, and short ones beside them', async () 
 });
 
 test('what there is not is refused before anything starts', async () => {
+  const file = path.join(folder, 'a-file');
+  writeFileSync(file, '');
   for (const args of [
     ['--chains', '51'],
     ['--policies', 'greedy'],
+    ['--policies', 'packed:1'],
+    ['--policies', 'dedicated,packed:65'],
+    ['--policies', 'lend:0+learning'],
+    ['--up=--sharing=fair'],
+    ['--up=--data', '--up=/tmp'],
+    ['--out', file],
+    ['--out', path.join(file, 'below')],
+    ['--out', '/proc/nowhere'],
     ['--policies', 'lend+gossip'],
     ['--policies', 'fair+learning'],
     ['--pipelines', 'sound'],
@@ -77,6 +87,7 @@ test('what there is not is refused before anything starts', async () => {
   ]) {
     const { code, stderr } = await perch(['experiment', 'sleepy', ...args]);
     assert.equal(code, 2, stderr);
+    assert.ok(stderr.includes(args[0]!.replace(/^--up=/, '')), stderr);
   }
 });
 

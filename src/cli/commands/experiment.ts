@@ -1,5 +1,4 @@
 /** `perch experiment sleepy`: the second paper's experiment on this machine, on platforms of its own. */
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
@@ -8,20 +7,22 @@ import {
   type Latency,
   POLICIES,
   type Policy,
+  SETTING_OPTIONS,
   SOURCES,
   type Source,
   isPolicy,
+  policyOf,
   settingsOf,
 } from '../../experiment/policies.ts';
 import { type SleepyOptions, type SleepyResult, runSleepy } from '../../experiment/sleepy.ts';
+import { PER_CORE_MAX } from '../../worker/agent/default-sharing.ts';
 import { goBeforeFunctions } from '../../worker/sandbox/priority.ts';
-import { toCsv } from '../../experiment/report/csv.ts';
-import { toHtml } from '../../experiment/report/html.ts';
-import { FIGURES, toSvg } from '../../experiment/report/figures.ts';
 import { BAR_NOTES, disturbance, tableOf } from '../../experiment/report/table.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
-import { platformStarter } from '../experiment-platform.ts';
+import { prepareFolder, writeResults } from '../experiment-folder.ts';
+import { PLATFORM_OPTIONS, platformStarter } from '../experiment-platform.ts';
 import { collect, wholeNumber } from '../options.ts';
+import { sharingChoiceOf } from '../sharing-option.ts';
 import { Progress, formatTable, printJson, printLine, printNote } from '../terminal.ts';
 
 interface SleepyCommandOptions {
@@ -74,7 +75,7 @@ export function register(program: Command): void {
     .addOption(names('--latency <names>', 'of the object server: local 0.5 ms, remote 20 ms', LATENCIES))
     .option('--rounds <count>', 'of which medians are reported', wholeNumber(1, ROUNDS_MAX), 3)
     .option('--short <rate>', 'calls a second of a short function beside the chains', wholeNumber(0, SHORT_RATE_MAX), 0)
-    .option('--up <option>', "an option for every 'perch up', such as --up=--cores=0-1; may be repeated", collect)
+    .option('--up <option>', "an option for every 'perch up', such as --up=--cores=0-1; may be repeated", upOptions)
     .option('--smoke', 'small inputs, few chains, one round: does it run?')
     .option('--out <folder>', 'write results.json, results.csv, the figures and index.html there')
     .option('--json', 'print JSON')
@@ -96,6 +97,7 @@ async function sleepy(options: SleepyCommandOptions, command: Command): Promise<
     smoke: false,
     ...(options.smoke === true && smokeOf(command)),
   };
+  if (options.out !== undefined) prepareFolder(options.out);
   const progress = new Progress();
   goBeforeFunctions(); // clients are on other machines as a rule, and wait for no function
   const result = await runSleepy(experiment, platformStarter(options.up ?? []), (text) => progress.say(text)).finally(
@@ -103,15 +105,20 @@ async function sleepy(options: SleepyCommandOptions, command: Command): Promise<
   );
   if (result.rows.length === 0) throw new CliError(EXIT.usage, `nothing was measured: ${result.skipped.join('; ')}`);
   const machine = `${cpus()[0]?.model ?? 'unknown processor'}, ${result.coreCount} cores, Node ${process.version}`;
-  if (options.out !== undefined) writeAll(options.out, result, machine);
-  if (options.json === true) return printJson({ machine, ...result });
-  printLine(`${machine}; chains led by the ${result.chainsBy}; medians of ${experiment.roundCount} rounds\n`);
+  if (options.json === true) printJson({ machine, ...result });
+  else print(result, machine, experiment.roundCount);
+  if (options.out === undefined) return;
+  writeResults(options.out, result, machine); // after it is printed: what was measured is not lost where this fails
+  if (options.json !== true) printNote(`written: ${join(options.out, 'index.html')} and what it is made of`);
+}
+
+function print(result: SleepyResult, machine: string, roundCount: number): void {
+  printLine(`${machine}; chains led by the ${result.chainsBy}; medians of ${roundCount} rounds\n`);
   process.stdout.write(formatTable(tableOf(result.rows), result.rows));
   for (const note of BAR_NOTES) printLine(note);
   const disturbed = disturbance(result.rows);
   if (disturbed !== null) printNote(disturbed);
   for (const skipped of result.skipped) printNote(`left out: ${skipped}`);
-  if (options.out !== undefined) printNote(`written: ${join(options.out, 'index.html')} and what it is made of`);
 }
 
 /** What was given by hand stays. */
@@ -125,14 +132,6 @@ function smokeOf(command: Command): Partial<SleepyOptions> {
   };
 }
 
-function writeAll(folder: string, result: SleepyResult, machine: string): void {
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'results.json'), JSON.stringify({ machine, ...result }, null, 2) + '\n');
-  writeFileSync(join(folder, 'results.csv'), toCsv(result.rows));
-  for (const figure of FIGURES) writeFileSync(join(folder, `${figure.name}.svg`), toSvg(figure, result.rows));
-  writeFileSync(join(folder, 'index.html'), toHtml(result, machine));
-}
-
 function nameOf({ name }: { readonly name: string }): string {
   return name;
 }
@@ -142,12 +141,22 @@ function numbers(text: string): readonly number[] {
 }
 
 function policies(text: string): readonly Policy[] {
-  const wrong = text.split(',').find((each) => !isPolicy(each));
+  const wrong = text.split(',').find((each) => !isPolicy(each) || sharingChoiceOf(policyOf(each)) === null);
   if (wrong !== undefined)
     throw new InvalidArgumentError(
-      `'${wrong}' is none; there are ${POLICIES.join(', ')}, other numbers, and each with one of ${SOURCES.join(', ')}, as in lend+learning.`,
+      `'${wrong}' is none; there are ${POLICIES.join(', ')}, other numbers from 2 to ${PER_CORE_MAX}, and each with one of ${SOURCES.join(', ')}, as in lend+learning.`,
     );
   return text.split(',');
+}
+
+/** What the experiment says itself, a second time would be overridden, or override it. */
+function upOptions(text: string, before: readonly string[] = []): readonly string[] {
+  const [name = ''] = text.split('=');
+  const reserved: readonly string[] = [...PLATFORM_OPTIONS, ...SETTING_OPTIONS];
+  if (!reserved.includes(name)) return collect(text, before);
+  throw new InvalidArgumentError(
+    `The experiment sets ${reserved.join(', ')} itself; --policies and --sources are for how cores are shared.`,
+  );
 }
 
 function list<Item>(

@@ -1,4 +1,4 @@
-/** Told to stop, and told again: a wish said twice is one, another one later does not wait. */
+/** Told to stop, and told again: a wish said twice is one, another one later does not wait. A parent that goes says it, too. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -28,7 +28,7 @@ const SCRIPT = `
 
 async function started(last: string): Promise<{ child: ChildProcess; saw: (word: string) => Promise<void> }> {
   const child = spawn(process.execPath, ['--input-type=module', '-e', SCRIPT, last], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   });
   let text = '';
   child.stdout!.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
@@ -59,4 +59,11 @@ test('another signal later ends it at once', async () => {
   await saw('later');
   child.kill('SIGTERM');
   assert.deepEqual(await once(child, 'exit'), [EXIT.internal, null]);
+});
+
+test('a parent that goes is one that says stop', async () => {
+  const { child, saw } = await started('end');
+  child.disconnect();
+  await saw('stopping');
+  assert.deepEqual(await once(child, 'exit'), [3, null]);
 });
