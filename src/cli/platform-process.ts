@@ -57,6 +57,8 @@ async function readUrl(child: ChildProcess): Promise<string> {
   child.stderr?.on('data', (chunk: Buffer) => (stderr = (stderr + chunk.toString()).slice(-STDERR_KEPT_CHARS)));
   if (child.stdout !== null) {
     for await (const line of createInterface({ input: child.stdout })) {
+      // It may have been given an option with which it says something else.
+      if (!line.startsWith('{')) continue;
       const { url } = JSON.parse(line) as { url?: unknown };
       if (typeof url !== 'string') continue;
       child.stdout.resume(); // leaving the loop pauses it, and a full pipe would stop the platform

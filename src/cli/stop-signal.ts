@@ -19,8 +19,10 @@ export function stopSignal(): AbortSignal {
     } else if (performance.now() - firstMs >= SAME_SIGNAL_MS) process.exit(EXIT.internal);
   };
   for (const signal of SIGNALS) process.on(signal, stop);
-  // Where it was started with a channel to its parent, that closes when the parent is gone.
-  process.once('disconnect', stop);
+  // Where it was started with a channel to its parent, that closes when the parent is gone; who has said so before may go.
+  process.once('disconnect', () => {
+    if (!controller.signal.aborted) stop();
+  });
   process.channel?.unref(); // who listens would be kept alive by it
   if (process.connected === false) stop(); // undefined without a channel
   return controller.signal;

@@ -22,6 +22,7 @@ const SCRIPT = `
   await wait(SAME_SIGNAL_MS + 50);
   console.log('later');
   if (process.argv.at(-1) === 'wait') await wait(60_000);
+  if (process.argv.at(-1) === 'goes') await new Promise((resolve) => process.once('disconnect', () => setTimeout(resolve, 50)));
   clearInterval(alive);
   process.exitCode = 3;
 `;
@@ -65,5 +66,13 @@ test('a parent that goes is one that says stop', async () => {
   const { child, saw } = await started('end');
   child.disconnect();
   await saw('stopping');
+  assert.deepEqual(await once(child, 'exit'), [3, null]);
+});
+
+test('one that has said stop before it goes has not said it twice', async () => {
+  const { child, saw } = await started('goes');
+  child.kill('SIGTERM');
+  await saw('later');
+  child.disconnect();
   assert.deepEqual(await once(child, 'exit'), [3, null]);
 });
