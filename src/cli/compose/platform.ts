@@ -28,13 +28,12 @@ import type { Topology } from '../../worker/agent/topology.ts';
 import type { CodeCache } from '../../worker/code/code-cache.ts';
 import { codeCacheMetrics } from '../../worker/code/code-cache-metrics.ts';
 import { findRuntime } from '../../worker/runtimes/index.ts';
-import type { NetworkPolicy, SandboxBackend } from '../../worker/sandbox/contract.ts';
+import type { NetworkPolicy } from '../../worker/sandbox/contract.ts';
 import { SANDBOX_UIDS } from '../../worker/sandbox/identity.ts';
 import { SandboxError } from '../../worker/sandbox/index.ts';
-import type { Precedence } from '../../worker/sandbox/priority.ts';
 import { type Closers, startWhole } from './closers.ts';
 import { type FaceOptions, makeAsyncRunner, makeChainRunner, makeFace, makePlatform } from './gateway-parts.ts';
-import { makeAgent, makeBackend, makeCodeCache, prepareSharing, type WorkerOptions } from './worker-parts.ts';
+import { makeAgent, makeCodeCache, openSandbox, type SandboxParts, type WorkerOptions } from './worker-parts.ts';
 
 export { warningOf } from '../../worker/sandbox/index.ts';
 
@@ -122,12 +121,10 @@ async function open(options: PlatformOptions, closers: Closers, stop: AbortSigna
   return url;
 }
 
-interface OpenParts {
+interface OpenParts extends SandboxParts {
   readonly codes: CodeCache;
   readonly store: EmbeddedStore;
   readonly logs: LogStore;
-  readonly backend: SandboxBackend;
-  readonly precedence: Precedence;
 }
 
 /** What lies in the data folder, and the sandbox. */
@@ -143,12 +140,8 @@ async function openParts(options: PlatformOptions, closers: Closers, stop: Abort
   stop.throwIfAborted();
   const logs = new LogFiles(path.join(dataDir, 'logs'), { report });
   closers.push(() => logs.close());
-  const backend = makeBackend(options);
-  await backend.open();
-  closers.push(() => backend.close());
-  stop.throwIfAborted();
-  const precedence = prepareSharing(options, closers);
-  return { codes, store, logs, backend, precedence };
+  const sandbox = await openSandbox(options, closers, stop);
+  return { codes, store, logs, ...sandbox };
 }
 
 /** What runs may end and what waits may run, for as long as the grace period lasts; then the rest gets its answers. */

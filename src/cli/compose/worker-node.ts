@@ -32,11 +32,9 @@ import { describeFromStore } from '../../worker/node/version-source.ts';
 import { WorkerNode } from '../../worker/node/worker-node.ts';
 import { WorkerServer } from '../../worker/node/worker-server.ts';
 import { findRuntime } from '../../worker/runtimes/index.ts';
-import type { SandboxBackend } from '../../worker/sandbox/contract.ts';
-import type { Precedence } from '../../worker/sandbox/priority.ts';
 import { UnstartedWhy } from '../../wire/cluster/small-frames.ts';
 import { type Closers, startWhole, unlessStopped } from './closers.ts';
-import { makeAgent, makeBackend, makeCodeCache, prepareSharing, type WorkerOptions } from './worker-parts.ts';
+import { makeAgent, makeCodeCache, openSandbox, type SandboxParts, type WorkerOptions } from './worker-parts.ts';
 
 export interface WorkerNodeOptions extends WorkerOptions {
   readonly identity: Identity;
@@ -168,13 +166,11 @@ function makeHttp(metrics: Metrics, shelf: ZipShelf, { node, agent }: { node: Wo
 
 type Describe = (key: string, body: Buffer) => Described | null;
 
-interface Parts {
+interface Parts extends SandboxParts {
   readonly codes: CodeCache;
   readonly logs: LogStore;
-  readonly backend: SandboxBackend;
   readonly store: StoreNode;
   readonly dialled: Dialled;
-  readonly precedence: Precedence;
 }
 
 interface Sources {
@@ -207,12 +203,8 @@ async function openParts(
   codeCacheMetrics(codes, metrics);
   const logs = new RemoteLogs({ ...store, log, metrics });
   closers.push(() => logs.close());
-  const backend = makeBackend(options);
-  await backend.open();
-  closers.push(() => backend.close());
-  stop.throwIfAborted();
-  const precedence = prepareSharing(options, closers);
-  return { shelf, source, codes, logs, backend, store, dialled, precedence };
+  const sandbox = await openSandbox(options, closers, stop);
+  return { shelf, source, codes, logs, ...sandbox, store, dialled };
 }
 
 /** Reads what a gateway or the store says of a version. */

@@ -71,6 +71,20 @@ export function makeCodeCache(options: WorkerOptions, closers: Closers): CodeCac
   return cache;
 }
 
+/** What functions run in, and how they and the platform share cores. */
+export interface SandboxParts {
+  readonly backend: SandboxBackend;
+  readonly precedence: Precedence;
+}
+
+export async function openSandbox(options: WorkerOptions, closers: Closers, stop: AbortSignal): Promise<SandboxParts> {
+  const backend = makeBackend(options);
+  await backend.open();
+  closers.push(() => backend.close());
+  stop.throwIfAborted();
+  return { backend, precedence: prepareSharing(options, closers) };
+}
+
 /** Not open yet. */
 export function makeBackend(options: WorkerOptions): SandboxBackend {
   return createBackend(options.sandbox, {
@@ -83,7 +97,7 @@ export function makeBackend(options: WorkerOptions): SandboxBackend {
 }
 
 /** Before anything is started that is to be put behind others, or before them. Who shares no cores only puts back what one that was killed has left. */
-export function prepareSharing({ sharing, log }: WorkerOptions, closers: Closers): Precedence {
+function prepareSharing({ sharing, log }: WorkerOptions, closers: Closers): Precedence {
   const precedence = sharing.policy === 'dedicated' ? 'none' : goBeforeFunctions();
   if (!isOrdered(sharing)) {
     regroupSessions();
