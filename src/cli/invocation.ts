@@ -75,7 +75,22 @@ function summary({ status, headers, body }: Answer): unknown {
     queuedUs: number('x-perch-queued-us'),
     startUs: number('x-perch-start-us'),
     runUs: number('x-perch-run-us'),
+    ...chainSummary(headers),
     payload: parseJson(body.toString()),
+  };
+}
+
+/** Of the answer of a chain: the step that ended it, and how long each that ran took; nothing of others, and where it is put in the queue. */
+function chainSummary(headers: Answer['headers']): object {
+  const list = (header: string): readonly number[] | undefined =>
+    typeof headers[header] === 'string' ? headers[header].split(', ').map(Number) : undefined;
+  const betweenUs = list('x-perch-steps-between-us');
+  const runUs = list('x-perch-steps-run-us');
+  if (betweenUs === undefined || runUs === undefined) return {};
+  return {
+    step: headers['x-perch-step'],
+    stepNumber: Number(headers['x-perch-step-number']),
+    steps: runUs.map((us, index) => ({ number: index + 1, betweenUs: betweenUs[index], runUs: us })),
   };
 }
 

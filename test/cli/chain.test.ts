@@ -102,6 +102,8 @@ describe('chains', { skip: skip === '' ? false : skip }, () => {
     assert.equal(await ok(['chain', 'invoke', 'sum', '-d', '1', '--event']), '');
     const { payload } = JSON.parse(await ok(['chain', 'invoke', 'sum', '-d', '1', '--json'])) as { payload: number };
     assert.equal(payload, 3);
+    const queued = JSON.parse(await ok(['chain', 'invoke', 'sum', '--event', '--json'])) as object;
+    assert.ok(!('steps' in queued) && !('step' in queued));
     assert.equal(await ok(['chain', 'create', 'sum', 'add', '--replace']), 'changed sum: add\n');
     assert.equal(await ok(['chain', 'delete', 'sum']), 'deleted chain sum\n');
     assert.match(await failed(['chain', 'show', 'sum'], 3), /no chain 'sum'/);
@@ -116,6 +118,35 @@ describe('chains', { skip: skip === '' ? false : skip }, () => {
     assert.match(await failed(['chain', 'invoke', 'other'], 3), /Chain not found: other/);
     assert.match(await failed(['chain', 'invoke', 'breaks', '-d', '1', '--payload', '2'], 2), /give one of them/);
     await failed(['chain', 'create', 'none'], 2);
+  });
+
+  test('as JSON: the step that ended it, and how long each took that ran', async () => {
+    interface Shown {
+      readonly step: string;
+      readonly stepNumber: number;
+      readonly steps: readonly { readonly number: number; readonly betweenUs: number; readonly runUs: number }[];
+      readonly runUs: number;
+      readonly functionError: string | null;
+    }
+    const check = (stdout: string, step: string, stepNumber: number): Shown => {
+      const shown = JSON.parse(stdout) as Shown;
+      assert.deepEqual([shown.step, shown.stepNumber], [step, stepNumber]);
+      assert.deepEqual(
+        shown.steps.map(({ number }) => number),
+        Array.from({ length: stepNumber }, (_, index) => index + 1),
+      );
+      for (const { betweenUs, runUs } of shown.steps) assert.ok(betweenUs > 0 && runUs > 0, stdout);
+      assert.equal(shown.steps.at(-1)?.runUs, shown.runUs);
+      return shown;
+    };
+    await ok(['chain', 'create', 'timed', 'add', 'add', 'add:$LATEST']);
+    assert.equal(check(await ok(['chain', 'invoke', 'timed', '-d', '1', '--json']), 'add', 3).functionError, null);
+    await ok(['chain', 'create', 'stops', 'add', 'fail', 'add']);
+    const { code, stdout } = await run(['chain', 'invoke', 'stops', '-d', '1', '--json']);
+    assert.equal(code, 1);
+    assert.equal(check(stdout, 'fail', 2).functionError, 'Unhandled');
+    const single = JSON.parse(await ok(['invoke', 'add', '-d', '1', '--json'])) as object;
+    assert.ok(!('steps' in single) && !('step' in single));
   });
 
   test('the help names what there is', async () => {

@@ -37,6 +37,12 @@ Examples:
   perch chain create thumbnail blur resize store:3
   perch chain invoke thumbnail -d '{"key":"a.png"}'`;
 
+const INVOKE_HELP = `
+Exits with 1 where a function fails; its error is then on stderr, with its name.
+
+With --json also: 'step' and 'stepNumber', which ended the chain, and 'steps', those that ran, in order, each with 'number', 'betweenUs' (from its
+predecessor's result to the start of its handler) and 'runUs' (how long its handler ran); none of them with --async.`;
+
 export function register(program: Command): void {
   const chain = program
     .command('chain')
@@ -59,7 +65,7 @@ export function register(program: Command): void {
     .option('--async', 'put it in the queue and do not wait for the result')
     .option('--event', 'the same as --async')
     .option('--log', 'print the end of the log of the last function that ran on stderr')
-    .addHelpText('after', '\nExits with 1 where a function fails; its error is then on stderr, with its name.')
+    .addHelpText('after', INVOKE_HELP)
     .action(invoke);
 }
 
