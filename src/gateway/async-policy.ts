@@ -2,14 +2,16 @@
  * What becomes of an asynchronous invocation after an attempt, as Lambda has it: a function error is tried again
  * after one minute and after two; a refusal (no core, no concurrency) again and again with back-off; nothing is tried
  * once it is older than the limit. One whose worker was lost is tried again soon, as that was not its fault; and it counts as
- * an attempt, as it may have been. A decision without I/O or clock.
+ * an attempt, as it may have been. A function that there is not any more ends it. A decision without I/O or clock.
  */
-export type Attempt = 'response' | 'error' | 'lost' | 'refused';
+export type Attempt = 'response' | 'error' | 'lost' | 'refused' | 'missing';
+
+export type GiveUpReason = 'retries-exhausted' | 'age-exceeded' | 'function-deleted';
 
 export type Verdict =
   | { readonly kind: 'done' }
   | { readonly kind: 'retry'; readonly attempts: number; readonly dueMs: number }
-  | { readonly kind: 'give-up'; readonly reason: 'retries-exhausted' | 'age-exceeded' };
+  | { readonly kind: 'give-up'; readonly reason: GiveUpReason };
 
 export interface AsyncLimits {
   readonly retryMax: number;
@@ -26,6 +28,7 @@ export function judge(
   limits: AsyncLimits,
 ): Verdict {
   if (attempt === 'response') return { kind: 'done' };
+  if (attempt === 'missing') return { kind: 'give-up', reason: 'function-deleted' };
   const attempts = invocation.attempts + (attempt === 'error' || attempt === 'lost' ? 1 : 0);
   if (attempts > limits.retryMax) return { kind: 'give-up', reason: 'retries-exhausted' };
   const ageMs = nowMs - invocation.acceptedMs;

@@ -1,6 +1,6 @@
 /** Runs the asynchronous invocations that the store holds: takes what is due, invokes it, keeps or removes it. */
 import type { Clock } from '../base/clock.ts';
-import { missingStep } from '../store/chains.ts';
+import { missingStep, stepNotFound } from '../store/chains.ts';
 import type {
   AsyncInvocation,
   ChainProgress,
@@ -11,7 +11,7 @@ import type {
 } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { type AsyncLimits, type Attempt, judge } from './async-policy.ts';
+import { type AsyncLimits, type Attempt, type GiveUpReason, judge } from './async-policy.ts';
 import type { ChainRequest, ChainResult, InvokeRequest, InvokeResult } from './platform.ts';
 
 export interface AsyncRunnerDoors {
@@ -76,13 +76,14 @@ export class AsyncRunner {
     if (chain !== undefined) return this.#runChain(invocation, chain);
     const { store } = this.#doors;
     const fn = store.getVersion(invocation.functionName, invocation.version);
-    if (fn === null) return this.#drop(invocation);
+    if (fn === null) return this.#giveUp(invocation, 'function-deleted', '');
     this.#running++;
     this.#doors.invoke(requestOf(invocation, fn), (result) => this.#ended(invocation, result, null));
   }
 
   #runChain(invocation: AsyncInvocation, chain: ChainProgress): void {
-    if (missingStep(this.#doors.store, chain, chain.at) >= 0) return this.#drop(invocation);
+    const missing = missingStep(this.#doors.store, chain, chain.at);
+    if (missing >= 0) return this.#giveUp(invocation, 'function-deleted', stepNotFound(chain, missing).message);
     this.#running++;
     const { id, payload, clientContext } = invocation;
     const request = { requestId: id, chain, payload, clientContext, traceId: '', tail: false };
@@ -93,19 +94,15 @@ export class AsyncRunner {
     });
   }
 
-  #drop(invocation: AsyncInvocation): void {
-    this.#doors.metrics.counter('perch_async_dropped_total', 'function-deleted').add();
-    this.#keep(this.#doors.store.done(invocation.id));
-  }
-
   #ended(invocation: AsyncInvocation, result: InvokeResult, resume: ChainResume | null): void {
     this.#running--;
-    this.#settle(invocation, result.kind === 'error' && result.isLost === true ? 'lost' : result.kind, resume);
+    this.#settle(invocation, result, resume);
     setImmediate(() => this.wake());
   }
 
-  #settle(invocation: AsyncInvocation, attempt: Attempt, resume: ChainResume | null): void {
-    const { store, clock, metrics, log } = this.#doors;
+  #settle(invocation: AsyncInvocation, result: InvokeResult, resume: ChainResume | null): void {
+    const { store, clock, metrics } = this.#doors;
+    const attempt = attemptOf(result);
     if (this.#abandoned && attempt !== 'response') return;
     const verdict = judge(attempt, invocation, clock.wallMs(), this.#limits);
     switch (verdict.kind) {
@@ -118,13 +115,17 @@ export class AsyncRunner {
           store.retry(invocation.id, verdict.attempts, verdict.dueMs, resume ?? undefined).then(() => this.wake()),
         );
       case 'give-up':
-        metrics.counter('perch_async_dropped_total', verdict.reason).add();
-        log.warn(
-          { ...nameOf(invocation), requestId: invocation.id, reason: verdict.reason },
-          'an asynchronous invocation was given up',
-        );
-        return this.#keep(store.done(invocation.id));
+        return this.#giveUp(invocation, verdict.reason, result.kind === 'refused' ? result.error.message : '');
     }
+  }
+
+  /** `error`: what it was refused with last; '' where it was not. */
+  #giveUp(invocation: AsyncInvocation, reason: GiveUpReason, error: string): void {
+    const { store, metrics, log } = this.#doors;
+    metrics.counter('perch_async_dropped_total', reason).add();
+    const details = { ...nameOf(invocation), requestId: invocation.id, reason, ...(error === '' ? {} : { error }) };
+    log.warn(details, 'an asynchronous invocation was given up');
+    this.#keep(store.done(invocation.id));
   }
 
   /** If the disk refuses, the invocation stays as it was and runs again after a restart: at least once. */
@@ -133,6 +134,13 @@ export class AsyncRunner {
       this.#doors.log.error({ error: String(error) }, 'the asynchronous queue could not be written'),
     );
   }
+}
+
+function attemptOf(result: InvokeResult): Attempt {
+  if (result.kind === 'error' && result.isLost === true) return 'lost';
+  // Of a step: it was there when the chain began.
+  if (result.kind === 'refused' && result.error.code === 'ResourceNotFoundException') return 'missing';
+  return result.kind;
 }
 
 function nameOf({ functionName, chain }: AsyncInvocation): object {

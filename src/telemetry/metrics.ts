@@ -156,7 +156,7 @@ export const METRICS = {
   },
   perch_async_dropped_total: {
     type: 'counter',
-    help: 'Asynchronous invocations given up, by reason.',
+    help: 'Asynchronous invocations given up, by reason: `retries-exhausted`, `age-exceeded`, `function-deleted`.',
     label: 'reason',
   },
   perch_chain_invocations_total: {

@@ -217,6 +217,23 @@ test('an asynchronous chain is kept, runs, and goes on where it was put back', a
   assert.match(log, /add 12 /);
 });
 
+test('an asynchronous chain whose next function is deleted while it runs is given up at once', async () => {
+  await functions.deploy('fleeting', { files: { 'index.mjs': SOURCES['double']! } });
+  await create('fading', ['slow', 'fleeting']);
+  const dropped = await metric('perch_async_dropped_total{reason="function-deleted"}');
+  const retries = await metric('perch_async_retries_total{reason="refused"}');
+  const steps = await metric('perch_chain_steps_total');
+  const leased = (): Promise<number> => metric('perch_cores{state="leased"}');
+  await until('idle cores', async () => (await leased()) === 0);
+  assert.equal((await invoke('fading', { ms: 2000 }, { 'X-Amz-Invocation-Type': 'Event' })).status, 202);
+  await until('the first step', async () => (await leased()) > 0);
+  await functions.request('DELETE', '/2015-03-31/functions/fleeting');
+  await until('an empty queue', async () => (await metric('perch_async_queue_length')) === 0);
+  assert.equal(await metric('perch_chain_steps_total'), steps + 1);
+  assert.equal(await metric('perch_async_dropped_total{reason="function-deleted"}'), dropped + 1);
+  assert.equal(await metric('perch_async_retries_total{reason="refused"}'), retries);
+});
+
 test('a client that goes away ends a chain after the step that runs', async () => {
   await create('left', ['slow', 'slow', 'slow']);
   const steps = await metric('perch_chain_steps_total');

@@ -63,3 +63,10 @@ test('refusals count as no attempt, back off, and end by age', () => {
   assert.ok(nowMs <= LIMITS.ageMaxMs);
   assert.ok(refusals > 10 && refusals < 100);
 });
+
+test('a function that is not there any more ends it, whatever came before', () => {
+  for (const attempts of [0, 1, 2]) {
+    const verdict = judge('missing', { acceptedMs: 0, attempts }, 5, LIMITS);
+    assert.deepEqual(verdict, { kind: 'give-up', reason: 'function-deleted' });
+  }
+});

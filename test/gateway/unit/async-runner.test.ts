@@ -11,6 +11,7 @@ import { UserError } from '../../../src/base/errors.ts';
 import { LIMITS } from '../../../src/base/limits.ts';
 import { AsyncRunner } from '../../../src/gateway/async-runner.ts';
 import type { ChainRequest, ChainResult, InvokeRequest, InvokeResult } from '../../../src/gateway/platform.ts';
+import { stepNotFound } from '../../../src/store/chains.ts';
 import { type EmbeddedStore, openEmbeddedStore } from '../../../src/store/embedded/embedded-store.ts';
 import type { FunctionConfig } from '../../../src/store/store.ts';
 import { createLog } from '../../../src/telemetry/log.ts';
@@ -339,4 +340,19 @@ test('a chain whose function was deleted is given up', async (context) => {
   for (let turn = 0; turn < 100 && setting.store.asyncQueueLength() > 0; turn++) await sleep(5);
   assert.equal(setting.store.asyncQueueLength(), 0);
   assert.match(setting.metrics.text(), /perch_async_dropped_total\{reason="function-deleted"\} 1/);
+});
+
+test('a chain whose next function was deleted while it ran is given up at once', async (context) => {
+  const setting = await Setting.make(context);
+  await setting.create('f', '');
+  await enqueueChain(setting, 2);
+  await setting.store.deleteFunction('f', null);
+  const { chain } = setting.chains[0]!.request;
+  endChain(setting, { kind: 'refused', error: stepNotFound(chain, 1) }, 1, '"one"');
+  for (let turn = 0; turn < 100 && setting.store.asyncQueueLength() > 0; turn++) await sleep(5);
+  assert.equal(setting.store.asyncQueueLength(), 0);
+  assert.match(setting.metrics.text(), /perch_async_dropped_total\{reason="function-deleted"\} 1/);
+  assert.doesNotMatch(setting.metrics.text(), /perch_async_retries_total\{/);
+  await setting.restart();
+  assert.equal(setting.chains.length, 0);
 });
