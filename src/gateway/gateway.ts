@@ -21,7 +21,7 @@ import { chainNotFound } from '../store/chains.ts';
 import type { UidRange } from './peer.ts';
 import type { Platform } from './platform.ts';
 import { Refuser } from './raw-answer.ts';
-import { BodyReader } from './read-body.ts';
+import { BodyReader, type BodyRoute } from './read-body.ts';
 import { sendBytes, sendError, sendErrorAndClose, sendJson } from './respond.ts';
 import type { Answer, GatewayContext, GatewayLog, Route } from './route.ts';
 import { Router } from './router.ts';
@@ -61,8 +61,6 @@ const INVOCATIONS = '/invocations';
 /** Longer than what load balancers and SDKs keep idle connections for, so that it is they who close. */
 const KEEP_ALIVE_MS = 75_000;
 const CLOSE_POLL_MS = 25;
-/** Of operations that take no body; some clients send `{}`. */
-const UNUSED_BODY_BYTES_MAX = 1024;
 
 export function createGateway(options: GatewayOptions): Gateway {
   return new GatewayServer(options);
@@ -223,13 +221,13 @@ class GatewayServer implements Gateway {
   async #serve(
     request: GatewayRequest,
     response: ServerResponse,
-    route: Pick<Route, 'operation' | 'bodyBytesMax' | 'access'>,
+    route: BodyRoute & Pick<Route, 'access'>,
     answer: (body: Buffer) => Answer | Promise<Answer>,
   ): Promise<void> {
     const requestId = randomUUID();
     const claim = route.access === 'open' ? null : this.#guard.claim(request);
     if (claim instanceof UserError) return sendErrorAndClose(request, response, claim, requestId);
-    const body = await this.#bodies.read(request, route.bodyBytesMax ?? UNUSED_BODY_BYTES_MAX, route.operation);
+    const body = await this.#bodies.read(request, route);
     if (body === null) return;
     if (body instanceof UserError) return sendErrorAndClose(request, response, body, requestId);
     try {

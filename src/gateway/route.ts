@@ -49,6 +49,8 @@ export interface Route {
   readonly operation: string;
   /** 0: no body is read. */
   readonly bodyBytesMax?: number;
+  /** Of what is in the body, in words, where these are what somebody meets who sends too much. */
+  readonly bodyLimits?: string;
   /** Who may call it without a signature, where signatures are asked for. */
   readonly access?: 'open';
   readonly answer: (request: ApiRequest) => Answer | Promise<Answer>;

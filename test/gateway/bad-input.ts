@@ -56,6 +56,8 @@ function row(input: string, expected: string, says: RegExp, send: () => Sent | P
 
 const MB = 1024 * 1024;
 const KNOWLEDGE = '/perch/v1/functions/echo/knowledge';
+const KNOWLEDGE_TOO_LARGE =
+  /smaller than 65536 bytes for the PutKnowledge operation: rules have at most 4096 characters, a plug-in at most 16384 bytes\.$/;
 const BIG_ENVIRONMENT = { Environment: { Variables: { BIG: 'x'.repeat(4096) } } };
 
 // oxfmt-ignore
@@ -124,6 +126,8 @@ const REQUESTS: readonly BadInput[] = [
   row('tags of a resource that is no function', 'ValidationException', /at 'resource'/, () => ({ path: '/2017-03-31/tags/arn%3Aaws%3As3%3A%3A%3Abucket' })),
   row('a rule without what wakes it', 'InvalidParameterValueException', /^Line 1 of the rules: after 'sleep' comes 'until'/, () => ({ method: 'PUT', path: KNOWLEDGE, body: '{"rules":"after sent sleep"}' })),
   row('a plug-in that is no WebAssembly module', 'InvalidParameterValueException', /^The plug-in, at byte 0: this is no WebAssembly module/, () => ({ method: 'PUT', path: KNOWLEDGE, body: '{"plugin":"IyEvYmluL3NoCg=="}' })),
+  row('rules of more than 64 KB', 'RequestTooLargeException', KNOWLEDGE_TOO_LARGE, () => ({ method: 'PUT', path: KNOWLEDGE, body: JSON.stringify({ rules: '#'.repeat(65_536) }) })),
+  row('a plug-in of more than 64 KB, sent in chunks', 'RequestTooLargeException', KNOWLEDGE_TOO_LARGE, () => ({ method: 'PUT', path: KNOWLEDGE, body: JSON.stringify({ plugin: 'A'.repeat(65_536) }), headers: { 'transfer-encoding': 'chunked' } })),
   row('a MaxItems of 0', 'ValidationException', /'0' at 'maxItems'/, () => ({ path: `${FUNCTIONS}?MaxItems=0` })),
   row('a MaxItems that is no number', 'SerializationException', /'many' at 'maxItems'/, () => ({ path: `${FUNCTIONS}?MaxItems=many` })),
 

@@ -2,7 +2,7 @@
 import { UserError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { FunctionKnowledge } from '../../store/store.ts';
-import { knowledgeFault } from '../../worker/agent/operator-knowledge.ts';
+import { KNOWLEDGE_LIMITS, knowledgeFault } from '../../worker/agent/operator-knowledge.ts';
 import { decodeBase64, parseFields } from '../lambda/body.ts';
 import { findName } from '../lambda/functions.ts';
 import type { Answer, ApiRequest, Route } from '../route.ts';
@@ -54,6 +54,13 @@ function faultOf(said: FunctionKnowledge): string | null {
 
 export const KNOWLEDGE_ROUTES: readonly Route[] = [
   { method: 'GET', path: PATH, operation: 'GetKnowledge', answer: get },
-  { method: 'PUT', path: PATH, operation: 'PutKnowledge', bodyBytesMax: BODY_BYTES_MAX, answer: put },
+  {
+    method: 'PUT',
+    path: PATH,
+    operation: 'PutKnowledge',
+    bodyBytesMax: BODY_BYTES_MAX,
+    bodyLimits: KNOWLEDGE_LIMITS,
+    answer: put,
+  },
   { method: 'DELETE', path: PATH, operation: 'DeleteKnowledge', answer: remove },
 ];

@@ -20,6 +20,9 @@ export interface OperatorKnowledge {
  */
 const PLAN_RULES = ['while blocked sleep', 'while polling sleep'].join('\n');
 
+/** In words, for who has sent more than all of it together may be. */
+export const KNOWLEDGE_LIMITS = `rules have at most ${RULE_TEXT_LENGTH_MAX} characters, a plug-in at most ${PLUGIN_LIMITS.bytesMax} bytes`;
+
 let planTable: RuleTable | null = null;
 
 /** Null: nothing is known that it may sleep on. */
