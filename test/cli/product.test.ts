@@ -1,6 +1,7 @@
 /** The product as it is installed: the launcher, the packed tarball, the demo, the doctor, the set-up script. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, existsSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -88,6 +89,35 @@ test('the demo says why a platform did not start', async () => {
   assert.equal(code, 1);
   assert.match(stderr, /the platform did not start.*doctor/);
   assert.match(stderr, /4000/);
+});
+
+test('the demo removes what killed ones of earlier versions left, and nothing that is in use or not theirs', async () => {
+  const [free, store, worker] = ['perch-demo-aB3dE6', 'perch-demo-bB3dE6', 'perch-demo-cB3dE6'] as const;
+  const others = { 'perch-demo-dB3dE6/perch.db': '', 'perch-demo-mine/lock': '', 'elsewhere/lock': '' };
+  const locks = Object.fromEntries([free, store, worker].map((name) => [`${name}/lock`, '']));
+  const temporary = folderWith({ ...locks, ...others });
+  symlinkSync('elsewhere', path.join(temporary, 'perch-demo-eB3dE6'));
+  const rest = ['elsewhere', 'perch-demo-dB3dE6', 'perch-demo-eB3dE6', 'perch-demo-mine'];
+  const left = async (): Promise<readonly string[]> => {
+    assert.match((await perch(['demo', '--cores', '4000'], { env: { TMPDIR: temporary } })).stderr, /4000/);
+    return readdirSync(temporary).toSorted();
+  };
+  const script = `
+    import { lockFolder } from ${JSON.stringify(path.join(REPOSITORY, 'src/store/embedded/lock.ts'))};
+    globalThis.locks = [lockFolder('${store}'), lockFolder('${worker}', 'worker')];
+    console.log('locked');
+    setInterval(() => {}, 1000);`;
+  const holder = spawn(process.execPath, ['--input-type=module', '-e', script], { cwd: temporary, stdio: 'pipe' });
+  const exit = once(holder, 'exit');
+  try {
+    await once(holder.stdout, 'data');
+    assert.deepEqual(await left(), [...rest, store, worker].toSorted());
+  } finally {
+    holder.kill('SIGKILL');
+    await exit;
+  }
+  assert.deepEqual(await left(), rest);
+  assert.ok(existsSync(path.join(temporary, 'elsewhere/lock')));
 });
 
 test('the doctor needs no root, and says what to do where something is missing', async () => {
