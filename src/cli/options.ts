@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_ACCOUNT } from '../base/arn.ts';
+import { parseCpuList } from '../worker/agent/topology.ts';
 import { DEFAULT_ENDPOINT } from './client.ts';
 
 export interface EndpointOptions {
@@ -25,6 +26,16 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
     if (/^\d+$/.test(text) && value >= min && value <= max) return value;
     throw new InvalidArgumentError(`It has to be a whole number from ${min} to ${max}.`);
   };
+}
+
+/** Of `--memory`. */
+export const parseMemoryMb: (text: string) => number = wholeNumber(128, 2 ** 31 - 1);
+
+/** Of `--cores`. */
+export function parseCores(text: string): number[] {
+  const cpus = parseCpuList(text);
+  if (cpus === null || cpus.length === 0) throw new InvalidArgumentError('It has to be a list of CPUs such as 0-1,3.');
+  return cpus;
 }
 
 export function collect(text: string, before: readonly string[] = []): readonly string[] {

@@ -1,9 +1,9 @@
 /** What the commands that run functions on this machine have in common: `perch up` and `perch worker`. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { LIMITS } from '../base/limits.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { ObserverKind } from '../worker/observers/contract.ts';
-import { parseCpuList, type Topology } from '../worker/agent/topology.ts';
+import type { Topology } from '../worker/agent/topology.ts';
 import { perCoreInMemory, perCoreOf, type SharingChoice } from '../worker/agent/default-sharing.ts';
 import {
   extraSeatCountOf,
@@ -14,7 +14,14 @@ import {
 import type { WorkerOptions } from './compose/worker-parts.ts';
 import { defaultMemoryMb } from './default-memory.ts';
 import { CliError, EXIT } from './exit-codes.ts';
-import { dataFolderDefault, hostNetworkOption, regionOption, wholeNumber } from './options.ts';
+import {
+  dataFolderDefault,
+  hostNetworkOption,
+  parseCores,
+  parseMemoryMb,
+  regionOption,
+  wholeNumber,
+} from './options.ts';
 
 export interface WorkerCommandOptions {
   readonly data: string;
@@ -32,8 +39,6 @@ export interface WorkerCommandOptions {
 }
 
 const MB = 1024 * 1024;
-const SHARING_TEXT =
-  "no core is lent while its function waits: 'perch doctor' says what that takes; --sharing dedicated says the same without this line";
 
 /** `kept`: what the data folder is for: "code is kept". */
 export function withWorker(command: Command, kept: string): Command {
@@ -43,7 +48,7 @@ export function withWorker(command: Command, kept: string): Command {
     .option(
       '--memory <MB>',
       'what all instances may use together (default: three quarters of the machine)',
-      wholeNumber(128, 2 ** 31 - 1),
+      parseMemoryMb,
     )
     .addOption(
       new Option('--sandbox <kind>', 'what separates functions from each other and from you')
@@ -71,7 +76,7 @@ export async function workerOptionsOf(options: WorkerCommandOptions, log: Log): 
   const memoryMb = options.memory ?? defaultMemoryMb();
   const chosen = options.sharing;
   const room = { coreCount: topology.cores.length, memoryMb };
-  const sharing = chosen === undefined ? await sharingOf(topology, memoryMb, log) : settingOf(chosen, room);
+  const sharing = chosen === undefined ? await sharingOf(topology, options, log) : settingOf(chosen, room);
   refuseTooMany(sharing, room);
   const warning = warningOf(options.sandbox);
   if (warning !== '') process.stderr.write(warning + '\n');
@@ -115,15 +120,18 @@ function refuseTooMany(sharing: SharingSetting, { coreCount, memoryMb }: Room): 
 }
 
 /** Where the operator has not said. */
-async function sharingOf(topology: Topology, memoryMb: number, log: Log): Promise<SharingSetting> {
+async function sharingOf(topology: Topology, options: WorkerCommandOptions, log: Log): Promise<SharingSetting> {
   const { sharingHere } = await import('./machine-sharing.ts');
-  const { sharing, reason } = sharingHere(topology, memoryMb);
-  if (reason !== '') log.warn({ reason }, SHARING_TEXT);
+  const { sharing, reason } = sharingHere(topology, options.memory ?? defaultMemoryMb());
+  if (reason !== '') {
+    const text = `no core is lent while its function waits: '${doctorCommand(options)}' says what that takes`;
+    log.warn({ reason }, `${text}; --sharing dedicated says the same without this line`);
+  }
   return sharing;
 }
 
-function parseCores(text: string): number[] {
-  const cpus = parseCpuList(text);
-  if (cpus === null || cpus.length === 0) throw new InvalidArgumentError('It has to be a list of CPUs such as 0-1,3.');
-  return cpus;
+/** The one that judges by the same. */
+function doctorCommand({ cores, memory }: WorkerCommandOptions): string {
+  const byCores = cores === undefined ? '' : ` --cores ${cores.join(',')}`;
+  return `perch doctor${byCores}${memory === undefined ? '' : ` --memory ${memory}`}`;
 }

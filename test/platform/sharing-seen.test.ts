@@ -197,6 +197,25 @@ test('the log of the start says how cores are shared as the platform does when i
   }
 });
 
+test('where memory is too small to lend cores, the log names the doctor that judges by it', { skip }, async (t) => {
+  const platform = await startTestPlatform({ args: ['--cores', '0', '--memory', '128'] });
+  t.after(() => platform.stop());
+  const lines = platform.stderr().split('\n');
+  const line = lines.find((each) => each.includes('no core is lent'));
+  const { reason, msg } = JSON.parse(line ?? '{}') as { reason: string; msg: string };
+  assert.match(reason, /^128 MB hold no more instances than there are cores, 1$/);
+  const [, command = ''] = /'perch (doctor --cores 0 --memory 128)'/.exec(msg) ?? [];
+  const sharing = async (...args: readonly string[]): Promise<unknown> => {
+    const { findings } = JSON.parse((await perch([...args, '--json'])).stdout) as { findings: { topic: string }[] };
+    return findings.find(({ topic }) => topic === 'sharing');
+  };
+  const found = { topic: 'sharing', required: false };
+  const fix = 'give instances 256 MB at least, with --memory';
+  assert.deepEqual(await sharing(...command.split(' ')), { ...found, ok: false, detail: `dedicated: ${reason}`, fix });
+  const detail = 'lend:2 with 256 MB for instances (--memory); another policy with --sharing';
+  assert.deepEqual(await sharing('doctor', '--cores', '0', '--memory', '256'), { ...found, ok: true, detail, fix: '' });
+});
+
 test('perch knowledge says what comes of what is set', { skip }, async (t) => {
   const rules = `${folderWith({ 'some.rules': 'while blocked sleep' })}/some.rules`;
   const told: readonly (readonly [readonly string[], RegExp])[] = [

@@ -1,15 +1,17 @@
 /** What this machine can and cannot do for Perch, and how to fix it; or how it is with one function of a platform. */
 import type { Command } from 'commander';
 import { Client } from '../client.ts';
+import { defaultMemoryMb } from '../default-memory.ts';
 import type { Diagnosis } from '../doctor/machine.ts';
 import { findCores, findDataFolder, findMemory, findNode, findProgram } from '../doctor/machine.ts';
-
 import { EXIT } from '../exit-codes.ts';
-import { type EndpointOptions, dataFolderDefault, withEndpoint } from '../options.ts';
+import { type EndpointOptions, dataFolderDefault, parseCores, parseMemoryMb, withEndpoint } from '../options.ts';
 import { formatTable, printJson, printLine, style } from '../terminal.ts';
 
 interface DoctorOptions extends EndpointOptions {
   readonly data: string;
+  readonly cores?: number[];
+  readonly memory?: number;
   readonly qualifier?: string;
 }
 
@@ -20,6 +22,8 @@ export function register(program: Command): void {
     .argument('[name]', 'a function: say how it runs on the platform, and whether it can be copied')
     .option('--qualifier <version>', 'of that function, another version than the latest')
     .option('--data <folder>', 'the data folder to check', dataFolderDefault())
+    .option('--cores <list>', 'as for up: judge by these CPUs', parseCores)
+    .option('--memory <MB>', 'as for up: judge how cores are shared by this memory', parseMemoryMb)
     .addHelpText(
       'after',
       '\nWithout a name it needs no platform, and exits with 0 where functions can run in a sandbox here, with 1 where they cannot.',
@@ -30,19 +34,21 @@ export function register(program: Command): void {
 }
 
 async function doctor(options: DoctorOptions): Promise<void> {
-  const [{ findSandbox }, { findRuntimes }, { ebpfFinding }, { findSharing }] = await Promise.all([
+  const [{ findSandbox }, { findRuntimes }, { ebpfFinding }, { findSharing }, { readTopology }] = await Promise.all([
     import('../doctor/sandbox.ts'),
     import('../doctor/runtimes.ts'),
     import('../../worker/observers/ebpf/missing.ts'),
     import('../machine-sharing.ts'),
+    import('../../worker/agent/topology.ts'),
   ]);
+  const topology = readTopology(options.cores ?? null);
   const diagnoses: readonly Diagnosis[] = [
     findNode(),
     ...(await findSandbox()),
     ebpfFinding(),
     ...findRuntimes(),
-    findCores(),
-    findSharing(),
+    findCores(topology),
+    findSharing(topology, options.memory ?? defaultMemoryMb()),
     findMemory(),
     findDataFolder(options.data),
     findProgram('clang', 'compiling what watches sleep and wake in the kernel (apt-get install clang libbpf-dev)'),

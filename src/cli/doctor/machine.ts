@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileOnTheWay } from '../../store/data-folder.ts';
-import { readTopology } from '../../worker/agent/topology.ts';
+import type { Topology } from '../../worker/agent/topology.ts';
 import type { Finding } from '../../worker/sandbox/contract.ts';
 
 export interface Diagnosis extends Finding {
@@ -27,10 +27,9 @@ export function findNode(): Diagnosis {
   };
 }
 
-/** What `perch up` would lend to functions on this machine, unless --cores says otherwise. */
-export function findCores(): Diagnosis {
+/** What `perch up` would lend to functions on this machine. */
+export function findCores(topology: Topology | Error): Diagnosis {
   const topic = 'cores';
-  const topology = readTopology(null);
   if (topology instanceof Error) return { topic, ok: false, required: false, detail: topology.message, fix: '' };
   const { cores, platformCpus, known } = topology;
   if (!known) {

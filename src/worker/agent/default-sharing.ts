@@ -7,6 +7,8 @@ export interface DefaultSharing {
   readonly sharing: SharingSetting;
   /** Why no core is lent; '' where they are. */
   readonly reason: string;
+  /** What would help, where the reason does not say it. */
+  readonly fix?: string;
 }
 
 export interface SharingMachine {
@@ -51,8 +53,10 @@ export function defaultSharing({ topology, backgroundLack, ...room }: SharingMac
   if (!topology.known) return dedicated('this system does not tell which CPUs belong to one core');
   if (backgroundLack !== '') return dedicated(backgroundLack);
   const coreCount = topology.cores.length;
-  if (perCoreInMemory(room.memoryMb, coreCount) < 2)
-    return dedicated(`${room.memoryMb} MB hold no more instances than there are cores, ${coreCount}`);
+  if (perCoreInMemory(room.memoryMb, coreCount) < 2) {
+    const fix = `give instances ${(coreCount + 1) * LIMITS.memoryMbMin} MB at least, with --memory`;
+    return { ...dedicated(`${room.memoryMb} MB hold no more instances than there are cores, ${coreCount}`), fix };
+  }
   const perCore = perCoreOf('lend', { ...room, coreCount });
   if (perCore < 2) return dedicated(`${coreCount} cores leave no instances for borrowers`);
   return { sharing: { policy: 'lend', perCore }, reason: '' };

@@ -71,4 +71,6 @@ test('no more than memory holds of the smallest functions, and nothing is lent w
   assert.deepEqual(small(1), { sharing: { policy: 'lend', perCore: 2 }, reason: '' });
   assert.equal(small(2).sharing, NO_SHARING);
   assert.match(small(2).reason, /^256 MB hold no more instances than there are cores, 2$/);
+  assert.match(small(2).fix ?? '', /384 MB/);
+  assert.equal(defaultSharing({ ...machine(2), memoryMb: 384 }).sharing.policy, 'lend');
 });
