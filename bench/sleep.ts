@@ -1,6 +1,6 @@
 /** What observers and actuators of sleep and wake cost, and how fast a sleeper has its core back. */
 import { actuatorCosts } from './lib/sleep/actuators.ts';
-import { lookCosts, switchCosts, tellingLatency } from './lib/sleep/observers.ts';
+import { lookCosts, quietCosts, switchCosts, tellingLatency } from './lib/sleep/observers.ts';
 import { roundTrips } from './lib/sleep/round-trip.ts';
 import { programCosts } from './lib/sleep/programs.ts';
 import type { BenchOptions, Figure, Part, Report } from './lib/report.ts';
@@ -28,8 +28,15 @@ const PARTS: readonly Part[] = [
   },
   {
     name: 'told',
-    notes: ['told: how long after the moment that the kernel saw, with a look each millisecond.'],
+    notes: [
+      'told: how long after the moment that the kernel saw; of one that sleeps and burns for 20 ms each, all along.',
+    ],
     run: tellingLatency,
+  },
+  {
+    name: 'quiet',
+    notes: ['quiet: what it costs to watch sandboxes that sleep all along; all threads of the process that watches.'],
+    run: quietCosts,
   },
   {
     name: 'switch',

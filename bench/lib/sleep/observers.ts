@@ -99,21 +99,49 @@ export async function tellingLatency({ smoke }: { readonly smoke: boolean }): Pr
       );
       if (observer === null) return [];
       observer.watch(0, subject);
-      const before = process.cpuUsage();
-      const start = performance.now();
-      await new Promise((resolve) => setTimeout(resolve, smoke ? 300 : 5000));
-      const used = process.cpuUsage(before);
-      const share = (used.user + used.system) / ((performance.now() - start) * 1000);
+      const share = await cpuShare(smoke ? 300 : 5000);
       observer.close();
       for (const what of ['slept', 'woke'] as const) {
         if (late[what].length === 0) continue;
         samples.add(`ebpf, told that it ${what}, p50`, quantile(late[what], 0.5));
         samples.add(`ebpf, told that it ${what}, p99`, quantile(late[what], 0.99));
       }
-      samples.add('ebpf, CPU of the process that looks each millisecond, for each second', share * 1e6);
+      samples.add('ebpf, CPU of the process that is told, for each second', share * 1e6);
     }
   } finally {
     await subject.stop();
+  }
+  return samples.names.map((name) => samples.figure(name));
+}
+
+/** CPU time of this process, all threads, over time by the clock. */
+async function cpuShare(ms: number): Promise<number> {
+  const before = process.cpuUsage();
+  const start = performance.now();
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  const used = process.cpuUsage(before);
+  return (used.user + used.system) / ((performance.now() - start) * 1000);
+}
+
+/** What it costs to wait for those that do nothing for long. */
+export async function quietCosts({ smoke }: { readonly smoke: boolean }): Promise<readonly Figure[]> {
+  const samples = new Samples('µs');
+  const subjects = await started(IDLE_SCRIPT, SUBJECTS);
+  const ms = smoke ? 100 : 3000;
+  try {
+    for (let round = 0; round < (smoke ? 1 : 3); round++) {
+      samples.add('CPU for each second, nobody watched', (await cpuShare(ms)) * 1e6);
+      for (const name of NAMES) {
+        const observer = open(name, NOBODY, realClock);
+        if (observer === null) continue;
+        subjects.forEach((subject, slot) => observer.watch(slot, subject));
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        samples.add(`CPU for each second, ${name}, ${subjects.length} that sleep`, (await cpuShare(ms)) * 1e6);
+        observer.close();
+      }
+    }
+  } finally {
+    await Promise.all(subjects.map((subject) => subject.stop()));
   }
   return samples.names.map((name) => samples.figure(name));
 }

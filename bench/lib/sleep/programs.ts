@@ -88,7 +88,7 @@ const ignore = (): void => undefined;
 const NOBODY: ObserverEvents = { slept: ignore, polls: ignore, woke: ignore, sent: ignore, received: ignore };
 
 function open(): Observer | null {
-  const opened = openEbpf(NOBODY, { clock: realClock, watchedMax: 4, intervalMs: 100 });
+  const opened = openEbpf(NOBODY, { clock: realClock, watchedMax: 4 });
   return typeof opened === 'string' ? null : opened;
 }
 

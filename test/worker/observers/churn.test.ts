@@ -6,7 +6,7 @@ import { realClock } from '../../../src/base/clock.ts';
 import { openObserver } from '../../../src/worker/observers/index.ts';
 import { ebpfMissing } from '../../../src/worker/observers/ebpf/missing.ts';
 import { until } from '../sandbox/harness.ts';
-import { Hearer, Sleeper } from './sleeper.ts';
+import { Hearer, hurriedClock, Sleeper } from './sleeper.ts';
 
 const missing = ebpfMissing();
 const skip = missing !== '' && `NO eBPF HERE: ${missing}`;
@@ -21,7 +21,7 @@ for (const isGrouped of [true, false]) {
     { skip },
     async () => {
       const hearer = new Hearer();
-      const opened = openObserver('ebpf', hearer, { clock: realClock, watchedMax: 2 });
+      const opened = openObserver('ebpf', hearer, { clock: hurriedClock, watchedMax: 2 });
       if (typeof opened === 'string') assert.fail(opened);
       const sleeper = await Sleeper.start(isGrouped, ['churn', String(ROUNDS)]);
       try {
@@ -51,7 +51,7 @@ for (const isGrouped of [true, false]) {
 
 test('a thread that becomes its process leaves no count behind', { skip: skip || noPython }, async () => {
   const hearer = new Hearer();
-  const opened = openObserver('ebpf', hearer, { clock: realClock, watchedMax: 2 });
+  const opened = openObserver('ebpf', hearer, { clock: hurriedClock, watchedMax: 2 });
   if (typeof opened === 'string') assert.fail(opened);
   // The second thread runs another program, in place of all of them; it then reads until it is told to end.
   const program = `

@@ -16,7 +16,7 @@ import { makeFolder, removeFolder } from '../../../src/worker/sandbox/cgroup/fol
 import { readHierarchies } from '../../../src/worker/sandbox/cgroup/mounts.ts';
 import { Doze, DOZE_LIMITS } from '../../../src/worker/machine/doze.ts';
 import { until } from '../sandbox/harness.ts';
-import { Hearer, usOf } from './sleeper.ts';
+import { Hearer, hurriedClock, usOf } from './sleeper.ts';
 
 const POLLER = fileURLToPath(new URL('./fixtures/poller.cjs', import.meta.url));
 const WAIT_MS = 20;
@@ -67,7 +67,7 @@ async function run(args: readonly string[]): Promise<Ran> {
         doze.wakes(slot);
       },
     },
-    { clock: realClock, watchedMax: 4 },
+    { clock: hurriedClock, watchedMax: 4 },
   );
   if (typeof observer === 'string') assert.fail(observer);
   const stop = realClock.every(1, () => doze.tick(realClock.nowUs()));
@@ -196,7 +196,7 @@ describe('who polls', { skip, concurrency: false }, () => {
         woke: () => {},
         polls: () => heard.push('polls'),
       },
-      { clock: realClock, watchedMax: 4 },
+      { clock: hurriedClock, watchedMax: 4 },
     );
     if (typeof observer === 'string') assert.fail(observer);
     const { child, cgroup } = start(['says']);

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { realClock } from '../../../src/base/clock.ts';
+import { type Clock, realClock } from '../../../src/base/clock.ts';
 import type { Observer, ObserverEvents } from '../../../src/worker/observers/contract.ts';
 import { openEbpf } from '../../../src/worker/observers/ebpf/index.ts';
 import { ebpfMissing } from '../../../src/worker/observers/ebpf/missing.ts';
 import { SamplingObserver } from '../../../src/worker/observers/sampling.ts';
 import { until } from '../sandbox/harness.ts';
-import { Hearer, Sleeper, type Told, usOf } from './sleeper.ts';
+import { Hearer, hurriedClock, Sleeper, type Told, usOf } from './sleeper.ts';
 
 interface Subject {
   readonly title: string;
@@ -24,7 +24,7 @@ const missing = ebpfMissing();
 const ebpf = missing !== '' && `NO eBPF HERE: ${missing}`;
 
 function opened(events: ObserverEvents): Observer {
-  const observer = openEbpf(events, { clock: realClock, watchedMax: 4 });
+  const observer = openEbpf(events, { clock: hurriedClock, watchedMax: 4 });
   if (typeof observer === 'string') assert.fail(observer);
   return observer;
 }
@@ -45,6 +45,42 @@ const SUBJECTS: readonly Subject[] = [true, false].flatMap((isGrouped) => [
     open: opened,
   },
 ]);
+
+test('eBPF: while nothing happens nobody looks, and what happens then is told', { skip: ebpf }, async () => {
+  const hearer = new Hearer();
+  let tickerCount = 0;
+  const clock: Clock = {
+    ...hurriedClock,
+    every: (intervalMs, listener) => {
+      tickerCount += intervalMs < 100 ? 1 : 0;
+      const stop = hurriedClock.every(intervalMs, listener);
+      return () => {
+        tickerCount -= intervalMs < 100 ? 1 : 0;
+        stop();
+      };
+    },
+  };
+  const observer = openEbpf(hearer, { clock, watchedMax: 4 });
+  if (typeof observer === 'string') assert.fail(observer);
+  const sleeper = await Sleeper.start(true);
+  try {
+    observer.watch(0, sleeper);
+    await until(() => hearer.isAsleep(0));
+    for (let round = 0; round < 20; round++) {
+      await until(() => tickerCount === 0);
+      sleeper.wake();
+      await until(() => !hearer.isAsleep(0));
+      // Nor while it burns.
+      await until(() => tickerCount === 0);
+      sleeper.lull();
+      await until(() => hearer.isAsleep(0));
+    }
+  } finally {
+    observer.close();
+    assert.equal(tickerCount, 0);
+    await sleeper.stop();
+  }
+});
 
 /** As the kernel has it. */
 function usedUs(cgroup: string): number {

@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { realClock } from '../../../src/base/clock.ts';
+import { type Clock, realClock } from '../../../src/base/clock.ts';
 import type { ObserverEvents, Watched } from '../../../src/worker/observers/contract.ts';
 import { descendantProcesses } from '../../../src/worker/sandbox/affinity.ts';
 import { readHierarchies } from '../../../src/worker/sandbox/cgroup/mounts.ts';
@@ -13,6 +13,12 @@ import { makeFolder, removeFolder, tryWrite } from '../../../src/worker/sandbox/
 import { until } from '../sandbox/harness.ts';
 
 const SLEEPER = fileURLToPath(new URL('./fixtures/sleeper.cjs', import.meta.url));
+
+/** Whatever is done seldom, in case that something was missed, is not done: nothing may be missed. */
+export const hurriedClock: Clock = {
+  ...realClock,
+  every: (intervalMs, listener) => (intervalMs >= 100 ? () => undefined : realClock.every(intervalMs, listener)),
+};
 
 /** From CLOCK_MONOTONIC to the platform's clock: the best of some tries, since we may lose our CPU between the two looks. */
 const OFFSET_US = Math.max(

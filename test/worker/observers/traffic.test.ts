@@ -8,7 +8,6 @@ import { createInterface } from 'node:readline';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { realClock } from '../../../src/base/clock.ts';
 import { TRAFFIC_COUNT_MAX, TRAFFIC_WINDOW_US } from '../../../src/worker/observers/contract.ts';
 import { openEbpf } from '../../../src/worker/observers/ebpf/index.ts';
 import { ebpfMissing } from '../../../src/worker/observers/ebpf/missing.ts';
@@ -16,7 +15,7 @@ import { Traffic } from '../../../src/worker/observers/ebpf/traffic.ts';
 import { makeFolder, removeFolder } from '../../../src/worker/sandbox/cgroup/folder.ts';
 import { readHierarchies } from '../../../src/worker/sandbox/cgroup/mounts.ts';
 import { until } from '../sandbox/harness.ts';
-import { Hearer, type Told, usOf } from './sleeper.ts';
+import { Hearer, hurriedClock, type Told, usOf } from './sleeper.ts';
 
 const LOOK_US = 1000;
 
@@ -33,7 +32,7 @@ test('the last is always told in the end, in order, and no more than a few in an
       const traffic = new Traffic(0, { sent: hear('sent'), received: hear('received') });
       const happened = { sent: 0, received: 0 };
       let last = '';
-      const look = (): void => traffic.tell(happened.sent, happened.received, Infinity, nowUs);
+      const look = (): boolean => traffic.tell(happened.sent, happened.received, Infinity, nowUs);
       traffic.set(true, 0);
       for (const [kind, us] of list) {
         nowUs += us;
@@ -98,7 +97,7 @@ async function run(args: readonly string[], isTold = true): Promise<{ lines: rea
   const lines: string[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
   const hearer = new Hearer();
-  const observer = openEbpf(hearer, { clock: realClock, watchedMax: 2 });
+  const observer = openEbpf(hearer, { clock: hurriedClock, watchedMax: 2 });
   if (typeof observer === 'string') assert.fail(observer);
   try {
     await until(() => lines.includes('ready'));

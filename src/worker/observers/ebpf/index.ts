@@ -1,54 +1,20 @@
 /**
- * Sees sleep and wake where they happen: programs in the kernel (sleep.bpf.c) keep a table with a place for each watched
- * sandbox, which this reads as shared memory at every tick. Needs root, a kernel with BTF (5.18), libbpf, and the object,
- * which `scripts/bpf.sh` compiles with clang; nothing is compiled at run time.
- *
- * What is told are moments of the kernel, to the microsecond; they are told at the next tick. Of several sleeps between two
- * ticks only the last is told, and one that began and ended between two only if it lasted longer than a tick.
- *
- *     awake ──stopped, after POLLED_US of polling without a break──▶ polls ──input, or it sends──▶ awake
- *                                                               ──CPU time that it did not poll in──▶ awake, polls only
- *                                                                 after twice as long a run, until there is input
- *
- * Who may be stopped is stopped in the kernel by a signal, and goes on when those have heard of it who may freeze it. They hear first what it
- * has said before: a hint that was on its way when it was stopped is as good as one that was there.
- *
- * A poller is likely to be frozen, and to be thawed for a moment now and then. So threads that stop and run again mean
- * nothing while it polls; what it does in those moments is judged when it is off its CPU, since the kernel has counted all
- * of its CPU time only then.
- *
- * Budget: a tick looks at two words for each watched sandbox in which nothing happened, and allocates nothing. `npm run
- * bench -- sleep` says what a tick costs.
+ * Sees sleep and wake where they happen. Needs root, a kernel with BTF (5.18), libbpf, and the object, which `scripts/bpf.sh` compiles with
+ * clang; nothing is compiled at run time.
  */
-import { assert } from '../../../base/assert.ts';
 import type { Clock } from '../../../base/clock.ts';
 import { LIMITS } from '../../../base/limits.ts';
-import type { Observer, ObserverEvents, Watched } from '../contract.ts';
-import { openCpuTime } from '../cpu-time.ts';
-import { openProc, type Proc } from '../proc.ts';
-import { hasEnded, runnableThreads } from '../threads.ts';
-import { cgroupKey, words } from './keys.ts';
-import { PLACE_BYTES, Places, Word } from './places.ts';
-import { cpuUsOf, isStill, type Subject } from './subject.ts';
-import { Traffic } from './traffic.ts';
+import type { Observer, ObserverEvents } from '../contract.ts';
 import { BpfObject, type OptionalProgram } from './libbpf.ts';
 import { ebpfMissing, OBJECT_FILE } from './missing.ts';
+import { EbpfObserver } from './observer.ts';
+import { PLACE_BYTES } from './places.ts';
 
-const INTERVAL_MS = 1;
 const PROGRAMS = ['on_switch', 'on_wakeup', 'on_wakeup_new', 'on_fork', 'on_exit', 'on_exec'] as const;
 /** Without it nobody would see what a poller waits for. */
 const INPUT: OptionalProgram = { name: 'on_input', target: 'sk_data_ready' };
 const SENDING: OptionalProgram = { name: 'on_send', target: 'sock_send_length' };
-/** Attached only while somebody may be stopped, and so long after that: all system calls of the machine are slower meanwhile. */
 const POLLING: OptionalProgram = { name: 'on_answer', target: 'sys_exit' };
-const POLLING_KEPT_US = 1_000_000;
-/** So long it polls before it is stopped; the longest that it has to after it was said to and did something else. */
-const POLLED_US = 100;
-/** The same where input has ended its last wait: it was no mistake. */
-const POLLED_AGAIN_US = 10;
-const POLLED_US_MAX = 1_000_000;
-/** CPU time of a poller that is judged at once. To freeze and thaw all threads of a process takes some hundred. */
-const JUDGED_US = 1000;
 /** A place that was left rests while this many others are taken, until what was under way in it is over. */
 const PLACES_RESTING = 64;
 /** No sandbox may take the room of another: so many threads it can have, and a few that start it. */
@@ -60,433 +26,30 @@ export interface EbpfOptions {
   readonly clock: Clock;
   /** Sandboxes that are watched at once, at most. */
   readonly watchedMax: number;
-  readonly intervalMs?: number;
 }
 
 /** Or why it cannot be. */
-export function openEbpf(events: ObserverEvents, options: EbpfOptions): Observer | string {
+export function openEbpf(events: ObserverEvents, { clock, watchedMax }: EbpfOptions): Observer | string {
   const missing = ebpfMissing();
   if (missing !== '') return missing;
-  const placeCount = options.watchedMax + PLACES_RESTING;
-  const threads = Math.min(THREADS_MAX, options.watchedMax * THREADS_PER_SANDBOX);
-  const sizes = { cgroups: options.watchedMax, processes: threads, threads, places: placeCount };
+  const placeCount = watchedMax + PLACES_RESTING;
+  const threads = Math.min(THREADS_MAX, watchedMax * THREADS_PER_SANDBOX);
+  const sizes = { cgroups: watchedMax, processes: threads, threads, places: placeCount };
   const seesInput = BpfObject.known([INPUT]).length > 0;
   const optional = seesInput ? BpfObject.known([INPUT, SENDING, POLLING]) : [];
   const object = BpfObject.load(OBJECT_FILE, sizes, optional);
   if (typeof object === 'string') return object;
   const shared = object.share('places', placeCount, PLACE_BYTES);
-  const failure = typeof shared === 'string' ? shared : object.attach([...PROGRAMS, ...optional]);
+  if (typeof shared === 'string') return closed(object, shared);
+  const polling = optional.includes(POLLING.name) ? POLLING.name : '';
+  const observer = new EbpfObserver(events, clock, { object, shared, placeCount, seesInput, polling });
+  const failure = object.hear('bell', observer.bell) || object.attach([...PROGRAMS, ...optional]);
   // That it can be attached is known now.
   object.detach(POLLING.name);
-  const seen = { ...options, seesInput, seesPolling: optional.includes(POLLING.name) };
-  if (typeof shared !== 'string' && failure === '') return new EbpfObserver(events, seen, object, shared);
-  object.close();
-  return failure;
+  return failure === '' ? observer : closed(observer, failure);
 }
 
-class EbpfObserver implements Observer {
-  readonly name = 'ebpf';
-  readonly seesInput: boolean;
-  readonly #seesPolling: boolean;
-  readonly #events: ObserverEvents;
-  readonly #clock: Clock;
-  readonly #intervalMs: number;
-  readonly #object: BpfObject;
-  readonly #proc: Proc = openProc();
-  readonly #places: Places;
-  readonly #free: number[];
-  readonly #subjects = new Map<number, Subject>();
-  #watchCount = 0;
-  /** Of those, how many do not rest. */
-  #activeCount = 0;
-  #isPollingAttached = false;
-  /** When somebody might be stopped last. */
-  #mayStopUs = 0;
-  #stop: (() => void) | null = null;
-  /** Somebody was stopped, and that is told in this turn of the event loop, when its channel has been read. */
-  #lateLook: NodeJS.Immediate | null = null;
-  #isClosed = false;
-
-  // oxlint-disable-next-line max-params -- made in one place
-  constructor(
-    events: ObserverEvents,
-    options: EbpfOptions & { readonly seesInput: boolean; readonly seesPolling: boolean },
-    object: BpfObject,
-    shared: ArrayBuffer,
-  ) {
-    this.seesInput = options.seesInput;
-    this.#seesPolling = options.seesPolling;
-    this.#events = events;
-    this.#clock = options.clock;
-    this.#intervalMs = options.intervalMs ?? INTERVAL_MS;
-    this.#object = object;
-    this.#places = new Places(shared, options.clock);
-    this.#free = Array.from({ length: options.watchedMax + PLACES_RESTING }, (_, place) => place);
-  }
-
-  watch(slot: number, watched: Watched, mayStop = false): void {
-    const known = this.#subjects.get(slot);
-    assert(
-      !this.#isClosed && (known === undefined || known.isResting),
-      `slot ${slot} cannot be watched, or is already`,
-    );
-    if (known === undefined) this.#begin(slot, watched, mayStop);
-    else this.#resume(known, mayStop);
-    this.#activeCount++;
-    if (mayStop) this.#attachPolling();
-    this.#stop ??= this.#clock.every(this.#intervalMs, () => this.#look());
-  }
-
-  permitStop(slot: number, mayStop: boolean): void {
-    const subject = this.#subjects.get(slot);
-    if (subject === undefined || subject.isResting || subject.mayStop === mayStop) return;
-    subject.mayStop = mayStop;
-    if (mayStop) {
-      this.#attachPolling();
-      // It is stopped at its next call in vain if it polls for long already.
-      this.#places.set(subject.place, Word.stopAfterNs, subject.polledUs * 1000);
-      return;
-    }
-    this.#letBe(subject);
-    if (subject.state === 'polls') this.#takeForAwake(subject, this.#clock.nowUs());
-  }
-
-  /** The programs go on: to watch it again costs nothing. */
-  rest(slot: number): void {
-    const subject = this.#subjects.get(slot);
-    if (subject === undefined || subject.isResting) return;
-    subject.isResting = true;
-    subject.stillChanges = -1;
-    this.#setTraffic(subject, false);
-    this.#letBe(subject);
-    this.#activeCount--;
-  }
-
-  isStill(slot: number): boolean {
-    const subject = this.#subjects.get(slot);
-    return subject !== undefined && isStill(subject, this.#places);
-  }
-
-  tellTraffic(slot: number, isTold: boolean): void {
-    const subject = this.#subjects.get(slot);
-    if (subject === undefined || subject.isResting || subject.traffic.isTold === isTold) return;
-    this.#setTraffic(subject, isTold);
-  }
-
-  unwatch(slot: number): void {
-    const subject = this.#subjects.get(slot);
-    if (subject === undefined) return;
-    this.#subjects.delete(slot);
-    this.#setTraffic(subject, false);
-    this.#letBe(subject);
-    if (subject.key !== null) this.#object.remove('cgroups', subject.key);
-    for (const id of subject.processes) this.#object.remove('processes', words(id));
-    // What those have begotten was added in the kernel, which forgets it when it ends.
-    if (subject.key === null)
-      for (const id of subject.watched.processIds()) this.#object.remove('processes', words(id));
-    this.#places.set(subject.place, Word.number, 0);
-    this.#free.push(subject.place);
-    subject.cpu.close();
-    if (!subject.isResting) this.#activeCount--;
-  }
-
-  cpuUs(slot: number): number {
-    const subject = this.#subjects.get(slot);
-    return subject === undefined ? 0 : cpuUsOf(subject, this.#places);
-  }
-
-  close(): void {
-    if (this.#isClosed) return;
-    for (const slot of this.#subjects.keys()) this.unwatch(slot);
-    this.#isClosed = true;
-    this.#isPollingAttached = false;
-    if (this.#lateLook !== null) clearImmediate(this.#lateLook);
-    this.#end();
-    this.#object.close();
-  }
-
-  #begin(slot: number, watched: Watched, mayStop: boolean): void {
-    const place = this.#free.shift();
-    assert(place !== undefined, 'more sandboxes are watched than there is room for');
-    // Wraps around after four billion, and is never 0, which is nobody's.
-    this.#watchCount = (this.#watchCount % 0xffff_ffff) + 1;
-    this.#places.clear(place, this.#watchCount);
-    const value = words(place, this.#watchCount);
-    const { cgroup } = watched;
-    const key = cgroup === null ? null : cgroupKey(cgroup);
-    const processes = key === null ? this.#addProcesses(watched, value) : [];
-    if (key !== null) this.#object.update('cgroups', key, value);
-    // Those that run already make no event until they stop.
-    for (const id of runnableThreads(this.#proc, watched)) {
-      const seed = words(id, place, this.#watchCount);
-      this.#object.run('seed', seed);
-      if (hasEnded(this.#proc, id)) this.#object.run('unseed', seed);
-    }
-    const cpu = openCpuTime(this.#proc, watched);
-    const told = {
-      state: 'awake',
-      toldUs: this.#clock.nowUs(),
-      changes: -1,
-      cpuUs: 0,
-      cpuChanges: -1,
-      isOdd: false,
-      isResting: false,
-      stillChanges: -1,
-    } as const;
-    this.#places.set(place, Word.stopAfterNs, mayStop ? POLLED_US * 1000 : 0);
-    const polling = {
-      watched,
-      mayStop,
-      trafficCount: 0,
-      stops: 0,
-      isHeld: false,
-      judgedCpuUs: 0,
-      judgedPolledUs: 0,
-      polledUs: POLLED_US,
-    };
-    const traffic = new Traffic(slot, this.#events);
-    this.#subjects.set(slot, { slot, place, cpu, key, processes, traffic, ...told, ...polling });
-  }
-
-  /** Children of those that are known are added in the kernel. What was begotten while we looked is seen by looking again. */
-  #addProcesses(watched: Watched, value: Uint8Array): Iterable<number> {
-    const known = new Set<number>();
-    for (let count = -1; count < known.size;) {
-      count = known.size;
-      for (const id of watched.processIds()) {
-        if (known.has(id)) continue;
-        known.add(id);
-        this.#object.update('processes', words(id), value);
-      }
-    }
-    return known;
-  }
-
-  #resume(subject: Subject, mayStop: boolean): void {
-    subject.mayStop = mayStop;
-    subject.isResting = false;
-    this.#release(subject);
-    subject.polledUs = Math.min(subject.polledUs, POLLED_US);
-    this.#takeForAwake(subject, this.#clock.nowUs());
-  }
-
-  #attachPolling(): void {
-    if (this.#isPollingAttached || !this.#seesPolling) return;
-    this.#isPollingAttached = this.#object.attach([POLLING.name]) === '';
-    this.#mayStopUs = this.#clock.nowUs();
-  }
-
-  #look(): void {
-    let mayStop = false;
-    for (const subject of this.#subjects.values()) {
-      if (subject.isResting) continue;
-      mayStop ||= subject.mayStop;
-      this.#lookAt(subject);
-      // A change that is not told yet may be older.
-      if (!subject.isOdd) this.#tellTraffic(subject, Infinity);
-    }
-    if (this.#isPollingAttached) this.#keepPolling(mayStop);
-    else if (this.#activeCount === 0) this.#end();
-  }
-
-  #keepPolling(mayStop: boolean): void {
-    const nowUs = this.#clock.nowUs();
-    if (mayStop) this.#mayStopUs = nowUs;
-    if (nowUs < this.#mayStopUs + POLLING_KEPT_US) return;
-    this.#object.detach(POLLING.name);
-    this.#isPollingAttached = false;
-  }
-
-  #end(): void {
-    this.#stop?.();
-    this.#stop = null;
-  }
-
-  #lookAt(subject: Subject): void {
-    if (subject.state === 'polls') return this.#lookAtPoller(subject);
-    const changes = this.#places.get(subject.place, Word.changes);
-    // That it was stopped is no sleep.
-    if (this.#wasStopped(subject)) this.#lateLook ??= setImmediate(() => this.#lookAtStopped());
-    else if (changes !== subject.changes || subject.isOdd) this.#lookAtChange(subject, changes);
-  }
-
-  #wasStopped(subject: Subject): boolean {
-    return this.#places.get(subject.place, Word.stops) !== subject.stops;
-  }
-
-  /** What they said before that is in their channels by now, and has been read since the look: who hears of the stop knows of it. */
-  #lookAtStopped(): void {
-    this.#lateLook = null;
-    for (const subject of this.#subjects.values()) {
-      if (!subject.isResting && subject.state !== 'polls' && this.#wasStopped(subject)) this.#beginsToPoll(subject);
-    }
-  }
-
-  #beginsToPoll(subject: Subject): void {
-    if (subject.state === 'asleep') this.#tell(subject, 'awake', this.#clock.nowUs());
-    if (!this.#isHeard(subject)) return;
-    subject.trafficCount = this.#places.get(subject.place, Word.seen);
-    subject.changes = this.#places.get(subject.place, Word.changes);
-    // It was counted up to the last tick of the kernel; what is missing was polled too, and is counted in its favour.
-    this.#judge(subject);
-    this.#tell(subject, 'polls', this.#clock.nowUs());
-    this.#goOn(subject);
-  }
-
-  #setTraffic(subject: Subject, isTold: boolean): void {
-    subject.traffic.set(isTold, this.#clock.nowUs());
-    this.#places.set(subject.place, Word.notesTraffic, isTold ? 1 : 0);
-  }
-
-  #tellTraffic({ traffic, place }: Subject, untilUs: number): void {
-    if (!traffic.isTold) return;
-    traffic.tell(
-      this.#places.momentUs(place, Word.sentNs),
-      this.#places.momentUs(place, Word.receivedNs),
-      untilUs,
-      this.#clock.nowUs(),
-    );
-  }
-
-  /** It has polled up to now. */
-  #judge(subject: Subject): void {
-    subject.judgedCpuUs = subject.cpu.readUs();
-    subject.judgedPolledUs = this.#places.durationUs(subject.place, Word.polledNs);
-  }
-
-  #lookAtPoller(subject: Subject): void {
-    const nowUs = this.#clock.nowUs();
-    if (this.#places.traffic(subject.place) !== subject.trafficCount) {
-      subject.polledUs = POLLED_AGAIN_US;
-      return this.#wakesPoller(subject, nowUs);
-    }
-    if (this.#doesMore(subject)) {
-      subject.polledUs = Math.min(subject.polledUs * 2, POLLED_US_MAX);
-      return this.#wakesPoller(subject, nowUs);
-    }
-    if (subject.isHeld || !this.#wasStopped(subject)) return;
-    this.#judge(subject);
-    this.#tell(subject, 'polls', nowUs);
-    this.#goOn(subject);
-  }
-
-  /** Of what it has used since it was judged, less than half was polling. One that was stopped again has polled. */
-  #doesMore(subject: Subject): boolean {
-    const changes = this.#places.get(subject.place, Word.changes);
-    if (
-      this.#wasStopped(subject) ||
-      changes === subject.changes ||
-      this.#places.get(subject.place, Word.runnable) !== 0
-    )
-      return false;
-    subject.changes = changes;
-    const usedUs = subject.cpu.readUs() - subject.judgedCpuUs;
-    if (usedUs < JUDGED_US) return false;
-    const polledUs = this.#places.durationUs(subject.place, Word.polledNs) - subject.judgedPolledUs;
-    subject.judgedCpuUs += usedUs;
-    subject.judgedPolledUs += polledUs;
-    return polledUs * 2 < usedUs;
-  }
-
-  hold(slot: number): boolean {
-    const subject = this.#subjects.get(slot);
-    if (subject === undefined || subject.state !== 'polls') return false;
-    subject.isHeld = this.#wasStopped(subject);
-    return subject.isHeld;
-  }
-
-  letGo(slot: number): void {
-    const subject = this.#subjects.get(slot);
-    if (subject !== undefined) this.#release(subject);
-  }
-
-  #release(subject: Subject): void {
-    subject.isHeld = false;
-    this.#goOn(subject);
-  }
-
-  /** Takes back that it was stopped, unless somebody wants it to stay so. */
-  #goOn(subject: Subject): void {
-    if (subject.isHeld) return;
-    const stops = this.#places.get(subject.place, Word.stops);
-    if (stops === subject.stops) return;
-    subject.stops = stops;
-    for (const id of subject.watched.processIds()) {
-      try {
-        process.kill(id, 'SIGCONT');
-      } catch {
-        // It has ended meanwhile.
-      }
-    }
-  }
-
-  /** From now on it is not stopped. */
-  #letBe(subject: Subject): void {
-    this.#places.set(subject.place, Word.stopAfterNs, 0);
-    this.#release(subject);
-  }
-
-  #wakesPoller(subject: Subject, nowUs: number): void {
-    this.#takeForAwake(subject, nowUs);
-    this.#tellTraffic(subject, subject.toldUs);
-    if (!this.#isHeard(subject)) return;
-    this.#events.woke(subject.slot, subject.toldUs);
-    this.#release(subject);
-  }
-
-  /** The next look sees how it is. What it polled so far is over. */
-  #takeForAwake(subject: Subject, nowUs: number): void {
-    subject.state = 'awake';
-    subject.toldUs = Math.max(subject.toldUs, nowUs);
-    subject.changes = -1;
-    subject.isOdd = false;
-    this.#places.endRun(subject.place);
-    this.#places.set(subject.place, Word.stopAfterNs, subject.mayStop ? subject.polledUs * 1000 : 0);
-  }
-
-  #lookAtChange(subject: Subject, changes: number): void {
-    const isAsleep = this.#places.get(subject.place, Word.runnable) === 0;
-    const sleptUs = this.#places.momentUs(subject.place, Word.sleptNs);
-    const wokeUs = this.#places.momentUs(subject.place, Word.wokeNs);
-    subject.changes = changes;
-    // Who changes the count writes its moment a little later.
-    const fits = isAsleep ? sleptUs > wokeUs : wokeUs > sleptUs;
-    if (!fits && !subject.isOdd) {
-      subject.isOdd = true;
-      return;
-    }
-    subject.isOdd = false;
-    if (isAsleep) this.#tellAsleep(subject, fits ? sleptUs : subject.toldUs, wokeUs);
-    else this.#tellAwake(subject, fits ? wokeUs : subject.toldUs, sleptUs);
-  }
-
-  #tellAsleep(subject: Subject, sleptUs: number, wokeUs: number): void {
-    const wasAsleep = subject.state === 'asleep';
-    if (wasAsleep && sleptUs <= subject.toldUs) return;
-    if (wasAsleep) this.#tell(subject, 'awake', wokeUs);
-    this.#tell(subject, 'asleep', sleptUs);
-  }
-
-  #tellAwake(subject: Subject, wokeUs: number, sleptUs: number): void {
-    if (subject.state === 'asleep') return this.#tell(subject, 'awake', wokeUs);
-    // It is over already: worth telling only where somebody could have made use of it.
-    if (sleptUs < subject.toldUs || wokeUs - sleptUs < this.#intervalMs * 1000) return;
-    this.#tell(subject, 'asleep', sleptUs);
-    this.#tell(subject, 'awake', wokeUs);
-  }
-
-  #tell(subject: Subject, state: Subject['state'], atUs: number): void {
-    subject.state = state;
-    subject.toldUs = Math.max(atUs, subject.toldUs);
-    this.#tellTraffic(subject, subject.toldUs);
-    if (!this.#isHeard(subject)) return;
-    if (state === 'asleep') this.#events.slept(subject.slot, subject.toldUs);
-    else if (state === 'polls') this.#events.polls(subject.slot, subject.toldUs);
-    else this.#events.woke(subject.slot, subject.toldUs);
-  }
-
-  /** Whoever hears may have unwatched it meanwhile. */
-  #isHeard(subject: Subject): boolean {
-    return this.#subjects.get(subject.slot) === subject && !subject.isResting;
-  }
+function closed(what: { close(): void }, why: string): string {
+  what.close();
+  return why;
 }

@@ -1,8 +1,9 @@
 /**
  * The few calls of libbpf that are needed, through koffi: an object is opened, sized, loaded and attached; its maps are
- * written by calls, and the table of places is read as memory that the kernel shares.
+ * written by calls, the table of places is read as memory that the kernel shares, and its bell is waited for by the event loop.
  */
 import { type Koffi, type Library, loadLibrary } from '../../sandbox/libc.ts';
+import { Bell, type BellListener, type RingCalls } from './bell.ts';
 
 const LIBRARY = 'libbpf.so.1';
 const MAP_SHARED = 1;
@@ -36,7 +37,7 @@ const RUN = {
 
 type Call<T> = (...values: unknown[]) => T;
 
-interface Calls {
+interface Calls extends RingCalls {
   readonly openFile: Call<Pointer>;
   readonly load: Call<number>;
   readonly closeObject: Call<void>;
@@ -96,6 +97,9 @@ function bind(): Bound | string {
       update: of('int bpf_map_update_elem(int map, const uint8_t *key, const uint8_t *value, uint64_t flags)'),
       remove: of('int bpf_map_delete_elem(int map, const uint8_t *key)'),
       run: of('int bpf_prog_test_run_opts(int program, PerchRun *options)'),
+      newRing: of('void *ring_buffer__new(int map, void *heard, void *context, void *options)'),
+      consume: of('int ring_buffer__consume(void *ring)'),
+      freeRing: of('void ring_buffer__free(void *ring)'),
       mmap: of('void *mmap(void *address, size_t size, int protection, int flags, int map, long offset)', library),
       munmap: of('int munmap(void *address, size_t size)', library),
     },
@@ -127,6 +131,7 @@ export class BpfObject {
   readonly #programs = new Map<string, number>();
   readonly #links = new Map<string, Pointer>();
   #shared: { readonly address: Pointer; readonly bytes: number } | null = null;
+  #bell: Bell | null = null;
 
   private constructor({ koffi, calls }: Bound, object: Pointer) {
     this.#koffi = koffi;
@@ -215,9 +220,21 @@ export class BpfObject {
     return this.#koffi.view(address, bytes);
   }
 
+  /**
+   * From now on the numbers that are sent through the ring buffer are heard, at the end of a turn of the event loop: what could be read in
+   * that turn has been. Once for an object. '' or why it cannot be.
+   */
+  hear(map: string, listener: BellListener): string {
+    const bell = Bell.open(this.#koffi, this.#calls, this.#map(map), listener);
+    if (typeof bell === 'string') return bell;
+    this.#bell = bell;
+    return '';
+  }
+
   /** Nobody may look at what was shared any more. */
   close(): void {
     for (const link of this.#links.values()) this.#calls.destroyLink(link);
+    this.#bell?.close();
     if (this.#shared !== null) this.#calls.munmap(this.#shared.address, this.#shared.bytes);
     this.#calls.closeObject(this.#object);
   }

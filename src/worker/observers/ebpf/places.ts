@@ -20,10 +20,14 @@ export const Word = {
   stops: 14,
   stopAfterNs: 15,
   notesTraffic: 16,
+  ringsFor: 18,
   sentNs: 20,
   receivedNs: 22,
 } as const;
 export type Word = (typeof Word)[keyof typeof Word];
+
+/** What a place rings for, bits: once for each time that it is asked to. */
+export const RingsFor = { nothing: 0, changes: 1, traffic: 2 } as const;
 
 const WORDS = 32;
 export const PLACE_BYTES: number = WORDS * 4;
@@ -53,6 +57,11 @@ export class Places {
 
   set(place: number, word: Word, value: number): void {
     this.#words[place * WORDS + word] = value;
+  }
+
+  /** What is read after this has not happened without a ring: one of both sees the other. */
+  ringFor(place: number, about: number): void {
+    Atomics.store(this.#words, place * WORDS + Word.ringsFor, about);
   }
 
   /** How often something came or was sent; wraps around. */

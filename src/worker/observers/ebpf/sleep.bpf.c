@@ -1,9 +1,10 @@
 /*
  * Counts, for each sandbox that is watched, the threads that can run, and notes when the count came to nothing and when it
- * left it. The platform reads the table of these places through shared memory; nothing is sent.
+ * left it. The platform reads the table of these places through shared memory.
  *
  * A ring buffer of transitions was rejected: a function that blocks a hundred thousand times a second fills it, and what
- * is lost then is lost for good. A place is always right, whoever looks at it and however seldom.
+ * is lost then is lost for good. A place is always right, whoever looks at it and however seldom. All that is sent is that
+ * something has happened, by places of which that was asked (`rings_for`), once for each time that it was.
  *
  * - A thread is found by its cgroup (version 2), or by its process where a sandbox has no cgroup. Whatever it waits for
  *   when it leaves its CPU unasked counts as sleep: a lock, a socket, a disk, the freezer.
@@ -69,6 +70,9 @@ struct pt_regs___arm64 {
 #define STOP 19
 /* What is done between two calls and takes longer is work. */
 #define POLL_GAP_NS 50000
+/* Its threads sleep or wake, or it is stopped; something comes for it, or it sends something. */
+#define RINGS_FOR_CHANGES 1
+#define RINGS_FOR_TRAFFIC 2
 
 struct watch {
   __u32 place;
@@ -99,7 +103,9 @@ struct place {
   __u32 notes_traffic;
   /* Of the threads that can run, those that were thawed and had no CPU since. */
   __u32 thawed;
-  __u32 unused[2];
+  /* Of what the platform wants to be told, bits: nothing once it has been. */
+  __u32 rings_for;
+  __u32 unused;
   __u64 sent_ns;
   __u64 received_ns;
   /* No two places in one line of a cache. */
@@ -144,6 +150,12 @@ struct {
   __type(value, struct place);
 } places SEC(".maps");
 
+/* What places have rung for. Where it is full the platform has been told already that there is something in it. */
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 1 << 16);
+} bell SEC(".maps");
+
 static __always_inline struct watch *watch_of(struct task_struct *task) {
   __u64 id = task->cgroups->dfl_cgrp->kn->id;
   struct watch *watch = bpf_map_lookup_elem(&cgroups, &id);
@@ -157,6 +169,13 @@ static __always_inline __u32 is_frozen(struct task_struct *task) {
   return BPF_CORE_READ_BITFIELD(task, frozen);
 }
 
+/* After what it is about has been written. The platform asks for it before it looks: one of both sees the other. */
+static __always_inline void ring(struct place *place, __u32 about) {
+  if (!(place->rings_for & about)) return;
+  place->rings_for = 0;
+  bpf_ringbuf_output(&bell, &about, sizeof(about), 0);
+}
+
 static __always_inline void add(struct watch *watch, __u64 change, __u32 thawed) {
   __u32 index = watch->place;
   struct place *place = bpf_map_lookup_elem(&places, &index);
@@ -168,10 +187,13 @@ static __always_inline void add(struct watch *watch, __u64 change, __u32 thawed)
   if (thawed && change == ONE_CHANGE + 1) __sync_fetch_and_add(&place->thawed, 1);
   __u32 count = (__u32)before;
   if (change == ONE_CHANGE + 1) {
-    if (count == 0 && now > place->woke_ns) place->woke_ns = now;
-  } else if (count == 1 && now > place->slept_ns) {
-    place->slept_ns = now;
+    if (count != 0) return;
+    if (now > place->woke_ns) place->woke_ns = now;
+  } else {
+    if (count != 1) return;
+    if (now > place->slept_ns) place->slept_ns = now;
   }
+  ring(place, RINGS_FOR_CHANGES);
 }
 
 static __always_inline void runs(__u32 id, struct watch *watch, __u32 thawed) {
@@ -317,6 +339,7 @@ static __always_inline int asked_in_vain(void) {
     place->run_ns = 0;
     __sync_fetch_and_add(&place->stops, 1);
     bpf_send_signal(STOP);
+    ring(place, RINGS_FOR_CHANGES);
   }
   return 0;
 }
@@ -377,10 +400,10 @@ int BPF_PROG(on_send, struct sock *socket, int result, int flags) {
   struct place *place = bpf_map_lookup_elem(&places, &index);
   if (!place || place->number != watch->number) return 0;
   __sync_fetch_and_add(&place->sends, 1);
-  if (!place->notes_traffic) return 0;
   /* Its output and its channel are sockets too, and the platform's. */
-  struct watch *owner = owner_of(socket);
+  struct watch *owner = place->notes_traffic ? owner_of(socket) : 0;
   if (owner && owner->number == watch->number) note(place, &place->sent_ns);
+  ring(place, RINGS_FOR_TRAFFIC);
   return 0;
 }
 
@@ -393,6 +416,7 @@ int BPF_PROG(on_input, struct sock *socket) {
   if (!place || place->number != watch->number) return 0;
   __sync_fetch_and_add(&place->inputs, 1);
   note(place, &place->received_ns);
+  ring(place, RINGS_FOR_TRAFFIC);
   return 0;
 }
 

@@ -33,12 +33,15 @@ export class Traffic {
     this.#lastUs = nowUs;
   }
 
-  /** `sentUs`, `receivedUs`: when it has done so last. What happened after `untilUs` is for a later call. */
-  tell(sentUs: number, receivedUs: number, untilUs: number, nowUs: number): void {
+  /**
+   * `sentUs`, `receivedUs`: when it has done so last. What happened after `untilUs` is for a later call, and so is what would be too much now.
+   * False: all of it has been told before.
+   */
+  tell(sentUs: number, receivedUs: number, untilUs: number, nowUs: number): boolean {
     const isSendFirst = sentUs < receivedUs;
     const firstUs = isSendFirst ? sentUs : receivedUs;
     const lastUs = isSendFirst ? receivedUs : sentUs;
-    if (lastUs <= this.#lastUs) return;
+    if (lastUs <= this.#lastUs) return false;
     if (nowUs >= this.#windowUs + TRAFFIC_WINDOW_US) {
       this.#windowUs = nowUs;
       this.#count = 0;
@@ -46,6 +49,7 @@ export class Traffic {
     // Where one more may be told, it is how things stand now.
     if (this.#count + 2 <= TRAFFIC_COUNT_MAX) this.#tellOne(isSendFirst, firstUs, untilUs);
     if (this.#count < TRAFFIC_COUNT_MAX) this.#tellOne(!isSendFirst, lastUs, untilUs);
+    return true;
   }
 
   /** Who hears may have said meanwhile that nothing is to be told any more. */
