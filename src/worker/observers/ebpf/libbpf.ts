@@ -9,6 +9,7 @@ const LIBRARY = 'libbpf.so.1';
 const MAP_SHARED = 1;
 const PROT_READ_WRITE = 3;
 const BPF_ANY = 0;
+const STALE = 'the object was compiled of another source; run scripts/bpf.sh';
 const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
 
 type Pointer = bigint | null;
@@ -211,7 +212,7 @@ export class BpfObject {
   share(map: string, count: number, entryBytes: number): ArrayBuffer | string {
     const madeBytes = this.#calls.valueSize(this.#calls.findMap(this.#object, map));
     if (madeBytes !== entryBytes) {
-      return `${map} has entries of ${madeBytes} bytes, not ${entryBytes}: it was compiled of another source; run scripts/bpf.sh`;
+      return `${map} has entries of ${madeBytes} bytes, not ${entryBytes}: ${STALE}`;
     }
     const bytes = count * entryBytes;
     const address = this.#calls.mmap(null, bytes, PROT_READ_WRITE, MAP_SHARED, this.#map(map), 0);
@@ -225,6 +226,7 @@ export class BpfObject {
    * that turn has been. Once for an object. '' or why it cannot be.
    */
   hear(map: string, listener: BellListener): string {
+    if (this.#calls.findMap(this.#object, map) === null) return `there is no ${map}: ${STALE}`;
     const bell = Bell.open(this.#koffi, this.#calls, this.#map(map), listener);
     if (typeof bell === 'string') return bell;
     this.#bell = bell;
