@@ -24,7 +24,7 @@ import type { Topology } from './topology.ts';
 
 /** So long a holder sleeps before its core is lent: less would cost two switches for what is over by then. */
 const LEND_AFTER_US = 1000;
-const TICK_MS = 1;
+const WAKE_US_MIN = 1000;
 /** Who has had less CPU time than this goes before all who have had more, with `preempt`. */
 const QUANTUM_US = 2000;
 
@@ -74,7 +74,9 @@ export class CoreSharing {
   readonly #waitedUs: Float64Array;
   /** By seat: a step of a chain, and not the last. */
   readonly #isFollowed: Uint8Array;
-  #stopTicking: (() => void) | null = null;
+  /** When it wakes by itself next; Infinity: it does not. */
+  #wakeUs = Infinity;
+  #stopWaking: (() => void) | null = null;
   readonly #tasksOf = (seat: number): SandboxTasks | null => {
     const servant = this.#events.servantOf(seat);
     return servant === null ? this.#events.initialising().tasksOf(seat) : servant.tasks();
@@ -192,6 +194,9 @@ export class CoreSharing {
     if (!this.#isShared) return;
     for (let seat = 0; seat < this.seatCount; seat++) this.#follow(seat, nowUs);
     this.#lookAgain(nowUs);
+    // What is believed may be too old by now.
+    this.#sleepers.tick(nowUs);
+    this.#drain();
   }
 
   /** Whether it is known of an idle instance that nothing runs in it. */
@@ -200,8 +205,8 @@ export class CoreSharing {
   }
 
   close(): void {
-    this.#stopTicking?.();
-    this.#stopTicking = null;
+    this.#stopWaking?.();
+    this.#stopWaking = null;
     // What waits for a tick: a seat may be open for a step that does not come any more.
     this.#machine.tick(this.#clock.nowUs() + LEND_AFTER_US);
     this.#machine.actions.drain(this.#carryOut);
@@ -279,7 +284,7 @@ export class CoreSharing {
       this.#followFronts(nowUs);
       this.#machine.tick(nowUs);
     }
-    this.#sleepers.tick(nowUs);
+    if (this.#sleepers.nextTickUs <= nowUs) this.#sleepers.tick(nowUs);
     this.#headStarts.tick(nowUs);
     this.#drain();
   }
@@ -292,14 +297,27 @@ export class CoreSharing {
     }
   }
 
-  /** What it wants to be ticked for comes sooner than the agent's own ticks. */
   #drain(): void {
     this.#machine.actions.drain(this.#carryOut);
     const nextTickUs = Math.min(this.#machine.nextTickUs, this.#sleepers.nextTickUs, this.#headStarts.nextTickUs);
-    const wantsTicks = nextTickUs !== Infinity;
-    if (wantsTicks === (this.#stopTicking !== null)) return;
-    this.#stopTicking?.();
-    this.#stopTicking = wantsTicks ? this.#clock.every(TICK_MS, () => this.#lookAgain(this.#clock.nowUs())) : null;
+    if (nextTickUs !== Infinity) this.#wakeAt(nextTickUs);
+  }
+
+  /** What it wants to be ticked for comes sooner than the agent's own ticks. */
+  #wakeAt(tickUs: number): void {
+    const nowUs = this.#clock.nowUs();
+    const wakeUs = Math.max(tickUs, nowUs + WAKE_US_MIN);
+    if (wakeUs >= this.#wakeUs) return;
+    this.#stopWaking?.();
+    this.#wakeUs = wakeUs;
+    this.#stopWaking = this.#clock.every(Math.ceil((wakeUs - nowUs) / 1000), () => this.#wake());
+  }
+
+  #wake(): void {
+    this.#stopWaking?.();
+    this.#stopWaking = null;
+    this.#wakeUs = Infinity;
+    this.#lookAgain(this.#clock.nowUs());
   }
 
   #place(seat: number, core: number, level: Level): void {

@@ -52,7 +52,7 @@ export class Places {
   }
 
   get(place: number, word: Word): number {
-    return this.#words[place * WORDS + word]!;
+    return Atomics.load(this.#words, place * WORDS + word);
   }
 
   set(place: number, word: Word, value: number): void {
