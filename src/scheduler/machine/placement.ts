@@ -308,8 +308,9 @@ export class Placement {
   /** The core; -1: it was not there, and the memory is given back. */
   #claimedOrUndone(home: number, core: number, memoryMb: number): number {
     if (core >= 0) return core;
-    // It was hidden from others meanwhile.
+    // It was hidden from others meanwhile, and who settled the worker meanwhile has promised too little.
     this.#workers.unreserve(home, memoryMb);
+    this.#rooms.settle(home);
     this.hasGiven = true;
     return -1;
   }

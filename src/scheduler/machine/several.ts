@@ -12,6 +12,7 @@ import type { Cores } from './cores.ts';
 import { counter } from './counters.ts';
 import type { Overtaking } from './overtaking.ts';
 import type { Place } from './memory.ts';
+import type { Rooms } from './rooms.ts';
 import type { Summary } from './summary.ts';
 import type { Versions } from './versions.ts';
 import type { Warm } from './warm.ts';
@@ -23,6 +24,7 @@ interface Parts {
   readonly cores: Cores;
   readonly workers: Workers;
   readonly summary: Summary;
+  readonly rooms: Rooms;
   readonly overtaking: Overtaking;
   readonly versions: Versions;
   readonly warm: Warm;
@@ -98,6 +100,8 @@ export class Several {
     this.mask = mask;
     if (mask !== 0) return (word << 5) + 31 - Math.clz32(mask & -mask);
     this.#parts.workers.unreserve(home, memoryMb);
+    // As in placement.ts: who settled the worker meanwhile has promised too little.
+    this.#parts.rooms.settle(home);
     this.hasGiven = true;
     return -1;
   }

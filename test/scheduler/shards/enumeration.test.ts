@@ -6,8 +6,9 @@ import type { Case } from './control.ts';
 import { enumerate } from './enumerate.ts';
 import { EXTRA_CASES, EXTRA_MUTANTS } from './extra-cases.ts';
 import { FAR_CASES, FAR_MUTANTS } from './far-cases.ts';
+import { HIDDEN_CASES, HIDDEN_MUTANTS } from './hidden-cases.ts';
 
-const ALL_CASES = [...CASES, ...EXTRA_CASES, ...FAR_CASES];
+const ALL_CASES = [...CASES, ...EXTRA_CASES, ...FAR_CASES, ...HIDDEN_CASES];
 
 /** Every case with all of its switches, and so many more: minutes instead of seconds (`npm run soak -- shards`). */
 const MORE_SWITCHES = process.env['PERCH_MORE_SWITCHES'];
@@ -56,7 +57,7 @@ for (const small of ALL_CASES) {
   });
 }
 
-for (const mutant of [...MUTANTS, ...EXTRA_MUTANTS, ...FAR_MUTANTS]) {
+for (const mutant of [...MUTANTS, ...EXTRA_MUTANTS, ...FAR_MUTANTS, ...HIDDEN_MUTANTS]) {
   test(`found: ${mutant.name}`, async (t) => {
     const theCase = ALL_CASES.find(({ name }) => name === mutant.foundBy)!;
     const { scheduleCount, problem } = await enumerate({ ...theCase, switchMax: theCase.switchMax + 1 }, mutant);
