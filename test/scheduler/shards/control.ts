@@ -97,6 +97,8 @@ export interface Case {
   readonly switchMax: number;
   /** Each thread is late by milliseconds, one of so many times that it looks whose turn it is; and each schedule is played twice. */
   readonly lateEach?: number;
+  /** How long the controller waits for the thread whose turn it is before it looks whether that has gone on; a second, where nothing is said. */
+  readonly lookMs?: number;
 }
 
 /** A guard of the shipped code, taken out: the text has to be there, once. */

@@ -27,7 +27,12 @@ export interface Enumerated {
 
 type Switch = readonly [step: number, thread: number];
 
-const SCHEDULE_TIMEOUT_MS = 60_000;
+/**
+ * It hangs if nobody has gone on at any of so many looks in a row. Looks are counted, and time is not: a process that is stopped loses one of
+ * them, for however long, and its threads go on before the next one.
+ */
+const LOOK_MAX = 60;
+const LOOK_MS = 1000;
 /** One of so many schedules is played twice, and has to be the same. So is each in which something does not hold. */
 const REPEATED_EACH = 32;
 const HANGS = 'it hangs';
@@ -139,9 +144,14 @@ class Player {
     const { control, error } = this.#controls;
     Atomics.store(control, at.CURRENT, first);
     Atomics.notify(control, at.CURRENT);
+    let lookCount = 0;
     for (let current = Atomics.load(control, at.CURRENT); current !== CONTROLLER;) {
-      if (Atomics.wait(control, at.CURRENT, current, SCHEDULE_TIMEOUT_MS) === 'timed-out') return HANGS;
-      current = Atomics.load(control, at.CURRENT);
+      const step = Atomics.load(control, at.STEP);
+      const isLate = Atomics.wait(control, at.CURRENT, current, this.#case.lookMs ?? LOOK_MS) === 'timed-out';
+      lookCount = isLate && Atomics.load(control, at.STEP) === step ? lookCount + 1 : 0;
+      const next = Atomics.load(control, at.CURRENT);
+      if (next === current && lookCount >= LOOK_MAX) return HANGS;
+      current = next;
     }
     if (control[at.FAILED] === 0) return null;
     return new TextDecoder().decode(error.slice(0, control[at.ERROR_LENGTH]));

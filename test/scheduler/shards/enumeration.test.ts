@@ -1,8 +1,12 @@
 /** The shipped machine on real threads, in all orders of its accesses to shared words; and that each hazard would be found. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { CASES, MUTANTS } from './cases.ts';
-import type { Case } from './control.ts';
+import type { Case, Mutant } from './control.ts';
 import { enumerate } from './enumerate.ts';
 import { EXTRA_CASES, EXTRA_MUTANTS } from './extra-cases.ts';
 import { FAR_CASES, FAR_MUTANTS } from './far-cases.ts';
@@ -28,6 +32,18 @@ const LONG: ReadonlySet<string> = new Set([
   'woken for a core that is gone, and that comes again',
 ]);
 
+/** Longer than a thread is waited for in fixtures/stopped-enumeration.ts: 60 looks of 20 ms. */
+const STOPPED_MS = 1500;
+const STOP_COUNT = 4;
+const BETWEEN_STOPS_MS = 100;
+
+const ENDLESS: Mutant = {
+  name: 'a release never ends',
+  file: 'machine/scheduler.ts',
+  from: 'this.counters[COUNT.released]! += 1;',
+  to: 'for (;;);',
+};
+
 function switchMaxOf({ name, switchMax }: Case): number {
   if (MORE_SWITCHES !== undefined) return switchMax + Number(MORE_SWITCHES);
   return LONG.has(name) ? switchMax - 1 : switchMax;
@@ -46,6 +62,30 @@ test('a schedule goes the same way, however late its threads look whose turn it 
   const { scheduleCount, problem } = await enumerate({ ...small, switchMax: 1, lateEach: 7 });
   t.diagnostic(`${scheduleCount} schedules`);
   assert.equal(problem, null);
+});
+
+test('a process that is stopped for longer than a thread may be stuck does not hang', async (t) => {
+  const file = fileURLToPath(new URL('fixtures/stopped-enumeration.ts', import.meta.url));
+  const child = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill('SIGKILL'));
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  assert.equal((await lines.next()).value, 'begun');
+  const found = lines.next();
+  let stopCount = 0;
+  for (; stopCount < STOP_COUNT && child.exitCode === null; stopCount++) {
+    child.kill('SIGSTOP');
+    await sleep(STOPPED_MS);
+    child.kill('SIGCONT');
+    await sleep(BETWEEN_STOPS_MS);
+  }
+  assert.equal((await found).value, 'null');
+  t.diagnostic(`stopped ${stopCount} times`);
+});
+
+test('a thread that does not go on hangs', async () => {
+  const small = ALL_CASES.find(({ name }) => name === 'wait beside a release')!;
+  const { problem } = await enumerate({ ...small, lookMs: 5 }, ENDLESS);
+  assert.equal(problem, 'it hangs; switches []');
 });
 
 for (const small of ALL_CASES) {
