@@ -15,7 +15,7 @@ import { noBubblewrap, ROOT_ONLY } from '../worker/sandbox/harness.ts';
 
 const skip = noBubblewrap || ROOT_ONLY;
 const POLICIES = ['lend', 'packed:3', 'preempt:2', 'fair:2'] as const;
-const SECONDS = (Number(process.env['PERCH_SOAK_MINUTES'] ?? 0.25) * 60) / POLICIES.length;
+const SECONDS = (Number(process.env['PERCH_SOAK_MINUTES'] ?? 1) * 60) / POLICIES.length;
 const CALLERS = 6;
 const LOOK_MS = 25;
 /** So many looks, one after the other: a single one is not of one moment, and reports and calls of the system take time. */
