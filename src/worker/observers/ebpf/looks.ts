@@ -62,14 +62,14 @@ export class Looks implements BellListener {
   #listen(): void {
     this.#isListening = true;
     this.#handler.listen(true);
-    this.#every(SELDOM_MS, () => this.#lookListening(false));
+    this.#every(SELDOM_MS, () => this.#lookListening());
     // What happened before they rang.
-    this.#lookListening(false);
+    this.#lookListening();
   }
 
   /** What a place rings for depends on what was seen of it. */
-  #lookListening(isTurnOver: boolean): void {
-    if (this.#handler.look(isTurnOver)) this.begin();
+  #lookListening(): void {
+    if (this.#handler.look(false)) this.begin();
   }
 
   #ignore(): void {

@@ -1,9 +1,9 @@
 /**
  * The observer in the kernel: programs there (sleep.bpf.c) keep a table with a place for each watched sandbox, which this reads as shared
- * memory when they ring, and so tells a few tens of microseconds after it happened. Nobody looks while nothing happens.
+ * memory: at every tick while things happen, and when it is rung for where nothing has for a while (looks.ts).
  *
- * What is told are moments of the kernel, to the microsecond. Whose last sleep was shorter than a millisecond is told to sleep when it has for
- * that long: to lend its core would cost more. Of several sleeps between two looks only the last is told.
+ * What is told are moments of the kernel, to the microsecond; they are told at the next look. Of several sleeps between two looks only the
+ * last is told, and one that began and ended between two only if it lasted longer than a tick.
  *
  *     awake ──stopped, after POLLED_US of polling without a break──▶ polls ──input, or it sends──▶ awake
  *                                                               ──CPU time that it did not poll in──▶ awake, polls only
