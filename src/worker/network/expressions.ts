@@ -4,7 +4,7 @@
  * (and ends the rule where the comparison fails), or acts.
  */
 import { assert } from '../../base/assert.ts';
-import { APPEND, attribute, CREATE, type Message, nest, text, u32, u32be } from './netlink.ts';
+import { APPEND, attribute, CREATE, EXCLUSIVE, type Message, nest, text, u32, u32be } from './netlink.ts';
 
 const NFNL_SUBSYS_NFTABLES = 10;
 const NFNL_MSG_BATCH_BEGIN = 16;
@@ -143,6 +143,11 @@ export function tableMessages(table: Table): Message[] {
     }
   }
   return messages;
+}
+
+/** An empty table of this socket, which goes with it. Refused where there is one of this name. */
+export function claimMessage(name: string): Message {
+  return create(NFT_MSG_NEWTABLE, CREATE | EXCLUSIVE, attribute(1, text(name)), attribute(2, u32be(TABLE_OWNED)));
 }
 
 export function removeTableMessage(name: string): Message {

@@ -103,6 +103,11 @@ export class Firewall {
     return this.#carryOut([nft.removeTableMessage(tableName)]);
   }
 
+  /** Makes an empty table that nobody else can make until it is removed, or this process ends; an error number where somebody has it. */
+  claim(tableName: string): number {
+    return this.#carryOut([nft.claimMessage(tableName)]);
+  }
+
   close(): void {
     this.#socket.close();
   }

@@ -29,6 +29,7 @@ import {
 } from './numbering.ts';
 import { NumberPool } from './pool.ts';
 import { ownAddresses, readResolver, type Resolver } from './resolver.ts';
+import { inTurn } from './turn.ts';
 import { findUplinks, isForwarding, setForwarding, type Uplink } from './uplinks.ts';
 
 const EEXIST = -17;
@@ -156,10 +157,16 @@ export class Outbound {
   }
 
   close(): void {
+    // Who opens meanwhile would find the uplinks forwarding, and leave it at that.
+    inTurn(this.firewall, () => this.remove());
+    this.firewall.close();
+  }
+
+  /** All of it from the server, by whoever has its turn. */
+  remove(): void {
     this.#parts.route.request([removeGroupMessage(groupOf(this.tag))]);
     if (this.#others().length === 0) for (const name of this.#switched) setForwarding(name, false);
     this.firewall.remove(tableName(ownName(), this.tag));
-    this.firewall.close();
   }
 
   /** Tables of other platforms of this server that live. */
@@ -184,6 +191,10 @@ export function openOutbound(parts: Parts): Outbound | string {
   const socket = openNetlink(parts.libc, NETLINK_NETFILTER);
   if (typeof socket === 'number') return `the kernel has no nf_tables (${errorName(socket)})`;
   const firewall = new Firewall(socket);
+  return inTurn(firewall, () => openWith(parts, firewall));
+}
+
+function openWith(parts: Parts, firewall: Firewall): Outbound | string {
   removeLeftovers(parts.route, firewall);
   const routes = readRoutes(parts.route);
   const taken = new Set(firewall.tables().flatMap(({ name }) => tagOf(name) ?? []));
@@ -195,7 +206,8 @@ export function openOutbound(parts: Parts): Outbound | string {
   const outbound = new Outbound(parts, firewall, tag);
   const failure = outbound.refresh();
   if (failure === '') return outbound;
-  outbound.close();
+  outbound.remove();
+  firewall.close();
   return failure;
 }
 

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Firewall } from '../../../src/worker/network/firewall.ts';
 import { type Connection, type Network, openNetwork } from '../../../src/worker/network/index.ts';
 import { NETLINK_NETFILTER, type NetlinkSocket, openNetlink } from '../../../src/worker/network/netlink.ts';
+import { inTurn } from '../../../src/worker/network/turn.ts';
 import { libc } from '../../../src/worker/sandbox/libc.ts';
+import { endProcess } from '../../lib/end-process.ts';
 import {
   becomeServer,
   BEYOND,
@@ -25,6 +28,8 @@ import {
 const OTHER_ADDRESS = '192.0.2.9';
 const CONTAINER = '172.17.0.2';
 const PLATFORM = fileURLToPath(new URL('./fixtures/platform.ts', import.meta.url));
+/** Time for some platforms to start on a busy machine; who is late opens late, and tests nothing. */
+const TOGETHER_AFTER_MS = 1000;
 /** ICMP tells so at once; the kernel sends it only so often. */
 const UNANSWERED = /^(EHOSTUNREACH|silence)$/;
 function unanswered(answers: { tcp: string; udp: string }): void {
@@ -48,6 +53,13 @@ async function instance(
   const connection = connected(network.connect(namespace, policy));
   closeSync(namespace);
   return { station, connection };
+}
+
+/** Addresses that its two instances have, or what failed. */
+function startPlatform(...args: readonly string[]): { child: ChildProcess; addresses: Promise<readonly string[]> } {
+  const child = spawn(process.execPath, [PLATFORM, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const addresses = once(child.stdout, 'data').then(([data]) => JSON.parse(String(data)) as readonly string[]);
+  return { child, addresses };
 }
 
 const linkCount = (): number =>
@@ -411,13 +423,41 @@ describe('opening and closing the network of instances', { skip: ROOT_ONLY }, ()
     run('ip', 'route', 'flush', 'table', '77');
   });
 
+  it('gives platforms that open it at the same time a range each, also where they remove what others left', async () => {
+    const count = 6;
+    const ranges = Array.from({ length: count }, (_, index) => 16 * index);
+    for (let round = 0; round < 3; round++) {
+      const at = Date.now() + TOGETHER_AFTER_MS;
+      const platforms = ranges.map(() => startPlatform(String(at)));
+      const said = await Promise.all(platforms.map(({ addresses }) => addresses));
+      const links = linkCount();
+      for (const { child } of platforms) await endProcess({ child }, 'SIGKILL');
+      assert.deepEqual(
+        said.map((addresses) => addresses.join()).toSorted(),
+        ranges.map((range) => [1, 2].map((number) => `10.192.${range}.${number}`).join()).toSorted(),
+      );
+      assert.equal(links, 2 * count);
+    }
+    openNetwork({ connectionCountMax: 2, log }).close();
+  });
+
+  it('takes turns, and waits for nobody who died in his', () => {
+    const [dead, living] = [1, 2].map(() => new Firewall(openNetlink(libc!, NETLINK_NETFILTER) as NetlinkSocket));
+    assert.equal(dead!.claim('perch-turn'), 0);
+    assert.ok(living!.claim('perch-turn') < 0);
+    // As the kernel does for him.
+    dead!.close();
+    const names = (): string[] => living!.tables().map(({ name }) => name);
+    assert.deepEqual(inTurn(living!, names), ['perch-turn']);
+    assert.deepEqual(names(), []);
+    living!.close();
+  });
+
   it('removes what a killed platform left', async () => {
-    const platform = spawn(process.execPath, [PLATFORM], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const said = await new Promise((resolve) => platform.stdout.once('data', (data) => resolve(String(data).trim())));
-    assert.equal(said, '["10.192.0.1","10.192.0.2"]');
+    const { child, addresses } = startPlatform();
+    assert.deepEqual(await addresses, ['10.192.0.1', '10.192.0.2']);
     assert.equal(linkCount(), 2);
-    platform.kill('SIGKILL');
-    await new Promise((resolve) => platform.once('exit', resolve));
+    await endProcess({ child }, 'SIGKILL');
     assert.equal(forwarding('up0'), '1');
     // Not so while it lives: the first range is free again.
     const network = openNetwork({ connectionCountMax: 2, log });
