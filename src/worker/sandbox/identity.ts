@@ -15,15 +15,22 @@ export const SANDBOX_UIDS = { from: 1_900_000_000, to: 1_900_065_535 } as const;
 
 const NAME = /^perch-(\d+)-(\d+)-(\d+)(?:-|$)/;
 
-/** Field 22 of /proc/<pid>/stat: when the process started, in clock ticks since boot; 0 if there is none (or a zombie). */
+const UNKNOWN = -1;
+/** The errors of a process that is no more. */
+const GONE: ReadonlySet<unknown> = new Set(['ENOENT', 'ESRCH']);
+
+/**
+ * Field 22 of /proc/<pid>/stat: when the process started, in clock ticks since boot; 0 if there is none (or a zombie), -1 where it cannot
+ * be read, as without descriptors.
+ */
 export function startTime(processId: number): number {
   try {
     const stat = readKernelFile(`/proc/${processId}/stat`);
     // The second field is the command in parentheses and may hold anything.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return fields[0] === 'Z' || fields[0] === 'X' ? 0 : Number(fields[19]);
-  } catch {
-    return 0;
+  } catch (error) {
+    return GONE.has((error as NodeJS.ErrnoException).code) ? 0 : UNKNOWN;
   }
 }
 
@@ -43,5 +50,6 @@ export function ownName(): string {
 export function isLeftover(name: string): boolean {
   const match = NAME.exec(name);
   if (match === null || match[3] !== pidNamespace()) return false;
-  return startTime(Number(match[1])) !== Number(match[2]);
+  const started = startTime(Number(match[1]));
+  return started !== UNKNOWN && started !== Number(match[2]);
 }

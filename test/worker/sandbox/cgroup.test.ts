@@ -1,5 +1,6 @@
 /** Version 2 and the reading of mounts, against folders with the kernel's file names; the real version 1 runs in backends.test.ts. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -169,6 +170,19 @@ test('leftovers: those of dead processes go, those of living and foreign ones st
 
 test('a process id that came again is not the process of the name', () => {
   assert.ok(isLeftover(ownName().replace(/^(perch-\d+)-\d+/, '$1-1')));
+});
+
+test('nobody is taken for dead who cannot be looked at, as without descriptors', () => {
+  const module = new URL('../../../src/worker/sandbox/identity.ts', import.meta.url).href;
+  const script = `
+    import { openSync } from 'node:fs';
+    import { isLeftover, ownName } from ${JSON.stringify(module)};
+    const own = ownName();
+    const dead = own.replace(/^perch-\\d+/, 'perch-4194304');
+    const could = [isLeftover(own), isLeftover(dead)];
+    try { for (;;) openSync('/dev/null'); } catch (error) { console.log(error.code, ...could, isLeftover(own), isLeftover(dead)); }`;
+  const limited = ['-c', 'ulimit -n 64 && exec "$0" "$@"', process.execPath, '--input-type=module', '--eval', script];
+  assert.equal(execFileSync('sh', limited, { encoding: 'utf8' }).trim(), 'EMFILE false true false false');
 });
 
 test('parseIds reads what the kernel lists', () => {

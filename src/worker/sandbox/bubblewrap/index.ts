@@ -224,7 +224,7 @@ class Status {
 
   /** A pid namespace is empty when its process 1 is gone: the kernel reaps that one last. */
   stragglers(): readonly number[] {
-    return this.#initStart !== 0 && startTime(this.#initId) === this.#initStart ? [this.#initId] : [];
+    return this.#initStart > 0 && startTime(this.#initId) === this.#initStart ? [this.#initId] : [];
   }
 }
 
