@@ -19,7 +19,7 @@ run() { # NAME CONCURRENCY FILE…: their report to stdout, and into the folder 
   concurrency=$2
   shift 2
   # shellcheck disable=SC2086 # a word, or none
-  $prefix sh scripts/node.sh --test --test-concurrency="$concurrency" --test-timeout=300000 \
+  $prefix sh scripts/node.sh --test --test-concurrency="$concurrency" --test-timeout=300000 --import ./test/lib/guard.ts \
     --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=spec --test-reporter-destination="$folder/$name" "$@"
 }

@@ -79,12 +79,30 @@ class Client {
   }
 }
 
-async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
+async function until(
+  what: string,
+  condition: () => Promise<boolean>,
+  seen: () => Promise<string> = async () => '',
+): Promise<void> {
   for (let tries = 0; tries < 600; tries++) {
     if (await condition()) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  assert.fail(`it never came that ${what}`);
+  assert.fail(`it never came that ${what} ${await seen()}`);
+}
+
+/** Has the one core; `running` is what it comes to, which is not yet. */
+async function untilItRuns(caller: Client, running: Promise<Answer | null>): Promise<void> {
+  let early: Answer | null | undefined;
+  void running.then(
+    (answer) => (early = answer),
+    () => (early = null),
+  );
+  const runs = async (): Promise<boolean> => {
+    assert.equal(early, undefined, `it ended before it was seen to run: ${JSON.stringify(early)}`);
+    return (await caller.metric(LEASED)) === 1;
+  };
+  await until('it runs', runs, async () => (await caller.request('GET', '/metrics')).text());
 }
 
 async function startSmall(options: TestPlatformOptions = {}): Promise<{ platform: TestPlatform; client: Client }> {
@@ -117,7 +135,7 @@ test('reserved concurrency of 0 and 1', async () => {
   assert.equal(none.value.Reason, 'ReservedFunctionConcurrentInvocationLimitExceeded');
   await reserve(1);
   const first = client.invoke('reserved', { ms: 1500 });
-  await until('the first runs', async () => (await client.metric(LEASED)) === 1);
+  await untilItRuns(client, first);
   assert.equal((await client.invoke('reserved')).status, 429);
   assert.equal((await first).value, 'ran');
   assert.equal((await client.invoke('reserved')).value, 'ran');
@@ -150,7 +168,7 @@ test('instances and zygotes share the memory: something goes for each that comes
 test('new code while the old one runs: each invocation has the code that it was accepted for', async () => {
   await client.deploy('changing', SLEEPER('old'));
   const running = client.invoke('changing', { ms: 1500 });
-  await until('it runs', async () => (await client.metric(LEASED)) === 1);
+  await untilItRuns(client, running);
   const waiting = client.invoke('changing');
   await until('one waits', async () => (await client.metric(WAITING)) === 1);
   await client.update('changing', SLEEPER('new'));
@@ -164,7 +182,7 @@ test('new code while the old one runs: each invocation has the code that it was 
 test('deleted while it runs: what was accepted is answered, and then it is gone', async () => {
   await client.deploy('doomed', SLEEPER('still here'));
   const running = client.invoke('doomed', { ms: 1500 });
-  await until('it runs', async () => (await client.metric(LEASED)) === 1);
+  await untilItRuns(client, running);
   const waiting = client.invoke('doomed');
   await until('one waits', async () => (await client.metric(WAITING)) === 1);
   assert.equal((await client.request('DELETE', `${FUNCTIONS}/doomed`)).status, 204);
@@ -177,7 +195,7 @@ test('deleted while it runs: what was accepted is answered, and then it is gone'
 
 test('who went away while waiting is not run', async () => {
   const running = client.invoke('sleeper', { ms: 1500 });
-  await until('it runs', async () => (await client.metric(LEASED)) === 1);
+  await untilItRuns(client, running);
   const leaving = new AbortController();
   const left = fetch(`${platform.url}${FUNCTIONS}/sleeper/invocations`, { method: 'POST', signal: leaving.signal });
   await until('one waits', async () => (await client.metric(WAITING)) === 1);
@@ -190,11 +208,12 @@ test('who went away while waiting is not run', async () => {
   assert.ok(runs <= 1, `${runs} ran`);
 });
 
-test('asked to stop, it finishes what runs and what waits, and exits with 0', async () => {
+test('asked to stop, it finishes what runs and what waits, and exits with 0', async (t) => {
   const { platform: stopping, client: caller } = await startSmall();
+  t.after(() => stopping.stop('SIGKILL'));
   await caller.deploy('sleeper', SLEEPER('slept'));
   const running = caller.invoke('sleeper', { ms: 2000 });
-  await until('it runs', async () => (await caller.metric(LEASED)) === 1);
+  await untilItRuns(caller, running);
   const waiting = [1, 2, 3].map(() => caller.invoke('sleeper', { ms: 100 }));
   await until('three wait', async () => (await caller.metric(WAITING)) === 3);
   const stopped = stopping.stop();
@@ -205,14 +224,15 @@ test('asked to stop, it finishes what runs and what waits, and exits with 0', as
 
 // Each has a platform of its own, and most of their time is a platform's patience with a function that does not end.
 describe('at a stop', { concurrency: true }, () => {
-  test('a full queue refuses, and at a stop every caller has an answer although a function does not end', async () => {
+  test('a full queue refuses, and at a stop every caller has an answer although a function does not end', async (t) => {
     // Without the sandbox, since the owner of each of a thousand connections is looked up with it, which takes its time.
     const { platform: stopping, client: caller } = await startSmall({
       args: ['--sandbox', 'none', '--cores', '0', '--sharing', 'dedicated'],
     });
+    t.after(() => stopping.stop('SIGKILL'));
     await caller.deploy('sleeper', SLEEPER('slept'));
     const running = caller.invoke('sleeper', { ms: 60_000 });
-    await until('it runs', async () => (await caller.metric(LEASED)) === 1);
+    await untilItRuns(caller, running);
     const surplus = 20;
     const others = Array.from({ length: REQUEST_QUEUE_MAX + surplus }, () => caller.invoke('sleeper'));
     const counts = async (): Promise<number[]> => [
@@ -233,32 +253,34 @@ describe('at a stop', { concurrency: true }, () => {
   });
 
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
-    test(`asynchronous invocations accepted before a ${signal} run after the next start`, async () => {
+    test(`asynchronous invocations accepted before a ${signal} run after the next start`, async (t) => {
       const dataDir = mkdtempSync(path.join(tmpdir(), 'perch-test-'));
-      try {
-        const { platform: first, client: caller } = await startSmall({ dataDir });
-        const source = `export const handler = async ({ n }) => { await new Promise((r) => setTimeout(r, 400)); console.log('done ' + n + '.'); }`;
-        await caller.deploy('worker', source);
-        await caller.deploy('sleeper', SLEEPER('slept'));
-        // The one core is busy for longer than the platform waits at its end.
-        const busy = caller.invoke('sleeper', { ms: 30_000 }).catch(() => null);
-        await until('it runs', async () => (await caller.metric(LEASED)) === 1);
-        const numbers = Array.from({ length: 8 }, (_, index) => index);
-        await Promise.all(numbers.map((n) => caller.event('worker', { n })));
-        await first.stop(signal);
-        await busy;
-        const { platform: second, client: again } = await startSmall({ dataDir });
-        const logs = async (): Promise<string> =>
-          (await again.request('GET', '/perch/v1/logs/worker?lines=1000')).text();
-        await until('all have run', async () => {
-          const text = await logs();
-          return numbers.every((n) => text.includes(`done ${n}.`));
-        });
-        await until('the queue is empty', async () => (await again.metric('perch_async_queue_length')) === 0);
-        assert.equal(await second.stop(), 0, second.stderr());
-      } finally {
+      const started: TestPlatform[] = [];
+      t.after(async () => {
+        for (const each of started) await each.stop('SIGKILL');
         rmSync(dataDir, { recursive: true, force: true });
-      }
+      });
+      const { platform: first, client: caller } = await startSmall({ dataDir });
+      started.push(first);
+      const source = `export const handler = async ({ n }) => { await new Promise((r) => setTimeout(r, 400)); console.log('done ' + n + '.'); }`;
+      await caller.deploy('worker', source);
+      await caller.deploy('sleeper', SLEEPER('slept'));
+      // The one core is busy for longer than the platform waits at its end.
+      const busy = caller.invoke('sleeper', { ms: 30_000 }).catch(() => null);
+      await untilItRuns(caller, busy);
+      const numbers = Array.from({ length: 8 }, (_, index) => index);
+      await Promise.all(numbers.map((n) => caller.event('worker', { n })));
+      await first.stop(signal);
+      await busy;
+      const { platform: second, client: again } = await startSmall({ dataDir });
+      started.push(second);
+      const logs = async (): Promise<string> => (await again.request('GET', '/perch/v1/logs/worker?lines=1000')).text();
+      await until('all have run', async () => {
+        const text = await logs();
+        return numbers.every((n) => text.includes(`done ${n}.`));
+      });
+      await until('the queue is empty', async () => (await again.metric('perch_async_queue_length')) === 0);
+      assert.equal(await second.stop(), 0, second.stderr());
     });
   }
 });

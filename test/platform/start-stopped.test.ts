@@ -38,7 +38,8 @@ for (const [how, signal, whom] of [
     await until(() => cgroupsOf(pid).length > 0 || child.exitCode !== null);
     process.kill(whom * pid, signal);
     assert.deepEqual(await ended, [0, null], said());
-    assert.equal(said(), '');
+    // Of platforms that tests beside this one have killed it removes what they left.
+    assert.doesNotMatch(said(), /^(?!.*removed the leftover cgroup).+$/m);
     assert.deepEqual([cgroupsOf(pid), notesOf(pid)], [[], []]);
   });
 
