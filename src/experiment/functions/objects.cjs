@@ -15,7 +15,12 @@ const net = require('node:net');
 
 const HEAD_END = Buffer.from('\r\n\r\n');
 const CHUNK_BYTES = 64 * 1024;
+/** What a poller asks for at first: heads have fewer, and little is copied before it is noted that something came. */
+const FIRST_BYTES = 512;
 const CLOSED = -1;
+
+// Whoever asks for what is not there has an exception thrown at it, each time: without its stack that costs half.
+Error.stackTraceLimit = 0;
 
 const monotonicUs = () => Number(process.hrtime.bigint()) / 1000;
 
@@ -79,7 +84,8 @@ class Objects {
 
 /**
  * HTTP over one connection for each instance, kept open; only what an object server needs, answers with a length. Node's own client would
- * do, but its parser takes the bytes from the socket by itself, so that nobody could say when the first of them came.
+ * do, but its parser takes the bytes from the socket by itself, so that nobody could say when the first of them came. That moment is noted
+ * before anything is done with them, since to copy what has come is no waiting.
  */
 class Connection {
   static #open = null;
@@ -97,14 +103,13 @@ class Connection {
     this.port = port;
     this.isClosed = false;
     this.exchanging = null;
-    this.chunks = [];
-    this.missing = -1;
+    this.reset();
     const { promise, resolve, reject } = Promise.withResolvers();
     this.connected = promise;
-    this.socket = net.connect({ host, port, noDelay: true }, resolve);
     // Who polls reads by itself.
+    const onread = { buffer: Buffer.allocUnsafeSlow(CHUNK_BYTES), callback: (size, buffer) => this.hear(size, buffer) };
+    this.socket = net.connect({ host, port, noDelay: true, ...(polls ? {} : { onread }) }, resolve);
     if (polls) this.socket.pause();
-    else this.socket.on('data', (chunk) => this.read(chunk));
     this.socket.on('error', reject);
     this.socket.on('close', () => {
       this.isClosed = true;
@@ -116,8 +121,6 @@ class Connection {
   exchange(request, wait) {
     const { promise, resolve, reject } = Promise.withResolvers();
     this.exchanging = { wait, resolve, reject };
-    this.chunks = [];
-    this.missing = -1;
     this.socket.write(request, () => {
       wait.sentUs ??= monotonicUs();
       wait.cpuSentUs ??= cpuUs();
@@ -131,54 +134,80 @@ class Connection {
     const hints = build === 'hint' ? hintsOfPlatform() : null;
     let answer = null;
     this.exchanging = { wait, resolve: (whole) => (answer = whole) };
-    this.chunks = [];
-    this.missing = -1;
-    // Before the wait: V8 may collect the whole heap for a new one.
-    let chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    // Before the wait, as all that is not asking.
+    const first = Buffer.allocUnsafeSlow(FIRST_BYTES);
     for (let at = 0; at < request.length;) at += unlessBlocked(() => fs.writeSync(fd, request, at));
     wait.sentUs = monotonicUs();
     wait.cpuSentUs = cpuUs();
     hints?.sleeping('response');
+    let size = awaitBytes(fd, first, 0);
+    wait.heardUs = monotonicUs();
+    wait.cpuHeardUs = cpuUs();
     for (;;) {
-      let size = 0;
-      while (size === 0) size = unlessBlocked(() => fs.readSync(fd, chunk) || CLOSED);
-      if (size === CLOSED) throw new Error('the object server closed the connection');
-      this.read(chunk.subarray(0, size));
-      if (answer !== null) break;
-      chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+      this.take(first.subarray(0, size));
+      if (answer !== null || this.body !== null) break;
+      size = awaitBytes(fd, first, 0);
+    }
+    while (answer === null) {
+      this.filled += awaitBytes(fd, this.body, this.filled);
+      this.endIfWhole();
     }
     hints?.awake();
     return answer;
   }
 
-  read(chunk) {
-    if (this.exchanging === null) return;
-    const { wait, resolve } = this.exchanging;
+  /** True: it goes on to listen. */
+  hear(size, buffer) {
+    const { wait } = this.exchanging ?? { wait: {} };
     wait.heardUs ??= monotonicUs();
     wait.cpuHeardUs ??= cpuUs();
     // An answer can be quicker than the news that its request is gone.
     wait.sentUs ??= wait.heardUs;
     wait.cpuSentUs ??= wait.cpuHeardUs;
-    this.chunks.push(chunk);
-    if (this.missing >= 0) this.missing -= chunk.length;
-    else if (!this.readHead()) return;
-    if (this.missing > 0) return;
-    this.exchanging = null;
-    resolve({ status: this.status, body: Buffer.concat(this.chunks) });
-  }
-
-  /** False: there is more of the head to come. */
-  readHead() {
-    const bytes = Buffer.concat(this.chunks);
-    const end = bytes.indexOf(HEAD_END);
-    if (end === -1) return false;
-    const head = bytes.toString('latin1', 0, end);
-    this.status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1]);
-    const body = bytes.subarray(end + HEAD_END.length);
-    this.chunks = [body];
-    this.missing = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0) - body.length;
+    this.take(buffer.subarray(0, size));
     return true;
   }
+
+  /** These bytes are the caller's again afterwards. */
+  take(bytes) {
+    if (this.exchanging === null) return;
+    let rest = bytes;
+    if (this.body === null) {
+      this.head = Buffer.concat([this.head, bytes]);
+      const end = this.head.indexOf(HEAD_END);
+      if (end === -1) return;
+      const head = this.head.toString('latin1', 0, end);
+      this.status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1]);
+      this.body = Buffer.allocUnsafeSlow(Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0));
+      rest = this.head.subarray(end + HEAD_END.length);
+    }
+    this.filled += rest.copy(this.body, this.filled);
+    this.endIfWhole();
+  }
+
+  endIfWhole() {
+    const { exchanging, status, body } = this;
+    if (this.filled < body.length) return;
+    this.exchanging = null;
+    this.reset();
+    exchanging.resolve({ status, body });
+  }
+
+  reset() {
+    this.head = Buffer.alloc(0);
+    /** Null until all of the head is here. */
+    this.body = null;
+    this.filled = 0;
+    this.status = 0;
+  }
+}
+
+/** Asks until some are there, and answers how many. */
+function awaitBytes(fd, buffer, at) {
+  let size = 0;
+  while (size === 0) size = unlessBlocked(() => fs.readSync(fd, buffer, at, buffer.length - at) || CLOSED);
+  if (size === CLOSED) throw new Error('the object server closed the connection');
+  return size;
 }
 
 /** Null on a platform that takes none: then the build is `poll`. */
