@@ -13,7 +13,8 @@ if [ -z "$NODE_COMPILE_CACHE" ] && [ -n "${XDG_CACHE_HOME:-$HOME}" ]; then
   export NODE_COMPILE_CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/perch/compile"
 fi
 
-# A test that hangs ends as a failure, not as a job that its runner kills without a word.
+# A test that hangs ends as a failure, not as a job that its runner kills without a word; so does a file that does not end
+# after its tests (guard.ts).
 run() { # NAME CONCURRENCY FILE…: their report to stdout, and into the folder by that name
   name=$1
   concurrency=$2

@@ -9,7 +9,7 @@ import { after } from 'node:test';
 import { isMainThread } from 'node:worker_threads';
 
 /** Hooks that stop platforms run after the last test too, and have this long together. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = Number(process.env['PERCH_TEST_PATIENCE_MS'] ?? 60_000);
 
 /** Not in the runner itself, and not in threads that tests start. */
 if (isMainThread && process.env['NODE_TEST_CONTEXT'] !== undefined) guard();
