@@ -191,7 +191,9 @@ export function openOutbound(parts: Parts): Outbound | string {
   const socket = openNetlink(parts.libc, NETLINK_NETFILTER);
   if (typeof socket === 'number') return `the kernel has no nf_tables (${errorName(socket)})`;
   const firewall = new Firewall(socket);
-  return inTurn(firewall, () => openWith(parts, firewall));
+  const opened = inTurn(firewall, () => openWith(parts, firewall));
+  if (typeof opened === 'string') firewall.close();
+  return opened;
 }
 
 function openWith(parts: Parts, firewall: Firewall): Outbound | string {
@@ -200,14 +202,12 @@ function openWith(parts: Parts, firewall: Firewall): Outbound | string {
   const taken = new Set(firewall.tables().flatMap(({ name }) => tagOf(name) ?? []));
   const tag = typeof routes === 'number' ? undefined : chooseTag(routes, taken);
   if (tag === undefined) {
-    firewall.close();
     return 'every range of addresses for instances (below 10.192.0.0/10 and 100.64.0.0/10) is in use on this server';
   }
   const outbound = new Outbound(parts, firewall, tag);
   const failure = outbound.refresh();
   if (failure === '') return outbound;
   outbound.remove();
-  firewall.close();
   return failure;
 }
 
