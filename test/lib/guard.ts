@@ -20,7 +20,6 @@ function guard(): void {
     const { process: child } = message as { process: ChildProcess };
     living.add(child);
     child.once('exit', () => living.delete(child));
-    child.once('error', () => living.delete(child));
   });
   // Of itself the timer keeps nothing alive.
   after(() => void setTimeout(() => end(living), PATIENCE_MS).unref());
@@ -30,6 +29,8 @@ function end(living: ReadonlySet<ChildProcess>): never {
   const kept = process.getActiveResourcesInfo().join(' ');
   console.error(`${process.argv[1]} did not end after its tests; what keeps it: ${kept}`);
   for (const child of living) {
+    // It could not be started.
+    if (child.pid === undefined) continue;
     console.error(`left running: ${child.pid} ${child.spawnargs.join(' ')}`);
     child.kill('SIGKILL');
   }
