@@ -107,8 +107,8 @@ class Connection {
     const { promise, resolve, reject } = Promise.withResolvers();
     this.connected = promise;
     // Who polls reads by itself.
-    const onread = { buffer: Buffer.allocUnsafeSlow(CHUNK_BYTES), callback: (size, buffer) => this.hear(size, buffer) };
-    this.socket = net.connect({ host, port, noDelay: true, ...(polls ? {} : { onread }) }, resolve);
+    const onread = polls ? undefined : { buffer: Buffer.allocUnsafeSlow(CHUNK_BYTES), callback: this.hear.bind(this) };
+    this.socket = net.connect({ host, port, noDelay: true, onread }, resolve);
     if (polls) this.socket.pause();
     this.socket.on('error', reject);
     this.socket.on('close', () => {
@@ -140,17 +140,13 @@ class Connection {
     wait.sentUs = monotonicUs();
     wait.cpuSentUs = cpuUs();
     hints?.sleeping('response');
-    let size = awaitBytes(fd, first, 0);
+    const size = awaitBytes(fd, first, 0);
     wait.heardUs = monotonicUs();
     wait.cpuHeardUs = cpuUs();
-    for (;;) {
-      this.take(first.subarray(0, size));
-      if (answer !== null || this.body !== null) break;
-      size = awaitBytes(fd, first, 0);
-    }
+    this.take(first.subarray(0, size));
     while (answer === null) {
-      this.filled += awaitBytes(fd, this.body, this.filled);
-      this.endIfWhole();
+      if (this.body === null) this.take(first.subarray(0, awaitBytes(fd, first, 0)));
+      else this.fill(awaitBytes(fd, this.body, this.filled));
     }
     hints?.awake();
     return answer;
@@ -158,7 +154,8 @@ class Connection {
 
   /** True: it goes on to listen. */
   hear(size, buffer) {
-    const { wait } = this.exchanging ?? { wait: {} };
+    if (this.exchanging === null) return true;
+    const { wait } = this.exchanging;
     wait.heardUs ??= monotonicUs();
     wait.cpuHeardUs ??= cpuUs();
     // An answer can be quicker than the news that its request is gone.
@@ -170,7 +167,6 @@ class Connection {
 
   /** These bytes are the caller's again afterwards. */
   take(bytes) {
-    if (this.exchanging === null) return;
     let rest = bytes;
     if (this.body === null) {
       this.head = Buffer.concat([this.head, bytes]);
@@ -181,12 +177,13 @@ class Connection {
       this.body = Buffer.allocUnsafeSlow(Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0));
       rest = this.head.subarray(end + HEAD_END.length);
     }
-    this.filled += rest.copy(this.body, this.filled);
-    this.endIfWhole();
+    this.fill(rest.copy(this.body, this.filled));
   }
 
-  endIfWhole() {
+  /** So many bytes more are in the body. */
+  fill(size) {
     const { exchanging, status, body } = this;
+    this.filled += size;
     if (this.filled < body.length) return;
     this.exchanging = null;
     this.reset();
