@@ -1,5 +1,5 @@
 /**
- * Loaded into each test file (scripts/test.sh): a file that has not ended a while after its last test is ended, with what it has
+ * Loaded into each test file (scripts/test.sh, test/soak/run.ts): a file that has not ended a while after its last test is ended, with what it has
  * started, and fails for it. Otherwise a test that fails before it stops its platform would keep the whole run for ever, since the
  * runner's timeout is for tests and not for files.
  */

@@ -94,6 +94,7 @@ const SOAKS: readonly Soak[] = [
 ];
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+const guard = fileURLToPath(new URL('../lib/guard.ts', import.meta.url));
 const [wanted] = positionals;
 const chosen = SOAKS.filter((soak) => wanted === undefined || soak.name === wanted);
 if (chosen.length === 0) {
@@ -104,7 +105,7 @@ const failed: string[] = [];
 for (const soak of chosen) {
   console.log(`${soak.name}: ${soak.what}`);
   for (const file of soak.files) {
-    const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=1', file], {
+    const { status } = spawnSync(process.execPath, ['--import', guard, '--test', '--test-concurrency=1', file], {
       cwd: root,
       env: { ...process.env, ...soak.env },
       stdio: 'inherit',
